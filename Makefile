@@ -1,0 +1,69 @@
+# One door to everything; `make help` lists it. Nothing has to be installed by hand: tools come into a cache outside the repository.
+
+CACHE ?= $(or $(VOICE_OPERATOR_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/voice-operator)
+UV_VERSION := 0.13.9
+UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
+PYTHON := .venv/bin/python
+VOICE ?=
+
+export VOICE_OPERATOR_CACHE := $(CACHE)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check format test test-fast demo cluster-up cluster-down cluster-status images crds base clean
+
+help:  ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.synced  ## Install Python packages and the Debian tools that tests and demo need.
+	@python3 -m dev.packages
+
+$(UV):
+	@echo "==> uv $(UV_VERSION) (a few seconds)"
+	@python3 -m venv $(CACHE)/uv-$(UV_VERSION)
+	@$(CACHE)/uv-$(UV_VERSION)/bin/pip install --quiet uv==$(UV_VERSION)
+
+.venv/.synced: $(UV) uv.lock pyproject.toml operator/pyproject.toml trainer/pyproject.toml inference/pyproject.toml sovits_core/pyproject.toml
+	@echo "==> Python packages (about 2 minutes the first time)"
+	@$(UV) sync --frozen --all-packages --quiet
+	@touch $@
+
+check: .venv/.synced  ## Lint, types, layers, generated files.
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	.venv/bin/lint-imports
+	$(PYTHON) -m voice_operator crds --check
+
+format: .venv/.synced  ## Format the code and mend what the linter can.
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+test: setup check  ## Everything: unit, contract, API-server and real-pod tests.
+	OMP_NUM_THREADS=2 $(PYTHON) -m pytest
+
+test-fast: setup  ## What needs no cluster.
+	OMP_NUM_THREADS=2 $(PYTHON) -m pytest -m "not cluster and not e2e"
+
+demo: setup  ## From recordings to a voice that speaks from an in-cluster Service. VOICE=folder takes your recordings.
+	@$(PYTHON) -m dev.demo $(if $(VOICE),--voice "$(VOICE)")
+
+cluster-up:  ## Start the one-machine cluster (or check yours: KUBECONFIG=... CLUSTER=existing).
+	@python3 -m dev.cluster up
+
+cluster-down:  ## Stop it; nothing stays running, mounted or routed.
+	@python3 -m dev.cluster down
+
+cluster-status:  ## Say what runs and whether it is well.
+	@python3 -m dev.cluster status
+
+images:  ## Build the three images and load them into the cluster.
+	@python3 -m dev.images build all
+
+crds: .venv/.synced  ## Generate crds/ and the chart's copies from the pydantic types.
+	$(PYTHON) -m voice_operator crds
+
+base: .venv/.synced  ## Train the embedded tiny base again from its script.
+	$(PYTHON) -m sovits_core pretrain --help
+
+clean: cluster-down  ## Remove what make made inside the repository.
+	rm -rf .venv out

@@ -1,0 +1,21 @@
+"""`python3 -m dev.packages`: the Debian programs that tests and demo call, installed only when missing."""
+
+import sys
+
+from dev import debian
+from dev.terminal import main_of
+
+SPEECH = {
+    "ffmpeg": "ffmpeg",  # the trainer normalises with it
+    "flite": "flite",  # speaks the sample recordings
+}
+
+
+def main() -> int:
+    """Install what is missing; without anything missing this takes no time."""
+    debian.ensure(SPEECH)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main_of(main))

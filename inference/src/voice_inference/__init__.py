@@ -1,0 +1,1 @@
+"""The server: text and a voice id in, audio out."""

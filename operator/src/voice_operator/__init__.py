@@ -1,0 +1,1 @@
+"""The operator: watches voices, decides, acts; never trains and never speaks."""

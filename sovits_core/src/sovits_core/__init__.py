@@ -1,0 +1,1 @@
+"""The GPT-SoVITS model family: text front end, networks, adapters, export, bundles."""

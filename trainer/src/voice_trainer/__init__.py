@@ -1,0 +1,1 @@
+"""The stages that turn recordings into a voice bundle."""
