@@ -121,7 +121,7 @@ def _install(kubectl: Kubectl, images: dict[str, str]) -> None:
     """Install or upgrade the chart; unchanged values leave everything as it is."""
     for namespace in (SYSTEM, STUDIO):
         kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    helm = _dev("cluster", "tool", "helm", quiet=True).strip()
+    helm = _dev("tool", "helm", quiet=True).strip()
     overrides = [f"--set=images.{part}.ref={ref}" for part, ref in images.items()]
     values = REPOSITORY / "examples" / "values-dev.yaml"
     chart = REPOSITORY / "charts" / "voice-operator"
@@ -149,7 +149,7 @@ def _speak(kubectl: Kubectl, voice: str, target: Path) -> float:
         DevError: the service refused, or what came back is silence or implausibly short or long.
     """
     request: dict[str, Any] = {"input": SENTENCE, "voice": voice, "response_format": "wav", "seed": 7}
-    with kubectl.forward("default", SYSTEM, 8080) as address:
+    with kubectl.forward("default", SYSTEM, 80) as address:
         answer = httpx.post(f"{address}/v1/audio/speech", json=request, timeout=120)
     if answer.status_code != httpx.codes.OK:
         raise DevError(

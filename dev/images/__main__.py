@@ -1,0 +1,124 @@
+"""The command line: python3 -m dev.images build | load | refs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+
+from dev import debian, oci
+from dev.cluster import addons, node, settings
+from dev.errors import DevError
+from dev.images import base, buildah
+from dev.images.recipes import RECIPES, Recipe, Snapshot
+from dev.paths import among_others, cache, default_state, only_one, when_alone
+from dev.terminal import main_of, say, step
+
+DESCRIPTION = """\
+Container images of operator, trainer and inference, without a container engine's daemon and without a registry.
+
+  python3 -m dev.images build            build what changed and hand it to the nodes of `python3 -m dev.cluster up`
+  python3 -m dev.images build operator   only that one
+  python3 -m dev.images refs             the names to put into manifests, as JSON
+
+The tag is a hash of the files that go in: nothing changed, nothing to do. With CLUSTER=existing the images are pushed
+to $IMAGE_REGISTRY instead, for example IMAGE_REGISTRY=registry.example.com/voice. PYTHON_IMAGE replaces the base image.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    top = argparse.ArgumentParser(
+        prog="python3 -m dev.images", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="build|load|refs")
+    build = commands.add_parser("build", help="build, and load into the cluster when it is up")
+    build.add_argument("--no-load", action="store_true", help="only build")
+    load = commands.add_parser("load", help="load into the cluster, building first what was not built")
+    refs = commands.add_parser("refs", help="print the image names as JSON; builds nothing")
+    for each in (build, load, refs):
+        each.add_argument("image", nargs="?", choices=[*RECIPES, "all"], default="all", help="default: all")
+    return top
+
+
+def command() -> int:
+    """Run one command; return the exit code."""
+    options = parser().parse_args()
+    recipes = list(RECIPES.values()) if options.image == "all" else [RECIPES[options.image]]
+    if options.command == "refs":
+        images = [recipe.read() for recipe in recipes]
+    else:
+        give = not getattr(options, "no_load", False)
+        images = [make(recipe, give=give, required=options.command == "load") for recipe in recipes]
+    print(json.dumps({image.recipe.name: image.reference for image in images}, indent=2))
+    return 0
+
+
+def make(recipe: Recipe, *, give: bool, required: bool) -> Snapshot:
+    """Build one image and give it to the cluster; the files are read once nobody else builds it."""
+    with only_one(cache() / "locks" / f"image-{recipe.name}", f"building or loading {recipe.name}"):
+        image = recipe.read()
+        build(image)
+        if give:
+            hand_over(image, required=required)
+        return image
+
+
+def build(image: Snapshot) -> None:
+    """Build the image, unless one with the same files exists."""
+    debian.ensure(debian.IMAGES)
+    if buildah.exists(image.built_name):
+        return
+    recipe = image.recipe
+    python = base.ensure()
+    context = cache() / "containers" / "contexts" / recipe.name
+    image.stage(context)
+    store = cache() / "locks" / "image-store"
+    with among_others(store), step(f"building {image.built_name}", recipe.usually):
+        log = cache() / "logs" / f"image-{recipe.name}.log"
+        buildah.build(context, recipe.dockerfile, image.built_name, {"PYTHON_IMAGE": python}, log)
+    with when_alone(store) as alone:
+        # Other builds fail when a layer that they were about to look up vanishes; the next build removes it then.
+        if alone:
+            buildah.tidy()
+            buildah.remove([old for old in buildah.tags(recipe.repository) if old != image.built_name])
+
+
+def hand_over(image: Snapshot, *, required: bool) -> None:
+    """Give the image to the cluster: to a registry that it pulls from, or straight to its nodes."""
+    recipe = image.recipe
+    log = cache() / "logs" / f"push-{recipe.name}.log"
+    if os.environ.get("CLUSTER") == "existing":
+        if not os.environ.get("IMAGE_REGISTRY"):
+            raise DevError(
+                "CLUSTER=existing needs IMAGE_REGISTRY", remedy="export IMAGE_REGISTRY=registry.example.com/voice"
+            )
+        with step(f"pushing {image.reference}"):
+            buildah.push(image.built_name, image.reference, log)
+        return
+    stores = running_stores(recipe)
+    if required and not stores:
+        raise DevError("no cluster with nodes is up", remedy="python3 -m dev.cluster up")
+    lacking = [store for store in stores if image.node_name not in store.images()]
+    if not lacking:
+        return
+    layout = cache() / "containers" / "layouts" / recipe.name
+    with step(f"exporting {recipe.name}", "a minute for a new trainer, else seconds"):
+        buildah.export(image.built_name, layout, image.tag, log)
+        oci.drop_other_tags(layout, keep=[image.tag])
+    for store in lacking:
+        with step(f"loading {image.node_name} into {store.name}", "a minute or two for a new trainer, else seconds"):
+            sent = store.load(layout, image.tag, image.node_name)
+            say(f"  {sent / 1e6:.0f} MB were new to it")
+
+
+def running_stores(recipe: Recipe) -> list[oci.Store]:
+    """The image stores of those nodes that run this image and are up."""
+    cluster = settings.recall(default_state())
+    nodes = [each for each in cluster.nodes if each.name in recipe.nodes] if cluster else []
+    return [addons.image_store(cluster, each) for each in nodes if cluster and node.runtime_answers(cluster, each)]
+
+
+if __name__ == "__main__":
+    sys.exit(main_of(command))

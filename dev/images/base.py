@@ -1,0 +1,58 @@
+"""The Python image that ours start from: the one PYTHON_IMAGE names, or one made from Debian's packages."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from dev import debian
+from dev.images import buildah
+from dev.paths import cache, only_one
+from dev.terminal import run_long, step
+
+SUITE = "bookworm"  # Debian's Python there is 3.11, the oldest we support
+PACKAGES = ("python3", "python3-venv", "ca-certificates")
+NOT_NEEDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
+
+
+def identity() -> str:
+    """Changes when the base does."""
+    return os.environ.get("PYTHON_IMAGE") or local_name()
+
+
+def local_name() -> str:
+    """The image made here; its name changes with the recipe."""
+    recipe = "\n".join((SUITE, "no recommends", *PACKAGES, *NOT_NEEDED))
+    return f"localhost/voice-operator/python:3.11-{SUITE}-{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
+
+
+def ensure() -> str:
+    """Return the name of an image with Python, made now if need be."""
+    chosen = os.environ.get("PYTHON_IMAGE")
+    if chosen:
+        return chosen
+    debian.ensure(debian.IMAGES)
+    with only_one(cache() / "locks" / "base-image", "making the Python base image"):
+        return make(local_name())
+
+
+def make(name: str) -> str:
+    """Make the base image, unless our store has it."""
+    if buildah.exists(name):
+        return name
+    archive = cache() / "base" / f"{name.rpartition(':')[2]}.tar"
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    command = ["mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
+    command += ["--aptopt=Apt::Install-Recommends false"]
+    command += [f"--dpkgopt=path-exclude={pattern}" for pattern in NOT_NEEDED]
+    try:
+        with step("making the Python base image from Debian's packages", "40 to 70 s"):
+            run_long(
+                [*command, SUITE, archive],
+                log=cache() / "logs" / "base-image.log",
+                remedy="check that deb.debian.org answers, or set PYTHON_IMAGE to an image with Python 3.11",
+            )
+        buildah.import_rootfs(archive, name)
+    finally:
+        archive.unlink(missing_ok=True)  # the image store has it now
+    return name
