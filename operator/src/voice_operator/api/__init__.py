@@ -1,0 +1,1 @@
+"""The three resources as types; the CRDs are generated from them."""

@@ -1,0 +1,297 @@
+"""VoiceModel: whose voice, where the recordings are, who consented, how to train, what must be reached."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from voice_operator.api.schema import (
+    DECIMAL,
+    DIGEST,
+    S3_URI,
+    Decimal,
+    Schema,
+    ShortText,
+    atomic_list,
+    map_list,
+    rules,
+)
+
+Language = Literal["zh", "en", "ja", "ko", "yue"]
+Metric = Literal["pesq", "stoi", "speakerSimilarity", "cer"]
+
+
+class Dataset(Schema):
+    """The recordings: a folder with metadata.csv (id|text) and wavs/."""
+
+    uri: str = Field(
+        max_length=1024,
+        description="Folder in the object store that holds metadata.csv and wavs/.",
+        json_schema_extra=rules(
+            (
+                f"self.matches('{S3_URI}')",
+                "spec.dataset.uri must look like s3://bucket/folder (letters, digits and ._=+@,- in the folder)",
+            ),
+        ),
+    )
+    digest: str = Field(
+        "",
+        max_length=71,
+        description="Pins the recordings; empty: their state when the operator first looks.",
+        json_schema_extra=rules(
+            (
+                f"self == '' || self.matches('{DIGEST}')",
+                "spec.dataset.digest must be sha256: and 64 hex digits, or empty",
+            )
+        ),
+    )
+
+
+class Consent(Schema):
+    """The speaker's permission. Without a valid one nothing is trained and nothing is served."""
+
+    holder: str = Field(
+        max_length=256,
+        description="The person whose voice it is.",
+        json_schema_extra=rules(
+            ("self.matches('[^ ]')", "spec.consent.holder must name the person whose voice this is")
+        ),
+    )
+    statement: str = Field(
+        max_length=4096,
+        description="What the speaker agreed to, in words.",
+        json_schema_extra=rules(("self.matches('[^ ]')", "spec.consent.statement must say what the speaker agreed to")),
+    )
+    evidence: str = Field(
+        "",
+        max_length=1024,
+        description="Where the signed form or recording of the permission lies.",
+        json_schema_extra=rules(
+            (
+                "self == '' || self.matches('^(s3|https)://[^ ]+$')",
+                "spec.consent.evidence must be an s3:// or https:// address, or empty",
+            ),
+        ),
+    )
+    expires: str | None = Field(
+        None,
+        max_length=10,
+        description="Last day on which the permission holds (UTC), as 2027-11-01; absent: until revoked.",
+        json_schema_extra=rules(
+            (
+                "self.matches('^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$')",
+                "spec.consent.expires must be a date such as 2027-11-01",
+            ),
+        ),
+    )
+    revoked: bool = Field(False, description="True withdraws the permission: training stops and the voice is unloaded.")
+
+
+class Source(Schema):
+    """Which commit asked for this voice; filled in by a pipeline, copied to the bundle."""
+
+    repository: str = Field("", max_length=1024, description="Address of the repository.")
+    commit: str = Field(
+        "",
+        max_length=64,
+        description="Commit that this spec comes from.",
+        json_schema_extra=rules(
+            (
+                "self == '' || self.matches('^[0-9a-f]{4,64}$')",
+                "spec.source.commit must be 4 to 64 hex digits, or empty",
+            )
+        ),
+    )
+    author: ShortText = Field("", description="Who wrote that commit.")
+
+
+class Training(Schema):
+    """How to fine-tune the base."""
+
+    method: Literal["LoRA"] = Field("LoRA", description="Low-rank adapters on the base's layers.")
+    rank: int = Field(8, ge=1, le=128, description="Rank of the adapters: higher fits closer and costs more memory.")
+    targets: Annotated[
+        tuple[Literal["attention"], ...], Field(min_length=1, max_length=4, json_schema_extra=atomic_list())
+    ] = Field(("attention",), description="Which layers get adapters.")
+    epochs: int = Field(10, ge=1, le=1000, description="Passes over the recordings.")
+    batch_size: int = Field(4, ge=1, le=256, description="Clips per optimiser step.")
+    learning_rate: str = Field(
+        "2e-4",
+        max_length=20,
+        description="Peak learning rate, as a decimal string.",
+        json_schema_extra=rules(
+            (
+                (
+                    "self.matches('^[0-9]{1,9}([.][0-9]{1,12})?([eE]-?[0-9]{1,2})?$') "
+                    "&& double(self) > 0.0 && double(self) < 1.0"
+                ),
+                'spec.training.learningRate must be a decimal string between 0 and 1, such as "2e-4"',
+            ),
+        ),
+    )
+    seed: int = Field(1234, ge=0, le=2147483647, description="Same seed and same input: same voice.")
+
+
+class Gate(Schema):
+    """One score that the trained voice must reach before it is published."""
+
+    metric: Metric = Field(description="Which score.")
+    min: Decimal | None = Field(
+        None,
+        description="The score must be at least this, as a decimal string.",
+        json_schema_extra=rules((f"self.matches('{DECIMAL}')", 'min of a gate must be a decimal string such as "3.5"')),
+    )
+    max: Decimal | None = Field(
+        None,
+        description="The score must be at most this, as a decimal string.",
+        json_schema_extra=rules((f"self.matches('{DECIMAL}')", 'max of a gate must be a decimal string such as "0.1"')),
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "has(self.min) != has(self.max)",
+                "each gate of spec.evaluation.gates must have either min or max, not both",
+            )
+        )
+    )
+
+
+Sentence = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Evaluation(Schema):
+    """What the trained voice must prove."""
+
+    texts: Annotated[tuple[Sentence, ...], Field(max_length=50, json_schema_extra=atomic_list())] = Field(
+        (), description="Extra sentences to speak for the report; empty: the base's own for the language."
+    )
+    gates: Annotated[tuple[Gate, ...], Field(max_length=8, json_schema_extra=map_list("metric"))] | None = Field(
+        None,
+        description=(
+            "Scores that must be reached. Absent: the gates that the base names, else PESQ >= 3.5 and STOI >= 0.85; "
+            "an empty list: none."
+        ),
+    )
+
+
+class Review(Schema):
+    """Whether people must approve a trained voice before it is served."""
+
+    required: bool = Field(False, description="True holds a trained voice until it is approved.")
+    approvals: int = Field(1, ge=1, le=10, description="How many people must approve.")
+
+
+class Serving(Schema):
+    """Where the finished voice is spoken."""
+
+    server: str = Field(
+        "default",
+        max_length=40,
+        description="VoiceServer that serves it: looked for in the voice's namespace, then in the operator's.",
+        json_schema_extra=rules(
+            (
+                "self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+                "spec.serving.server must be the name of a VoiceServer, such as default",
+            ),
+        ),
+    )
+    pin: str = Field(
+        "",
+        max_length=63,
+        description="VoiceRevision to serve (a rollback); empty: the newest one. While set, nothing is trained.",
+        json_schema_extra=rules(
+            (
+                "self == '' || self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+                "spec.serving.pin must be the name of a VoiceRevision, or empty",
+            ),
+        ),
+    )
+
+
+class Compute(Schema):
+    """What the training Jobs run on."""
+
+    gpus: int = Field(1, ge=0, le=8, description="GPUs of the train and evaluate Jobs; 0 trains on CPU.")
+    capacity: Literal["Spot", "OnDemand", "SpotThenOnDemand"] = Field(
+        "SpotThenOnDemand", description="Which nodes the GPU Jobs may use."
+    )
+    queue_name: str = Field(
+        "",
+        max_length=63,
+        description="Kueue LocalQueue of the Jobs; empty: none.",
+        json_schema_extra=rules(
+            (
+                "self == '' || self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+                "spec.compute.queueName must be the name of a LocalQueue, or empty",
+            )
+        ),
+    )
+    timeout: str = Field(
+        "12h",
+        max_length=16,
+        description="How long one stage Job may run, as 12h, 90m or 1h30m.",
+        json_schema_extra=rules(
+            (
+                (
+                    "self.matches('^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$') && self != '' "
+                    "&& duration(self) >= duration('1m') && duration(self) <= duration('240h')"
+                ),
+                "spec.compute.timeout must be a duration between 1m and 240h, such as 12h, 90m or 1h30m",
+            ),
+        ),
+    )
+
+
+class Retries(Schema):
+    """How often a stage is tried again, by what went wrong."""
+
+    out_of_memory: int = Field(
+        2, ge=0, le=8, description="Attempts with half the batch after the GPU's memory ran out."
+    )
+    transient: int = Field(
+        2, ge=0, le=20, description="Attempts after a network fault, a lost pod or an unknown crash."
+    )
+    preemption: int = Field(20, ge=0, le=100, description="Attempts after the node was taken away.")
+
+
+class Retention(Schema):
+    """How long what was trained is kept."""
+
+    unused_days: int = Field(
+        90, ge=1, le=3650, description="Days after which a revision that nobody serves may be deleted."
+    )
+    keep_revisions: int = Field(
+        5,
+        ge=2,
+        le=100,
+        description="Newest revisions that are always kept; at least 2, so that a rollback has a target.",
+    )
+    legal_hold: bool = Field(False, description="True forbids every deletion of this voice's artifacts.")
+
+
+class VoiceModelSpec(Schema):
+    """One speaker's voice: where the recordings are, who consented, how to train, and what it must reach."""
+
+    language: Language = Field(description="Language of the recordings.")
+    dataset: Dataset
+    consent: Consent
+    source: Source = Field(default_factory=Source)
+    base: str = Field(
+        "v2Pro",
+        max_length=40,
+        description="Base model, by its name in the operator's configuration.",
+        json_schema_extra=rules(
+            (
+                "self.matches('^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')",
+                "spec.base must be the name of a base, such as v2Pro",
+            )
+        ),
+    )
+    training: Training = Field(default_factory=Training)
+    evaluation: Evaluation = Field(default_factory=Evaluation)
+    review: Review = Field(default_factory=Review)
+    serving: Serving = Field(default_factory=Serving)
+    compute: Compute = Field(default_factory=Compute)
+    retries: Retries = Field(default_factory=Retries)
+    retention: Retention = Field(default_factory=Retention)
+    suspend: bool = Field(False, description="True pauses the Jobs; what is served stays served.")

@@ -1,0 +1,67 @@
+"""VoiceRevision: the immutable result of one training; the unit of rollback and clean-up."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from voice_operator.api.schema import Digest, ObjectName, Schema, ShortText, Uri, atomic_list
+from voice_operator.api.voice_model import Consent, Source, Training
+from voice_operator.api.voice_status import GateVerdict, Scores
+
+FINALIZER = "voice.sovits.dev/artifacts"
+
+
+class ResolvedDataset(Schema):
+    """The recordings that the revision was trained on."""
+
+    uri: Uri
+    digest: Digest
+
+
+class ResolvedBase(Schema):
+    """The base that the revision was trained from."""
+
+    name: ShortText
+    uri: Uri
+    digest: Annotated[str, Field(max_length=71)] = ""
+
+
+class PublishedArtifacts(Schema):
+    """The voice bundle."""
+
+    uri: Uri
+    digest: Digest = Field(description="SHA-256 of the bundle's manifest.json.")
+    size: int = Field(0, ge=0, description="Bytes of all files together.")
+
+
+class RevisionEvaluation(Schema):
+    """What the voice reached."""
+
+    scores: Scores
+    gates: Annotated[tuple[GateVerdict, ...], Field(max_length=16, json_schema_extra=atomic_list())] = ()
+
+
+class VoiceRevisionSpec(Schema):
+    """What was trained from what, and where it lies. It never changes."""
+
+    voice_model: ObjectName
+    input_hash: str = Field(min_length=64, max_length=64)
+    workspace: Uri = Field(description="Folder of the stages that led to this revision; deleted with it.")
+    language: str = Field(max_length=8)
+    dataset: ResolvedDataset
+    base: ResolvedBase
+    training: Training
+    trainer_image: ShortText = ""
+    consent: Consent
+    source: Source = Field(default_factory=Source)
+    artifacts: PublishedArtifacts
+    evaluation: RevisionEvaluation
+
+
+class VoiceRevisionStatus(Schema):
+    """What the revision is used for."""
+
+    state: Literal["Candidate", "Active", "Superseded"] | None = None
+    legal_hold: bool = Field(
+        False, description="Copied from the voice: true keeps the artifacts when this object is deleted."
+    )

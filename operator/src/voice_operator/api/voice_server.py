@@ -1,0 +1,65 @@
+"""VoiceServer: pods that share one base and speak many voices."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from voice_operator.api.conditions import Conditions
+from voice_operator.api.schema import Digest, Message, ObjectName, Schema, ShortText, Uri, atomic_list, rules
+
+Quantity = Annotated[str, Field(max_length=32, json_schema_extra={"x-kubernetes-int-or-string": True})]
+Label = Annotated[str, Field(max_length=253)]
+
+
+class Resources(Schema):
+    """Requests and limits of one pod, as in a container."""
+
+    requests: Annotated[dict[Label, Quantity], Field(max_length=16)] | None = None
+    limits: Annotated[dict[Label, Quantity], Field(max_length=16)] | None = None
+
+
+class VoiceServerSpec(Schema):
+    """How many pods, with which base."""
+
+    base: str = Field(
+        max_length=40,
+        description="Base model, by its name in the operator's configuration; voices of other bases are not loaded.",
+        json_schema_extra=rules(
+            (
+                "self.matches('^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')",
+                "spec.base must be the name of a base, such as v2Pro",
+            )
+        ),
+    )
+    replicas: int = Field(1, ge=0, le=1000, description="Pods; the scale subresource changes this.")
+    resources: Resources | None = Field(
+        None, description="Requests and limits of each pod; absent: the operator's configuration."
+    )
+
+
+class ServedVoice(Schema):
+    """One voice as the pods report it."""
+
+    voice: str = Field(max_length=320, description="namespace/name")
+    revision: ObjectName
+    digest: Digest
+    state: Literal["Loading", "Ready", "Failed"]
+    loaded_on: int = Field(0, ge=0, description="Pods that speak exactly this digest.")
+    error: Message = ""
+
+
+class VoiceServerStatus(Schema):
+    """What the pods do."""
+
+    observed_generation: int = Field(-1, ge=-1)
+    replicas: int = Field(0, ge=0)
+    ready_replicas: int = Field(0, ge=0)
+    selector: str = Field("", max_length=1024, description="Label selector of the pods, for the scale subresource.")
+    voice_count: int = Field(0, ge=0, description="Voices that the server must serve.")
+    voices: Annotated[tuple[ServedVoice, ...], Field(max_length=500, json_schema_extra=atomic_list())] = Field(
+        (), description="The first 500 voices, by name."
+    )
+    generation: int = Field(0, ge=0, description="Generation of the desired-voices document.")
+    endpoint: Uri | None = None
+    base: ShortText | None = None
+    conditions: Conditions = ()

@@ -1,0 +1,122 @@
+"""The status of a VoiceModel: what the operator observed and did."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from voice_operator.api.conditions import Conditions
+from voice_operator.api.schema import (
+    Decimal,
+    Digest,
+    Message,
+    ObjectName,
+    Schema,
+    Time,
+    Uri,
+    atomic_list,
+    map_list,
+)
+
+StageName = Literal["prepare", "train", "evaluate"]
+STAGES: tuple[StageName, ...] = ("prepare", "train", "evaluate")  # the Jobs, in order
+
+Phase = Literal["Preparing", "Training", "Evaluating", "AwaitingReview", "Loading", "Ready", "Failed", "Suspended"]
+StageState = Literal["Pending", "Running", "Succeeded", "Failed"]
+FailureClass = Literal["Permanent", "OutOfMemory", "Transient", "DeadlineExceeded"]
+
+
+class Failures(Schema):
+    """How many attempts of a stage failed, by class."""
+
+    out_of_memory: int = Field(0, ge=0)
+    transient: int = Field(0, ge=0)
+
+
+class LastFailure(Schema):
+    """Why an attempt failed: what the trainer said on its way out, or what Kubernetes says about its Job."""
+
+    attempt: int = Field(ge=1)
+    failure_class: FailureClass = Field(alias="class")
+    exit_code: int | None = None
+    reason: str = Field(max_length=128)
+    message: Message = ""
+    time: Time
+
+
+class StageStatus(Schema):
+    """What is known about one stage for status.inputHash."""
+
+    name: StageName
+    state: StageState = "Pending"
+    attempt: int = Field(0, ge=0, description="Number of the newest attempt; 0: none was needed yet.")
+    job: ObjectName = Field("", description="Job of the newest attempt.")
+    counted: int = Field(0, ge=0, description="Attempts up to this one are accounted for; their Jobs may vanish.")
+    failures: Failures = Field(default_factory=Failures)
+    last_failure: LastFailure | None = None
+    started_at: Time | None = None
+    completed_at: Time | None = None
+
+
+class Progress(Schema):
+    """How far the running stage is, as the trainer reports it."""
+
+    stage: str = Field(max_length=32)
+    percent: int = Field(ge=0, le=100)
+    epoch: int | None = Field(None, ge=0)
+    eta_seconds: int | None = Field(None, ge=0)
+
+
+class GateVerdict(Schema):
+    """One gate and the value that the voice reached."""
+
+    metric: str = Field(max_length=63)
+    min: Decimal | None = None
+    max: Decimal | None = None
+    value: Decimal
+    passed: bool
+
+
+class Artifacts(Schema):
+    """A voice bundle in the object store."""
+
+    revision: ObjectName | None = Field(None, description="VoiceRevision that it belongs to.")
+    uri: Uri
+    digest: Digest = Field(description="SHA-256 of the bundle's manifest.json.")
+
+
+class ObservedDataset(Schema):
+    """The recordings as they were when the operator looked."""
+
+    uri: Uri
+    digest: Digest = Field(description="Of the spec, or over names, sizes and ETags of the files.")
+    generation: int = Field(
+        0, ge=0, description="metadata.generation at that time: it is looked at again when that changes."
+    )
+
+
+Scores = Annotated[dict[Annotated[str, Field(max_length=63)], Decimal], Field(max_length=32)]
+
+
+class VoiceModelStatus(Schema):
+    """What the operator observed and did."""
+
+    phase: Phase | None = Field(None, description="Summary for people, derived from the conditions.")
+    conditions: Conditions = ()
+    observed_generation: int = Field(-1, ge=-1, description="The metadata.generation that this status is about.")
+    last_handled_request: str | None = Field(
+        None, max_length=256, description="The voice.sovits.dev/requested-at annotation last acted upon."
+    )
+    input_hash: str | None = Field(None, max_length=64, description="SHA-256 over everything that changes the result.")
+    dataset: ObservedDataset | None = None
+    active_revision: ObjectName | None = Field(None, description="VoiceRevision that is being spoken.")
+    candidate_revision: ObjectName | None = Field(None, description="VoiceRevision that is to be spoken next.")
+    previous_revision: ObjectName | None = Field(
+        None, description="VoiceRevision that was spoken before the active one."
+    )
+    artifacts: Artifacts | None = Field(None, description="Bundle that the server must speak.")
+    scores: Scores | None = None
+    gates: Annotated[tuple[GateVerdict, ...], Field(max_length=16, json_schema_extra=atomic_list())] | None = None
+    stages: Annotated[tuple[StageStatus, ...], Field(max_length=8, json_schema_extra=map_list("name"))] = ()
+    progress: Progress | None = None
+    server: ObjectName | None = Field(None, description="VoiceServer that serves it, as namespace/name.")
+    endpoint: Uri | None = Field(None, description="Address of the Service that speaks.")

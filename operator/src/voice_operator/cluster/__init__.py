@@ -1,0 +1,1 @@
+"""The only input and output: the API server, the object store, the inference pods."""

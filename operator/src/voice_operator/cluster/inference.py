@@ -1,0 +1,97 @@
+"""Asks the inference pods which voices they speak. One answer is shared by everybody who asks within a moment."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from voice_operator.cluster.kube import PODS, Kube
+from voice_operator.documents import VoicesReport
+from voice_operator.errors import InvalidDocument
+from voice_operator.manifests.server import CONTAINER, selector
+from voice_operator.reconcile.world import LoadedVoice, PodVoices
+
+Object = dict[str, Any]
+
+FRESH_SECONDS = 0.5
+TIMEOUT = aiohttp.ClientTimeout(total=3)
+MAX_ANSWER_BYTES = 16 << 20
+
+
+@dataclass
+class _Answer:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    pods: tuple[PodVoices, ...] = ()
+    asked_at: float = float("-inf")
+
+
+class Inference:
+    """The pods of all VoiceServers."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        self._answers: dict[tuple[str, str], _Answer] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def pods(self, namespace: str, name: str) -> tuple[PodVoices, ...]:
+        """Return the pods of a VoiceServer and what they speak; a pod that does not answer speaks nothing.
+
+        Raises:
+            ClusterError: the pods cannot be listed.
+        """
+        answer = self._answers.setdefault((namespace, name), _Answer())
+        async with answer.lock:
+            if time.monotonic() - answer.asked_at > FRESH_SECONDS:
+                items = await self._kube.list(PODS, namespace, selector(name))
+                alive = [item for item in items if not item["metadata"].get("deletionTimestamp")]
+                answer.pods = tuple(await asyncio.gather(*(self._ask(item) for item in alive)))
+                answer.asked_at = time.monotonic()
+            return answer.pods
+
+    def forget(self, namespace: str, name: str) -> None:
+        """Drop what is known about a VoiceServer that is gone."""
+        self._answers.pop((namespace, name), None)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _ask(self, pod: Object) -> PodVoices:
+        name, status = pod["metadata"]["name"], pod.get("status") or {}
+        ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in status.get("conditions") or ())
+        address, port = status.get("podIP"), _port(pod)
+        if not address or not port:
+            return PodVoices(name, ready=False)
+        host = f"[{address}]" if ":" in address else address
+        try:
+            report = await self._report(f"http://{host}:{port}/v1/voices")
+        except (aiohttp.ClientError, TimeoutError, InvalidDocument):
+            return PodVoices(name, ready=ready)
+        voices = {
+            voice.id: LoadedVoice(voice.revision, voice.digest, voice.state, voice.error[:500]) for voice in report.data
+        }
+        return PodVoices(name, ready=ready, voices=voices)
+
+    async def _report(self, url: str) -> VoicesReport:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=TIMEOUT, trust_env=False)
+        async with self._session.get(url, allow_redirects=False) as answer:
+            answer.raise_for_status()
+            data = await answer.content.read(MAX_ANSWER_BYTES + 1)
+            while not answer.content.at_eof() and len(data) <= MAX_ANSWER_BYTES:
+                data += await answer.content.read(MAX_ANSWER_BYTES + 1 - len(data))
+        if len(data) > MAX_ANSWER_BYTES:
+            raise InvalidDocument(f"{url}: larger than {MAX_ANSWER_BYTES} bytes")
+        return VoicesReport.read(data, url)
+
+
+def _port(pod: Object) -> int | None:
+    for container in (pod.get("spec") or {}).get("containers") or ():
+        if container.get("name") == CONTAINER:
+            return next(
+                (port.get("containerPort") for port in container.get("ports") or () if port.get("name") == "http"), None
+            )
+    return None

@@ -1,0 +1,109 @@
+"""From a Job and its pods to what happened: running, waiting for what, or failed why."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, cast
+
+from voice_operator.api.voice_status import STAGES, StageName
+from voice_operator.documents import FailureDocument
+from voice_operator.errors import InvalidDocument
+from voice_operator.manifests import labels
+from voice_operator.manifests.stage_job import CONTAINER
+from voice_operator.reconcile.world import JobFailure, JobSeen, Problem
+
+Object = dict[str, Any]
+
+JOB_NAME = "batch.kubernetes.io/job-name"
+
+_EXIT_CODE = re.compile(r"exit code (\d{1,3})\b")
+_IMAGE_TROUBLE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+
+
+def job_seen(job: Object, pods: Iterable[Object], input_hash: str | None) -> JobSeen | None:
+    """Read a stage Job; None for a Job that is none of ours although it has our label."""
+    marks = job["metadata"].get("labels") or {}
+    stage, attempt = marks.get(labels.STAGE), str(marks.get(labels.ATTEMPT, ""))
+    if stage not in STAGES or not attempt.isdecimal():
+        return None
+    mark = marks.get(labels.INPUT_HASH, "")
+    pods = list(pods)
+    spec, status = job.get("spec") or {}, job.get("status") or {}
+    conditions = {
+        condition["type"]: condition
+        for condition in status.get("conditions") or ()
+        if condition.get("status") == "True"
+    }
+    suspended, queued = bool(spec.get("suspend")), labels.QUEUE_NAME in marks
+    seen = JobSeen(
+        name=job["metadata"]["name"],
+        stage=cast("StageName", stage),
+        attempt=int(attempt),
+        input_hash=input_hash if input_hash and mark == input_hash[: labels.LABEL_LENGTH] else mark,
+        suspended=suspended,
+        queued=queued,
+        started_at=status.get("startTime"),
+    )
+    if "Complete" in conditions:
+        return _with(seen, state="Succeeded")
+    if "Failed" in conditions:
+        return _with(seen, state="Failed", failure=_failure(conditions["Failed"], pods))
+    if suspended and queued:
+        return _with(seen, waiting=Problem("Queued", "the Job waits in its queue"))
+    return _with(seen, waiting=_waiting(pods))
+
+
+def _with(seen: JobSeen, **changes: Any) -> JobSeen:
+    return JobSeen(**(vars(seen) | changes))
+
+
+def _failure(condition: Object, pods: list[Object]) -> JobFailure:
+    """Prefer what the trainer said; a pod may be gone, then the Job's own condition has to do."""
+    message = str(condition.get("message", ""))[:1000]
+    if condition.get("reason") == "DeadlineExceeded":
+        return JobFailure("DeadlineExceeded", "the stage ran longer than spec.compute.timeout", deadline=True)
+    ended = _last_termination(pods)
+    if ended is None:
+        match = _EXIT_CODE.search(message)
+        reason = str(condition.get("reason") or "JobFailed")
+        return JobFailure(reason, message or "the Job failed", exit_code=int(match.group(1)) if match else None)
+    exit_code = int(ended.get("exitCode", 1))
+    said = str(ended.get("message") or "")
+    try:
+        document = FailureDocument.read(said.strip().splitlines()[-1] if said.strip() else "", "termination message")
+    except InvalidDocument:
+        if ended.get("reason") == "OOMKilled":
+            return JobFailure("OutOfHostMemory", "the container used more memory than its limit", exit_code)
+        tail = f": {said.strip()[-500:]}" if said.strip() else ""
+        return JobFailure("UnknownExit", f"the container ended with exit code {exit_code}{tail}", exit_code)
+    return JobFailure(document.reason, document.message, exit_code)
+
+
+def _last_termination(pods: list[Object]) -> Object | None:
+    ends = [
+        status["state"]["terminated"] for status in _containers(pods) if "terminated" in (status.get("state") or {})
+    ]
+    return max(ends, key=lambda end: str(end.get("finishedAt", "")), default=None)
+
+
+def _waiting(pods: list[Object]) -> Problem | None:
+    """Say why a pod does not run, where a person can do something about it or wants to know."""
+    for status in _containers(pods):
+        waiting = (status.get("state") or {}).get("waiting") or {}
+        reason, message = str(waiting.get("reason", "")), str(waiting.get("message", ""))[:500]
+        if reason == "CreateContainerConfigError":
+            missing_secret = message.startswith("secret ") and "not found" in message
+            return Problem(
+                "SecretNotFound" if missing_secret else "ContainerConfigInvalid", f"{message} in the voice's namespace"
+            )
+        if reason in _IMAGE_TROUBLE:
+            return Problem("ImageNotAvailable", f"{status.get('image')}: {message or reason}")
+    for pod in pods:
+        for condition in (pod.get("status") or {}).get("conditions") or ():
+            if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
+                return Problem("WaitingForNode", str(condition.get("message", ""))[:500])
+    return None
+
+
+def _containers(pods: list[Object]) -> list[Object]:
+    statuses = [status for pod in pods for status in (pod.get("status") or {}).get("containerStatuses") or ()]
+    return [status for status in statuses if status.get("name") == CONTAINER]

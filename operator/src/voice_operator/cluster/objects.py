@@ -1,0 +1,100 @@
+"""From what the API server returns to what decisions are made of."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from voice_operator.api.voice_model import VoiceModelSpec
+from voice_operator.api.voice_revision import VoiceRevisionSpec
+from voice_operator.api.voice_server import VoiceServerSpec
+from voice_operator.api.voice_status import VoiceModelStatus
+from voice_operator.errors import InvalidObject
+from voice_operator.manifests.labels import REQUESTED_AT
+from voice_operator.reconcile.world import RevisionSeen, Server, Voice
+from voice_operator.settings import sentences
+
+Object = dict[str, Any]
+
+
+def voice_from(item: Object) -> Voice:
+    """Read a VoiceModel. A status that cannot be read counts as none: everything in it is found again.
+
+    Raises:
+        InvalidObject: the spec is not what the CRD promises.
+    """
+    metadata = item["metadata"]
+    try:
+        spec = VoiceModelSpec.model_validate(item.get("spec") or {})
+    except ValidationError as error:
+        raise InvalidObject(f"VoiceModel {_id(item)}: {'; '.join(sentences(error))}") from error
+    try:
+        status = VoiceModelStatus.model_validate(item.get("status") or {})
+    except ValidationError:
+        status = VoiceModelStatus()
+    request = str((metadata.get("annotations") or {}).get(REQUESTED_AT, ""))[:256]
+    return Voice(
+        metadata["namespace"], metadata["name"], metadata["uid"], metadata["generation"], spec, status, request
+    )
+
+
+def revision_from(item: Object, voice_uid: str) -> RevisionSeen:
+    """Read a VoiceRevision; one that belongs to an earlier voice of the same name is on its way out.
+
+    Raises:
+        InvalidObject: the spec is not what the CRD promises.
+    """
+    metadata = item["metadata"]
+    spec = revision_spec(item)
+    status = item.get("status") or {}
+    return RevisionSeen(
+        name=metadata["name"],
+        input_hash=spec.input_hash,
+        base=spec.base.name,
+        uri=spec.artifacts.uri,
+        digest=spec.artifacts.digest,
+        scores=spec.evaluation.scores,
+        gates=spec.evaluation.gates,
+        state=status.get("state"),
+        legal_hold=bool(status.get("legalHold", False)),
+        deleting=is_deleting(item) or not is_owned_by(item, voice_uid),
+    )
+
+
+def revision_spec(item: Object) -> VoiceRevisionSpec:
+    """Read a VoiceRevision's spec.
+
+    Raises:
+        InvalidObject: it is not what the CRD promises.
+    """
+    try:
+        return VoiceRevisionSpec.model_validate(item.get("spec") or {})
+    except ValidationError as error:
+        raise InvalidObject(f"VoiceRevision {_id(item)}: {'; '.join(sentences(error))}") from error
+
+
+def server_from(item: Object) -> Server:
+    """Read a VoiceServer.
+
+    Raises:
+        InvalidObject: the spec is not what the CRD promises.
+    """
+    metadata = item["metadata"]
+    try:
+        spec = VoiceServerSpec.model_validate(item.get("spec") or {})
+    except ValidationError as error:
+        raise InvalidObject(f"VoiceServer {_id(item)}: {'; '.join(sentences(error))}") from error
+    return Server(metadata["namespace"], metadata["name"], metadata["uid"], metadata["generation"], spec)
+
+
+def is_deleting(item: Object) -> bool:
+    """Tell whether the object is on its way out."""
+    return bool(item["metadata"].get("deletionTimestamp"))
+
+
+def is_owned_by(item: Object, uid: str) -> bool:
+    """Tell whether ``uid`` is an owner of the object."""
+    return any(reference.get("uid") == uid for reference in item["metadata"].get("ownerReferences") or ())
+
+
+def _id(item: Object) -> str:
+    return f"{item['metadata'].get('namespace')}/{item['metadata'].get('name')}"

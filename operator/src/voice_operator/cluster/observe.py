@@ -1,0 +1,152 @@
+"""Looks at everything that a decision about a voice needs; reads only."""
+
+from dataclasses import dataclass
+
+from voice_operator.api.voice_status import ObservedDataset, StageName
+from voice_operator.cluster.inference import Inference
+from voice_operator.cluster.jobs import JOB_NAME, job_seen
+from voice_operator.cluster.kube import JOBS, PODS, VOICE_REVISIONS, VOICE_SERVERS, Kube
+from voice_operator.cluster.objects import is_owned_by, revision_from, server_from
+from voice_operator.cluster.store import Store
+from voice_operator.cluster.workspace import Workspace
+from voice_operator.errors import NotFound, StoreError
+from voice_operator.manifests.labels import VOICE_MODEL
+from voice_operator.manifests.server import endpoint
+from voice_operator.reconcile.hashing import input_hash
+from voice_operator.reconcile.keys import revision_uri, workspace_uri
+from voice_operator.reconcile.world import JobSeen, Observed, Problem, RevisionSeen, Server, ServerSeen, Voice
+from voice_operator.settings import Settings
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Everything outside that the operator talks to."""
+
+    kube: Kube
+    store: Store
+    inference: Inference
+    settings: Settings
+
+
+async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) -> Observed:
+    """Return what is known about the voice now. Without consent its recordings are not even listed.
+
+    Raises:
+        ClusterError: the API server failed.
+        StoreError, InvalidDocument: the object store failed, or holds what it should not.
+    """
+    settings, status = cluster.settings, voice.status
+    revisions = await _revisions(cluster, voice)
+    server = await _server(cluster, voice) if revisions else None
+    known = voice.spec.base in settings.bases
+    dataset: ObservedDataset | None = status.dataset
+    problem: Problem | None = None
+    if known and consent_valid:
+        dataset, problem = await _dataset(cluster.store, voice)
+    if not known or not consent_valid or dataset is None:
+        return Observed(
+            voice=voice,
+            complete=False,
+            base_known=known,
+            known_bases=tuple(sorted(settings.bases)),
+            dataset=status.dataset,
+            dataset_problem=problem,
+            input_hash=status.input_hash,
+            jobs=await _jobs(cluster.kube, voice, status.input_hash),
+            revisions=revisions,
+            server=server,
+        )
+    base = settings.bases[voice.spec.base]
+    digest = input_hash(
+        voice.spec,
+        dataset_digest=dataset.digest,
+        base_uri=base.uri,
+        base_digest=base.digest,
+        trainer_image=settings.images.trainer,
+    )
+    jobs = await _jobs(cluster.kube, voice, digest)
+    place = (settings.storage.uri, voice.namespace, voice.name, digest)
+    workspace = Workspace(cluster.store, workspace_uri(*place), digest, revision_uri(*place))
+    running: list[StageName] = [job.stage for job in jobs if job.state == "Running" and job.input_hash == digest]
+    recorded = status.stages if status.input_hash == digest else ()
+    published = any(revision.input_hash == digest for revision in revisions)
+    outputs = await workspace.outputs(
+        done=[stage.name for stage in recorded if stage.state == "Succeeded"], running=running, published=published
+    )
+    return Observed(
+        voice=voice,
+        dataset=dataset,
+        input_hash=digest,
+        jobs=jobs,
+        outputs=outputs,
+        progress=await workspace.progress(running[-1]) if running else None,
+        revisions=revisions,
+        server=server,
+    )
+
+
+async def _dataset(store: Store, voice: Voice) -> tuple[ObservedDataset | None, Problem | None]:
+    """Return the recordings' digest, taken once per generation or request, so that it cannot flap while a Job runs."""
+    spec, recorded = voice.spec.dataset, voice.status.dataset
+    uri = spec.uri.rstrip("/")
+    if spec.digest:
+        return ObservedDataset(uri=uri, digest=spec.digest, generation=voice.generation), None
+    answered = voice.request == (voice.status.last_handled_request or "")
+    if recorded is not None and recorded.uri == uri and recorded.generation == voice.generation and answered:
+        return recorded, None
+    try:
+        digest = await store.fingerprint(uri)
+    except StoreError as error:
+        return None, Problem("DatasetUnreachable", str(error))
+    if digest is None:
+        return None, Problem("DatasetNotFound", f"spec.dataset.uri: there is nothing below {uri}")
+    return ObservedDataset(uri=uri, digest=digest, generation=voice.generation), None
+
+
+async def _jobs(kube: Kube, voice: Voice, digest: str | None) -> tuple[JobSeen, ...]:
+    items = await kube.list(JOBS, voice.namespace, {VOICE_MODEL: voice.name})
+    seen = []
+    for item in items:
+        if not is_owned_by(item, voice.uid):
+            continue
+        done = any(
+            c["type"] == "Complete" and c["status"] == "True"
+            for c in (item.get("status") or {}).get("conditions") or ()
+        )
+        pods = [] if done else await kube.list(PODS, voice.namespace, {JOB_NAME: item["metadata"]["name"]})
+        if (job := job_seen(item, pods, digest)) is not None:
+            seen.append(job)
+    return tuple(seen)
+
+
+async def _revisions(cluster: Cluster, voice: Voice) -> tuple[RevisionSeen, ...]:
+    items = await cluster.kube.list(VOICE_REVISIONS, voice.namespace, {VOICE_MODEL: voice.name})
+    return tuple(revision_from(item, voice.uid) for item in items)
+
+
+async def _server(cluster: Cluster, voice: Voice) -> ServerSeen | None:
+    server = await find_server(cluster, voice)
+    if server is None:
+        return None
+    return ServerSeen(
+        namespace=server.namespace,
+        name=server.name,
+        base=server.spec.base,
+        replicas=server.spec.replicas,
+        endpoint=endpoint(server.namespace, server.name),
+        pods=await cluster.inference.pods(server.namespace, server.name),
+    )
+
+
+async def find_server(cluster: Cluster, voice: Voice) -> Server | None:
+    """Return the VoiceServer that a voice names: its own namespace's, else the default one, else the operator's."""
+    wanted, default = voice.spec.serving.server, cluster.settings.default_server
+    places = [voice.namespace, cluster.settings.namespace]
+    if default is not None and default.name == wanted:
+        places.insert(1, default.namespace)
+    for namespace in dict.fromkeys(places):
+        try:
+            return server_from(await cluster.kube.get(VOICE_SERVERS, namespace, wanted))
+        except NotFound:
+            continue
+    return None

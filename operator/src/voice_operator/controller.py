@@ -1,0 +1,44 @@
+"""Sends each key to whom it concerns, and decides what an error means: try again later, and say so."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from voice_operator.errors import OperatorError
+from voice_operator.metrics import Metrics
+from voice_operator.queue import WorkQueue
+from voice_operator.reconcile.keys import Key, KindName
+
+log = logging.getLogger(__name__)
+
+Reconcile = Callable[[Key], Awaitable[None]]
+Complain = Callable[[Key, OperatorError], Awaitable[None]]
+
+
+class Controller:
+    """The one place at which errors of a reconcile end."""
+
+    def __init__(
+        self, queue: WorkQueue, metrics: Metrics, reconcilers: dict[KindName, Reconcile], complain: Complain
+    ) -> None:
+        self._queue = queue
+        self._complain = complain
+        self._metrics = metrics
+        self._reconcilers = reconcilers
+
+    async def reconcile(self, key: Key) -> None:
+        """Look at one object; whatever goes wrong is logged and tried again later."""
+        try:
+            with self._metrics.timed(key.kind):
+                await self._reconcilers[key.kind](key)
+        except OperatorError as error:
+            delay = self._queue.retry(key)
+            self._metrics.reconciles[key.kind, "failed"] += 1
+            log.warning("%s: %s; tried again in %.0f s", key, error, delay)
+            await self._complain(key, error)
+        except Exception:  # a mistake of ours with one object must not stop the others
+            delay = self._queue.retry(key)
+            self._metrics.reconciles[key.kind, "crashed"] += 1
+            log.exception("%s: a mistake in the operator; tried again in %.0f s", key, delay)
+        else:
+            self._queue.succeed(key)
+            self._metrics.reconciles[key.kind, "done"] += 1

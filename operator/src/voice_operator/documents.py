@@ -1,0 +1,105 @@
+"""The documents that trainer and servers write and the operator reads (docs/contracts.md): hostile until parsed."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from voice_operator.errors import InvalidDocument
+from voice_operator.settings import sentences
+
+JOB_SCHEMA = "voice.sovits.dev/job/v1"
+DESIRED_SCHEMA = "voice.sovits.dev/desired-voices/v1"
+
+DIGEST = r"^sha256:[0-9a-f]{64}$"
+NUMBER = r"^-?[0-9]{1,9}([.][0-9]{1,9})?$"
+RFC3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}(Z|[+-][0-9]{2}:[0-9]{2})$"
+
+Number = Annotated[str, Field(max_length=20, pattern=NUMBER)]
+
+
+class Document(BaseModel):
+    """Read from outside: unknown fields are ignored, known ones are bounded."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
+
+    @classmethod
+    def read(cls, data: bytes | str, source: str) -> Self:
+        """Parse JSON.
+
+        Raises:
+            InvalidDocument: it is not this document; the message names ``source`` and the field.
+        """
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            raise InvalidDocument(f"{source}: {'; '.join(sentences(error)[:5])}") from error
+
+
+class GateResult(Document):
+    """One gate and what was reached."""
+
+    metric: str = Field(max_length=63)
+    min: Number | None = None
+    max: Number | None = None
+    value: str = Field(max_length=20, pattern=f"{NUMBER}|^$", description="Empty: nothing measured it.")
+    passed: bool
+
+
+class Summary(Document):
+    """The parts of a stage's summary that the operator acts upon."""
+
+    passed: bool | None = Field(None, description="Only of evaluate; absent there, nothing has passed.")
+    scores: dict[Annotated[str, Field(max_length=63)], Number] = Field(default_factory=dict, max_length=32)
+    gates: tuple[GateResult, ...] = Field((), max_length=16)
+    uri: str = Field("", max_length=1024)
+    digest: str = Field("", pattern=f"{DIGEST}|^$")
+    size: int = Field(0, ge=0)
+
+
+class StageManifest(Document):
+    """A stage's commit point."""
+
+    schema_: Literal["voice.sovits.dev/stage/v1"] = Field(alias="schema")
+    stage: str = Field(max_length=32)
+    input_hash: str = Field(max_length=64)
+    started_at: str = Field(pattern=RFC3339)
+    completed_at: str = Field(pattern=RFC3339)
+    summary: Summary = Field(default_factory=Summary)
+
+
+class ProgressDocument(Document):
+    """How far a stage is."""
+
+    schema_: Literal["voice.sovits.dev/progress/v1"] = Field(alias="schema")
+    stage: str = Field(max_length=32)
+    percent: int = Field(ge=0, le=100)
+    epoch: int | None = Field(None, ge=0)
+    eta_seconds: int | None = Field(None, ge=0)
+
+
+class FailureDocument(Document):
+    """Why the trainer gave up."""
+
+    schema_: Literal["voice.sovits.dev/failure/v1"] = Field(alias="schema")
+    stage: str = Field("", max_length=32)
+    exit_code: int
+    reason: str = Field(pattern="^[A-Za-z][A-Za-z0-9]{0,127}$")
+    message: str = Field(max_length=4096)
+
+
+class VoiceReport(Document):
+    """One voice in a server's answer."""
+
+    id: str = Field(max_length=320)
+    revision: str = Field("", max_length=253)
+    digest: str = Field("", max_length=71)
+    state: str = Field(max_length=32)
+    error: str = Field("", max_length=65536)
+
+
+class VoicesReport(Document):
+    """A server's answer to GET /v1/voices."""
+
+    generation: int = 0
+    data: tuple[VoiceReport, ...] = Field((), max_length=50_000)

@@ -1,0 +1,1 @@
+"""Pure functions from a decision and the settings to Kubernetes objects."""

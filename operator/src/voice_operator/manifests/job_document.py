@@ -1,0 +1,59 @@
+"""The job document: everything that the trainer is told (docs/contracts.md), in a ConfigMap."""
+
+import json
+from typing import Any
+
+from voice_operator import __version__
+from voice_operator.api.schema import API_VERSION
+from voice_operator.documents import JOB_SCHEMA
+from voice_operator.manifests.labels import VOICE_MODEL, owner, recommended
+from voice_operator.reconcile.effects import StartJob
+from voice_operator.reconcile.keys import document_name, revision_name, revision_uri, workspace_uri
+from voice_operator.reconcile.world import Voice
+from voice_operator.settings import Settings
+
+FILE = "job.json"
+
+
+def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> dict[str, Any]:
+    """Return the document of one attempt of one stage."""
+    spec = voice.spec
+    base = settings.bases[spec.base]
+    place = (settings.storage.uri, voice.namespace, voice.name, input_hash)
+    return {
+        "schema": JOB_SCHEMA,
+        "voice": {"namespace": voice.namespace, "name": voice.name, "uid": voice.uid},
+        "revision": revision_name(voice.name, input_hash),
+        "inputHash": input_hash,
+        "language": spec.language,
+        "dataset": {"uri": spec.dataset.uri.rstrip("/"), "digest": spec.dataset.digest},
+        "consent": spec.consent.document(),
+        "source": spec.source.document(),
+        "base": {"name": spec.base, "uri": base.uri, "digest": base.digest},
+        "training": spec.training.document(),
+        "evaluation": {
+            "texts": list(spec.evaluation.texts),
+            "gates": None if spec.evaluation.gates is None else [gate.document() for gate in spec.evaluation.gates],
+        },
+        "store": {"workspace": workspace_uri(*place), "revision": revision_uri(*place)},
+        "compute": {"device": "auto" if spec.compute.gpus else "cpu"},
+        "attempt": {"number": start.attempt, "batchSizeDivisor": start.batch_size_divisor},
+        "operator": {"version": __version__},
+    }
+
+
+def job_document_config_map(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> dict[str, Any]:
+    """Return the ConfigMap that the stage's pod mounts; a later attempt of the stage overwrites it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": document_name(voice.name, input_hash, start.stage),
+            "namespace": voice.namespace,
+            "labels": recommended(name="voicemodel", instance=voice.name, component=start.stage)
+            | {VOICE_MODEL: voice.name},
+            "ownerReferences": owner("VoiceModel", voice.name, voice.uid),
+            "annotations": {"kubernetes.io/description": f"Job document of {voice.name} ({API_VERSION})"},
+        },
+        "data": {FILE: json.dumps(job_document(voice, start, input_hash, settings), indent=1, ensure_ascii=False)},
+    }

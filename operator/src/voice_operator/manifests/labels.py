@@ -1,0 +1,45 @@
+"""Labels, annotations and owner references of everything the operator makes. Selectors use only our own group."""
+
+from typing import Any
+
+from voice_operator import __version__
+from voice_operator.api.schema import API_VERSION, GROUP
+
+VOICE_MODEL = f"{GROUP}/voice-model"
+REVISION = f"{GROUP}/revision"
+STAGE = f"{GROUP}/stage"
+ATTEMPT = f"{GROUP}/attempt"
+INPUT_HASH = f"{GROUP}/input-hash"  # its first 63 digits: a label holds no more
+SERVER = f"{GROUP}/server"
+CAPACITY = f"{GROUP}/capacity"
+REQUESTED_AT = f"{GROUP}/requested-at"
+QUEUE_NAME = "kueue.x-k8s.io/queue-name"
+MANAGED_BY = "voice-operator"
+
+LABEL_LENGTH = 63
+
+
+def recommended(*, name: str, instance: str, component: str) -> dict[str, str]:
+    """Return the app.kubernetes.io labels."""
+    return {
+        "app.kubernetes.io/name": name,
+        "app.kubernetes.io/instance": instance,
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/part-of": "voice-operator",
+        "app.kubernetes.io/managed-by": MANAGED_BY,
+        "app.kubernetes.io/version": __version__,
+    }
+
+
+def owner(kind: str, name: str, uid: str) -> list[dict[str, Any]]:
+    """Return the owner reference of a child; the child goes when its owner goes, and never holds it up."""
+    return [
+        {
+            "apiVersion": API_VERSION,
+            "kind": kind,
+            "name": name,
+            "uid": uid,
+            "controller": True,
+            "blockOwnerDeletion": False,
+        }
+    ]

@@ -1,0 +1,55 @@
+"""The VoiceRevision of a published voice."""
+
+from typing import Any
+
+from voice_operator.api.schema import API_VERSION
+from voice_operator.api.voice_revision import (
+    FINALIZER,
+    PublishedArtifacts,
+    ResolvedBase,
+    ResolvedDataset,
+    RevisionEvaluation,
+    VoiceRevisionSpec,
+)
+from voice_operator.api.voice_status import ObservedDataset
+from voice_operator.manifests.labels import INPUT_HASH, LABEL_LENGTH, VOICE_MODEL, owner, recommended
+from voice_operator.reconcile.effects import CreateRevision
+from voice_operator.reconcile.keys import workspace_uri
+from voice_operator.reconcile.world import Voice
+from voice_operator.settings import Settings
+
+
+def voice_revision(
+    voice: Voice, effect: CreateRevision, input_hash: str, dataset: ObservedDataset, settings: Settings
+) -> dict[str, Any]:
+    """Return the object; its finalizer lets the operator delete the artifacts before it goes."""
+    base = settings.bases[voice.spec.base]
+    spec = VoiceRevisionSpec(
+        voice_model=voice.name,
+        input_hash=input_hash,
+        workspace=workspace_uri(settings.storage.uri, voice.namespace, voice.name, input_hash),
+        language=voice.spec.language,
+        dataset=ResolvedDataset(uri=dataset.uri, digest=dataset.digest),
+        base=ResolvedBase(name=voice.spec.base, uri=base.uri, digest=base.digest),
+        training=voice.spec.training,
+        trainer_image=settings.images.trainer,
+        consent=voice.spec.consent,
+        source=voice.spec.source,
+        artifacts=PublishedArtifacts(
+            uri=effect.published.uri, digest=effect.published.digest, size=effect.published.size
+        ),
+        evaluation=RevisionEvaluation(scores=dict(effect.evaluated.scores), gates=effect.evaluated.gates),
+    )
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "VoiceRevision",
+        "metadata": {
+            "name": effect.name,
+            "namespace": voice.namespace,
+            "labels": recommended(name="voicerevision", instance=voice.name, component="revision")
+            | {VOICE_MODEL: voice.name, INPUT_HASH: input_hash[:LABEL_LENGTH]},
+            "finalizers": [FINALIZER],
+            "ownerReferences": owner("VoiceModel", voice.name, voice.uid),
+        },
+        "spec": spec.document(),
+    }

@@ -1,0 +1,81 @@
+"""Puts the parts together and runs them until the process is told to stop."""
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+
+import kopf
+
+from voice_operator.cluster.events import Recorder
+from voice_operator.cluster.inference import Inference
+from voice_operator.cluster.kube import Kube
+from voice_operator.cluster.observe import Cluster
+from voice_operator.cluster.store import open_store
+from voice_operator.controller import Controller
+from voice_operator.handlers import register
+from voice_operator.http import application, serve
+from voice_operator.metrics import Metrics
+from voice_operator.queue import WorkQueue, work
+from voice_operator.resync import resync
+from voice_operator.revisions import Revisions
+from voice_operator.servers import Servers
+from voice_operator.settings import Settings
+from voice_operator.voices import Voices
+
+
+async def run(settings: Settings) -> None:
+    """Run the operator until SIGTERM or SIGINT.
+
+    Raises:
+        InvalidSettings: the object store's environment is incomplete.
+        ClusterError: there are no credentials for an API server.
+    """
+    kube = Kube.connect()
+    store = open_store(settings.storage.uri)
+    inference = Inference(kube)
+    cluster = Cluster(kube, store, inference, settings)
+    queue, metrics, recorder, listed = WorkQueue(), Metrics(), Recorder(kube), asyncio.Event()
+    servers = Servers(cluster, queue, metrics, _now)
+    voices = Voices(cluster=cluster, queue=queue, servers=servers, recorder=recorder, metrics=metrics, clock=_now)
+    revisions = Revisions(cluster, recorder, _now)
+    controller = Controller(
+        queue,
+        metrics,
+        {"VoiceModel": voices.reconcile, "VoiceServer": servers.reconcile, "VoiceRevision": revisions.reconcile},
+        recorder.complain,
+    )
+    registry = kopf.OperatorRegistry()
+    register(registry, queue, servers, namespaced=bool(settings.places))
+    runner = await serve(application(servers, queue, kube, metrics, listed), settings.listen)
+    namespaces = settings.places
+    kopf_task = asyncio.create_task(
+        kopf.operator(registry=registry, standalone=True, clusterwide=not namespaces, namespaces=namespaces),
+        name="kopf",
+    )
+    tasks = [
+        kopf_task,
+        asyncio.create_task(resync(kube, queue, namespaces, settings.resync_seconds, listed), name="resync"),
+        *(
+            asyncio.create_task(work(queue, controller.reconcile), name=f"worker {number}")
+            for number in range(settings.workers)
+        ),
+    ]
+    try:
+        # kopf ends on a signal; if any other part ends, the process must not go on without it.
+        finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in finished:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+        queue.close()
+        await runner.cleanup()
+        await inference.close()
+        store.close()
+        kube.close()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

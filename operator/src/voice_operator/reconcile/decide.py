@@ -1,0 +1,245 @@
+"""What to do next for a voice. The order of CHECKS is the policy: the first check with an opinion decides."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from voice_operator.api.voice_status import GateVerdict, Phase, StageStatus
+from voice_operator.reconcile.effects import CreateRevision, DeleteJob, Effect, SetRevisionState, StartJob, SuspendJob
+from voice_operator.reconcile.keys import revision_name
+from voice_operator.reconcile.stages import batch_size_divisor, retry_at
+from voice_operator.reconcile.view import View, view_of
+from voice_operator.reconcile.world import Observed, RevisionSeen
+
+PHASE_OF_STAGE: dict[str, Phase] = {"prepare": "Preparing", "train": "Training", "evaluate": "Evaluating"}
+WHILE_RUNNING = 3.0  # seconds between looks at a running stage
+WHILE_WAITING = 10.0  # seconds between looks at what normally announces itself
+WHILE_DATASET_MISSING = 30.0
+
+
+@dataclass(frozen=True)
+class Action:
+    """What to do, and what to say about it on the Ready condition."""
+
+    phase: Phase
+    reason: str
+    message: str
+    effects: tuple[Effect, ...] = ()
+    stalled: bool = False  # only a person or a change of the spec can help
+    again_after: float | None = None  # seconds; None: the next event or resync is soon enough
+
+
+Check = Callable[[View], Action | None]
+
+
+def stop_without_consent(view: View) -> Action | None:
+    """Nothing is trained and nothing is served without a valid permission."""
+    if view.consent is None:
+        return None
+    jobs = tuple(DeleteJob(job.name) for job in view.observed.jobs if job.state == "Running")
+    return Action("Failed", view.consent.reason, view.consent.message, jobs, stalled=True)
+
+
+def hold_while_suspended(view: View) -> Action | None:
+    """Pause what runs; a queue's own decisions about its Jobs are left alone."""
+    if not view.observed.voice.spec.suspend:
+        return None
+    jobs = tuple(SuspendJob(job.name, suspend=True) for job in view.running if not job.suspended and not job.queued)
+    return Action("Suspended", "Suspended", "spec.suspend is true; nothing is trained", jobs)
+
+
+def serve_the_pin(view: View) -> Action | None:
+    """A rollback wins over every training; a pin that names nothing keeps what is served."""
+    pin = view.observed.voice.spec.serving.pin
+    if not pin:
+        return None
+    stop = tuple(DeleteJob(job.name) for job in view.running)
+    if view.target is not None and view.target.name == pin:
+        action = _serve(view, view.target)
+        return replace(action, effects=stop + action.effects)
+    known = ", ".join(sorted(revision.name for revision in view.observed.revisions)) or "none"
+    message = f"spec.serving.pin names {pin}, but the revisions of this voice are: {known}"
+    return Action("Failed", "PinNotFound", message, stop, stalled=True)
+
+
+def refuse_unknown_base(view: View) -> Action | None:
+    """Bases are named in the operator's configuration."""
+    if view.observed.base_known:
+        return None
+    known = ", ".join(view.observed.known_bases)
+    message = f"spec.base is {view.observed.voice.spec.base}, but the operator's configuration has: {known}"
+    return Action("Failed", "BaseNotFound", message, stalled=True)
+
+
+def wait_for_dataset(view: View) -> Action | None:
+    """Recordings may still be on their way."""
+    problem = view.observed.dataset_problem
+    if problem is None:
+        return None
+    return Action("Preparing", problem.reason, problem.message, again_after=WHILE_DATASET_MISSING)
+
+
+def stop_obsolete_jobs(view: View) -> Action | None:
+    """One Job at a time per voice: what runs for an earlier input goes first."""
+    if not view.obsolete:
+        return None
+    jobs = tuple(DeleteJob(job.name) for job in view.obsolete)
+    return Action(
+        "Preparing",
+        "InputChanged",
+        "the input changed; the Job of the earlier input is being stopped",
+        jobs,
+        again_after=1,
+    )
+
+
+def wait_for_deletion(view: View) -> Action | None:
+    """A revision that is on its way out would be mistaken for a result."""
+    if view.current is None or not view.current.deleting:
+        return None
+    return Action("Preparing", "RevisionDeleting", f"{view.current.name} is being deleted", again_after=WHILE_WAITING)
+
+
+def wait_for_review(view: View) -> Action | None:
+    """A trained voice that people must approve is not served before they do."""
+    voice = view.observed.voice
+    if view.current is None or not voice.spec.review.required or view.current.name == voice.status.active_revision:
+        return None
+    message = f"{view.current.name} waits for approval (spec.review.required)"
+    return Action("AwaitingReview", "AwaitingReview", message)
+
+
+def serve_newest(view: View) -> Action | None:
+    """The present input is trained: serve it."""
+    return None if view.current is None or view.target is None else _serve(view, view.target)
+
+
+def stop_after_failure(view: View) -> Action | None:
+    """A stage that failed for good needs a person, not another attempt."""
+    failed = next((stage for stage in view.stages if stage.state == "Failed"), None)
+    if failed is None or failed.last_failure is None:
+        return None
+    return Action("Failed", failed.last_failure.reason, f"{failed.name}: {failed.last_failure.message}", stalled=True)
+
+
+def wait_for_running_job(view: View) -> Action | None:
+    """One Job at a time per voice; look at its progress."""
+    if not view.running:
+        return None
+    job = view.running[-1]
+    wake = tuple(SuspendJob(job.name, suspend=False) for job in view.running if job.suspended and not job.queued)
+    if job.waiting is not None:
+        reason, message = job.waiting.reason, f"{job.name}: {job.waiting.message}"
+    else:
+        reason, message = PHASE_OF_STAGE[job.stage], f"{job.name} is running"
+    return Action(PHASE_OF_STAGE[job.stage], reason, message, wake, again_after=WHILE_RUNNING)
+
+
+def stop_at_failed_gates(view: View) -> Action | None:
+    """A voice that is not good enough is never published."""
+    if view.next_stage is not None or view.evaluated is None or view.evaluated.passed:
+        return None
+    missed = "; ".join(_missed(gate) for gate in view.evaluated.gates if not gate.passed)
+    return Action("Failed", "GatesFailed", missed or "the evaluation did not pass", stalled=True)
+
+
+def record_revision(view: View) -> Action | None:
+    """The published bundle becomes a VoiceRevision: the unit of rollback and clean-up."""
+    published = view.observed.outputs.get("publish")
+    input_hash = view.observed.input_hash
+    if view.next_stage is not None or view.evaluated is None or published is None or input_hash is None:
+        return None
+    name = revision_name(view.observed.voice.name, input_hash)
+    return Action(
+        "Loading",
+        "Published",
+        f"{name} is published",
+        (CreateRevision(name, published, view.evaluated),),
+        again_after=0,
+    )
+
+
+def start_next_stage(view: View) -> Action | None:
+    """In order, and no GPU Job before the recordings were accepted."""
+    stage = view.next_stage
+    if stage is None:
+        return None
+    phase = PHASE_OF_STAGE[stage.name]
+    wait = _seconds_until_retry(stage, view.now)
+    if wait > 0 and stage.last_failure is not None:
+        message = f"{stage.name} is tried again in {wait:.0f} s: {stage.last_failure.message}"
+        return Action(phase, "Retrying", message, again_after=wait)
+    start = StartJob(stage.name, stage.attempt + 1, batch_size_divisor(stage))
+    return Action(phase, phase, f"{stage.name} starts", (start,), again_after=WHILE_RUNNING)
+
+
+CHECKS: tuple[Check, ...] = (
+    stop_without_consent,
+    hold_while_suspended,
+    serve_the_pin,
+    refuse_unknown_base,
+    wait_for_dataset,
+    stop_obsolete_jobs,
+    wait_for_deletion,
+    wait_for_review,
+    serve_newest,
+    stop_after_failure,
+    wait_for_running_job,
+    stop_at_failed_gates,
+    record_revision,
+    start_next_stage,
+)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The action, and the facts that status and events are derived from."""
+
+    view: View
+    action: Action
+
+
+def decide(observed: Observed, now: datetime) -> Decision:
+    """Return the first opinion of CHECKS, completed by what each revision is used for now."""
+    view = view_of(observed, now)
+    opinions = (check(view) for check in CHECKS)
+    action = next(opinion for opinion in opinions if opinion is not None)
+    return Decision(view, replace(action, effects=action.effects + _revision_states(view)))
+
+
+def _serve(view: View, target: RevisionSeen) -> Action:
+    serving = view.serving
+    if serving is not None and serving.loaded:
+        return Action("Ready", "Serving", f"{target.name} is spoken: {serving.problem.message}")
+    if serving is None or serving.stalled:
+        problem = None if serving is None else serving.problem
+        return Action(
+            "Failed",
+            problem.reason if problem else "NotServed",
+            problem.message if problem else target.name,
+            stalled=True,
+        )
+    return Action("Loading", serving.problem.reason, serving.problem.message, again_after=WHILE_WAITING)
+
+
+def _revision_states(view: View) -> tuple[Effect, ...]:
+    hold = view.observed.voice.spec.retention.legal_hold
+    states = []
+    for revision in view.observed.revisions:
+        if view.target is not None and revision.name == view.target.name:
+            state = "Active" if view.serving is not None and view.serving.loaded else "Candidate"
+        else:
+            state = "Candidate" if revision is view.current else "Superseded"
+        if not revision.deleting and (revision.state, revision.legal_hold) != (state, hold):
+            states.append(SetRevisionState(revision.name, state, hold))
+    return tuple(states)
+
+
+def _missed(gate: GateVerdict) -> str:
+    bound = f"at least {gate.min}" if gate.min else f"at most {gate.max}"
+    return f"{gate.metric} is {gate.value or 'not measured'}, {bound} is needed"
+
+
+def _seconds_until_retry(stage: StageStatus, now: datetime) -> float:
+    at = retry_at(stage)
+    return 0.0 if at is None else (at - now).total_seconds()

@@ -1,0 +1,52 @@
+"""Names of things: queue keys, children of a voice, folders in the bucket; all follow from voice and input hash."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from voice_operator.api.voice_status import StageName
+
+KindName = Literal["VoiceModel", "VoiceRevision", "VoiceServer"]
+
+HASH_DIGITS = 8
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """One object that may need work."""
+
+    kind: KindName
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+def revision_name(voice: str, input_hash: str) -> str:
+    """Return the name of the revision that this input leads to."""
+    return f"{voice}-{input_hash[:HASH_DIGITS]}"
+
+
+def document_name(voice: str, input_hash: str, stage: StageName) -> str:
+    """Return the name of the ConfigMap that holds a stage's job document."""
+    return f"{revision_name(voice, input_hash)}-{stage}"
+
+
+def job_name(voice: str, input_hash: str, stage: StageName, attempt: int) -> str:
+    """Return the name of the Job of one attempt; the same input and attempt always give the same Job."""
+    return f"{document_name(voice, input_hash, stage)}-{attempt}"
+
+
+def voice_folder(storage: str, namespace: str, voice: str) -> str:
+    """Return the URI below which everything of a voice lies."""
+    return f"{storage}/{namespace}/{voice}"
+
+
+def workspace_uri(storage: str, namespace: str, voice: str, input_hash: str) -> str:
+    """Return the URI of the stages' folders."""
+    return f"{voice_folder(storage, namespace, voice)}/{input_hash}"
+
+
+def revision_uri(storage: str, namespace: str, voice: str, input_hash: str) -> str:
+    """Return the URI of the voice bundle."""
+    return f"{voice_folder(storage, namespace, voice)}/revisions/{revision_name(voice, input_hash)}"

@@ -1,0 +1,75 @@
+"""Events: one for each thing that happened between two statuses, so that conditions and events share their reasons."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from voice_operator.api.conditions import Condition
+from voice_operator.api.voice_status import StageStatus, VoiceModelStatus
+from voice_operator.reconcile.status import CONDITION_OF_STAGE
+
+
+@dataclass(frozen=True)
+class Note:
+    """One line of ``kubectl describe``."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+    action: str = "Reconcile"
+
+
+def notes_of(old: VoiceModelStatus, new: VoiceModelStatus) -> tuple[Note, ...]:
+    """Return what happened between two statuses, in the order in which it happens."""
+    return (*_consent(old, new), *_stages(old, new), *_outcome(old, new))
+
+
+def _consent(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Note]:
+    before, after = _condition(old, "ConsentValid"), _condition(new, "ConsentValid")
+    if after is not None and after.status == "False" and (before is None or before.reason != after.reason):
+        yield Note("Warning", after.reason, after.message)
+
+
+def _stages(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Note]:
+    same_input = old.input_hash == new.input_hash
+    before = {stage.name: stage for stage in old.stages} if same_input else {}
+    for stage in new.stages:
+        earlier = before.get(stage.name) or StageStatus(name=stage.name)
+        if stage.state == "Running" and stage.attempt != earlier.attempt:
+            yield Note("Normal", "JobStarted", f"{stage.name}: {stage.job}", stage.name.capitalize())
+        if stage.last_failure is not None and stage.last_failure != earlier.last_failure:
+            failure = stage.last_failure
+            retry = "" if stage.state == "Failed" else "; it is tried again"
+            yield Note(
+                "Warning",
+                failure.reason,
+                f"{stage.name}, attempt {failure.attempt}: {failure.message}{retry}",
+                stage.name.capitalize(),
+            )
+        if stage.state == "Succeeded" and earlier.state != "Succeeded":
+            yield Note("Normal", CONDITION_OF_STAGE[stage.name], f"{stage.name} is done", stage.name.capitalize())
+
+
+def _outcome(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Note]:
+    if new.candidate_revision and new.candidate_revision != old.candidate_revision:
+        yield Note("Normal", "Published", f"{new.candidate_revision} is published", "Publish")
+    if new.active_revision and new.active_revision != old.active_revision:
+        yield Note("Normal", "Serving", f"{new.active_revision} is spoken at {new.endpoint}", "Load")
+    if old.active_revision and not new.active_revision:
+        yield Note("Warning", "Unloaded", f"{old.active_revision} is served no more", "Unload")
+    before, after = _condition(old, "Stalled"), _condition(new, "Stalled")
+    told = {stage.last_failure.reason for stage in new.stages if stage.last_failure is not None}
+    consent = _condition(new, "ConsentValid")
+    if consent is not None:
+        told.add(consent.reason)
+    if (
+        after is not None
+        and after.status == "True"
+        and after.reason not in told
+        and (before is None or before.reason != after.reason)
+    ):
+        yield Note("Warning", after.reason, after.message)
+
+
+def _condition(status: VoiceModelStatus, kind: str) -> Condition | None:
+    return next((condition for condition in status.conditions if condition.type == kind), None)

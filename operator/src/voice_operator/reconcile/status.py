@@ -1,0 +1,181 @@
+"""What to write into a VoiceModel's status: conditions for programs, a phase and progress for people."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from voice_operator.api.conditions import Condition, Truth
+from voice_operator.api.voice_status import STAGES, Artifacts, Progress, StageStatus, VoiceModelStatus
+from voice_operator.reconcile.decide import Action, Decision
+from voice_operator.reconcile.effects import DeleteJob
+from voice_operator.reconcile.serving import serving_state
+from voice_operator.reconcile.stages import stopped
+from voice_operator.reconcile.times import render
+from voice_operator.reconcile.view import View
+from voice_operator.reconcile.world import Problem
+
+CONDITION_OF_STAGE = {"prepare": "Prepared", "train": "Trained", "evaluate": "Evaluated"}
+
+Fact = tuple[str, Truth, str, str]  # type, status, reason, message
+
+
+def status_of(decision: Decision) -> VoiceModelStatus:
+    """Return the whole new status."""
+    view, action = decision.view, decision.action
+    observed, voice = view.observed, view.observed.voice
+    old = voice.status
+    stages = view.stages
+    if any(isinstance(effect, DeleteJob) for effect in action.effects):
+        stages = tuple(stopped(stage) for stage in stages)
+    active, candidate, previous = _revisions(view)
+    target = view.target
+    scored = view.current or view.evaluated or target
+    server = observed.server if target is not None and view.serving is not None and not view.serving.stalled else None
+    return VoiceModelStatus(
+        phase=action.phase,
+        conditions=conditions_of(old.conditions, _facts(view, action), voice.generation, view.now),
+        observed_generation=voice.generation,
+        last_handled_request=voice.request or None,
+        input_hash=observed.input_hash,
+        dataset=observed.dataset,
+        active_revision=active,
+        candidate_revision=candidate,
+        previous_revision=previous,
+        artifacts=None if target is None else Artifacts(revision=target.name, uri=target.uri, digest=target.digest),
+        scores=dict(scored.scores) or None if scored else None,
+        gates=scored.gates or None if scored else None,
+        stages=stages,
+        progress=_progress(view, action),
+        server=server.id if server else None,
+        endpoint=server.endpoint if server else None,
+    )
+
+
+def conditions_of(
+    old: Iterable[Condition], facts: Iterable[Fact], generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """Return the conditions; the time of the last transition moves only when a condition's status does."""
+    before = {condition.type: condition for condition in old}
+    conditions = []
+    for kind, truth, reason, message in facts:
+        same = before.get(kind)
+        since = same.last_transition_time if same is not None and same.status == truth else render(now)
+        conditions.append(
+            Condition(
+                type=kind,
+                status=truth,
+                reason=reason,
+                message=message[:4096],
+                observed_generation=generation,
+                last_transition_time=since,
+            )
+        )
+    return tuple(conditions)
+
+
+def _facts(view: View, action: Action) -> Iterable[Fact]:
+    ready = action.phase == "Ready"
+    working = not ready and not action.stalled and action.phase not in {"Suspended", "AwaitingReview"}
+    yield "Ready", _truth(ready), action.reason, action.message
+    yield "Reconciling", _truth(working), action.reason if working else "Idle", action.message if working else ""
+    yield (
+        "Stalled",
+        _truth(action.stalled),
+        action.reason if action.stalled else "NotStalled",
+        action.message if action.stalled else "",
+    )
+    if view.consent is None:
+        yield "ConsentValid", "True", "Valid", f"{view.observed.voice.spec.consent.holder} agreed"
+    else:
+        yield "ConsentValid", "False", view.consent.reason, view.consent.message
+    for name in STAGES:
+        stage = next((stage for stage in view.stages if stage.name == name), None)
+        yield _stage_fact(view, stage or StageStatus(name=name))
+    yield _gates_fact(view)
+    yield _approval_fact(view)
+    yield _serving_fact(view)
+
+
+def _stage_fact(view: View, stage: StageStatus) -> Fact:
+    kind = CONDITION_OF_STAGE[stage.name]
+    job = next((job for job in view.running if job.stage == stage.name), None)
+    if stage.state == "Succeeded":
+        return kind, "True", "Succeeded", f"done at {stage.completed_at}" if stage.completed_at else ""
+    if job is not None:
+        waiting = job.waiting or Problem("Running", f"{job.name} is running")
+        return kind, "False", waiting.reason, waiting.message
+    failure = stage.last_failure
+    if stage.state == "Failed" and failure is not None:
+        return kind, "False", failure.reason, failure.message
+    if failure is not None:
+        return kind, "False", "Retrying", f"attempt {failure.attempt} failed: {failure.message}"
+    return kind, "False", "Pending", ""
+
+
+def _gates_fact(view: View) -> Fact:
+    if view.current is not None:
+        return "GatesPassed", "True", "Passed", _scores(view.current.scores)
+    if view.next_stage is not None or view.evaluated is None:
+        return "GatesPassed", "Unknown", "NotEvaluated", ""
+    if view.evaluated.passed:
+        return "GatesPassed", "True", "Passed", _scores(view.evaluated.scores)
+    missed = ", ".join(gate.metric for gate in view.evaluated.gates if not gate.passed)
+    return "GatesPassed", "False", "GatesFailed", f"not reached: {missed}; {_scores(view.evaluated.scores)}"
+
+
+def _approval_fact(view: View) -> Fact:
+    voice = view.observed.voice
+    if not voice.spec.review.required:
+        return "Approved", "True", "NotRequired", ""
+    if view.current is None:
+        return "Approved", "Unknown", "NothingToApprove", ""
+    if view.current.name == voice.status.active_revision:
+        return "Approved", "True", "ServedAlready", f"{view.current.name} was served before a review was asked for"
+    return "Approved", "False", "AwaitingReview", f"{view.current.name} waits for approval"
+
+
+def _serving_fact(view: View) -> Fact:
+    if view.serving is None or view.target is None:
+        reason = "NotPublished" if view.consent is None else view.consent.reason
+        return "Serving", "False", reason, ""
+    if view.serving.loaded:
+        return "Serving", "True", "Loaded", f"{view.target.name} is spoken: {view.serving.problem.message}"
+    old = view.observed.voice.status.active_revision
+    active = next((revision for revision in view.observed.revisions if revision.name == old), None)
+    if active is not None and active is not view.target and serving_state(view.observed, active).loaded:
+        return "Serving", "True", "Loaded", f"{active.name} is spoken until {view.target.name} is loaded"
+    return "Serving", "False", view.serving.problem.reason, view.serving.problem.message
+
+
+def _revisions(view: View) -> tuple[str | None, str | None, str | None]:
+    """Return active, candidate and previous revision: a target becomes active when the pods speak it."""
+    old = view.observed.voice.status
+    waiting = view.current.name if view.current is not None and not view.current.deleting else None
+    if view.target is None:
+        return None, None if view.consent else waiting, old.active_revision or old.previous_revision
+    target = view.target.name
+    if view.serving is not None and view.serving.loaded:
+        previous = old.active_revision if old.active_revision not in {None, target} else old.previous_revision
+        return target, waiting if waiting != target and not view.observed.voice.spec.serving.pin else None, previous
+    names = {revision.name for revision in view.observed.revisions}
+    active = old.active_revision if old.active_revision in names else None
+    return active, target if target != active else None, old.previous_revision
+
+
+def _progress(view: View, action: Action) -> Progress | None:
+    if view.running:
+        return view.observed.progress or Progress(stage=view.running[-1].stage, percent=0)
+    if view.current is not None or (view.evaluated is not None and view.next_stage is None):
+        passed = view.current is not None or (view.evaluated is not None and view.evaluated.passed)
+        return Progress(stage="publish" if passed else "evaluate", percent=100)
+    if view.next_stage is not None and action.phase != "Failed":
+        return Progress(stage=view.next_stage.name, percent=0)
+    old = view.observed.voice.status
+    return old.progress if old.input_hash == view.observed.input_hash else None
+
+
+def _scores(scores: Mapping[str, str]) -> str:
+    return ", ".join(f"{metric} {value}" for metric, value in sorted(scores.items()))
+
+
+def _truth(value: bool) -> Truth:
+    return "True" if value else "False"

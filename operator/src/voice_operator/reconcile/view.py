@@ -1,0 +1,90 @@
+"""What was observed, made ready for decisions: stages with failures counted, the revision to serve, the consent."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from voice_operator.api.voice_status import STAGES, StageStatus
+from voice_operator.reconcile.consent import consent_problem
+from voice_operator.reconcile.serving import ServingState, current_revision, serving_state, target_revision
+from voice_operator.reconcile.stages import advance, restarted
+from voice_operator.reconcile.world import JobSeen, Observed, Problem, RevisionSeen, StageOutput
+
+
+@dataclass(frozen=True)
+class View:
+    """The facts that the checks of ``decide`` look at."""
+
+    observed: Observed
+    now: datetime
+    consent: Problem | None
+    stages: tuple[StageStatus, ...]
+    current: RevisionSeen | None  # trained from exactly the present input
+    target: RevisionSeen | None  # to be served
+    serving: ServingState | None  # of the target
+    running: tuple[JobSeen, ...]  # of the present input
+    obsolete: tuple[JobSeen, ...]  # still running for an earlier input
+
+    @property
+    def next_stage(self) -> StageStatus | None:
+        """The first stage that is not done."""
+        return next((stage for stage in self.stages if stage.state != "Succeeded"), None)
+
+    @property
+    def evaluated(self) -> StageOutput | None:
+        """What the evaluate stage found, where it is done and no revision records it yet."""
+        return self.observed.outputs.get("evaluate")
+
+
+def view_of(observed: Observed, now: datetime) -> View:
+    """Derive the facts; pure, so that the same observation always gives the same view."""
+    consent = consent_problem(observed.voice.spec.consent, now)
+    target = target_revision(observed, consent_valid=consent is None)
+    active = [job for job in observed.jobs if job.state == "Running"]
+    return View(
+        observed=observed,
+        now=now,
+        consent=consent,
+        stages=_stages(observed, now) if observed.complete and consent is None else observed.voice.status.stages,
+        current=current_revision(observed),
+        target=target,
+        serving=None if target is None else serving_state(observed, target),
+        running=tuple(job for job in active if job.input_hash == observed.input_hash),
+        obsolete=tuple(job for job in active if observed.input_hash and job.input_hash != observed.input_hash),
+    )
+
+
+def _stages(observed: Observed, now: datetime) -> tuple[StageStatus, ...]:
+    voice = observed.voice
+    recorded = {stage.name: stage for stage in voice.status.stages}
+    if observed.input_hash != voice.status.input_hash:
+        recorded = {}
+    elif _results_are_lost(observed):
+        recorded = {name: restarted(stage) for name, stage in recorded.items()}
+    elif voice.request != (voice.status.last_handled_request or ""):
+        recorded = {name: restarted(stage) if stage.state == "Failed" else stage for name, stage in recorded.items()}
+    done_before = True
+    stages = []
+    for name in STAGES:
+        jobs = [job for job in observed.jobs if job.stage == name and job.input_hash == observed.input_hash]
+        output = observed.outputs.get(name) if done_before and _is_complete(observed, name) else None
+        record = advance(
+            name, recorded=recorded.get(name), jobs=jobs, output=output, retries=voice.spec.retries, now=now
+        )
+        stages.append(record)
+        done_before = record.state == "Succeeded"
+    return tuple(stages)
+
+
+def _is_complete(observed: Observed, name: str) -> bool:
+    """Tell whether a Job's last manifest is there; a voice that passed its gates must also be published."""
+    output = observed.outputs.get("evaluate")
+    if name != "evaluate" or output is None:
+        return True
+    return not output.passed or "publish" in observed.outputs
+
+
+def _results_are_lost(observed: Observed) -> bool:
+    """Tell whether a finished training left neither a revision nor its documents: somebody deleted them."""
+    finished = any(stage.name == "evaluate" and stage.state == "Succeeded" for stage in observed.voice.status.stages)
+    kept = "evaluate" in observed.outputs and _is_complete(observed, "evaluate")
+    return finished and current_revision(observed) is None and not kept

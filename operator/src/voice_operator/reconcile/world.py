@@ -1,0 +1,168 @@
+"""What one look at the cluster, the object store and the pods found: the only input of a decision besides the time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from voice_operator.api.voice_model import VoiceModelSpec
+from voice_operator.api.voice_server import VoiceServerSpec
+from voice_operator.api.voice_status import GateVerdict, ObservedDataset, Progress, StageName, VoiceModelStatus
+
+StageFolder = Literal["prepare", "train", "evaluate", "publish"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why something is not as it should be: a reason for programs, a sentence for people."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A VoiceModel as the API server returned it."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    spec: VoiceModelSpec
+    status: VoiceModelStatus
+    request: str = ""  # the requested-at annotation
+
+    @property
+    def id(self) -> str:
+        """The voice's name for servers and clients."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class JobFailure:
+    """How a Job ended: what the trainer said, else what Kubernetes says."""
+
+    reason: str
+    message: str
+    exit_code: int | None = None
+    deadline: bool = False
+
+
+@dataclass(frozen=True)
+class JobSeen:
+    """A stage Job of this voice."""
+
+    name: str
+    stage: StageName
+    attempt: int
+    input_hash: str
+    state: Literal["Running", "Succeeded", "Failed"] = "Running"
+    failure: JobFailure | None = None
+    waiting: Problem | None = None  # why its pod does not run
+    suspended: bool = False
+    queued: bool = False  # Kueue decides when it runs
+    started_at: str | None = None
+
+
+@dataclass(frozen=True)
+class StageOutput:
+    """A stage's committed manifest, as far as the operator reads it."""
+
+    started_at: str
+    completed_at: str
+    passed: bool = True
+    scores: Mapping[str, str] = field(default_factory=dict)
+    gates: tuple[GateVerdict, ...] = ()
+    uri: str = ""
+    digest: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class RevisionSeen:
+    """A VoiceRevision of this voice."""
+
+    name: str
+    input_hash: str
+    base: str
+    uri: str
+    digest: str
+    scores: Mapping[str, str] = field(default_factory=dict)
+    gates: tuple[GateVerdict, ...] = ()
+    state: str | None = None
+    legal_hold: bool = False
+    deleting: bool = False
+
+
+@dataclass(frozen=True)
+class LoadedVoice:
+    """What one pod says about one voice."""
+
+    revision: str
+    digest: str
+    state: str
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class PodVoices:
+    """One inference pod and the voices it reports, by voice id."""
+
+    name: str
+    ready: bool
+    voices: Mapping[str, LoadedVoice] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ServerSeen:
+    """The VoiceServer that a voice names, and its pods."""
+
+    namespace: str
+    name: str
+    base: str
+    replicas: int
+    endpoint: str
+    pods: tuple[PodVoices, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Namespace and name, as status.server has it."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Everything a decision about a voice may depend on."""
+
+    voice: Voice
+    complete: bool = True  # False: input hash and stages are what was recorded, for something keeps us from looking
+    base_known: bool = True
+    known_bases: tuple[str, ...] = ()
+    dataset: ObservedDataset | None = None
+    dataset_problem: Problem | None = None
+    input_hash: str | None = None
+    jobs: tuple[JobSeen, ...] = ()
+    outputs: Mapping[StageFolder, StageOutput] = field(default_factory=dict)
+    progress: Progress | None = None
+    revisions: tuple[RevisionSeen, ...] = ()
+    server: ServerSeen | None = None
+
+
+@dataclass(frozen=True)
+class Server:
+    """A VoiceServer as the API server returned it."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    spec: VoiceServerSpec
+
+
+@dataclass(frozen=True, order=True)
+class DesiredVoice:
+    """One voice that a server must serve."""
+
+    id: str
+    revision: str
+    uri: str
+    digest: str

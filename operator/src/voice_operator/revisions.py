@@ -1,0 +1,96 @@
+"""One look at a VoiceRevision: when it is deleted, what it owns in the object store goes first."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from voice_operator.api.voice_revision import FINALIZER, VoiceRevisionSpec
+from voice_operator.cluster.events import Recorder
+from voice_operator.cluster.kube import VOICE_REVISIONS, Object
+from voice_operator.cluster.objects import is_deleting, revision_spec
+from voice_operator.cluster.observe import Cluster
+from voice_operator.errors import InvalidObject, NotFound, StoreError
+from voice_operator.reconcile.keys import Key, revision_uri, workspace_uri
+from voice_operator.reconcile.notes import Note
+from voice_operator.reconcile.times import parse
+
+PATIENCE = timedelta(minutes=5)  # a store that is gone must not hold a namespace's deletion for ever
+
+# Commit points go first: a half-deleted workspace must never look like a finished one.
+COMMIT_POINTS = tuple(f"{stage}/manifest.json" for stage in ("publish", "evaluate", "train", "features", "prepare"))
+
+log = logging.getLogger(__name__)
+
+
+class Revisions:
+    """Reconciles VoiceRevisions."""
+
+    def __init__(self, cluster: Cluster, recorder: Recorder, clock: Callable[[], datetime]) -> None:
+        self._cluster = cluster
+        self._recorder = recorder
+        self._clock = clock
+
+    async def reconcile(self, key: Key) -> None:
+        """Delete the artifacts of a revision that is on its way out, then let it go.
+
+        Raises:
+            OperatorError: something outside failed; the caller tries again later.
+        """
+        kube = self._cluster.kube
+        try:
+            item = await kube.get(VOICE_REVISIONS, key.namespace, key.name)
+        except NotFound:
+            return
+        finalizers = item["metadata"].get("finalizers") or []
+        if not is_deleting(item) or FINALIZER not in finalizers:
+            return
+        note = await self._purge(key, item)
+        log.info("%s: %s: %s", key, note.reason, note.message)
+        await self._recorder.write(key, item["metadata"]["uid"], note)
+        others = [finalizer for finalizer in finalizers if finalizer != FINALIZER]
+        patch = {"metadata": {"finalizers": others, "resourceVersion": item["metadata"]["resourceVersion"]}}
+        try:
+            await kube.merge(VOICE_REVISIONS, key.namespace, key.name, patch)
+        except NotFound:
+            return
+
+    async def _purge(self, key: Key, item: Object) -> Note:
+        """Delete what is below the revision's own folders; return what to tell people.
+
+        Raises:
+            StoreError: the store failed, and there is still time to try again.
+        """
+        try:
+            spec = revision_spec(item)
+        except InvalidObject as error:
+            return Note("Warning", "ArtifactsKept", f"nothing was deleted: {error}", "Purge")
+        if (item.get("status") or {}).get("legalHold"):
+            return Note(
+                "Warning", "ArtifactsHeld", f"spec.retention.legalHold was set: {spec.artifacts.uri} stays", "Purge"
+            )
+        if not self._is_own(key, spec):
+            message = f"nothing was deleted: {spec.artifacts.uri} is not the folder of this revision"
+            return Note("Warning", "ArtifactsKept", message, "Purge")
+        try:
+            count = await self._cluster.store.remove_below(spec.workspace, first=COMMIT_POINTS)
+            count += await self._cluster.store.remove_below(spec.artifacts.uri, first=("manifest.json",))
+        except StoreError as error:
+            if self._clock() - parse(item["metadata"]["deletionTimestamp"]) < PATIENCE:
+                raise
+            return Note(
+                "Warning",
+                "ArtifactsLeft",
+                f"{spec.artifacts.uri} could not be deleted, do it by hand: {error}",
+                "Purge",
+            )
+        return Note(
+            "Normal",
+            "ArtifactsDeleted",
+            f"{count} objects below {spec.artifacts.uri} and its workspace are gone",
+            "Purge",
+        )
+
+    def _is_own(self, key: Key, spec: VoiceRevisionSpec) -> bool:
+        """Tell whether both folders are those that names and input hash lead to; nothing else is ever deleted."""
+        place = (self._cluster.settings.storage.uri, key.namespace, spec.voice_model, spec.input_hash)
+        return spec.artifacts.uri == revision_uri(*place) and spec.workspace == workspace_uri(*place)

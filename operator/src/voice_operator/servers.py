@@ -1,0 +1,228 @@
+"""One look at a VoiceServer: its Deployment and Service, the voices it must serve, and what its pods really speak."""
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from voice_operator.api.schema import API_VERSION
+from voice_operator.api.voice_server import VoiceServerStatus
+from voice_operator.api.voice_status import VoiceModelStatus
+from voice_operator.cluster.kube import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    SERVICES,
+    VOICE_MODELS,
+    VOICE_SERVERS,
+    Object,
+    Resource,
+)
+from voice_operator.cluster.objects import is_deleting, is_owned_by, server_from
+from voice_operator.cluster.observe import Cluster
+from voice_operator.errors import InvalidObject, NotFound, NotOurs
+from voice_operator.manifests.server import (
+    FILE,
+    deployment,
+    desired_document,
+    endpoint,
+    selector,
+    service,
+    voices_config_map,
+    voices_name,
+)
+from voice_operator.metrics import Metrics
+from voice_operator.queue import WorkQueue
+from voice_operator.reconcile.difference import covers
+from voice_operator.reconcile.keys import Key
+from voice_operator.reconcile.server_status import blocked_status, server_status
+from voice_operator.reconcile.world import DesiredVoice, PodVoices, Server
+
+WHILE_LOADING = 1.0  # seconds between questions to the pods
+
+log = logging.getLogger(__name__)
+
+Loaded = dict[str, tuple[tuple[str, str, str], ...]]  # voice id -> what each pod says
+
+
+class Servers:
+    """Reconciles VoiceServers, and answers which voices each must serve."""
+
+    def __init__(self, cluster: Cluster, queue: WorkQueue, metrics: Metrics, clock: Callable[[], datetime]) -> None:
+        self._cluster = cluster
+        self._queue = queue
+        self._metrics = metrics
+        self._clock = clock
+        self._desired: dict[
+            Key, tuple[DesiredVoice, ...]
+        ] = {}  # what the last LIST of the voices said, until something changes
+        self._loaded: dict[Key, Loaded] = {}
+        self.documents: dict[tuple[str, str], bytes] = {}  # what GET /servers/<namespace>/<name>/voices.json answers
+
+    def voice_changed(self, old: VoiceModelStatus, new: VoiceModelStatus) -> None:
+        """Have the servers looked at that must load, swap or unload a voice."""
+        if (old.server, old.artifacts) != (new.server, new.artifacts):
+            for server in {old.server, new.server} - {None}:
+                namespace, _, name = str(server).partition("/")
+                self.changed(Key("VoiceServer", namespace, name))
+
+    def voice_left(self, key: Key) -> None:
+        """Have the servers looked at that may still serve a voice that is gone."""
+        voice_id = f"{key.namespace}/{key.name}"
+        for server, voices in list(self._desired.items()):
+            if any(voice.id == voice_id for voice in voices):
+                self.changed(server)
+
+    def changed(self, key: Key) -> None:
+        """Have a server looked at, with a fresh list of its voices."""
+        self._desired.pop(key, None)
+        self._queue.add(key)
+
+    async def reconcile(self, key: Key) -> None:
+        """Bring one server to what it must be; safe to repeat at any time.
+
+        Raises:
+            OperatorError: something outside failed; the caller tries again later.
+        """
+        kube, settings = self._cluster.kube, self._cluster.settings
+        try:
+            item = await kube.get(VOICE_SERVERS, key.namespace, key.name)
+        except NotFound:
+            self._forget(key)
+            return
+        if is_deleting(item):
+            return
+        server = server_from(item)
+        old = _status_from(item)
+        if server.spec.base not in settings.bases:
+            await self._write(server, old, blocked_status(server, old, tuple(sorted(settings.bases)), self._clock()))
+            return
+        voices = self._desired.get(key) or await self._list_voices(key)
+        self._desired[key] = voices
+        generation = await self._apply_document(server, voices)
+        await self._ensure(SERVICES, service(server), server)
+        running = await self._ensure(DEPLOYMENTS, deployment(server, settings), server)
+        pods = await self._cluster.inference.pods(server.namespace, server.name)
+        status = server_status(
+            server,
+            old=old,
+            voices=voices,
+            pods=pods,
+            deployment=running.get("status") or {},
+            generation=generation,
+            endpoint=endpoint(server.namespace, server.name),
+            selector=selector(server.name),
+            now=self._clock(),
+        )
+        await self._write(server, old, status)
+        self._wake(key, voices, pods)
+        if any(voice.state != "Ready" for voice in status.voices) and any(pod.ready for pod in pods):
+            self._queue.add_after(key, WHILE_LOADING)
+
+    async def _list_voices(self, key: Key) -> tuple[DesiredVoice, ...]:
+        """Return what the voices' statuses ask of this server; wake those that wait for a server of this name."""
+        found = []
+        for item in await self._voice_items():
+            metadata, status = item["metadata"], item.get("status") or {}
+            artifacts = status.get("artifacts")
+            if not artifacts or is_deleting(item):
+                continue
+            if status.get("server") == f"{key.namespace}/{key.name}":
+                voice_id = f"{metadata['namespace']}/{metadata['name']}"
+                found.append(
+                    DesiredVoice(voice_id, artifacts.get("revision", ""), artifacts["uri"], artifacts["digest"])
+                )
+            elif ((item.get("spec") or {}).get("serving") or {}).get("server") == key.name:
+                self._queue.add(Key("VoiceModel", metadata["namespace"], metadata["name"]))
+        return tuple(sorted(found))
+
+    async def _voice_items(self) -> list[Object]:
+        namespaces: Iterable[str | None] = self._cluster.settings.places or (None,)
+        return [item for namespace in namespaces for item in await self._cluster.kube.list(VOICE_MODELS, namespace)]
+
+    async def _apply_document(self, server: Server, voices: tuple[DesiredVoice, ...]) -> int:
+        """Write the desired-voices document if it says something new; return its generation."""
+        before = await self._existing(CONFIG_MAPS, server, voices_name(server.name))
+        written = _document_from(before)
+        generation = int(written.get("generation", 0))
+        document = desired_document(server, voices, generation, self._cluster.settings)
+        if document != written:
+            generation += 1
+            document = desired_document(server, voices, generation, self._cluster.settings)
+        config_map = voices_config_map(server, document)
+        if not covers(before, config_map):
+            await self._cluster.kube.apply(CONFIG_MAPS, config_map)
+        self.documents[(server.namespace, server.name)] = config_map["data"][FILE].encode()
+        return generation
+
+    async def _ensure(self, resource: Resource, body: Object, server: Server) -> Object:
+        """Write a child only where it differs; return it as it is now."""
+        before = await self._existing(resource, server, server.name)
+        return before if covers(before, body) else await self._cluster.kube.apply(resource, body)
+
+    async def _existing(self, resource: Resource, server: Server, name: str) -> Object:
+        """Return the child, or an empty object where there is none.
+
+        Raises:
+            NotOurs: an object of that name belongs to somebody else.
+        """
+        try:
+            existing = await self._cluster.kube.get(resource, server.namespace, name)
+        except NotFound:
+            return {}
+        if not is_owned_by(existing, server.uid):
+            raise NotOurs(
+                f"{resource.plural} {server.namespace}/{name} exists and is not of this VoiceServer; rename one of them"
+            )
+        return existing
+
+    async def _write(self, server: Server, old: VoiceServerStatus | None, new: VoiceServerStatus) -> None:
+        if new == old:
+            return
+        metadata = {"name": server.name, "namespace": server.namespace}
+        body = {"apiVersion": API_VERSION, "kind": "VoiceServer", "metadata": metadata, "status": new.document()}
+        await self._cluster.kube.apply(VOICE_SERVERS, body, subresource="status")
+        self._metrics.writes["VoiceServer"] += 1
+
+    def _wake(self, key: Key, voices: tuple[DesiredVoice, ...], pods: tuple[PodVoices, ...]) -> None:
+        """Have those voices looked at about which the pods say something new."""
+        loaded = {voice.id: _reports(voice.id, pods) for voice in voices}
+        before = self._loaded.get(key, {})
+        self._loaded[key] = loaded
+        for voice_id, reports in loaded.items():
+            if before.get(voice_id) != reports:
+                namespace, _, name = voice_id.partition("/")
+                self._queue.add(Key("VoiceModel", namespace, name))
+
+    def _forget(self, key: Key) -> None:
+        """Drop a server that is gone; its voices have to say that nobody speaks them."""
+        for voice in self._desired.pop(key, ()):
+            namespace, _, name = voice.id.partition("/")
+            self._queue.add(Key("VoiceModel", namespace, name))
+        self._loaded.pop(key, None)
+        self.documents.pop((key.namespace, key.name), None)
+        self._cluster.inference.forget(key.namespace, key.name)
+
+
+def _reports(voice_id: str, pods: tuple[PodVoices, ...]) -> tuple[tuple[str, str, str], ...]:
+    found = []
+    for pod in pods:
+        report = pod.voices.get(voice_id)
+        if pod.ready:
+            found.append((pod.name, report.digest if report else "", report.state if report else ""))
+    return tuple(sorted(found))
+
+
+def _document_from(config_map: Object) -> dict[str, Any]:
+    try:
+        document = json.loads((config_map.get("data") or {}).get(FILE, "{}"))
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _status_from(item: Object) -> VoiceServerStatus | None:
+    try:
+        return VoiceServerStatus.model_validate(item["status"]) if item.get("status") else None
+    except ValueError as error:
+        raise InvalidObject(f"VoiceServer {item['metadata']['name']}: its status cannot be read: {error}") from error

@@ -1,0 +1,93 @@
+"""One look at a VoiceModel: observe, decide, act, say so."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from voice_operator.api.schema import API_VERSION
+from voice_operator.api.voice_status import VoiceModelStatus
+from voice_operator.cluster.apply import carry_out
+from voice_operator.cluster.events import Recorder
+from voice_operator.cluster.kube import VOICE_MODELS
+from voice_operator.cluster.objects import is_deleting, voice_from
+from voice_operator.cluster.observe import Cluster, observe_voice
+from voice_operator.errors import NotFound, NotOurs
+from voice_operator.metrics import Metrics
+from voice_operator.queue import WorkQueue
+from voice_operator.reconcile.consent import consent_problem
+from voice_operator.reconcile.decide import WHILE_WAITING, Decision, decide
+from voice_operator.reconcile.keys import Key
+from voice_operator.reconcile.notes import notes_of
+from voice_operator.reconcile.status import status_of
+from voice_operator.reconcile.world import Voice
+from voice_operator.servers import Servers
+
+log = logging.getLogger(__name__)
+
+
+class Voices:
+    """Reconciles VoiceModels."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        queue: WorkQueue,
+        servers: Servers,
+        recorder: Recorder,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._cluster = cluster
+        self._queue = queue
+        self._servers = servers
+        self._recorder = recorder
+        self._metrics = metrics
+        self._clock = clock
+
+    async def reconcile(self, key: Key) -> None:
+        """Bring one voice a step further; safe to repeat at any time.
+
+        Raises:
+            OperatorError: something outside failed; the caller tries again later.
+        """
+        try:
+            item = await self._cluster.kube.get(VOICE_MODELS, key.namespace, key.name)
+        except NotFound:
+            item = None
+        if item is None or is_deleting(item):
+            self._servers.voice_left(key)
+            return
+        voice = voice_from(item)
+        now = self._clock()
+        consent_valid = consent_problem(voice.spec.consent, now) is None
+        observed = await observe_voice(self._cluster, voice, consent_valid=consent_valid)
+        decision = await self._act(decide(observed, now))
+        status = status_of(decision)
+        if status != voice.status:
+            await self._write(voice, status)
+            for note in notes_of(voice.status, status):
+                log.info("%s: %s: %s", key, note.reason, note.message)
+                await self._recorder.write(key, voice.uid, note)
+        self._servers.voice_changed(voice.status, status)
+        if decision.action.again_after is not None:
+            self._queue.add_after(key, decision.action.again_after)
+
+    async def _act(self, decision: Decision) -> Decision:
+        """Carry the effects out; a name that somebody else has taken becomes the voice's state."""
+        try:
+            for effect in decision.action.effects:
+                await carry_out(effect, decision.view.observed, self._cluster)
+        except NotOurs as error:
+            conflict = replace(
+                decision.action, reason="NameConflict", message=str(error), stalled=True, again_after=WHILE_WAITING
+            )
+            return replace(decision, action=conflict)
+        return decision
+
+    async def _write(self, voice: Voice, status: VoiceModelStatus) -> None:
+        metadata = {"name": voice.name, "namespace": voice.namespace}
+        body = {"apiVersion": API_VERSION, "kind": "VoiceModel", "metadata": metadata, "status": status.document()}
+        await self._cluster.kube.apply(VOICE_MODELS, body, subresource="status")
+        self._metrics.writes["VoiceModel"] += 1

@@ -1,0 +1,154 @@
+"""Each document of docs/contracts.md, rendered by the part that writes it and parsed by every part that reads it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from voice_inference.desired import parse_desired
+from voice_inference.errors import InvalidDocument as InvalidDesiredVoices
+from voice_operator import documents as read_by_operator
+from voice_operator.api.voice_model import VoiceModelSpec
+from voice_operator.api.voice_server import VoiceServerSpec
+from voice_operator.api.voice_status import VoiceModelStatus
+from voice_operator.manifests.job_document import job_document
+from voice_operator.manifests.server import DesiredVoice, Server, desired_document
+from voice_operator.reconcile.effects import StartJob
+from voice_operator.reconcile.world import Voice
+from voice_operator.settings import Settings
+from voice_trainer import documents as written_by_trainer
+from voice_trainer import errors as trainer_errors
+from voice_trainer.edge import failure_of
+from voice_trainer.errors import UsageError
+from voice_trainer.job import read_job
+
+INPUT_HASH = "3fa9c2d1" * 8
+SETTINGS = Settings.model_validate(
+    {
+        "images": {"trainer": "trainer:1", "inference": "inference:1"},
+        "bases": {
+            "tiny": {"uri": "embedded:tiny", "digest": ""},
+            "v2Pro": {"uri": "s3://bases/v2Pro", "digest": "sha256:" + "ab" * 32},
+        },
+        "storage": {"uri": "s3://voices", "secretName": "voices-s3"},
+    }
+)
+
+
+def voice(**spec: object) -> Voice:
+    wanted = {
+        "language": "en",
+        "base": "tiny",
+        "dataset": {"uri": "s3://voices/datasets/alice/"},
+        "consent": {"holder": "Alice A.", "statement": "I agree.", "expires": "2099-11-01"},
+    }
+    return Voice("studio", "alice", "a-uid", 1, VoiceModelSpec.model_validate(wanted | spec), VoiceModelStatus())
+
+
+def rendered_job(tmp_path: Path, **spec: object) -> Path:
+    document = job_document(voice(**spec), StartJob("train", 2, 4), INPUT_HASH, SETTINGS)
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
+
+
+def test_the_trainer_reads_the_job_that_the_operator_writes(tmp_path: Path) -> None:
+    job = read_job(rendered_job(tmp_path))
+    assert (job.voice.namespace, job.voice.name, job.voice.uid) == ("studio", "alice", "a-uid")
+    assert job.revision == "alice-3fa9c2d1"
+    assert job.store.workspace == f"s3://voices/studio/alice/{INPUT_HASH}"
+    assert job.store.revision == "s3://voices/studio/alice/revisions/alice-3fa9c2d1"
+    assert job.dataset.uri == "s3://voices/datasets/alice"
+    assert (job.training.rank, job.training.learning_rate, job.training.targets) == (8, 2e-4, ("attention",))
+    assert job.consent is not None
+    assert job.consent.holder == "Alice A."
+    assert (job.attempt.number, job.batch_size) == (2, 1)
+
+
+def test_gates_that_nobody_named_stay_unnamed_on_the_way_to_the_trainer(tmp_path: Path) -> None:
+    assert read_job(rendered_job(tmp_path)).evaluation.gates is None
+
+
+def test_a_gate_of_the_user_reaches_the_trainer(tmp_path: Path) -> None:
+    job = read_job(rendered_job(tmp_path, evaluation={"gates": [{"metric": "stoi", "min": "0.9"}]}))
+    assert job.evaluation.gates is not None
+    assert [(gate.metric, gate.min, gate.max) for gate in job.evaluation.gates] == [("stoi", 0.9, None)]
+
+
+def test_the_trainer_refuses_a_job_of_another_version(tmp_path: Path) -> None:
+    path = rendered_job(tmp_path)
+    path.write_text(path.read_text(encoding="utf-8").replace("job/v1", "job/v2"), encoding="utf-8")
+    with pytest.raises(UsageError, match="schema"):
+        read_job(path)
+
+
+SERVER = Server("voice-system", "default", "a-uid", 1, VoiceServerSpec(base="tiny"))
+ALICE = DesiredVoice(
+    "studio/alice", "alice-3fa9c2d1", "s3://voices/studio/alice/revisions/alice-3fa9c2d1", "sha256:" + "cd" * 32
+)
+
+
+def test_the_server_reads_the_desired_voices_that_the_operator_writes() -> None:
+    document = desired_document(SERVER, [ALICE], 7, SETTINGS)
+    desired = parse_desired(json.dumps(document).encode(), source="the operator")
+    assert desired.generation == 7
+    assert desired.base.uri == "embedded:tiny"
+    found = desired.voices[0]
+    assert (found.id, found.revision, found.uri, found.digest) == (ALICE.id, ALICE.revision, ALICE.uri, ALICE.digest)
+
+
+def test_the_server_refuses_a_list_of_another_version() -> None:
+    document = desired_document(SERVER, [ALICE], 7, SETTINGS) | {"schema": "voice.sovits.dev/desired-voices/v2"}
+    with pytest.raises(InvalidDesiredVoices, match="schema"):
+        parse_desired(json.dumps(document).encode(), source="the operator")
+
+
+def test_the_operator_reads_the_stage_manifest_that_the_trainer_writes() -> None:
+    manifest = written_by_trainer.StageManifest(
+        stage="evaluate",
+        input_hash=INPUT_HASH,
+        started_at=written_by_trainer.now(),
+        completed_at=written_by_trainer.now(),
+        files={},
+        summary={
+            "passed": False,
+            "scores": {"pesq": "1.91", "stoi": "0.72"},
+            "gates": [{"metric": "pesq", "min": "3.5", "value": "1.91", "passed": False}],
+            "gatesFrom": "default",
+        },
+        tools=written_by_trainer.tools(),
+    )
+    read = read_by_operator.StageManifest.read(written_by_trainer.to_json(manifest), "evaluate/manifest.json")
+    assert read.input_hash == INPUT_HASH
+    assert not read.summary.passed
+    assert read.summary.scores == {"pesq": "1.91", "stoi": "0.72"}
+    assert [(gate.metric, gate.min, gate.value, gate.passed) for gate in read.summary.gates] == [
+        ("pesq", "3.5", "1.91", False)
+    ]
+
+
+def test_the_operator_reads_the_progress_that_the_trainer_writes() -> None:
+    progress = written_by_trainer.Progress(
+        stage="train",
+        percent=62,
+        epoch=5,
+        eta_seconds=54,
+        metrics={"loss": "3.21"},
+        updated_at=written_by_trainer.now(),
+    )
+    read = read_by_operator.ProgressDocument.read(written_by_trainer.to_json(progress), "train/progress.json")
+    assert (read.stage, read.percent, read.epoch, read.eta_seconds) == ("train", 62, 5, 54)
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [
+        pytest.param(trainer_errors.UsageError("--job is missing"), 64, id="usage"),
+        pytest.param(ConnectionError("the network is down"), 75, id="anything unknown is tried again"),
+    ],
+)
+def test_the_operator_reads_the_failure_that_the_trainer_leaves(error: Exception, exit_code: int) -> None:
+    failure = failure_of(error, "prepare")
+    read = read_by_operator.FailureDocument.read(written_by_trainer.to_json(failure), "termination message")
+    assert (read.stage, read.exit_code, read.reason) == ("prepare", exit_code, failure.reason)
+    assert str(error) in read.message

@@ -1,0 +1,98 @@
+"""The operator's own endpoint: voices with an ETag, probes, metrics."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+
+import aiohttp
+import pytest
+from kubernetes import client
+
+from voice_operator.cluster.inference import Inference
+from voice_operator.cluster.kube import Kube
+from voice_operator.cluster.observe import Cluster
+from voice_operator.cluster.store import open_store
+from voice_operator.http import application, serve
+from voice_operator.metrics import Metrics
+from voice_operator.queue import WorkQueue
+from voice_operator.servers import Servers
+from voice_operator.settings import Settings
+
+VOICES = "/servers/voice-system/default/voices.json"
+
+Scenario = Callable[[aiohttp.ClientSession, Servers, asyncio.Event], Awaitable[None]]
+
+
+@pytest.fixture
+def kube() -> Iterator[Kube]:
+    """A client of an API server that nobody asks here."""
+    found = Kube(client.Configuration(host="http://127.0.0.1:9"))
+    yield found
+    found.close()
+
+
+def run(scenario: Scenario, kube: Kube, port: int) -> None:
+    settings = Settings.model_validate(
+        {
+            "images": {"trainer": "t", "inference": "i"},
+            "bases": {"tiny": {"uri": "embedded:tiny"}},
+            "storage": {"uri": "file:///nowhere"},
+        }
+    )
+
+    async def whole() -> None:
+        queue, metrics, listed = WorkQueue(), Metrics(), asyncio.Event()
+        cluster = Cluster(kube, open_store("file:///"), Inference(kube), settings)
+        servers = Servers(cluster, queue, metrics, lambda: datetime.now(UTC))
+        runner = await serve(application(servers, queue, kube, metrics, listed), f"127.0.0.1:{port}")
+        try:
+            async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+                await scenario(session, servers, listed)
+        finally:
+            await runner.cleanup()
+
+    asyncio.run(asyncio.wait_for(whole(), timeout=10))
+
+
+def test_voices_are_sent_once_and_then_only_when_they_change(kube: Kube, find_port: Callable[[], int]) -> None:
+    async def scenario(session: aiohttp.ClientSession, servers: Servers, _: asyncio.Event) -> None:
+        servers.documents["voice-system", "default"] = b'{"generation": 1}'
+        async with session.get(VOICES) as first:
+            assert await first.json() == {"generation": 1}
+            tag = first.headers["ETag"]
+        async with session.get(VOICES, headers={"If-None-Match": tag}) as same:
+            assert (same.status, await same.read()) == (304, b"")
+        servers.documents["voice-system", "default"] = b'{"generation": 2}'
+        async with session.get(VOICES, headers={"If-None-Match": tag}) as changed:
+            assert (changed.status, await changed.json()) == (200, {"generation": 2})
+
+    run(scenario, kube, find_port())
+
+
+def test_a_server_that_nobody_looked_at_is_unknown(kube: Kube, find_port: Callable[[], int]) -> None:
+    async def scenario(session: aiohttp.ClientSession, _: Servers, __: asyncio.Event) -> None:
+        async with session.get(VOICES) as answer:
+            assert answer.status == 404
+
+    run(scenario, kube, find_port())
+
+
+def test_ready_only_after_the_api_server_answered(kube: Kube, find_port: Callable[[], int]) -> None:
+    async def scenario(session: aiohttp.ClientSession, _: Servers, listed: asyncio.Event) -> None:
+        async with session.get("/healthz") as alive, session.get("/readyz") as early:
+            assert (alive.status, early.status) == (200, 503)
+        listed.set()
+        async with session.get("/readyz") as late:
+            assert late.status == 200
+
+    run(scenario, kube, find_port())
+
+
+def test_metrics_say_how_much_memory_is_held(kube: Kube, find_port: Callable[[], int]) -> None:
+    async def scenario(session: aiohttp.ClientSession, _: Servers, __: asyncio.Event) -> None:
+        async with session.get("/metrics") as answer:
+            text = await answer.text()
+        assert "voice_operator_queue_depth 0" in text
+        assert "process_resident_memory_bytes" in text
+
+    run(scenario, kube, find_port())

@@ -1,0 +1,188 @@
+"""What the operator asks Kubernetes to run."""
+
+import json
+from typing import Any
+
+import pytest
+
+from voice_operator.api.voice_model import VoiceModelSpec
+from voice_operator.api.voice_server import VoiceServerSpec
+from voice_operator.api.voice_status import ObservedDataset, VoiceModelStatus
+from voice_operator.manifests.job_document import job_document_config_map
+from voice_operator.manifests.revision import voice_revision
+from voice_operator.manifests.server import deployment, desired_document, service
+from voice_operator.manifests.stage_job import seconds, stage_job
+from voice_operator.reconcile.effects import CreateRevision, StartJob
+from voice_operator.reconcile.keys import job_name
+from voice_operator.reconcile.world import DesiredVoice, Server, StageOutput, Voice
+from voice_operator.settings import Settings
+
+HASH = "3fa9c2d1" * 8
+SPOT = {"key": "voice.sovits.dev/capacity", "operator": "Equal", "value": "spot", "effect": "NoSchedule"}
+GPU_NODE = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+OWN = {"key": "team", "operator": "Exists"}
+
+
+def some_settings(**changes: Any) -> Settings:
+    document = {
+        "images": {"trainer": "trainer:1", "inference": "inference:1", "pullSecrets": ["registry"]},
+        "bases": {"tiny": {"uri": "embedded:tiny"}},
+        "storage": {"uri": "s3://voices/", "secretName": "store"},
+        "stages": {"train": {"resources": {"limits": {"memory": "8Gi"}}, "tolerations": [OWN]}},
+    }
+    return Settings.model_validate(document | changes)
+
+
+def a_voice(**spec: Any) -> Voice:
+    wanted = {
+        "language": "en",
+        "base": "tiny",
+        "dataset": {"uri": "s3://data/alice/"},
+        "consent": {"holder": "Alice A.", "statement": "I agree."},
+    }
+    return Voice("studio", "alice", "uid", 1, VoiceModelSpec.model_validate(wanted | spec), VoiceModelStatus())
+
+
+def pod_of(stage: Any, **compute: Any) -> dict[str, Any]:
+    job = stage_job(a_voice(compute=compute), StartJob(stage, 1), HASH, some_settings())
+    pod: dict[str, Any] = job["spec"]["template"]["spec"]
+    return pod
+
+
+def test_a_stage_pod_keeps_the_restricted_standard() -> None:
+    pod = pod_of("train")
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    container = pod["containers"][0]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+    assert all(volume["emptyDir"]["sizeLimit"] for volume in pod["volumes"] if "emptyDir" in volume)
+    assert container["envFrom"] == [{"secretRef": {"name": "store"}}]
+
+
+@pytest.mark.parametrize(
+    ("stage", "compute", "limits"),
+    [
+        pytest.param("prepare", {}, None, id="prepare runs on a CPU"),
+        pytest.param("train", {}, {"memory": "8Gi", "nvidia.com/gpu": "1"}, id="train runs on a GPU"),
+        pytest.param("evaluate", {"gpus": 2}, {"nvidia.com/gpu": "2"}, id="as many GPUs as asked for"),
+        pytest.param("train", {"gpus": 0}, {"memory": "8Gi"}, id="no GPU when none is wanted"),
+    ],
+)
+def test_gpus(stage: str, compute: dict[str, Any], limits: dict[str, str] | None) -> None:
+    assert pod_of(stage, **compute)["containers"][0]["resources"].get("limits") == limits
+
+
+@pytest.mark.parametrize(
+    ("capacity", "tolerations", "kind", "operator"),
+    [
+        pytest.param("Spot", [OWN, GPU_NODE, SPOT], "required", "In", id="spot means spot"),
+        pytest.param("SpotThenOnDemand", [OWN, GPU_NODE, SPOT], "preferred", "In", id="spot where there is some"),
+        pytest.param("OnDemand", [OWN, GPU_NODE], "required", "NotIn", id="never spot"),
+    ],
+)
+def test_capacity(capacity: str, tolerations: list[Any], kind: str, operator: str) -> None:
+    pod = pod_of("train", capacity=capacity)
+    assert pod["tolerations"] == tolerations
+    (name, terms), *_ = pod["affinity"]["nodeAffinity"].items()
+    assert name.startswith(kind)
+    assert f'"operator": "{operator}"' in json.dumps(terms)
+
+
+def test_a_cpu_only_voice_needs_no_special_node() -> None:
+    pod = pod_of("evaluate", gpus=0)
+    assert "tolerations" not in pod
+    assert "affinity" not in pod
+
+
+def test_exit_codes_and_lost_nodes_are_told_apart() -> None:
+    spec = stage_job(a_voice(), StartJob("train", 1), HASH, some_settings())["spec"]
+    rules = spec["podFailurePolicy"]["rules"]
+    assert [(rule["action"], rule.get("onExitCodes", {}).get("values")) for rule in rules] == [
+        ("FailJob", [64, 65, 78]),
+        ("FailJob", [90]),
+        ("Ignore", None),
+        ("Count", [75]),
+    ]
+    assert (spec["backoffLimit"], spec["podReplacementPolicy"]) == (0, "Failed")
+    assert spec["activeDeadlineSeconds"] == 12 * 3600
+
+
+def test_a_queue_gets_its_label() -> None:
+    job = stage_job(a_voice(compute={"queueName": "gpu-spot"}), StartJob("train", 1), HASH, some_settings())
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpu-spot"
+    assert "kueue.x-k8s.io/queue-name" not in job["spec"]["template"]["metadata"]["labels"]
+
+
+def test_the_longest_voice_name_still_makes_a_job_name() -> None:
+    assert len(job_name("a" * 40, HASH, "evaluate", 99)) <= 63
+
+
+@pytest.mark.parametrize(("text", "expected"), [("12h", 43200), ("90m", 5400), ("1h30m", 5400), ("45s", 45)])
+def test_durations(text: str, expected: int) -> None:
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "12", "h", "1d", "-1h"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="no duration"):
+        seconds(text)
+
+
+def test_the_job_document_is_owned_by_the_voice_and_shared_by_the_attempts_of_a_stage() -> None:
+    first = job_document_config_map(a_voice(), StartJob("train", 1), HASH, some_settings())
+    second = job_document_config_map(a_voice(), StartJob("train", 2, 2), HASH, some_settings())
+    assert first["metadata"] == second["metadata"]
+    assert first["metadata"]["ownerReferences"][0]["uid"] == "uid"
+    assert json.loads(second["data"]["job.json"])["attempt"] == {"number": 2, "batchSizeDivisor": 2}
+
+
+def test_a_revision_says_what_it_was_made_from() -> None:
+    published = StageOutput(
+        "s", "e", uri="s3://voices/studio/alice/revisions/alice-3fa9c2d1", digest="sha256:" + "d" * 64
+    )
+    dataset = ObservedDataset(uri="s3://data/alice", digest="sha256:" + "e" * 64)
+    effect = CreateRevision("alice-3fa9c2d1", published, StageOutput("s", "e", scores={"pesq": "3.9"}))
+    revision = voice_revision(a_voice(), effect, HASH, dataset, some_settings())
+    assert revision["spec"]["dataset"]["digest"] == dataset.digest
+    assert revision["spec"]["workspace"] == f"s3://voices/studio/alice/{HASH}"
+    assert revision["spec"]["trainerImage"] == "trainer:1"
+    assert revision["spec"]["consent"]["holder"] == "Alice A."
+    assert revision["metadata"]["finalizers"] == ["voice.sovits.dev/artifacts"]
+    assert revision["metadata"]["ownerReferences"][0]["blockOwnerDeletion"] is False
+
+
+SERVER = Server("voice-system", "default", "uid", 1, VoiceServerSpec(base="tiny", replicas=2))
+
+
+def test_voices_never_restart_pods() -> None:
+    pod = deployment(SERVER, some_settings())["spec"]["template"]
+    assert "alice" not in json.dumps(pod)
+    assert not any("subPath" in mount for mount in pod["spec"]["containers"][0]["volumeMounts"])
+    assert "app.kubernetes.io/version" not in pod["metadata"]["labels"], "nor does an upgrade of the operator"
+
+
+def test_a_server_finds_the_operator_only_where_there_is_a_url() -> None:
+    def environment(**changes: Any) -> dict[str, str]:
+        pod = deployment(SERVER, some_settings(**changes))["spec"]["template"]["spec"]
+        return {variable["name"]: variable["value"] for variable in pod["containers"][0]["env"]}
+
+    assert "VOICE_OPERATOR_URL" not in environment()
+    told = environment(operatorUrl="http://operator:8080/")
+    assert told["VOICE_OPERATOR_URL"] == "http://operator:8080/servers/voice-system/default/voices.json"
+
+
+def test_the_service_selects_the_pods() -> None:
+    labels = deployment(SERVER, some_settings())["spec"]["template"]["metadata"]["labels"]
+    assert service(SERVER)["spec"]["selector"].items() <= labels.items()
+
+
+def test_the_desired_voices_are_in_a_fixed_order() -> None:
+    voices = [DesiredVoice(f"studio/{name}", f"{name}-1", "s3://x", "sha256:" + "f" * 64) for name in ("zoe", "alice")]
+    document = desired_document(SERVER, voices, 7, some_settings())
+    assert document == desired_document(SERVER, reversed(voices), 7, some_settings())
+    assert [voice["id"] for voice in document["voices"]] == ["studio/alice", "studio/zoe"]

@@ -1,0 +1,86 @@
+"""The configuration file: small, typed, and every mistake is named by its key."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from voice_operator.cluster.store import open_store
+from voice_operator.errors import InvalidSettings
+from voice_operator.settings import Settings
+
+SMALLEST = {
+    "images": {"trainer": "trainer:1", "inference": "inference:1"},
+    "bases": {"tiny": {"uri": "embedded:tiny"}},
+    "storage": {"uri": "s3://voices/"},
+}
+
+
+def load(tmp_path: Path, content: object, **environment: str) -> Settings:
+    path = tmp_path / "config.yaml"
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    return Settings.load(path, environment)
+
+
+def test_the_smallest_file_is_enough(tmp_path: Path) -> None:
+    settings = load(tmp_path, SMALLEST)
+    assert settings.storage.uri == "s3://voices"
+    assert settings.workers == 4
+
+
+def test_the_pod_knows_its_namespace_better_than_the_file(tmp_path: Path) -> None:
+    assert load(tmp_path, SMALLEST | {"namespace": "a"}, POD_NAMESPACE="b").namespace == "b"
+
+
+def test_the_operators_own_namespace_is_always_looked_at_too(tmp_path: Path) -> None:
+    assert load(tmp_path, SMALLEST | {"watchNamespaces": ["studio"], "namespace": "own"}).places == ("own", "studio")
+    assert load(tmp_path, SMALLEST).places == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        pytest.param({"imagse": {}}, "imagse: Extra inputs", id="a misspelt key"),
+        pytest.param({"images": {"trainer": "t"}}, "images.inference: Field required", id="a missing key"),
+        pytest.param({"bases": {}}, "bases: Dictionary should have at least 1 item", id="no base"),
+        pytest.param(
+            {"bases": {"x": {"uri": "u", "digest": "md5:1"}}}, "bases.x.digest", id="a digest of another kind"
+        ),
+        pytest.param({"storage": {"uri": "ftp://x"}}, "storage.uri", id="a store nobody knows"),
+        pytest.param({"workers": 0}, "workers: Input should be greater", id="no workers"),
+        pytest.param({"operatorUrl": "operator:8080"}, "operatorUrl", id="an address without a scheme"),
+        pytest.param({"inference": {"port": 99999}}, "inference.port", id="a port that cannot be"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, change: dict[str, object], sentence: str) -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        load(tmp_path, SMALLEST | change)
+    assert sentence in str(caught.value)
+    assert "config.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["- a\n- b\n", "{", ""])
+def test_what_is_no_mapping_is_refused(tmp_path: Path, content: str) -> None:
+    with pytest.raises(InvalidSettings, match=r"config\.yaml"):
+        load(tmp_path, content)
+
+
+def test_a_missing_file_says_how_to_name_one(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match="VOICE_OPERATOR_CONFIG"):
+        Settings.load(tmp_path / "nowhere.yaml", {})
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        pytest.param({}, "AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY", id="nothing"),
+        pytest.param(
+            {"AWS_ENDPOINT_URL_S3": "s3:9000", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"},
+            "must look like https://",
+            id="no scheme",
+        ),
+    ],
+)
+def test_s3_needs_its_variables(environment: dict[str, str], sentence: str) -> None:
+    with pytest.raises(InvalidSettings, match=sentence):
+        open_store("s3://voices", environment)

@@ -1,0 +1,118 @@
+"""The object store, on a local folder: what is read, what is fingerprinted, and that nothing else is ever removed."""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from voice_operator.cluster.store import MAX_DOCUMENT_BYTES, open_store
+from voice_operator.cluster.workspace import Workspace
+from voice_operator.errors import InvalidDocument, StoreError
+
+HASH = "3fa9c2d1" * 8
+
+
+def run(call: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(call)
+
+
+def test_a_missing_document_is_none(tmp_path: Path) -> None:
+    assert run(open_store("file:///").read(f"file://{tmp_path}/none.json")) is None
+
+
+def test_a_huge_document_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "huge").write_bytes(b"x" * (MAX_DOCUMENT_BYTES + 1))
+    with pytest.raises(StoreError, match="larger than"):
+        run(open_store("file:///").read(f"file://{tmp_path}/huge"))
+
+
+def test_an_address_without_access_is_named() -> None:
+    with pytest.raises(StoreError, match="gs://bucket/x"):
+        run(open_store("file:///").read("gs://bucket/x"))
+
+
+def test_a_fingerprint_changes_with_content_and_not_with_time(tmp_path: Path) -> None:
+    store, uri = open_store("file:///"), f"file://{tmp_path}"
+    assert run(store.fingerprint(uri)) is None
+    (tmp_path / "wavs").mkdir()
+    (tmp_path / "wavs" / "1.wav").write_bytes(b"a")
+    first = run(store.fingerprint(uri))
+    assert run(store.fingerprint(uri)) == first
+    (tmp_path / "wavs" / "2.wav").write_bytes(b"b")
+    assert run(store.fingerprint(uri)) != first
+
+
+def test_removing_a_folder_leaves_its_neighbours(tmp_path: Path) -> None:
+    for name in ("alice/1/manifest.json", "alice/1/deep/file", "alice/10/file", "bob/file"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert run(open_store("file:///").remove_below(f"file://{tmp_path}/alice/1", first=("manifest.json", "none"))) == 2
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"alice/10/file", "bob/file"}
+
+
+def a_workspace(tmp_path: Path, **documents: str) -> Workspace:
+    for stage, text in documents.items():
+        (tmp_path / stage).mkdir()
+        (tmp_path / stage / "manifest.json").write_text(text)
+    return Workspace(open_store("file:///"), f"file://{tmp_path}", HASH, "s3://voices/studio/alice/revisions/alice-1")
+
+
+def manifest(stage: str, summary: str = "{}", digest: str = HASH) -> str:
+    about = f'"schema": "voice.sovits.dev/stage/v1", "stage": "{stage}", "inputHash": "{digest}"'
+    times = '"startedAt": "2026-11-23T06:00:00Z", "completedAt": "2026-11-23T06:01:00Z"'
+    return f'{{{about}, {times}, "summary": {summary}}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        pytest.param("{", "Invalid JSON", id="half a file"),
+        pytest.param("[]", "the document", id="another kind of document"),
+        pytest.param(manifest("prepare").replace("stage/v1", "stage/v2"), "schema", id="another version"),
+        pytest.param(manifest("prepare", digest="0" * 64), "for input 000", id="the manifest of another input"),
+        pytest.param(manifest("train"), "manifest of stage train", id="the manifest of another stage"),
+        pytest.param(manifest("prepare", '{"scores": {"pesq": "high"}}'), "summary.scores.pesq", id="a score in words"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_with_its_address(tmp_path: Path, text: str, sentence: str) -> None:
+    workspace = a_workspace(tmp_path, prepare=text)
+    with pytest.raises(InvalidDocument, match=r"prepare/manifest\.json") as caught:
+        run(workspace.outputs(done=(), running=(), published=False))
+    assert sentence in str(caught.value)
+
+
+def test_a_stage_may_publish_only_where_it_was_told_to(tmp_path: Path) -> None:
+    elsewhere = '{"uri": "s3://voices/studio/bob/revisions/bob-1", "digest": "sha256:' + "a" * 64 + '"}'
+    workspace = a_workspace(
+        tmp_path, evaluate=manifest("evaluate", '{"passed": true}'), publish=manifest("publish", elsewhere)
+    )
+    with pytest.raises(InvalidDocument, match=r"summary\.uri must be s3://voices/studio/alice"):
+        run(workspace.outputs(done=("prepare", "train"), running=(), published=False))
+
+
+@pytest.mark.parametrize(
+    ("summary", "passed"),
+    [
+        pytest.param('{"passed": true}', True, id="passed"),
+        pytest.param('{"passed": false}', False, id="not passed"),
+        pytest.param("{}", False, id="no verdict is no success"),
+        pytest.param(
+            '{"passed": false, "gates": [{"metric": "cer", "max": "0.1", "value": "", "passed": false}]}',
+            False,
+            id="a gate that nothing measured",
+        ),
+    ],
+)
+def test_the_verdict_of_an_evaluation(tmp_path: Path, summary: str, passed: bool) -> None:
+    workspace = a_workspace(tmp_path, evaluate=manifest("evaluate", summary))
+    outputs = run(workspace.outputs(done=("prepare", "train"), running=(), published=False))
+    assert outputs["evaluate"].passed is passed
+
+
+def test_progress_that_cannot_be_read_is_no_progress(tmp_path: Path) -> None:
+    (tmp_path / "features").mkdir()
+    (tmp_path / "features" / "progress.json").write_text('{"percent": 900}')
+    assert run(a_workspace(tmp_path).progress("train")) is None

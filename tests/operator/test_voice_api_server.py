@@ -1,0 +1,312 @@
+"""A voice's whole life against a real API server and the real Job controller, with the operator as its own process."""
+
+import json
+import sys
+import time
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+SCORES = {"pesq": "3.9", "stoi": "0.91"}
+NO_STOI = {"metric": "stoi", "min": "0.85", "value": "0.41", "passed": False}
+TOO_BAD = {"passed": False, "scores": {"pesq": "1.2", "stoi": "0.41"}, "gates": [NO_STOI], "gatesFrom": "default"}
+
+
+def failure(stage: str, exit_code: int, reason: str, message: str) -> str:
+    schema = "voice.sovits.dev/failure/v1"
+    return json.dumps({"schema": schema, "stage": stage, "exitCode": exit_code, "reason": reason, "message": message})
+
+
+def test_a_voice_becomes_ready_step_by_step(scene: Any) -> None:
+    user = scene.user
+    scene.apply("alice")
+    prepare = scene.reach_job("alice", "prepare")
+    scene.trainer.progress("alice", "prepare", 40)
+    scene.wait("the progress", lambda: user.status("alice").get("progress", {}).get("percent") == 40)
+    assert user.status("alice")["phase"] == "Preparing"
+    assert user.jobs("alice") == [prepare], "no GPU Job before prepare has succeeded"
+
+    scene.trainer.commit("alice", "prepare", clips=32)
+    scene.kubelet.end(prepare)
+    train = scene.reach_job("alice", "train")
+    finished, created = user.get("job", prepare)["status"], user.get("job", train)["metadata"]
+    assert seconds_between(finished["completionTime"], created["creationTimestamp"]) <= 2, (
+        "the next Job follows at once"
+    )
+    pod = user.get("job", train)["spec"]["template"]["spec"]
+    assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+
+    scene.finish("alice", "train")
+    scene.finish("alice", "evaluate", passed=True, scores=SCORES)
+    revision = scene.wait_until_ready("alice")
+    status = user.status("alice")
+    assert (status["phase"], status["scores"]) == ("Ready", SCORES)
+    assert status["artifacts"]["uri"] == f"file://{scene.trainer.bundle('alice')}"
+    assert status["endpoint"] == "http://default.operator-tests.svc"
+    assert user.get("voicerevision", revision)["metadata"]["finalizers"] == ["voice.sovits.dev/artifacts"]
+    scene.wait("its state", lambda: user.get("voicerevision", revision).get("status", {}).get("state") == "Active")
+    assert {"JobStarted", "Prepared", "Trained", "Evaluated", "Published", "Serving"} <= user.event_reasons("alice")
+
+    columns = [line.split() for line in user.run("get", "voices", "-n", "operator-tests", "alice").stdout.splitlines()]
+    assert columns[0] == ["NAME", "READY", "PHASE", "REVISION", "PROGRESS", "PESQ", "STOI", "AGE"]
+    assert columns[1][:-1] == ["alice", "True", "Ready", revision, "100", "3.9", "0.91"]
+    wide = user.run("get", "voices", "-n", "operator-tests", "alice", "-o", "wide").stdout.splitlines()
+    assert wide[0].split()[-4:] == ["STAGE", "SERVER", "URI", "REASON"]
+    assert wide[1].split()[-1] == "Serving"
+
+
+def test_recordings_that_are_refused_say_why_and_cost_no_gpu(scene: Any) -> None:
+    user = scene.user
+    scene.apply("mute")
+    job = scene.reach_job("mute", "prepare")
+    message = failure("prepare", 65, "TooLittleSpeech", "41.2 s of speech found, at least 60 s are needed")
+    scene.kubelet.end(job, exit_code=65, message=message)
+    scene.wait("Failed", lambda: user.status("mute").get("phase") == "Failed")
+    ready = user.condition("mute", "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "TooLittleSpeech")
+    assert "41.2 s of speech found" in ready["message"]
+    assert user.condition("mute", "Stalled")["status"] == "True"
+    assert user.jobs("mute") == [job], "no second attempt and no GPU Job"
+    assert "TooLittleSpeech" in user.event_reasons("mute")
+
+    user.run("annotate", "voice", "mute", "-n", "operator-tests", "voice.sovits.dev/requested-at=now")
+    scene.wait("another attempt on request", lambda: job.removesuffix("-1") + "-2" in user.jobs("mute"))
+
+
+def test_a_failed_gate_publishes_nothing(scene: Any) -> None:
+    user = scene.user
+    scene.apply("hoarse")
+    scene.finish("hoarse", "prepare")
+    scene.finish("hoarse", "train")
+    scene.finish("hoarse", "evaluate", **TOO_BAD)
+    scene.wait("Failed", lambda: user.status("hoarse").get("phase") == "Failed")
+    assert user.condition("hoarse", "GatesPassed")["status"] == "False"
+    assert user.condition("hoarse", "Ready")["reason"] == "GatesFailed"
+    assert "stoi is 0.41, at least 0.85 is needed" in user.condition("hoarse", "Ready")["message"]
+    status = user.status("hoarse")
+    assert "artifacts" not in status
+    assert status["scores"]["stoi"] == "0.41"
+    assert not user.objects("voicerevisions", "voice.sovits.dev/voice-model=hoarse")
+
+
+def test_gpu_memory_that_ran_out_halves_the_batch(scene: Any) -> None:
+    scene.apply("heavy")
+    scene.finish("heavy", "prepare")
+    train = scene.reach_job("heavy", "train")
+    scene.kubelet.end(train, exit_code=90, message=failure("train", 90, "OutOfGpuMemory", "12 GiB were not enough"))
+    scene.wait("the second attempt", lambda: train.removesuffix("-1") + "-2" in scene.user.jobs("heavy"))
+    document = json.loads(scene.user.get("configmap", train.removesuffix("-1"))["data"]["job.json"])
+    assert document["attempt"] == {"number": 2, "batchSizeDivisor": 2}
+
+
+def test_a_lost_connection_is_tried_again(scene: Any) -> None:
+    user = scene.user
+    scene.apply("shaky")
+    job = scene.reach_job("shaky", "prepare")
+    message = failure("prepare", 75, "StoreUnreachable", "no answer from the object store")
+    scene.kubelet.end(job, exit_code=75, message=message)
+    scene.wait("the retry to be announced", lambda: user.condition("shaky", "Ready")["reason"] == "Retrying")
+    assert "no answer from the object store" in user.condition("shaky", "Ready")["message"]
+    scene.wait("the second attempt", lambda: job.removesuffix("-1") + "-2" in user.jobs("shaky"))
+
+
+def test_a_missing_secret_is_named(scene: Any) -> None:
+    scene.apply("keyless")
+    job = scene.reach_job("keyless", "prepare")
+    scene.kubelet.cannot_start(job, "CreateContainerConfigError", 'secret "voice-store" not found')
+    scene.wait("the reason", lambda: scene.user.condition("keyless", "Ready")["reason"] == "SecretNotFound")
+    assert "voice-store" in scene.user.condition("keyless", "Prepared")["message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "consent", "reason"),
+    [
+        pytest.param("revoked", {"revoked": True}, "ConsentRevoked", id="a revoked consent"),
+        pytest.param("expired", {"expires": "2020-01-01"}, "ConsentExpired", id="an expired consent"),
+        pytest.param("unclear", {"expires": "2027-02-31"}, "ConsentUnclear", id="a last day that does not exist"),
+    ],
+)
+def test_never_trains_with(scene: Any, name: str, consent: dict[str, Any], reason: str) -> None:
+    agreed = {"holder": "Alice A.", "statement": "I agreed once."}
+    scene.apply(name, consent=agreed | consent)
+    scene.wait("the verdict", lambda: scene.user.condition(name, "ConsentValid")["status"] == "False")
+    time.sleep(2)
+    assert scene.user.condition(name, "Ready")["reason"] == reason
+    assert scene.user.status(name)["phase"] == "Failed"
+    assert not scene.user.jobs(name)
+
+
+def test_a_revoked_consent_stops_training(scene: Any) -> None:
+    user = scene.user
+    scene.apply("regret")
+    scene.reach_job("regret", "prepare")
+    user.patch("voicemodel", "regret", {"spec": {"consent": {"revoked": True}}})
+    scene.wait("the Job to go", lambda: not user.jobs("regret"))
+    scene.wait("the reason", lambda: user.condition("regret", "ConsentValid")["reason"] == "ConsentRevoked")
+
+    user.patch("voicemodel", "regret", {"spec": {"consent": {"revoked": False}}})
+    scene.wait("a new attempt", lambda: any(name.endswith("-prepare-2") for name in user.jobs("regret")))
+    assert "lastFailure" not in user.status("regret")["stages"][0], "taking the Job away was no failure"
+
+
+def test_a_revoked_consent_unloads_the_voice(scene: Any) -> None:
+    scene.apply("taken-back")
+    scene.train("taken-back")
+    scene.wait_until_ready("taken-back")
+    assert "taken-back" in scene.spoken()
+    scene.user.patch("voicemodel", "taken-back", {"spec": {"consent": {"revoked": True}}})
+    scene.wait("the voice to be unloaded", lambda: "taken-back" not in scene.spoken())
+    assert "activeRevision" not in scene.user.status("taken-back")
+
+
+def test_suspend_pauses_the_job_and_resume_lets_it_go_on(scene: Any) -> None:
+    user = scene.user
+    scene.apply("patient")
+    job = scene.reach_job("patient", "prepare")
+    user.patch("voicemodel", "patient", {"spec": {"suspend": True}})
+    scene.wait("the Job to pause", lambda: user.get("job", job)["spec"]["suspend"])
+    scene.wait("Suspended", lambda: user.status("patient")["phase"] == "Suspended")
+    user.patch("voicemodel", "patient", {"spec": {"suspend": False}})
+    scene.wait("the Job to go on", lambda: not user.get("job", job)["spec"]["suspend"])
+    assert user.jobs("patient") == [job]
+
+
+def test_a_changed_input_replaces_the_running_job(scene: Any) -> None:
+    user = scene.user
+    scene.apply("fickle")
+    old = scene.reach_job("fickle", "prepare")
+    user.patch("voicemodel", "fickle", {"spec": {"training": {"seed": 99}}})
+    scene.wait("the new Job alone", lambda: len(jobs := user.jobs("fickle")) == 1 and jobs != [old])
+
+
+def test_a_pin_rolls_back_and_without_it_the_newest_returns_untrained(scene: Any) -> None:
+    user = scene.user
+    scene.apply("steady")
+    scene.train("steady")
+    first = scene.wait_until_ready("steady")
+    user.patch("voicemodel", "steady", {"spec": {"training": {"seed": 2}}})
+    scene.wait("the new input", lambda: user.status("steady")["phase"] == "Preparing")
+    assert user.condition("steady", "Serving")["status"] == "True", "the old revision is served meanwhile"
+    scene.train("steady")
+    second = scene.wait("another revision", lambda: {user.status("steady").get("activeRevision")} - {first, None})
+    assert user.status("steady")["previousRevision"] == first
+
+    user.patch("voicemodel", "steady", {"spec": {"serving": {"pin": first}}})
+    scene.wait("the rollback", lambda: user.status("steady").get("activeRevision") == first)
+    assert scene.wait_until_ready("steady") == first
+    before = user.jobs("steady")
+    user.patch("voicemodel", "steady", {"spec": {"serving": {"pin": ""}}})
+    scene.wait("the second revision again", lambda: user.status("steady").get("activeRevision") in second)
+    assert user.jobs("steady") == before, "what is trained is not trained again"
+
+
+def test_a_voice_that_cannot_be_loaded_says_why(scene: Any) -> None:
+    scene.speaker.fails["operator-tests/broken"] = "adapter_model.safetensors: sha256 differs"
+    scene.apply("broken")
+    scene.train("broken")
+    scene.wait("the reason", lambda: scene.user.condition("broken", "Serving")["reason"] == "LoadFailed")
+    assert "sha256 differs" in scene.user.condition("broken", "Ready")["message"]
+    del scene.speaker.fails["operator-tests/broken"]
+    scene.wait_until_ready("broken")
+
+
+def test_deletion_unloads_the_voice_and_deletes_its_artifacts_only(scene: Any) -> None:
+    user, folder = scene.user, scene.trainer.store / "operator-tests"
+    scene.apply("goner")
+    scene.train("goner")
+    revision = scene.wait_until_ready("goner")
+    bystander = folder / "goner-too" / "manifest.json"
+    bystander.parent.mkdir(parents=True)
+    bystander.write_text("{}")
+    user.delete("voicemodel", "goner")
+    scene.wait("the voice to be unloaded", lambda: "goner" not in scene.spoken())
+    scene.wait("the revision to go", lambda: not user.exists("voicerevision", revision), seconds=60)
+    assert not list((folder / "goner").rglob("*.json"))
+    assert bystander.exists()
+    scene.wait("the Jobs to go", lambda: not user.jobs("goner"), seconds=60)
+    assert "ArtifactsDeleted" in user.event_reasons(revision)
+
+
+def test_a_legal_hold_keeps_the_artifacts_of_a_deleted_voice(scene: Any) -> None:
+    scene.apply("evidence", retention={"legalHold": True})
+    scene.train("evidence")
+    revision = scene.wait_until_ready("evidence")
+    scene.wait("the hold", lambda: scene.user.get("voicerevision", revision).get("status", {}).get("legalHold"))
+    bundle = scene.trainer.bundle("evidence")
+    scene.user.delete("voicemodel", "evidence")
+    scene.wait("the revision to go", lambda: not scene.user.exists("voicerevision", revision), seconds=60)
+    assert (bundle / "manifest.json").exists()
+    assert "ArtifactsHeld" in scene.user.event_reasons(revision)
+
+
+def test_an_unknown_base_names_the_known_ones(scene: Any) -> None:
+    scene.apply("baseless", base="v9")
+    scene.wait("the verdict", lambda: scene.user.condition("baseless", "Stalled")["status"] == "True")
+    ready = scene.user.condition("baseless", "Ready")
+    assert ready["reason"] == "BaseNotFound"
+    assert "v9" in ready["message"]
+    assert "other, tiny" in ready["message"]
+    assert not scene.user.jobs("baseless")
+
+
+def test_a_server_of_another_base_is_no_place_for_a_voice(scene: Any) -> None:
+    scene.apply("alien", base="other")
+    scene.train("alien")
+    scene.wait("the verdict", lambda: scene.user.condition("alien", "Serving")["reason"] == "BaseMismatch")
+    assert scene.user.condition("alien", "Stalled")["status"] == "True"
+
+
+def test_a_server_that_comes_later_is_found(scene: Any) -> None:
+    user = scene.user
+    scene.apply("early", serving={"server": "second"})
+    scene.train("early")
+    scene.wait("the reason", lambda: user.condition("early", "Serving")["reason"] == "ServerNotFound")
+    server = {"apiVersion": "voice.sovits.dev/v1alpha1", "kind": "VoiceServer", "spec": {"base": "tiny", "replicas": 0}}
+    user.apply(server | {"metadata": {"name": "second", "namespace": "operator-tests"}})
+    scene.wait("the server", lambda: user.condition("early", "Serving")["reason"] == "ScaledToZero")
+    desired = json.loads(user.get("configmap", "second-voices")["data"]["voices.json"])
+    scene.wait("the scale", lambda: user.run("scale", "vserver", "second", "-n", "operator-tests", "--replicas=1"))
+    scene.wait("the pod", lambda: user.get("deployment", "second")["spec"]["replicas"] == 1)
+    assert desired["schema"] == "voice.sovits.dev/desired-voices/v1"
+
+
+def test_an_object_of_somebody_else_is_never_taken_over(scene: Any) -> None:
+    user = scene.user
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"mine": "yes"}}
+    user.apply(config_map | {"metadata": {"name": "taken-voices", "namespace": "operator-tests"}})
+    server = {"apiVersion": "voice.sovits.dev/v1alpha1", "kind": "VoiceServer", "spec": {"base": "tiny"}}
+    user.apply(server | {"metadata": {"name": "taken", "namespace": "operator-tests"}})
+    scene.wait("the complaint", lambda: "NotOurs" in user.event_reasons("taken"))
+    assert user.get("configmap", "taken-voices")["data"] == {"mine": "yes"}
+    user.delete("voiceserver", "taken")
+
+
+def test_a_restart_writes_nothing(scene: Any) -> None:
+    """Runs last: all the voices above must stay as they are."""
+    time.sleep(12)  # whatever was still moving has settled: the longest pause between looks is ten seconds
+    before = versions(scene.user)
+    assert scene.operator.stop() == 0
+    scene.operator.start()
+    time.sleep(5)
+    metrics = scene.operator.metrics()
+    resident = metrics["process_resident_memory_bytes"] / 2**20
+    sys.stdout.write(f"{len(before)} objects: {resident:.0f} MB resident\n")
+    assert versions(scene.user) == before
+    writes = {name for name in metrics if 'verb="' in name} - {
+        f'voice_operator_api_requests_total{{verb="{v}"}}' for v in ("get", "list")
+    }
+    assert not writes
+    assert resident < 150
+    assert not [name for name in metrics if 'result="crashed"' in name]
+
+
+def versions(user: Any) -> dict[str, str]:
+    kinds = "voicemodels,voicerevisions,voiceservers,configmaps,deployments"
+    return {item["metadata"]["uid"]: item["metadata"]["resourceVersion"] for item in user.objects(kinds)}
+
+
+def seconds_between(start: str, end: str) -> float:
+    moments = [time.mktime(time.strptime(moment, "%Y-%m-%dT%H:%M:%SZ")) for moment in (start, end)]
+    return moments[1] - moments[0]
