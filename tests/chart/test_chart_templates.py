@@ -1,0 +1,277 @@
+"""What the chart renders: valid objects, least rights, hardened pods, and the Secret where it is needed."""
+
+import pytest
+
+BASES = {"tiny": {"uri": "embedded:tiny"}, "v2Pro": {"uri": "s3://voices/bases/v2Pro", "digest": f"sha256:{'0' * 64}"}}
+
+VALUE_SETS = {
+    "defaults": {},
+    "namespaced": {"watchNamespaces": ["studio", "voice-system"], "rbac": {"aggregate": False}},
+    "existing Secret": {"storage": {"existingSecret": "s3-keys", "endpoint": "https://s3.example.com"}},
+    "everything on": {
+        "images": {
+            "registry": "registry.example.com/voices/",
+            "pullSecrets": ["pull"],
+            "trainer": {"digest": f"sha256:{'a' * 64}"},
+        },
+        "bases": BASES,
+        "storage": {"endpoint": "http://s3.storage.svc:9000", "secretNamespaces": ["studio", "voice-system"]},
+        "serving": {"base": "v2Pro", "replicas": 3, "resources": {"limits": {"memory": "8Gi", "cpu": 4}}},
+        "inference": {"environment": {"OMP_NUM_THREADS": "2"}},
+        "stages": {"train": {"tolerations": [{"key": "gpu", "operator": "Exists"}], "nodeSelector": {"pool": "gpu"}}},
+        "operator": {
+            "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
+            "affinity": {"nodeAffinity": {}},
+            "podAnnotations": {"a": "b"},
+            "podLabels": {"team": "voices"},
+            "priorityClassName": "system-cluster-critical",
+            "nodeSelector": {"pool": "system"},
+            "tolerations": [{"operator": "Exists"}],
+        },
+        "networkPolicy": {
+            "metricsFrom": [{"namespaceSelector": {}}],
+            "inference": {"from": [{"podSelector": {}}], "extraEgress": [{"ports": [{"port": 1}]}]},
+            "operator": {"extraEgress": [{"ports": [{"port": 2}]}]},
+            "apiServer": {"to": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]},
+            "storage": {"ports": [7070], "to": [{"namespaceSelector": {}}]},
+        },
+        "podDisruptionBudget": {"maxUnavailable": "25%"},
+        "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+        "extraObjects": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "as-object"}},
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: as-text-{{ .Release.Name }}}",
+        ],
+        "serviceAccount": {"annotations": {"role": "voices"}},
+        "nameOverride": "voices",
+    },
+    "as little as possible": {
+        "serving": {"create": False},
+        "networkPolicy": {"enabled": False},
+        "podDisruptionBudget": {"enabled": False},
+        "crds": {"enabled": False},
+        "rbac": {"create": False, "aggregate": False},
+        "serviceAccount": {"create": False, "name": "someone"},
+        "fullnameOverride": "voices",
+    },
+}
+
+
+@pytest.mark.parametrize("values", [pytest.param(values, id=name) for name, values in VALUE_SETS.items()])
+def test_every_object_conforms_to_its_schema(chart, conforms, values):
+    assert conforms(chart.objects(values)) == []
+
+
+def test_the_example_values_render_to_conforming_objects(chart, conforms, example_values):
+    assert set(example_values) >= {"dev", "production"}
+    for values in example_values.values():
+        assert conforms(chart.objects(values)) == []
+
+
+def test_the_schemas_do_notice_an_unknown_field(chart, conforms):
+    deployment = chart.one("Deployment")
+    deployment["spec"]["template"]["spec"]["containers"][0]["livenesProbe"] = {}
+    server = chart.one("VoiceServer", name="default")
+    server["spec"]["replica"] = 2
+    wrong = conforms([deployment, server])
+    assert len(wrong) == 2
+    assert "livenesProbe" in wrong[0]
+    assert "replica" in wrong[1]
+
+
+@pytest.mark.parametrize("values", [pytest.param(values, id=name) for name, values in VALUE_SETS.items()])
+def test_every_namespaced_object_names_its_namespace(chart, values):
+    cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+    for item in chart.objects(values | {"extraObjects": []}):
+        assert item["kind"] in cluster_wide or item["metadata"]["namespace"], item["metadata"]["name"]
+
+
+def test_the_operator_pod_meets_the_restricted_pod_security_standard(chart):
+    deployment = chart.one("Deployment")["spec"]
+    pod = deployment["template"]["spec"]
+    (container,) = pod["containers"]
+    assert deployment["replicas"] == 1
+    assert deployment["strategy"] == {"type": "Recreate"}
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] == 65532
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert {"requests", "limits"} <= set(container["resources"])
+
+
+def test_the_operator_is_probed_where_it_listens(chart):
+    (container,) = chart.one("Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["ports"] == [{"name": "http", "containerPort": 8080, "protocol": "TCP"}]
+    assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+
+
+def test_the_service_and_the_policy_select_the_operator_pod(chart):
+    labels = chart.one("Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert chart.one("Service")["spec"]["selector"].items() <= labels.items()
+    assert chart.one("NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+
+
+def test_a_changed_configuration_or_key_restarts_the_operator(chart):
+    def annotations(values):
+        return chart.one("Deployment", values)["spec"]["template"]["metadata"]["annotations"]
+
+    assert annotations({}) == annotations({"operator": {"resources": {"limits": {"memory": "1Gi"}}}})
+    assert annotations({}) != annotations({"bases": BASES})
+    assert annotations({}) != annotations({"storage": {"accessKey": "other", "secretKey": "secret"}})
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        pytest.param({}, "voice-operator:0.1.0", id="the chart's version is the default tag"),
+        pytest.param({"tag": "v2"}, "voice-operator:v2", id="one tag for all images"),
+        pytest.param({"tag": "v2", "operator": {"tag": "v3"}}, "voice-operator:v3", id="an image's own tag wins"),
+        pytest.param(
+            {"registry": "r.example.com/x"}, "r.example.com/x/voice-operator:0.1.0", id="the registry comes first"
+        ),
+        pytest.param(
+            {"operator": {"digest": f"sha256:{'a' * 64}", "tag": "v3"}},
+            f"voice-operator@sha256:{'a' * 64}",
+            id="a digest wins over a tag",
+        ),
+        pytest.param(
+            {"registry": "r", "operator": {"ref": "localhost/op:dev"}},
+            "localhost/op:dev",
+            id="a whole reference wins over all",
+        ),
+    ],
+)
+def test_image_references(chart, images, expected):
+    (container,) = chart.one("Deployment", {"images": images})["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == expected
+
+
+def test_the_secret_is_made_in_the_release_namespace_and_in_those_named(chart):
+    storage = {
+        "endpoint": "http://s3:7070",
+        "accessKey": "id",
+        "secretKey": 'it\'s: "quoted"',
+        "secretNamespaces": ["studio", "voice-system"],
+    }
+    secrets = [item for item in chart.objects({"storage": storage}) if item["kind"] == "Secret"]
+    assert {item["metadata"]["namespace"] for item in secrets} == {"voice-system", "studio"}
+    assert len(secrets) == 2
+    assert {item["metadata"]["name"] for item in secrets} == {"voice-operator-s3"}
+    assert secrets[0]["stringData"] == {
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": 'it\'s: "quoted"',
+        "AWS_ENDPOINT_URL_S3": "http://s3:7070",
+        "AWS_REGION": "us-east-1",
+    }
+
+
+def test_an_existing_secret_is_used_and_none_is_made(chart):
+    objects = chart.objects({"storage": {"existingSecret": "s3-keys"}})
+    assert not [item for item in objects if item["kind"] == "Secret"]
+    (deployment,) = [item for item in objects if item["kind"] == "Deployment"]
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["envFrom"] == [{"secretRef": {"name": "s3-keys"}}]
+
+
+def rights(roles):
+    return {
+        (group, resource, verb)
+        for role in roles
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+@pytest.mark.parametrize("namespaces", [[], ["studio"]])
+def test_the_operator_may_do_its_work_and_nothing_more(chart, namespaces):
+    objects = chart.objects({"watchNamespaces": namespaces, "rbac": {"aggregate": False}})
+    granted = rights(item for item in objects if item["kind"] in ("ClusterRole", "Role"))
+    resources = {resource for _, resource, _ in granted}
+    assert "secrets" not in resources
+    assert not any("*" in right for right in granted)
+    assert {verb for _, resource, verb in granted if resource == "pods"} == {"get", "list"}
+    assert ("batch", "jobs", "create") in granted
+    assert ("voice.sovits.dev", "voicemodels/status", "patch") in granted
+    assert ("events.k8s.io", "events", "create") in granted
+    assert ("voice.sovits.dev", "voicemodels", "delete") not in granted
+    assert ("apiextensions.k8s.io", "customresourcedefinitions", "patch") not in granted
+
+
+def test_with_watched_namespaces_there_are_roles_there_and_no_right_in_the_cluster(chart):
+    objects = chart.objects({"watchNamespaces": ["studio"], "rbac": {"aggregate": False}})
+    assert not [item for item in objects if item["kind"].startswith("ClusterRole")]
+    for kind in ("Role", "RoleBinding"):
+        assert {item["metadata"]["namespace"] for item in objects if item["kind"] == kind} == {"studio", "voice-system"}
+    binding = next(
+        item for item in objects if item["kind"] == "RoleBinding" and item["metadata"]["namespace"] == "studio"
+    )
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "voice-operator", "namespace": "voice-system"}]
+
+
+def test_people_get_voices_with_the_built_in_roles(chart):
+    viewer = chart.one("ClusterRole", name="voice-system:voice-operator:viewer")
+    editor = chart.one("ClusterRole", name="voice-system:voice-operator:editor")
+    aggregated = "rbac.authorization.k8s.io/aggregate-to-"
+    assert {label for label in viewer["metadata"]["labels"] if label.startswith(aggregated)} == {
+        aggregated + "view",
+        aggregated + "edit",
+        aggregated + "admin",
+    }
+    assert {verb for _, _, verb in rights([viewer])} == {"get", "list", "watch"}
+    assert aggregated + "view" not in editor["metadata"]["labels"]
+    assert not {resource for _, resource, _ in rights([editor])} & {"voicerevisions", "voicemodels/status"}
+
+
+def test_policies_let_through_the_port_of_the_store(chart):
+    def ports(endpoint, name):
+        policy = chart.one(
+            "NetworkPolicy",
+            {"storage": {"endpoint": endpoint}, "networkPolicy": {"storage": {"ports": [7070]}}},
+            name=name,
+        )
+        return {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+
+    for name in ("voice-operator", "voice-operator-inference"):
+        assert {53, 9000, 7070} <= ports("http://s3.storage.svc:9000", name)
+        assert {53, 80, 7070} <= ports("http://s3.example.com", name)
+        assert {53, 443, 7070} <= ports("", name)
+
+
+def test_the_operator_still_reaches_servers_when_only_a_gateway_may_ask_for_speech(chart):
+    gateway = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "gateway"}}}
+    policy = chart.one(
+        "NetworkPolicy", {"networkPolicy": {"inference": {"from": [gateway]}}}, name="voice-operator-inference"
+    )
+    (rule,) = policy["spec"]["ingress"]
+    operator = chart.one("Deployment")["spec"]["selector"]
+    assert rule["from"] == [{"podSelector": operator}, gateway]
+
+
+def test_crds_are_kept_unless_told_otherwise(chart):
+    def annotations(values):
+        crds = [item for item in chart.objects(values) if item["kind"] == "CustomResourceDefinition"]
+        assert len(crds) == 3
+        return [item["metadata"].get("annotations", {}).get("helm.sh/resource-policy") for item in crds]
+
+    assert annotations({}) == ["keep"] * 3
+    assert annotations({"crds": {"keep": False}}) == [None] * 3
+    assert not [
+        item for item in chart.objects({"crds": {"enabled": False}}) if item["kind"] == "CustomResourceDefinition"
+    ]
+
+
+def test_the_server_is_a_hook_only_until_its_kind_is_known(chart):
+    hook = "helm.sh/hook"
+    first = chart.one("VoiceServer", name="default")["metadata"]["annotations"]
+    later = chart.one("VoiceServer", {}, "--api-versions", "voice.sovits.dev/v1alpha1/VoiceServer", name="default")[
+        "metadata"
+    ]["annotations"]
+    assert first[hook] == "post-install,post-upgrade"
+    assert "before-hook-creation" not in first["helm.sh/hook-delete-policy"]
+    assert hook not in later
+    assert first["helm.sh/resource-policy"] == later["helm.sh/resource-policy"] == "keep"

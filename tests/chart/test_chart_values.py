@@ -1,0 +1,133 @@
+"""Wrong values are refused before anything is installed, with a sentence that names the key."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        pytest.param({"storag": {}}, ["storag"], id="an unknown section"),
+        pytest.param({"storage": {"bucket": "voices"}}, ["/storage", "bucket"], id="an unknown key in a section"),
+        pytest.param({"stages": {"training": {}}}, ["/stages", "training"], id="an unknown stage"),
+        pytest.param({"stages": {"train": {"gpu": 1}}}, ["/stages/train", "gpu"], id="an unknown key of a stage"),
+        pytest.param({"serving": {"replicas": "2"}}, ["/serving/replicas", "integer"], id="a number in quotes"),
+        pytest.param(
+            {"serving": {"name": "Default"}}, ["/serving/name", "Default"], id="a name that Kubernetes refuses"
+        ),
+        pytest.param(
+            {"storage": {"uri": "https://voices"}}, ["/storage/uri", "https://voices"], id="a store that is not S3"
+        ),
+        pytest.param(
+            {"storage": {"endpoint": "s3.storage.svc:9000"}}, ["/storage/endpoint"], id="an endpoint without scheme"
+        ),
+        pytest.param(
+            {"storage": {"secretNamespaces": "studio"}}, ["/storage/secretNamespaces", "array"], id="a text for a list"
+        ),
+        pytest.param({"bases": {"v2Pro": {"digest": ""}}}, ["/bases/v2Pro", "uri"], id="a base without uri"),
+        pytest.param(
+            {"bases": {"v2Pro": {"uri": "s3://b/v2Pro", "digest": "abc"}}},
+            ["/bases/v2Pro/digest"],
+            id="a digest that is none",
+        ),
+        pytest.param(
+            {"bases": {"-x": {"uri": "s3://b/x"}}}, ["propertyName '-x'"], id="a base that no voice could name"
+        ),
+        pytest.param(
+            {"images": {"pullPolicy": "Sometimes"}}, ["/images/pullPolicy", "IfNotPresent"], id="an unknown pull policy"
+        ),
+        pytest.param(
+            {"images": {"registry": "https://registry.example.com"}},
+            ["/images/registry"],
+            id="a registry with a scheme",
+        ),
+        pytest.param({"operator": {"replicas": 2}}, ["/operator", "replicas"], id="more than one operator"),
+        pytest.param(
+            {"operator": {"resources": {"limits": {"memory": "lots"}}}},
+            ["/operator/resources/limits/memory"],
+            id="a quantity that is none",
+        ),
+        pytest.param(
+            {"inference": {"environment": {"THREADS": 2}}},
+            ["/inference/environment/THREADS"],
+            id="a variable that is no text",
+        ),
+        pytest.param(
+            {"watchNamespaces": ["Studio"]}, ["/watchNamespaces/0", "Studio"], id="a namespace that cannot exist"
+        ),
+        pytest.param(
+            {"podDisruptionBudget": {"maxUnavailable": 0}},
+            ["/podDisruptionBudget/maxUnavailable"],
+            id="a budget that blocks every drain",
+        ),
+        pytest.param({"service": {"port": 99999}}, ["/service/port"], id="a port that is none"),
+    ],
+)
+def test_the_schema_refuses_and_names_the_key(chart, values, named):
+    refusal = chart.refusal(values)
+    assert "values don't meet the specifications of the schema" in refusal
+    for word in named:
+        assert word in refusal
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        pytest.param(
+            {"storage": {"accessKey": "", "secretKey": ""}}, "storage.accessKey is empty", id="no keys and no Secret"
+        ),
+        pytest.param({"storage": {"accessKey": "a"}}, "storage.secretKey is empty", id="half of the keys"),
+        pytest.param(
+            {"storage": {"existingSecret": "s", "accessKey": "a"}},
+            "storage.existingSecret excludes storage.accessKey",
+            id="keys twice",
+        ),
+        pytest.param(
+            {"serving": {"base": "v2Pro"}},
+            'serving.base is "v2Pro", which is not in bases (tiny)',
+            id="a base that is not there",
+        ),
+        pytest.param(
+            {"serving": {"name": "voice-operator"}},
+            'serving.name is "voice-operator"',
+            id="a server named like the operator",
+        ),
+    ],
+)
+def test_values_that_contradict_each_other_are_refused_with_a_sentence(chart, values, sentence):
+    assert sentence in chart.refusal(values)
+
+
+def leaves(values: dict[str, object], above: str = "") -> Iterator[tuple[str, object]]:
+    """Yield each value by its dotted name; `resources` is one value."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value and key != "resources":
+            yield from leaves(value, f"{above}{key}.")
+        else:
+            yield above + key, value
+
+
+def test_the_readme_tells_every_value_and_its_default(chart):
+    readme = (chart.folder / "README.md").read_text()
+    for name, default in leaves(yaml.safe_load((chart.folder / "values.yaml").read_text())):
+        assert f"| `{name}` | `{json.dumps(default)}` |" in readme
+
+
+def test_every_object_of_the_schema_is_closed(chart):
+    schema = json.loads((chart.folder / "values.schema.json").read_text())
+
+    def open_objects(part: object, where: str) -> Iterator[str]:
+        if isinstance(part, dict):
+            if (
+                "properties" in part
+                and isinstance(part["properties"], dict)
+                and part.get("additionalProperties") is not False
+            ):
+                yield where
+            for key, value in part.items():
+                yield from open_objects(value, f"{where}/{key}")
+
+    assert list(open_objects(schema, "")) == []
