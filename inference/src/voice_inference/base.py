@@ -1,0 +1,111 @@
+"""The base model in ONNX Runtime: three graphs, and what base.json says about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from pydantic import ValidationError
+
+from sovits_core.bundles import BaseBundle, BaseDocument, open_base
+from sovits_core.bundles import Graph as GraphDocument
+from sovits_core.errors import BaseRejected
+from voice_inference.desired import BaseReference
+from voice_inference.errors import InvalidBase, InvalidDocument
+from voice_inference.fetch import Kind
+from voice_inference.graphs import Graph
+
+PREFILL, STEP, DECODE = "s1_prefill", "s1_step", "s2_decode"
+GRAPHS = {  # the contract with the exporter: inputs besides the adapter's, and outputs
+    PREFILL: ({"phones", "bert", "prompt"}, {"logits", "keys", "values"}),
+    STEP: ({"token", "position", "keys", "values", "length"}, {"logits", "new_keys", "new_values"}),
+    DECODE: ({"codes", "text", "ge", "noise"}, {"wav"}),
+}
+# Axes whose size the server must know to make the arrays that it feeds.
+FIXED: dict[str, dict[str, tuple[int, ...]]] = {
+    PREFILL: {"bert": (2,)},
+    STEP: {"keys": (0, 2, 4), "values": (0, 2, 4)},
+    DECODE: {"ge": (1,), "noise": (1,)},
+}
+
+
+@dataclass(frozen=True)
+class Base:
+    """A loaded base; it outlives its successor for as long as a voice or a request holds it."""
+
+    reference: BaseReference
+    digest: str
+    document: BaseDocument
+    prefill: Graph
+    step: Graph
+    decode: Graph
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second of what is spoken."""
+        return self.document.sample_rate
+
+    @property
+    def end_token(self) -> int:
+        """The semantic token that ends a sentence."""
+        return self.document.s1.end_token
+
+    @property
+    def adapter_keys(self) -> frozenset[str]:
+        """The names of all tensors that an adapter has, no more and no less."""
+        graphs = (self.prefill, self.step, self.decode)
+        return frozenset(key for graph in graphs for lora in graph.lora for key in lora.keys)
+
+
+def load_base(uri: str, reference: BaseReference, *, threads: int) -> Base:
+    """Load the base at ``uri``, the reference's own or a folder that it was fetched to.
+
+    Raises:
+        InvalidBase: a file is damaged, or a graph cannot be loaded, or is not what the server needs.
+    """
+    try:
+        bundle = open_base(uri, reference.digest)
+        graphs = {name: _load_graph(name, bundle, threads) for name in GRAPHS}
+    except BaseRejected as error:
+        raise InvalidBase(str(error)) from error
+    return Base(reference, bundle.digest, bundle.document, graphs[PREFILL], graphs[STEP], graphs[DECODE])
+
+
+def needed_files(data: bytes) -> list[str]:
+    """Return the files that the server needs of a base: its graphs, and the weights that lie beside them.
+
+    Raises:
+        InvalidDocument: the data is no ``base.json``.
+        InvalidBase: a graph is missing.
+    """
+    try:
+        document = BaseDocument.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidDocument(f"base.json: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
+    folders = {PurePosixPath(_graph_of(document, name).file).parent for name in GRAPHS}
+    return [name for name in document.files if PurePosixPath(name).parent in folders]
+
+
+BASES = Kind(
+    name="bases", index="base.json", schema="voice.sovits.dev/base/v1", choose=needed_files, size_limit=4 * 1024**3
+)
+
+
+def _graph_of(document: BaseDocument, name: str) -> GraphDocument:
+    if name not in document.graphs:
+        raise InvalidBase(f"the base {document.name} has no graph {name}; export it again")
+    return document.graphs[name]
+
+
+def _load_graph(name: str, bundle: BaseBundle, threads: int) -> Graph:
+    described = _graph_of(bundle.document, name)
+    bundle.files_under(str(PurePosixPath(described.file).parent))  # the weights beside the graph are checked as well
+    lora = {given.name: given.keys for given in described.lora}
+    graph = Graph(bundle.path(described.file), lora, threads=threads)
+    graph.require(*GRAPHS[name])
+    for given, axes in FIXED[name].items():
+        shape = graph.shapes[given]
+        if len(shape) <= max(axes) or any(shape[axis] is None for axis in axes):
+            raise InvalidBase(f"the input {given} of {name} has the shape {shape}; its axes {axes} must be fixed")
+    return graph

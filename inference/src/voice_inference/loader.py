@@ -1,0 +1,42 @@
+"""Fetches and loads what the desired-voices document names; blocks, so it runs in threads."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from sovits_core.bundles import EMBEDDED
+from sovits_core.errors import TextRejected
+from sovits_core.text import phonemize
+from voice_inference.base import BASES, Base, load_base
+from voice_inference.bundles import VOICES, Voice, load_voice
+from voice_inference.desired import BaseReference, VoiceReference
+from voice_inference.fetch import Cache
+
+
+class Loader:
+    """Knows where things lie, and how many threads an inference may use."""
+
+    def __init__(self, cache: Path, *, threads: int) -> None:
+        self._cache = Cache(cache)
+        self._threads = threads
+
+    def load_base(self, reference: BaseReference) -> Base:
+        """Fetch, check and load a base; raises ``LoadError``."""
+        uri = reference.uri
+        if not uri.startswith(EMBEDDED):
+            uri = str(self._cache.fetch(BASES, uri, reference.digest))
+        base = load_base(uri, reference, threads=self._threads)
+        for language in base.document.languages:  # else the first caller waits for a second of imports
+            with suppress(TextRejected):  # a language of the base that the text front end does not offer
+                phonemize("1", language)
+        return base
+
+    def load_voice(self, reference: VoiceReference, base: Base) -> Voice:
+        """Fetch, check and load a voice for the base; raises ``LoadError``."""
+        return load_voice(self._cache.fetch(VOICES, reference.uri, reference.digest), reference, base)
+
+    def forget_except(self, digests: set[str]) -> None:
+        """Remove cached bundles that are not wanted any more: a rollback fetches a few megabytes again."""
+        for kind in (BASES, VOICES):
+            self._cache.keep_only(kind, digests)

@@ -1,0 +1,205 @@
+"""A real base, voice bundles made on the spot, and servers that run them; torch is not needed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from sovits_core.bundles import open_base
+from voice_inference.app import create_app
+from voice_inference.base import Base, load_base
+from voice_inference.desired import BaseReference, VoiceReference
+from voice_inference.services import Services, build_services
+from voice_inference.settings import Settings
+
+BASE_URI = os.environ.get("VOICE_TEST_BASE", "embedded:tiny")
+BASE = BaseReference(name="tiny", uri=BASE_URI, digest=open_base(BASE_URI).digest)
+PATIENCE = 60.0  # seconds; the machine may be busy
+
+
+@pytest.fixture(scope="session")
+def base() -> Base:
+    return load_base(BASE_URI, BASE, threads=1)
+
+
+@dataclass
+class Bundle:
+    """A voice bundle on disk that tests may damage before it is sealed."""
+
+    folder: Path
+    base: Base
+    voice_id: str
+    revision: str
+    rank: int
+    seed: int
+    voice: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    adapter: dict[str, np.ndarray] = field(default_factory=dict)
+    prompt: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        random = np.random.default_rng(self.seed)
+        document = self.base.document
+        for graph in (self.base.prefill, self.base.step, self.base.decode):
+            for lora in graph.lora:
+                shape = lora.stack_shape(self.rank)[1:]
+                for key in lora.keys:
+                    self.adapter.setdefault(key, (0.2 * random.standard_normal(shape)).astype(np.float16))
+        timbre = self.base.decode.shapes["ge"][1]
+        self.prompt = {
+            "codes": random.integers(0, document.s1.end_token, 30),
+            "phones": random.integers(1, 300, 20),
+            "ge": random.standard_normal(timbre).astype(np.float32),
+        }
+        self.config = {"peft_type": "LORA", "r": self.rank, "lora_alpha": self.rank}
+        namespace, _, name = self.voice_id.partition("/")
+        self.voice = {
+            "schema": "voice.sovits.dev/voice/v1",
+            "voice": {"namespace": namespace, "name": name, "uid": "1"},
+            "revision": self.revision,
+            "language": "en",
+            "sampleRate": document.sample_rate,
+            "base": {"name": document.name, "digest": self.base.digest},
+            "symbolsSha256": document.symbols_sha256,
+            "adapter": {"sha256": "", "rank": self.rank},
+        }
+
+    @property
+    def uri(self) -> str:
+        return self.folder.as_uri()
+
+    def write(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        save_file(self.adapter, self.folder / "adapter_model.safetensors")
+        save_file(self.prompt, self.folder / "prompt.safetensors")
+        (self.folder / "adapter_config.json").write_text(json.dumps(self.config))
+        (self.folder / "voice.json").write_text(json.dumps(self.voice))
+        (self.folder / "report.html").write_text("<p>for people</p>")
+
+    def manifest(self) -> dict[str, Any]:
+        files = {
+            path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "size": path.stat().st_size}
+            for path in sorted(self.folder.iterdir())
+            if path.name != "manifest.json"
+        }
+        return {"schema": "voice.sovits.dev/voice-bundle/v1", "revision": self.revision, "files": files}
+
+    def seal(self, manifest: dict[str, Any] | None = None) -> VoiceReference:
+        """Write the manifest, and return the reference that a server loads the bundle by."""
+        data = json.dumps(manifest or self.manifest()).encode()
+        (self.folder / "manifest.json").write_bytes(data)
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        return VoiceReference(id=self.voice_id, revision=self.revision, uri=self.uri, digest=digest)
+
+
+MakeBundle = Callable[..., Bundle]
+
+
+@pytest.fixture
+def make_bundle(base: Base, tmp_path: Path) -> MakeBundle:
+    def make(voice_id: str = "studio/alice", number: int = 1, *, rank: int = 2, seed: int | None = None) -> Bundle:
+        revision = f"{voice_id.partition('/')[2]}-{number}"
+        folder = tmp_path / "store" / voice_id / revision
+        own_seed = int.from_bytes(hashlib.sha256(revision.encode() + voice_id.encode()).digest()[:4])
+        bundle = Bundle(folder, base, voice_id, revision, rank, own_seed if seed is None else seed)
+        bundle.write()
+        return bundle
+
+    return make
+
+
+class Desired:
+    """The mounted document; each write is a new generation, replaced as a whole as kubelet does it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.generation = 0
+
+    def document(self, *voices: VoiceReference, base: dict[str, str] | None = None) -> dict[str, Any]:
+        return {
+            "schema": "voice.sovits.dev/desired-voices/v1",
+            "server": {"namespace": "voice-system", "name": "default"},
+            "generation": self.generation,
+            "base": base or BASE.model_dump(),
+            "voices": [voice.model_dump() for voice in voices],
+        }
+
+    def write(self, *voices: VoiceReference, base: dict[str, str] | None = None) -> None:
+        self.generation += 1
+        beside = self.path.with_suffix(".new")
+        beside.write_text(json.dumps(self.document(*voices, base=base)))
+        beside.replace(self.path)
+
+
+@pytest.fixture
+def desired(tmp_path: Path) -> Desired:
+    return Desired(tmp_path / "voices.json")
+
+
+class Server:
+    """The app in this process, and a client that talks to it."""
+
+    def __init__(self, services: Services, client: httpx.AsyncClient) -> None:
+        self.services = services
+        self.client = client
+
+    async def speak(self, voice: str, text: str = "Hello there.", **fields: Any) -> httpx.Response:
+        return await self.client.post("/v1/audio/speech", json={"input": text, "voice": voice, "seed": 1, **fields})
+
+    async def voices(self) -> dict[str, dict[str, Any]]:
+        answer = (await self.client.get("/v1/voices")).json()
+        return {entry["id"]: {**entry, "generation": answer["generation"]} for entry in answer["data"]}
+
+    async def until(self, condition: Callable[[dict[str, dict[str, Any]]], bool]) -> dict[str, dict[str, Any]]:
+        """Wait until the listed voices meet the condition, and return them."""
+        async with asyncio.timeout(PATIENCE):
+            while not condition(voices := await self.voices()):  # noqa: ASYNC110 -- seen from outside, as a client does
+                await asyncio.sleep(0.02)
+        return voices
+
+    async def until_ready(self, *references: VoiceReference) -> None:
+        wanted = {reference.id: reference.revision for reference in references}
+        await self.until(
+            lambda voices: (
+                {voice["id"]: voice["serving"] for voice in voices.values()} == wanted
+                and all(voice["state"] == "ready" for voice in voices.values())
+            )
+        )
+
+
+StartServer = Callable[..., Any]
+
+
+@pytest.fixture
+def start_server(desired: Desired, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StartServer:
+    def load_once(uri: str, reference: BaseReference, *, threads: int) -> Base:
+        """Sessions have no state, and making them takes seconds; other bases are loaded as ever."""
+        return base if reference == BASE else load_base(uri, reference, threads=threads)
+
+    monkeypatch.setattr("voice_inference.loader.load_base", load_once)
+
+    @asynccontextmanager
+    async def start(**settings: Any) -> AsyncIterator[Server]:
+        given = {"voices": desired.path, "cache": tmp_path / "cache", "threads": 1, "poll_seconds": 0.05, **settings}
+        services = build_services(Settings.model_validate(given))
+        app = create_app(services)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://server", timeout=PATIENCE) as client,
+        ):
+            yield Server(services, client)
+
+    return start

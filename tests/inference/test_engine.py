@@ -1,0 +1,127 @@
+"""The engine speaks the same way for the same seed, ends by itself, and its cache changes nothing."""
+
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+
+from voice_inference import decoding
+from voice_inference.base import Base
+from voice_inference.bundles import Voice, load_voice
+from voice_inference.decoding import TokenDecoder
+from voice_inference.engine import PAUSE_SECONDS, Engine, most_tokens, sentences_of
+from voice_inference.errors import Cancelled, InvalidRequest
+from voice_inference.metrics import Metrics
+
+SAMPLES_PER_TOKEN_RATE = 25  # semantic tokens per second
+
+
+@pytest.fixture
+def voice(make_bundle: Any, base: Base) -> Voice:
+    bundle = make_bundle()
+    return load_voice(bundle.folder, bundle.seal(), base)
+
+
+def speak(voice: Voice, text: str = "Hello there.", seed: int = 1, metrics: Metrics | None = None) -> list[np.ndarray]:
+    engine = Engine(metrics or Metrics())
+    return list(engine.speak(voice, text, language="en", seed=seed, is_cancelled=lambda: False))
+
+
+def test_the_same_seed_gives_the_same_samples_and_another_seed_does_not(voice: Voice) -> None:
+    first, again, other = speak(voice), speak(voice), speak(voice, seed=2)
+    assert np.array_equal(first[0], again[0])
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_a_sentence_sounds_the_same_whatever_was_said_before_it(voice: Voice) -> None:
+    _, after_one = speak(voice, "One. Hello there.")
+    _, after_another = speak(voice, "Two and three. Hello there.")
+    assert np.array_equal(after_one, after_another)
+
+
+def test_what_is_spoken_is_finite_audible_and_below_full_scale(voice: Voice) -> None:
+    (spoken,) = speak(voice)
+    assert spoken.dtype == np.float32
+    assert np.isfinite(spoken).all()
+    assert 1e-4 < np.abs(spoken).max() < 1.0
+
+
+def test_sentences_are_joined_by_silence(voice: Voice) -> None:
+    first, second = speak(voice, "Hello there. Hello again.")
+    pause = round(PAUSE_SECONDS * voice.base.sample_rate)
+    assert not second[:pause].any()
+    assert first[:pause].any()
+    assert second[pause:].any()
+
+
+def test_the_length_is_a_whole_number_of_tokens_within_the_guard(voice: Voice) -> None:
+    (spoken,) = speak(voice)
+    tokens, rest = divmod(spoken.size, voice.base.sample_rate // SAMPLES_PER_TOKEN_RATE)
+    (phones,) = sentences_of("Hello there.", "en", voice)
+    assert rest == 0
+    assert 1 <= tokens <= most_tokens(phones.size)
+
+
+def test_a_sentence_that_does_not_end_is_cut_off_and_counted(voice: Voice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voice_inference.engine.most_tokens", lambda _: 5)
+    metrics = Metrics()
+    (spoken,) = speak(voice, metrics=metrics)
+    assert spoken.size == 5 * voice.base.sample_rate // SAMPLES_PER_TOKEN_RATE
+    assert metrics.registry.get_sample_value("voice_runaway_sentences_total") == 1
+
+
+def test_a_step_gives_the_logits_that_a_prefill_of_the_same_tokens_gives(
+    voice: Voice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache, its growth and the positions are right if both ways agree: the prefill has none of them."""
+    tokens = [3, 1, 4, 1, 5, 9, 2, 6]
+    phones = np.concatenate([voice.prompt.phones, np.arange(5, 25)])[None]
+    bert = np.zeros((1, phones.size, voice.base.prefill.shapes["bert"][2] or 0), dtype=np.float32)
+
+    def prefill(codes: np.ndarray) -> dict[str, np.ndarray]:
+        inputs = {"phones": phones, "bert": bert, "prompt": codes[None]}
+        return voice.base.prefill.run(inputs, voice.prefill)
+
+    start = prefill(voice.prompt.codes)
+    filled = start["keys"].shape[3]
+    monkeypatch.setattr(decoding, "CAPACITIES", (filled + 2, filled + 5, filled + 9))  # grows twice on the way
+    decoder = TokenDecoder(voice, start["keys"], start["values"])
+    for place, token in enumerate(tokens):
+        stepped = decoder.step(token, voice.prompt.codes.size + place).copy()
+        whole = prefill(np.concatenate([voice.prompt.codes, tokens[: place + 1]]))["logits"][0]
+        np.testing.assert_allclose(stepped, whole, atol=2e-4)
+
+
+def test_an_adapter_changes_what_is_spoken(make_bundle: Any, base: Base) -> None:
+    bundles = [make_bundle(number=number, seed=7) for number in (1, 2)]
+    bundles[1].adapter = {key: np.zeros_like(tensor) for key, tensor in bundles[1].adapter.items()}
+    bundles[1].write()
+    adapted, plain = (load_voice(bundle.folder, bundle.seal(), base) for bundle in bundles)
+    assert not np.array_equal(speak(adapted)[0], speak(plain)[0])
+
+
+def test_work_stops_between_two_tokens_when_it_is_cancelled(voice: Voice) -> None:
+    looks = iter([False, False, True])
+    spoken = Engine(Metrics()).speak(voice, "Hello.", language="en", seed=1, is_cancelled=lambda: next(looks))
+    with pytest.raises(Cancelled):
+        next(spoken)
+
+
+def test_long_text_is_spoken_piece_by_piece_as_it_is_asked_for(voice: Voice) -> None:
+    spoken = Engine(Metrics()).speak(voice, "Hello there. " * 100, language="en", seed=1, is_cancelled=lambda: False)
+    assert len(list(islice(spoken, 2))) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "field"), [("Hello.", "xx", "language"), ("... !", "en", "input"), ("\n\n", "en", "input")]
+)
+def test_what_cannot_be_spoken_is_refused_with_the_field(voice: Voice, text: str, language: str, field: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        sentences_of(text, language, voice)
+    assert refused.value.field == field
+
+
+def test_pieces_without_a_word_are_dropped_and_every_sentence_ends(voice: Voice) -> None:
+    with_noise, plain = (sentences_of(text, "en", voice) for text in ("Hello there. ... !!!", "Hello there"))
+    assert [sentence.tolist() for sentence in with_noise] == [sentence.tolist() for sentence in plain]

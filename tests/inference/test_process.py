@@ -1,0 +1,128 @@
+"""The server as a process of its own: it streams, notices callers that hang up, and leaves in good order."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+PATIENCE = 120.0  # seconds; the machine may be busy
+LONG = "The server reads this sentence aloud. " * 100
+
+
+class Process:
+    """A running server."""
+
+    def __init__(self, popen: subprocess.Popen[str], client: httpx.Client) -> None:
+        self.popen = popen
+        self.client = client
+
+    def number(self, name: str) -> float:
+        found = re.search(rf"^{name} (\S+)$", self.client.get("/metrics").text, re.MULTILINE)
+        assert found
+        return float(found[1])
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+StartProcess = Callable[..., Any]
+
+
+@pytest.fixture
+def start_process(desired: Any, tmp_path: Path) -> StartProcess:
+    @contextmanager
+    def start(*flags: str) -> Iterator[Process]:
+        command = [sys.executable, "-m", "voice_inference", "serve", "--host", "127.0.0.1", "--port", "0"]
+        command += ["--voices", str(desired.path), "--cache", str(tmp_path / "cache"), "--threads", "1", *flags]
+        log = tmp_path / "server.log"
+        with (
+            log.open("w") as stderr,
+            subprocess.Popen(command, stderr=stderr, text=True, cwd=tmp_path, env=os.environ) as popen,
+        ):
+            try:
+                with httpx.Client(base_url=url_of(popen, log), timeout=PATIENCE) as client:
+                    process = Process(popen, client)
+                    process.until(lambda: client.get("/readyz").status_code == 200)
+                    yield process
+            finally:
+                popen.kill()
+
+    return start
+
+
+def url_of(popen: subprocess.Popen[str], log: Path) -> str:
+    deadline = time.monotonic() + PATIENCE
+    while not (found := re.search(r"running on (http://\S+)", log.read_text())):
+        assert popen.poll() is None, log.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found[1]
+
+
+def request(text: str, response_format: str) -> dict[str, Any]:
+    return {"input": text, "voice": "alice", "seed": 1, "response_format": response_format}
+
+
+def test_pcm_arrives_while_it_is_spoken_and_sigterm_lets_it_finish(
+    make_bundle: Any, desired: Any, start_process: StartProcess
+) -> None:
+    desired.write(make_bundle().seal())
+    text = "One sentence. Another sentence. The last sentence."
+    with start_process() as process:
+        whole = process.client.post("/v1/audio/speech", json=request(text, "pcm")).content
+        with process.client.stream("POST", "/v1/audio/speech", json=request(text, "pcm")) as answer:
+            chunks = answer.iter_raw()
+            received = next(chunks)
+            assert len(received) < len(whole)
+            process.popen.send_signal(signal.SIGTERM)
+            received += b"".join(chunks)
+        assert received == whole
+        assert process.popen.wait(PATIENCE) == -signal.SIGTERM
+
+
+def listen_for_a_moment(client: httpx.Client, body: dict[str, Any]) -> None:
+    with client.stream("POST", "/v1/audio/speech", json=body, timeout=1) as answer:
+        next(answer.iter_raw())
+
+
+@pytest.mark.parametrize("response_format", ["pcm", "wav"])
+def test_a_caller_that_hangs_up_frees_the_worker(
+    make_bundle: Any, desired: Any, start_process: StartProcess, response_format: str
+) -> None:
+    desired.write(make_bundle().seal())
+    with start_process() as process:
+        with contextlib.suppress(httpx.ReadTimeout):
+            listen_for_a_moment(process.client, request(LONG, response_format))
+        process.until(lambda: process.number("voice_queue_depth") == 0)
+        assert process.number("voice_audio_seconds_total") < len(LONG) / 30
+        assert process.client.post("/v1/audio/speech", json=request("Hello.", "wav")).status_code == 200
+
+
+def test_a_server_writes_nowhere_but_into_its_cache(
+    make_bundle: Any, desired: Any, start_process: StartProcess, tmp_path: Path
+) -> None:
+    desired.write(make_bundle().seal())
+    before = {path.name for path in tmp_path.iterdir()}
+    with start_process() as process:
+        assert process.client.post("/v1/audio/speech", json=request("Hello.", "wav")).status_code == 200
+    assert {path.name for path in tmp_path.iterdir()} - before == {"cache", "server.log"}
+
+
+def test_the_server_never_imports_torch() -> None:
+    """Torch would be two gigabytes of image, and seconds of every start."""
+    code = "import sys, voice_inference.__main__; print('torch' in sys.modules or 'transformers' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
