@@ -1,0 +1,49 @@
+"""Everything that can go wrong in the model family, as one tree."""
+
+from collections.abc import Iterable
+
+
+class SovitsError(Exception):
+    """Base of all errors of this package; its message is fit for a user."""
+
+
+class InvalidModelConfig(SovitsError):
+    """A configuration describes a network that cannot be built."""
+
+
+class InvalidModelInput(SovitsError):
+    """A tensor given to a network or to a feature has the wrong shape, length or content."""
+
+
+class CheckpointMismatch(SovitsError):
+    """Stored weights and the network they are meant for disagree; every difference is named."""
+
+    def __init__(self, what: str, differences: Iterable[str]) -> None:
+        self.differences = tuple(differences)
+        shown = "; ".join(self.differences[:20])
+        rest = len(self.differences) - 20
+        super().__init__(f"{what} does not fit the network: {shown}{f'; and {rest} more' if rest > 0 else ''}")
+
+
+class AdapterRejected(SovitsError):
+    """An adapter is not one that this base can carry, or its file is not to be trusted."""
+
+
+class ExportError(SovitsError):
+    """A network cannot be written as a graph."""
+
+
+class TextRejected(SovitsError):
+    """The text, or the language named for it, cannot be turned into phones; the caller must change it."""
+
+
+class UnknownSymbolTable(SovitsError):
+    """A symbol table was asked for by a name that no version of the family has."""
+
+
+class BaseRejected(SovitsError):
+    """A base bundle is missing, damaged, or not what its base.json says."""
+
+
+class PretrainError(SovitsError):
+    """Making a tiny base cannot go on: a program is missing or the corpus cannot be used."""

@@ -1,0 +1,206 @@
+"""Traces S1's prefill and step and S2's decoding to ONNX, as docs/contracts.md describes them."""
+
+import copy
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from sovits_core.adapters import Target, adapted_modules
+from sovits_core.export.shrink import WeightsFile, shrink
+from sovits_core.export.slots import Group, slot_for
+from sovits_core.models import Synthesizer, TextToSemantic
+from sovits_core.networks import Networks
+
+OPSET = 17
+"""The oldest with a layer normalisation of its own."""
+EXAMPLE_RANK = 2
+
+Axes = dict[str, dict[int, str]]
+
+
+class Prefill(nn.Module):
+    """`TextToSemantic.prefill` as a forward."""
+
+    def __init__(self, s1: TextToSemantic) -> None:
+        super().__init__()
+        self.s1 = s1
+
+    def forward(self, phones: Tensor, bert: Tensor, prompt: Tensor) -> tuple[Tensor, ...]:
+        """See `TextToSemantic.prefill`."""
+        return self.s1.prefill(phones, bert, prompt)
+
+
+class Step(nn.Module):
+    """`TextToSemantic.step` as a forward."""
+
+    def __init__(self, s1: TextToSemantic) -> None:
+        super().__init__()
+        self.s1 = s1
+
+    def forward(
+        self, token: Tensor, position: Tensor, keys: Tensor, values: Tensor, length: Tensor
+    ) -> tuple[Tensor, ...]:
+        """See `TextToSemantic.step`."""
+        return self.s1.step(token, position, keys, values, length)
+
+
+class Decode(nn.Module):
+    """`Synthesizer.decode` of one utterance as a forward."""
+
+    def __init__(self, s2: Synthesizer) -> None:
+        super().__init__()
+        self.s2 = s2
+
+    def forward(self, codes: Tensor, text: Tensor, ge: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
+        """See `Synthesizer.decode`; the channel axis of the samples is dropped."""
+        return (self.s2.decode(codes, text, ge, noise)[:, 0],)
+
+
+class Adapted(nn.Module):
+    """A body, followed in the arguments by two stacks of matrices per group of slots."""
+
+    def __init__(self, body: nn.Module, groups: Sequence[Group]) -> None:
+        super().__init__()
+        self.body = body
+        self.groups = groups
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """The body's own inputs, then A and B of each group."""
+        own = len(inputs) - 2 * len(self.groups)
+        for index, group in enumerate(self.groups):
+            group.fill(inputs[own + 2 * index], inputs[own + 2 * index + 1])
+        outputs: tuple[Tensor, ...] = self.body(*inputs[:own])
+        return outputs
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One graph to write: examples fix the types and ranks, axes name what may vary."""
+
+    name: str
+    body: nn.Module
+    weights: str
+    examples: dict[str, Tensor]
+    outputs: list[str]
+    axes: Axes
+
+
+def export_graphs(
+    networks: Networks, folder: Path, targets: tuple[Target, ...] = ("attention",)
+) -> dict[str, dict[str, Any]]:
+    """Write onnx/s1_prefill.onnx, s1_step.onnx, s2_decode.onnx and their weights under a folder.
+
+    The networks stay as they are: a copy is traced, in evaluation mode with weight norm folded. Large weights are
+    stored as float16 and cast to float32 as the graph is loaded; both S1 graphs share one weights file.
+
+    Args:
+        networks: without an adapter attached.
+        folder: the base bundle's.
+        targets: which adapters the graphs can take; an adapter must then have them all.
+
+    Returns:
+        The `graphs` section of base.json.
+
+    Raises:
+        AdapterRejected: a target does not exist or cannot be an input.
+        ExportError: a weight does not fit float16.
+    """
+    networks = copy.deepcopy(networks).cpu().float().eval().requires_grad_(requires_grad=False)
+    networks.s2.fold_weight_norm()
+    groups = _make_slots(networks, targets)
+    (folder / "onnx").mkdir(parents=True, exist_ok=True)
+    files: dict[str, WeightsFile] = {}
+    sections: dict[str, dict[str, Any]] = {}
+    for graph in (_prefill(networks.s1), _step(networks.s1), _decode(networks.s2)):
+        own = [group for group in groups if group.modules[0].startswith(graph.weights + ".")]
+        path = folder / "onnx" / f"{graph.name}.onnx"
+        _trace(graph, own, path)
+        if graph.weights not in files:
+            files[graph.weights] = WeightsFile(path.with_name(f"{graph.weights}.weights"))
+        model = onnx.load(path)
+        shrink(model, files[graph.weights])
+        onnx.save(model, path)
+        sections[graph.name] = {
+            "file": f"onnx/{path.name}",
+            "lora": [entry for group in own for entry in group.inputs()],
+        }
+    return sections
+
+
+def _make_slots(networks: Networks, targets: tuple[Target, ...]) -> list[Group]:
+    """Put a slot around every adapted layer."""
+    groups = []
+    for group, names in adapted_modules(networks, targets).items():
+        slots = tuple(slot_for(networks.get_submodule(name), name) for name in names)
+        for name, slot in zip(names, slots, strict=True):
+            networks.set_submodule(name, slot)
+        groups.append(Group(group, tuple(names), slots))
+    return groups
+
+
+def _prefill(s1: TextToSemantic) -> Graph:
+    config = s1.config
+    examples = {
+        "phones": torch.arange(5)[None] % config.phonemes,
+        "bert": torch.zeros(1, 5, config.bert_dim),
+        "prompt": torch.arange(4)[None] % config.vocabulary,
+    }
+    cache = {3: "cached"}
+    axes: Axes = {"phones": {1: "text"}, "bert": {1: "text"}, "prompt": {1: "prompt"}, "keys": cache, "values": cache}
+    return Graph("s1_prefill", Prefill(s1), "s1", examples, ["logits", "keys", "values"], axes)
+
+
+def _step(s1: TextToSemantic) -> Graph:
+    config = s1.config
+    cache = torch.zeros(config.layers, 1, config.heads, 8, config.hidden // config.heads)
+    examples = {
+        "token": torch.zeros(1, 1, dtype=torch.long),
+        "position": torch.tensor([3]),
+        "keys": cache,
+        "values": cache.clone(),
+        "length": torch.tensor([6]),
+    }
+    axes: Axes = {"keys": {3: "slots"}, "values": {3: "slots"}}
+    return Graph("s1_step", Step(s1), "s1", examples, ["logits", "new_keys", "new_values"], axes)
+
+
+def _decode(s2: Synthesizer) -> Graph:
+    config = s2.config
+    examples = {
+        "codes": torch.arange(6)[None] % config.codes,
+        "text": torch.arange(5)[None] % config.phonemes,
+        "ge": torch.zeros(1, config.timbre, 1),
+        "noise": torch.zeros(1, config.latent, 12),
+    }
+    axes: Axes = {"codes": {1: "codes"}, "text": {1: "text"}, "noise": {2: "frames"}, "wav": {1: "samples"}}
+    return Graph("s2_decode", Decode(s2), "s2", examples, ["wav"], axes)
+
+
+def _trace(graph: Graph, groups: Sequence[Group], path: Path) -> None:
+    examples, axes = dict(graph.examples), dict(graph.axes)
+    for group in groups:
+        a, b = (str(entry["name"]) for entry in group.inputs())
+        examples[a], examples[b] = group.examples(EXAMPLE_RANK)
+        axes[a], axes[b] = {1: "rank"}, {2: "rank"}
+    with warnings.catch_warnings():
+        # The TorchScript exporter announces its successor, which needs onnxscript and fixes axes that must stay free.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        # Only says that it leaves some shape arithmetic to ONNX Runtime, which folds it.
+        warnings.filterwarnings("ignore", "Constant folding", UserWarning)
+        torch.onnx.export(
+            Adapted(graph.body, groups).eval(),
+            tuple(examples.values()),
+            str(path),
+            input_names=list(examples),
+            output_names=graph.outputs,
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )

@@ -1,0 +1,43 @@
+"""The codebook between HuBERT's features and semantic tokens."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Quantizer(nn.Module):
+    """Nearest codebook vector by Euclidean distance.
+
+    Nothing here is trained by gradient. `vectors` is what counts; `ready`, `usage` and `sums` are the running
+    statistics that the official checkpoints carry beside it. Whoever learns a codebook writes it with `set_vectors`.
+    """
+
+    vectors: Tensor
+    ready: Tensor
+    usage: Tensor
+    sums: Tensor
+
+    def __init__(self, codes: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("vectors", torch.randn(codes, width) * width**-0.5)  # (codes, width)
+        self.register_buffer("ready", torch.zeros(1))
+        self.register_buffer("usage", torch.ones(codes))
+        self.register_buffer("sums", self.vectors.clone())
+
+    def set_vectors(self, vectors: Tensor) -> None:
+        """Take a learnt codebook (codes, width)."""
+        self.vectors.copy_(vectors)
+        self.sums.copy_(vectors)
+        self.usage.fill_(1)
+        self.ready.fill_(1)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """x: (batch, width, time) -> int64 (batch, time)."""
+        points = x.transpose(1, 2)  # (batch, time, width)
+        # |x|^2 is the same for every code, so it does not decide which is nearest
+        distances = self.vectors.square().sum(1) - 2 * points @ self.vectors.T  # (batch, time, codes)
+        return distances.argmin(dim=-1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """codes: int64 (batch, time) -> (batch, width, time)."""
+        return functional.embedding(codes, self.vectors).transpose(1, 2)

@@ -1,0 +1,245 @@
+"""S1: from phones and the tokens so far to the next semantic token, an autoregressive transformer."""
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sovits_core.model_config import TextToSemanticConfig
+from sovits_core.models.masks import length_mask
+
+
+class ScaledPosition(nn.Module):
+    """Sine positions with a learnt gain; text and audio count from zero, each with a gain of its own."""
+
+    frequencies: Tensor
+    even: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+        # the usual transformer table: sine on even channels, cosine on odd ones
+        frequencies = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10000.0) / width))
+        self.register_buffer("frequencies", frequencies.repeat_interleave(2), persistent=False)
+        self.register_buffer("even", torch.arange(width) % 2 == 0, persistent=False)
+
+    def forward(self, positions: Tensor) -> Tensor:
+        """positions: integers (..., time) -> (..., time, width)."""
+        angles = positions[..., None].to(self.frequencies.dtype) * self.frequencies  # (..., time, width)
+        # both waves for every channel: interleaving two halves would need a reshape that ONNX refuses for no positions
+        return self.scale * torch.where(self.even, angles.sin(), angles.cos())
+
+
+class SelfAttention(nn.Module):
+    """Attention with one fused projection, so that one LoRA pair adapts queries, keys and values."""
+
+    def __init__(self, hidden: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.qkv = nn.Linear(hidden, 3 * hidden)
+        self.out = nn.Linear(hidden, hidden)
+        for projection in (self.qkv, self.out):
+            nn.init.xavier_uniform_(projection.weight)
+            nn.init.zeros_(projection.bias)
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x: (batch, time, hidden) -> queries, keys, values, each (batch, heads, time, hidden / heads)."""
+        width = x.size(2) // self.heads
+        parts = self.qkv(x).reshape(x.size(0), x.size(1), 3, self.heads, width)
+        queries, keys, values = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        return queries, keys, values
+
+    def forward(self, x: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x: (batch, time, hidden), allowed: bool, broadcast to (batch, heads, time, time).
+
+        Returns the result and the keys and values for a cache.
+        """
+        queries, keys, values = self.split(x)
+        dropout = self.dropout if self.training else 0.0
+        mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=allowed, dropout_p=dropout)
+        return self.out(mixed.transpose(1, 2).flatten(2)), keys, values
+
+    def step(self, x: Tensor, keys: Tensor, values: Tensor, filled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One new position against a cache that is read in place.
+
+        Concatenating the cache would copy all of it for every token; the scores are far smaller, so they are joined.
+
+        Args:
+            x: (batch, 1, hidden).
+            keys: (batch, heads, slots, width), as are the values.
+            values: see keys.
+            filled: bool (batch, 1, 1, slots), true where a slot holds a position.
+
+        Returns:
+            The result (batch, 1, hidden) and the new key and value (batch, heads, 1, width).
+        """
+        query, new_key, new_value = self.split(x)
+        query = query / math.sqrt(query.shape[-1])
+        cached = (query @ keys.transpose(-1, -2)).masked_fill(~filled, -torch.inf)  # (batch, heads, 1, slots)
+        new = (query * new_key).sum(-1, keepdim=True)  # (batch, heads, 1, 1)
+        weights = torch.cat([cached, new], dim=-1).softmax(dim=-1)
+        slots = keys.shape[2]
+        mixed = weights[..., :slots] @ values + weights[..., slots:] * new_value
+        return self.out(mixed.transpose(1, 2).flatten(2)), new_key, new_value
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with a rectifier between them."""
+
+    def __init__(self, hidden: int, inner: int, dropout: float) -> None:
+        super().__init__()
+        self.up = nn.Linear(hidden, inner)
+        self.down = nn.Linear(inner, hidden)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (..., hidden) -> (..., hidden)."""
+        result: Tensor = self.down(self.dropout(self.up(x).relu()))
+        return result
+
+
+class Layer(nn.Module):
+    """One transformer layer; the norms come after the additions."""
+
+    def __init__(self, config: TextToSemanticConfig) -> None:
+        super().__init__()
+        self.attention = SelfAttention(config.hidden, config.heads, config.dropout)
+        self.attention_norm = nn.LayerNorm(config.hidden)
+        self.feed_forward = FeedForward(config.hidden, config.feed_forward, config.dropout)
+        self.feed_forward_norm = nn.LayerNorm(config.hidden)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As SelfAttention.forward."""
+        mixed, keys, values = self.attention(x, allowed)
+        return self._finish(x, mixed), keys, values
+
+    def step(self, x: Tensor, keys: Tensor, values: Tensor, filled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As SelfAttention.step."""
+        mixed, new_key, new_value = self.attention.step(x, keys, values, filled)
+        return self._finish(x, mixed), new_key, new_value
+
+    def _finish(self, x: Tensor, mixed: Tensor) -> Tensor:
+        x = self.attention_norm(x + self.dropout(mixed))
+        result: Tensor = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
+        return result
+
+
+class TextToSemantic(nn.Module):
+    """Phones (with an optional text feature each) and semantic tokens to logits of the next token."""
+
+    def __init__(self, config: TextToSemanticConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.text_embedding = nn.Embedding(config.phonemes, config.hidden)
+        self.bert_projection = nn.Linear(config.bert_dim, config.hidden)
+        self.text_position = ScaledPosition(config.hidden)
+        self.audio_embedding = nn.Embedding(config.vocabulary, config.hidden)
+        self.audio_position = ScaledPosition(config.hidden)
+        self.dropout = nn.Dropout(config.dropout)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.predict = nn.Linear(config.hidden, config.vocabulary, bias=False)
+
+    def forward(
+        self, phones: Tensor, phone_lengths: Tensor, bert: Tensor | None, codes: Tensor, code_lengths: Tensor
+    ) -> Tensor:
+        """Teacher-forced logits of a right-padded batch; no row is touched by the padding of another.
+
+        Args:
+            phones: int64 (batch, text).
+            phone_lengths: int64 (batch), each at least 1.
+            bert: float (batch, text, bert_dim), or None, which means zeros.
+            codes: int64 (batch, audio), padded with any valid token.
+            code_lengths: int64 (batch).
+
+        Returns:
+            (batch, audio + 1, vocabulary): position i predicts code i, position `code_lengths` predicts the end token,
+            and what stands behind that is padding.
+        """
+        text = self.embed_text(phones, bert)
+        audio = self.embed_audio(codes, torch.arange(codes.shape[1], device=codes.device))
+        real = torch.cat(
+            [length_mask(phone_lengths, phones.shape[1]), length_mask(code_lengths, codes.shape[1])], dim=1
+        )
+        # padded audio stays visible to itself alone, so that no row of the softmax is empty
+        size = real.shape[1]
+        diagonal = torch.eye(size, dtype=torch.bool, device=real.device)
+        allowed = visible(phones.shape[1], size, phones.device) & (real[:, None, :] | diagonal)
+        x = torch.cat([text, audio], dim=1)  # (batch, text + audio, hidden)
+        for layer in self.layers:
+            x, _, _ = layer(x, allowed[:, None])
+        rows = torch.arange(len(x), device=x.device)
+        last_text = x[rows, phone_lengths - 1]  # (batch, hidden): it predicts the first code
+        logits: Tensor = self.predict(torch.cat([last_text[:, None], x[:, phones.shape[1] :]], dim=1))
+        return logits
+
+    def prefill(self, phones: Tensor, bert: Tensor | None, prompt: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Read the whole text and the prompt's tokens at once.
+
+        Args:
+            phones: int64 (batch, text), prompt and target, without padding.
+            bert: float (batch, text, bert_dim), or None, which means zeros.
+            prompt: int64 (batch, prompt), may be empty.
+
+        Returns:
+            logits of the next token (batch, vocabulary); keys and values (layers, batch, heads, text + prompt, width).
+        """
+        audio = self.embed_audio(prompt, torch.arange(prompt.shape[1], device=prompt.device))
+        x = torch.cat([self.embed_text(phones, bert), audio], dim=1)
+        allowed = visible(phones.shape[1], x.shape[1], phones.device)
+        keys, values = [], []
+        for layer in self.layers:
+            x, layer_keys, layer_values = layer(x, allowed)
+            keys.append(layer_keys)
+            values.append(layer_values)
+        return self.predict(x[:, -1]), torch.stack(keys), torch.stack(values)
+
+    def step(
+        self, token: Tensor, position: Tensor, keys: Tensor, values: Tensor, length: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Read one more token; the cache is never copied.
+
+        Args:
+            token: int64 (batch, 1).
+            position: int64 (batch), the token's index among the audio tokens, prompt included.
+            keys: (layers, batch, heads, slots, width), as are the values; `slots` may exceed what is filled.
+            values: see keys.
+            length: int64 (batch), how many slots are filled.
+
+        Returns:
+            logits of the next token (batch, vocabulary); new keys and values (layers, batch, heads, 1, width), which
+            the caller puts at slot `length`.
+        """
+        x = self.embed_audio(token, position[:, None])
+        filled = length_mask(length, keys.shape[3])[:, None, None, :]
+        new_keys, new_values = [], []
+        for index, layer in enumerate(cast("list[Layer]", self.layers)):
+            x, new_key, new_value = layer.step(x, keys[index], values[index], filled)
+            new_keys.append(new_key)
+            new_values.append(new_value)
+        return self.predict(x[:, -1]), torch.stack(new_keys), torch.stack(new_values)
+
+    def embed_text(self, phones: Tensor, bert: Tensor | None) -> Tensor:
+        """phones: (batch, text), bert: (batch, text, bert_dim) or None -> (batch, text, hidden)."""
+        # the projection's bias is part of the network even where the feature is zero
+        feature = self.bert_projection.bias if bert is None else self.bert_projection(bert)
+        positions = self.text_position(torch.arange(phones.shape[1], device=phones.device))
+        embedded: Tensor = self.dropout(self.text_embedding(phones) + feature + positions)
+        return embedded
+
+    def embed_audio(self, codes: Tensor, positions: Tensor) -> Tensor:
+        """codes: (batch, audio), positions: broadcast to it -> (batch, audio, hidden)."""
+        embedded: Tensor = self.dropout(self.audio_embedding(codes) + self.audio_position(positions))
+        return embedded
+
+
+def visible(text: int, size: int, device: torch.device) -> Tensor:
+    """Who may look at whom: all look at the text, and audio also at itself and the audio before it.
+
+    Returns bool (size, size), rows looking at columns.
+    """
+    index = torch.arange(size, device=device)
+    return (index[None, :] < text) | (index[None, :] <= index[:, None])

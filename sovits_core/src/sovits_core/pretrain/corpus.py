@@ -1,0 +1,154 @@
+"""The pretraining corpus: sentences spoken by flite, with their phone times, and free recordings when present."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import soundfile
+import torch
+import torchaudio.functional as audio_functional
+
+from sovits_core.errors import PretrainError
+from sovits_core.pretrain.sentences import compose
+
+SAMPLE_RATE = 32_000
+FLITE_RATE = 16_000
+# The mean pitch in Hz that each voice of Debian's flite was recorded with.
+VOICES = {"slt": 180.0, "rms": 105.0, "awb": 125.0, "kal16": 110.0}
+# These two readers never enter a base, so that evaluation on them stays honest.
+RESERVED_READERS = frozenset({"2033", "2609"})
+# The last clips of the LJ Speech sample are kept for measuring the base.
+HELD_OUT_LJSPEECH = 4
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One utterance: mono 32 kHz audio in `audio`, relative to the corpus folder."""
+
+    id: str
+    speaker: str
+    text: str
+    audio: str
+    seconds: float
+    # (ARPAbet phone without stress or "SIL", end in seconds); empty where nobody measured it
+    segments: list[tuple[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How one synthetic clip departs from its voice, so that few voices make many speakers."""
+
+    voice: str
+    pitch: float  # factor on the voice's mean pitch
+    stretch: float  # factor on all durations
+    size: float  # factor on pitch, formants and tempo together, as if the tape ran faster
+
+
+def cache_folder() -> Path:
+    """Return where generated speech and checkpoints are kept: never inside a repository."""
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root) / "voice-operator" / "pretrain"
+
+
+def require_flite() -> None:
+    """Raise PretrainError, with the command that helps, when flite is not installed."""
+    if shutil.which("flite") is None:
+        raise PretrainError("flite, the speech synthesiser, is not installed: run `apt-get install flite`")
+
+
+def speak(text: str, variation: Variation) -> tuple[torch.Tensor, list[tuple[str, float]]]:
+    """Speak with flite; return the samples (float32, [samples], 32 kHz) and where each phone ends, in seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "speech.wav"
+        command = [
+            "flite", "-voice", variation.voice, "-psdur",
+            "--setf", f"int_f0_target_mean={VOICES[variation.voice] * variation.pitch:.1f}",
+            "--setf", f"duration_stretch={variation.stretch:.3f}",
+            "-t", text, "-o", str(target),
+        ]  # fmt: skip
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        if result.returncode != 0 or not target.exists():
+            raise PretrainError(f"flite could not speak {text!r}: {result.stderr.strip()[:200]}")
+        samples, _ = soundfile.read(target, dtype="float32")
+    # Rates are multiples of 400 Hz, so that the resampling filters stay short.
+    rate = round(FLITE_RATE * variation.size / 400) * 400
+    waveform = audio_functional.resample(torch.from_numpy(samples), rate, SAMPLE_RATE)
+    segments = []
+    for item in result.stdout.split():
+        name, end = item.rsplit(":", 1)
+        segments.append((_arpabet(name), float(end) * FLITE_RATE / rate))
+    return waveform, segments
+
+
+def _arpabet(name: str) -> str:
+    return {"pau": "SIL", "ax": "AH", "axr": "ER"}.get(name, name.upper())
+
+
+def _vary(rng: random.Random) -> Variation:
+    return Variation(
+        voice=rng.choice(list(VOICES)),
+        pitch=rng.choice((1.0, 1.0, rng.uniform(0.8, 1.35))),
+        stretch=rng.uniform(0.85, 1.2),
+        size=rng.choice((1.0, rng.uniform(0.85, 1.18))),
+    )
+
+
+def _synthetic(folder: Path, sentences: int, seed: int) -> Iterator[Clip]:
+    require_flite()
+    rng = random.Random(seed)  # noqa: S311 -- varied voices, not a secret
+    for index, text in enumerate(compose(sentences, seed)):
+        variation = _vary(rng)
+        waveform, segments = speak(text, variation)
+        name = f"synthetic-{index:05d}"
+        yield replace(
+            _store(folder, name, f"flite-{variation.voice}", text, waveform, rate=SAMPLE_RATE), segments=segments
+        )
+
+
+def _store(folder: Path, name: str, speaker: str, text: str, waveform: torch.Tensor, *, rate: int) -> Clip:
+    if rate != SAMPLE_RATE:
+        waveform = audio_functional.resample(waveform, rate, SAMPLE_RATE)
+    # One loudness for all, since the networks have no use for the recording level.
+    level = waveform.square().mean().sqrt().clamp_min(1e-4)
+    waveform = waveform * (0.06 / level)
+    waveform = waveform / max(1.0, float(waveform.abs().max()) / 0.95)
+    soundfile.write(folder / f"{name}.flac", waveform.numpy(), SAMPLE_RATE)
+    return Clip(name, speaker, text, f"{name}.flac", len(waveform) / SAMPLE_RATE)
+
+
+def _recorded(folder: Path, recordings: Path) -> Iterator[Clip]:
+    """Yield LJ Speech and LibriSpeech clips of `recordings`: <set>/metadata.csv (`id|text`) beside wavs/."""
+    readers = [("ljspeech", recordings / "ljspeech")]
+    readers += [(f"librispeech-{path.name}", path) for path in sorted((recordings / "librispeech").glob("[0-9]*"))]
+    for speaker, source in readers:
+        table = source / "metadata.csv"
+        if not table.exists() or source.name in RESERVED_READERS:
+            continue
+        for line in table.read_text(encoding="utf-8").splitlines():
+            name, text = line.split("|", 1)
+            samples, rate = soundfile.read(source / "wavs" / f"{name}.flac", dtype="float32")
+            yield _store(folder, f"{speaker}-{name}", speaker, text, torch.from_numpy(samples), rate=rate)
+
+
+def build_corpus(sentences: int, seed: int, recordings: Path | None) -> tuple[Path, list[Clip]]:
+    """Make the corpus once and reuse it afterwards; return its folder and its clips."""
+    key = hashlib.sha256(json.dumps([sentences, seed, str(recordings), 1]).encode()).hexdigest()[:12]
+    folder = cache_folder() / f"corpus-{key}"
+    index = folder / "corpus.json"
+    if not index.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        clips = list(_recorded(folder, recordings)) if recordings else []
+        clips += _synthetic(folder, sentences, seed)
+        # Written last: a corpus without an index is made again.
+        index.write_text(json.dumps([asdict(clip) for clip in clips]), encoding="utf-8")
+    stored = json.loads(index.read_text(encoding="utf-8"))
+    return folder, [Clip(**{**row, "segments": [tuple(pair) for pair in row["segments"]]}) for row in stored]

@@ -1,0 +1,45 @@
+"""The command `sovits-core` answers in JSON and refuses in one sentence."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sovits_core.__main__ import USAGE_ERROR, main
+
+
+def test_phones_prints_how_a_text_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["phones", "Hello world."]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer == {
+        "normalized": "Hello world.",
+        "phones": ["HH", "AH0", "L", "OW1", "W", "ER1", "L", "D", "."],
+        "ids": [51, 12, 62, 68, 91, 39, 62, 26, 3],
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["phones", ""], "the text is empty"),
+        (["phones", "hello", "--language", "xx"], "language 'xx' is not offered"),
+        (["phones", "hello", "--table", "v9"], "symbol table 'v9' is not known"),
+        (["pretrain", "--out", "x", "--config", "/no/such.json"], "configuration /no/such.json cannot be read"),
+        (["pretrain", "--out", "x", "--recordings", "/no/such"], "no folder /no/such for --recordings"),
+        (["pretrain", "--out", "x", "--minutes", "0"], "minutes=0.0 must be above zero"),
+    ],
+)
+def test_wrong_input_is_answered_with_its_reason(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == USAGE_ERROR
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.out == ""
+
+
+def test_a_wrong_configuration_is_refused_with_the_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "config.json"
+    config.write_text('{"shares": {"encoder": 0.9, "sound": 0.4, "prior": 0.1, "together": 0.1, "semantic": 0.1}}')
+    assert main(["pretrain", "--out", str(tmp_path / "base"), "--config", str(config)]) == USAGE_ERROR
+    assert "shares: Value error, the shares add up to 1.6 and must make 1" in capsys.readouterr().err
