@@ -1,0 +1,131 @@
+"""What trainer tests share: job documents and datasets that can be spoilt one thing at a time."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import HubertConfig, HubertModel
+
+from sovits_core.bundles import BaseDocument, HubertConfigDocument
+from sovits_core.bundles import Gate as BaseGate
+from sovits_core.checkpoints import save_weights
+from sovits_core.model_config import SynthesizerConfig, TextToSemanticConfig
+from sovits_core.models import Synthesizer, TextToSemantic
+from sovits_core.symbols import symbols_sha256
+from voice_trainer.documents import digest_of
+
+INPUT_HASH = "3fa9c2d1" + "0" * 56
+
+
+def a_job(folder: Path, base: Path) -> dict[str, Any]:
+    """A job whose stores are folders; training is as short as it can be."""
+    return {
+        "schema": "voice.sovits.dev/job/v1",
+        "voice": {"namespace": "studio", "name": "alice", "uid": "1"},
+        "revision": "alice-3fa9c2d1",
+        "inputHash": INPUT_HASH,
+        "language": "en",
+        "dataset": {"uri": (folder / "dataset").as_uri(), "digest": ""},
+        "consent": {"holder": "Alice A.", "statement": "I agree.", "expires": "2999-01-01", "revoked": False},
+        "source": {"repository": "", "commit": "3f2a", "author": ""},
+        "base": {"name": "random", "uri": base.as_uri(), "digest": ""},
+        "training": {
+            "rank": 2,
+            "targets": ["attention"],
+            "epochs": 1,
+            "batchSize": 4,
+            "learningRate": "2e-4",
+            "seed": 1,
+        },
+        "evaluation": {"texts": ["Good morning."], "gates": None},
+        "store": {
+            "workspace": (folder / "store/studio/alice" / INPUT_HASH).as_uri(),
+            "revision": (folder / "store/studio/alice/revisions/alice-3fa9c2d1").as_uri(),
+        },
+        "compute": {"device": "cpu"},
+        "attempt": {"number": 1, "batchSizeDivisor": 1},
+        "operator": {"version": "0.1.0"},
+    }
+
+
+@pytest.fixture
+def job_document(tmp_path: Path, random_base: Path) -> dict[str, Any]:
+    """The job of one test, to be changed before it is written."""
+    return a_job(tmp_path, random_base)
+
+
+@pytest.fixture(scope="session")
+def session_job(tmp_path_factory: pytest.TempPathFactory, random_base: Path) -> dict[str, Any]:
+    """The same job for what is made once in a session."""
+    return a_job(tmp_path_factory.mktemp("session-job"), random_base)
+
+
+@pytest.fixture
+def write_job(tmp_path: Path, job_document: dict[str, Any]) -> Callable[[], Path]:
+    """Write the job document as it is now and return its path."""
+
+    def write() -> Path:
+        path = tmp_path / "job.json"
+        path.write_text(json.dumps(job_document))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, spoken_dataset: Path) -> Path:
+    """A copy of the spoken dataset that a test may spoil."""
+    return Path(shutil.copytree(spoken_dataset, tmp_path / "dataset"))
+
+
+@pytest.fixture
+def few_clips(dataset: Path) -> Path:
+    """Four clips of the dataset: enough for every check of a single clip."""
+    rows = (dataset / "metadata.csv").read_text().splitlines()
+    for row in rows[4:]:
+        (dataset / "wavs" / (row.split("|")[0] + ".wav")).unlink()
+    (dataset / "metadata.csv").write_text("\n".join(rows[:4]) + "\n")
+    return dataset
+
+
+@pytest.fixture(scope="session")
+def random_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base of the real classes, as small as they get, with random weights: it runs everything and says nothing."""
+    folder = tmp_path_factory.mktemp("random-base")
+    torch.manual_seed(0)
+    hubert = HubertConfig(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, conv_dim=(16,) * 7,
+        num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=4,
+    )  # fmt: skip
+    HubertModel(hubert).save_pretrained(folder / "hubert")
+    s1 = TextToSemanticConfig(vocabulary=33, bert_dim=8, hidden=32, heads=2, layers=1, feed_forward=32)
+    s2 = SynthesizerConfig(
+        codes=32, ssl_dim=32, latent=16, hidden=16, filter=16, ssl_layers=1, text_layers=1, mixed_layers=1,
+        cross_hidden=32, cross_heads=2, timbre=32, reference_bins=64, reference_hidden=16, posterior_layers=1, flows=1,
+        flow_layers=1, upsample_channels=32, block_kernels=(3,), block_dilations=((1,),), segment_frames=8,
+    )  # fmt: skip
+    save_weights(TextToSemantic(s1), folder / "s1.safetensors")
+    save_weights(Synthesizer(s2), folder / "s2g.safetensors")
+    files = {
+        path.relative_to(folder).as_posix(): digest_of(path).model_dump()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    document = BaseDocument(
+        name="random",
+        sample_rate=32000,
+        languages=("en",),
+        symbols_sha256=symbols_sha256(),
+        s1=s1,
+        s2=s2,
+        hubert=HubertConfigDocument(hidden=32),
+        gates=(BaseGate(metric="pesq", min="1"), BaseGate(metric="stoi", min="-1")),
+        sentences={"en": ("Hello there.",)},
+        files=files,
+    )
+    (folder / "base.json").write_text(document.model_dump_json(by_alias=True))
+    return folder

@@ -1,0 +1,103 @@
+"""Fine-tuning: batches cover every clip once, every matrix learns, and losses fall."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from sovits_core.adapters import attach_adapter
+from sovits_core.bundles import open_base
+from sovits_core.checkpoints import load_weights
+from sovits_core.features import spectrogram
+from sovits_core.models import Synthesizer, TextToSemantic
+from sovits_core.networks import Networks
+from voice_trainer.errors import BadData
+from voice_trainer.examples import Example, collate, epoch_order
+from voice_trainer.finetune import Finetuner, synthesis_losses
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("clips", "batch_size"), [(1, 4), (29, 4), (64, 4), (10, 1), (3, 100)])
+def test_an_epoch_is_every_clip_once(clips: int, batch_size: int) -> None:
+    batches = epoch_order([n % 7 for n in range(clips)], batch_size, seed=1, epoch=0)
+    assert sorted(index for batch in batches for index in batch) == list(range(clips))
+    assert max(len(batch) for batch in batches) <= batch_size
+
+
+def test_the_order_depends_on_seed_and_epoch_alone() -> None:
+    lengths = list(range(40))
+    assert epoch_order(lengths, 4, seed=1, epoch=2) == epoch_order(lengths, 4, seed=1, epoch=2)
+    assert epoch_order(lengths, 4, seed=1, epoch=2) != epoch_order(lengths, 4, seed=1, epoch=3)
+    assert epoch_order(lengths, 4, seed=1, epoch=2) != epoch_order(lengths, 4, seed=2, epoch=2)
+
+
+@pytest.fixture
+def networks(random_base: Path) -> Networks:
+    base = open_base(random_base.as_uri())
+    s1, s2 = TextToSemantic(base.document.s1), Synthesizer(base.document.s2)
+    load_weights(s1, base.path("s1.safetensors"))
+    load_weights(s2, base.path("s2g.safetensors"))
+    return Networks(s1, s2)
+
+
+def an_example(codes: int, seed: int) -> Example:
+    """A tone in noise, one frame longer than its codes, as recordings are."""
+    generator = torch.Generator().manual_seed(seed)
+    time = torch.arange((2 * codes + 1) * 640) / 32000
+    wav = 0.3 * torch.sin(2 * torch.pi * 200 * time) + 0.01 * torch.randn(len(time), generator=generator)
+    return Example(
+        id=str(seed),
+        phones=torch.randint(0, 700, (codes,), generator=generator),
+        codes=torch.randint(0, 32, (codes,), generator=generator),
+        timbre=torch.randn(32, generator=generator),
+        spectrogram=spectrogram(wav),
+        wav=wav,
+    )
+
+
+def test_every_matrix_of_the_adapter_learns_and_the_losses_fall(networks: Networks) -> None:
+    model = attach_adapter(networks, 2, ("attention",), seed=1)
+    examples = [an_example(12, 1), an_example(20, 2)]
+    batch = collate(examples, [example.timbre for example in examples], CPU)
+    finetuner = Finetuner(networks, learning_rate=1e-2)
+    model.eval()  # without dropout the same step can be compared with itself
+    start = {name: value.detach().clone() for name, value in finetuner.parameters.items()}
+    losses = [finetuner.step(batch, torch.Generator().manual_seed(1)) for _ in range(20)]
+    still = [name for name, value in finetuner.parameters.items() if torch.equal(value, start[name])]
+    assert not still
+    assert losses[-1].semantic < losses[0].semantic
+    assert losses[-1].kl < losses[0].kl
+
+
+def test_the_mel_loss_reaches_the_prior_that_the_adapter_changes(networks: Networks) -> None:
+    attach_adapter(networks, 2, ("attention",), seed=1).eval()
+    for name, value in networks.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(value, std=0.1)
+    example = an_example(20, 2)
+    _, mel = synthesis_losses(networks.s2, collate([example], [example.timbre], CPU), torch.Generator().manual_seed(1))
+    mel.backward()
+    adapted = [value for name, value in networks.s2.named_parameters() if value.requires_grad]
+    assert adapted
+    assert all(value.grad is not None and value.grad.abs().max() > 0 for value in adapted)
+
+
+def test_a_loss_that_is_no_number_stops_the_training_with_the_remedy(networks: Networks) -> None:
+    attach_adapter(networks, 2, ("attention",), seed=1)
+    example = an_example(20, 2)
+    batch = collate([example], [torch.full((32,), torch.nan)], CPU)
+    with pytest.raises(BadData, match=r"lower training\.learningRate \(now 0\.01\)") as caught:
+        Finetuner(networks, learning_rate=1e-2).step(batch, torch.Generator().manual_seed(1))
+    assert caught.value.reason == "TrainingDiverged"
+
+
+def test_padding_does_not_change_what_a_clip_teaches(networks: Networks) -> None:
+    short = an_example(12, 1)
+    alone = collate([short, short], [short.timbre] * 2, CPU)
+    padded = collate([short, an_example(30, 2)], [short.timbre] * 2, CPU)
+    s1 = networks.s1.eval()
+    with torch.no_grad():
+        expected = s1(alone.phones, alone.phone_lengths, None, alone.codes, alone.code_lengths)
+        found = s1(padded.phones, padded.phone_lengths, None, padded.codes, padded.code_lengths)
+    torch.testing.assert_close(found[0, :13], expected[0], atol=1e-5, rtol=1e-4)

@@ -1,0 +1,123 @@
+"""The command line: ``voice-trainer run --job job.json --stages prepare,features``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+from voice_trainer.edge import failure_of, write_termination_message
+from voice_trainer.errors import Interrupted, UsageError
+from voice_trainer.interruption import Interruption
+from voice_trainer.job import read_job
+from voice_trainer.runner import STAGES, Run, stages_named
+from voice_trainer.workspace import Workspace
+
+logger = logging.getLogger("voice_trainer")
+
+EXIT_CODES_HELP = """\
+exit codes:
+  0 done (gates that fail are a verdict, not an error)   64 usage or job document
+  65 the recordings or transcripts must change           75 transient, try again
+  78 consent or configuration forbids it                 90 GPU out of memory
+  143 interrupted; the next attempt continues
+
+environment:
+  VOICE_SCRATCH          folder for local work (default: a temporary one, removed at the end)
+  VOICE_TERMINATION_LOG  where to leave one line of JSON about a failure (default: /dev/termination-log)
+  AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION   for s3:// URIs
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Ends with the exit code that the operator knows for usage errors."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and the message, then exit with 64."""
+        self.print_usage(sys.stderr)
+        self.exit(64, f"{self.prog}: {message}\n")
+
+
+def parser() -> Parser:
+    """Describe the command line."""
+    top = Parser(
+        prog="voice-trainer",
+        description="Turns recordings of a speaker into a voice bundle.",
+        epilog=EXIT_CODES_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"voice-trainer {version('voice-trainer')}")
+    commands = top.add_subparsers(dest="command", required=True, parser_class=Parser)
+    run = commands.add_parser(
+        "run",
+        help="run stages of a job",
+        description="Runs stages of a job in their order; a stage that is already committed is skipped.",
+        epilog=EXIT_CODES_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("--job", type=Path, required=True, help="the job document (voice.sovits.dev/job/v1)")
+    run.add_argument(
+        "--stages",
+        default=",".join(stage.name for stage in STAGES),
+        help="comma-separated stages (default: all, %(default)s)",
+    )
+    commands.add_parser("stages", help="list the stages, in the order in which they run")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    options = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    if options.command == "stages":
+        sys.stdout.write("".join(f"{stage.name:<10} {stage.summary}\n" for stage in STAGES))
+        return 0
+    return run(options.job, options.stages)
+
+
+def run(job_path: Path, stage_names: str) -> int:
+    """Run the stages and translate whatever goes wrong; no traceback reaches a user who can fix it alone."""
+    interruption = Interruption()
+    current: Run | None = None
+    workspace: Workspace | None = None
+    with ExitStack() as cleanup:
+        try:
+            interruption.listen()
+            current = Run(stages_named(stage_names))
+            job = read_job(job_path)
+            workspace = Workspace(job, _scratch(cleanup), interruption)
+            current.execute(job, workspace)
+        except (Exception, Interrupted, KeyboardInterrupt) as error:
+            failure = failure_of(error, current.current if current else "")
+            # A defect is for us: only then does the traceback help.
+            trace = error if failure.reason == "InternalError" else None
+            where = failure.stage or "voice-trainer"
+            logger.log(logging.ERROR, "%s failed [%s]: %s", where, failure.reason, failure.message, exc_info=trace)
+            write_termination_message(failure)
+            if workspace is not None:
+                workspace.record_failure(failure)
+            return failure.exit_code
+    return 0
+
+
+def _scratch(cleanup: ExitStack) -> Path:
+    """Return the folder for local work; one of our own making goes when the run ends."""
+    if named := os.environ.get("VOICE_SCRATCH"):
+        folder = Path(named)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"VOICE_SCRATCH={named}: {error.strerror}", reason="ScratchUnusable") from error
+        return folder
+    return Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="voice-trainer-")))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

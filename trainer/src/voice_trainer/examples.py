@@ -1,0 +1,92 @@
+"""What training sees of a clip, and batches of clips in an order that a seed decides."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+POOL = 8  # batches that are sorted by length together: little padding, and still a random order
+
+
+@dataclass(frozen=True)
+class Example:
+    """One clip, without padding."""
+
+    id: str
+    phones: Tensor  # int64 (phones)
+    codes: Tensor  # int64 (N), 25 per second
+    timbre: Tensor  # float32 (gin), of the whole clip
+    spectrogram: Tensor  # float32 (bins, frames), 50 per second
+    wav: Tensor  # float32 (samples)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Several clips, padded on the right."""
+
+    phones: Tensor  # int64 (batch, phones)
+    phone_lengths: Tensor  # int64 (batch)
+    codes: Tensor  # int64 (batch, N)
+    code_lengths: Tensor
+    spectrogram: Tensor  # float32 (batch, bins, frames)
+    spectrogram_lengths: Tensor
+    wav: Tensor  # float32 (batch, 1, samples)
+    timbre: Tensor  # float32 (batch, gin, 1)
+
+
+def save_features(path: Path, *, phones: Tensor, codes: Tensor, timbre: Tensor) -> None:
+    """Write what the features stage found out about one clip; shapes as in ``Example``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({"phones": phones, "codes": codes, "timbre": timbre}, path)
+
+
+def load_features(path: Path) -> dict[str, Tensor]:
+    """Read what ``save_features`` wrote."""
+    return load_file(path)
+
+
+def collate(examples: Sequence[Example], timbres: Sequence[Tensor], device: torch.device) -> Batch:
+    """Pad the examples into one batch; ``timbres`` (gin each) says in whose light each clip is spoken."""
+
+    def lengths(values: Sequence[int]) -> Tensor:
+        return torch.tensor(values, device=device)
+
+    return Batch(
+        phones=pad_sequence([example.phones for example in examples], batch_first=True).to(device),
+        phone_lengths=lengths([len(example.phones) for example in examples]),
+        codes=pad_sequence([example.codes for example in examples], batch_first=True).to(device),
+        code_lengths=lengths([len(example.codes) for example in examples]),
+        spectrogram=pad_sequence([example.spectrogram.T for example in examples], batch_first=True)
+        .transpose(1, 2)
+        .to(device),
+        spectrogram_lengths=lengths([example.spectrogram.shape[1] for example in examples]),
+        wav=pad_sequence([example.wav for example in examples], batch_first=True)[:, None].to(device),
+        timbre=torch.stack(list(timbres))[:, :, None].to(device),
+    )
+
+
+def epoch_order(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Return the batches of one epoch as indices; the same seed and epoch give the same batches.
+
+    Args:
+        lengths: of the examples, in any unit.
+        batch_size: of every batch but the last.
+        seed: of the job.
+        epoch: counted from zero.
+    """
+    chance = random.Random(f"{seed}/{epoch}")  # noqa: S311 -- a repeatable order, not a secret
+    order = list(range(len(lengths)))
+    chance.shuffle(order)
+    batches: list[list[int]] = []
+    for start in range(0, len(order), POOL * batch_size):
+        pool = sorted(order[start : start + POOL * batch_size], key=lambda index: lengths[index])
+        batches += [pool[begin : begin + batch_size] for begin in range(0, len(pool), batch_size)]
+    chance.shuffle(batches)
+    return batches

@@ -1,0 +1,157 @@
+"""The job document: what the operator wants trained, as ``voice.sovits.dev/job/v1``."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from voice_trainer.errors import UsageError
+
+JOB_SCHEMA = "voice.sovits.dev/job/v1"
+JOB_LIMIT = 1024 * 1024  # a ConfigMap's own limit
+DNS_LABEL = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
+DIGEST = r"^(sha256:[0-9a-f]{64})?$"
+
+
+class Document(BaseModel):
+    """A part of a document: camelCase outside, frozen, unknown fields ignored because newer writers may add some."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
+
+
+class VoiceName(Document):
+    """Which voice this is."""
+
+    namespace: str = Field(pattern=DNS_LABEL)
+    name: str = Field(pattern=DNS_LABEL)
+    uid: str = ""
+
+
+class Dataset(Document):
+    """Where the recordings lie."""
+
+    uri: str
+    digest: str = Field("", pattern=DIGEST)
+
+
+class Consent(Document):
+    """Who allowed this voice to be made."""
+
+    holder: str = ""
+    statement: str = ""
+    evidence: str = ""
+    expires: Annotated[date | None, BeforeValidator(lambda value: value or None)] = None
+    revoked: bool = False
+
+
+class Base(Document):
+    """The base model that is adapted."""
+
+    name: str
+    uri: str
+    digest: str = Field("", pattern=DIGEST)
+
+
+class Training(Document):
+    """How the adapter is trained."""
+
+    method: Literal["LoRA"] = "LoRA"
+    rank: int = Field(8, ge=1, le=128)
+    targets: tuple[Literal["attention", "ffn", "conditioning"], ...] = Field(("attention",), min_length=1)
+    epochs: int = Field(10, ge=1, le=1000)
+    batch_size: int = Field(4, ge=1, le=256)
+    learning_rate: float = Field(2e-4, gt=0, allow_inf_nan=False)
+    seed: int = Field(1234, ge=0, lt=2**31)
+
+
+class Gate(Document):
+    """One bound on one score; exactly one of ``min`` and ``max`` is given."""
+
+    metric: str
+    min: float | None = None
+    max: float | None = None
+
+
+class Evaluation(Document):
+    """What is spoken and what it must reach."""
+
+    texts: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...] = Field((), max_length=50)
+    gates: tuple[Gate, ...] | None = None
+
+
+class StoreUris(Document):
+    """Where results go."""
+
+    workspace: str
+    revision: str
+
+
+class Compute(Document):
+    """What to compute on."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class Attempt(Document):
+    """Which attempt this is, and how far batches shrink after running out of GPU memory."""
+
+    number: int = Field(1, ge=1)
+    batch_size_divisor: int = Field(1, ge=1)
+
+
+class TrainingJob(Document):
+    """One voice to train; see ``docs/contracts.md``."""
+
+    schema_: Literal["voice.sovits.dev/job/v1"] = Field(alias="schema")
+    voice: VoiceName
+    revision: str = Field(pattern=DNS_LABEL)
+    input_hash: str = Field(pattern=r"^[0-9a-f]{64}$")
+    language: str = Field(pattern=r"^[a-z]{2,3}$")
+    dataset: Dataset
+    consent: Consent | None = None
+    source: dict[str, Any] = Field(default_factory=dict)
+    base: Base
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    store: StoreUris
+    compute: Compute = Compute()
+    attempt: Attempt = Attempt()
+    operator: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def batch_size(self) -> int:
+        """Clips in one step, after halving for earlier attempts that ran out of memory."""
+        return max(1, self.training.batch_size // self.attempt.batch_size_divisor)
+
+
+def read_job(path: Path) -> TrainingJob:
+    """Read a job document.
+
+    Raises:
+        UsageError: the file is missing or too large, is no JSON, or a field is wrong; the message names it.
+    """
+    try:
+        with path.open("rb") as source:
+            text = source.read(JOB_LIMIT + 1)
+    except OSError as error:
+        raise UsageError(f"--job {path}: {error.strerror}") from error
+    if len(text) > JOB_LIMIT:
+        raise UsageError(f"--job {path} is larger than {JOB_LIMIT} bytes; that is no job document")
+    try:
+        return TrainingJob.model_validate_json(text)
+    except ValidationError as error:
+        raise UsageError(f"--job {path}: {sentences(error)}") from error
+
+
+def sentences(error: ValidationError) -> str:
+    """Say what is wrong with which field, with the value that was given."""
+    found = []
+    for detail in error.errors(include_url=False)[:5]:
+        where = ".".join(str(part) for part in detail["loc"]) or "the document"
+        value = "" if detail["type"] == "missing" else f" is {repr(detail['input'])[:80]}"
+        found.append(f"{where}{value}: {detail['msg']}")
+    return "; ".join(found)

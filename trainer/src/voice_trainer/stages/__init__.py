@@ -1,0 +1,1 @@
+"""One module per stage; each has a function of its own name, from documents to the summary that is committed."""

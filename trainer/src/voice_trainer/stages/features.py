@@ -1,0 +1,48 @@
+"""Stage features: what the networks see of every clip, computed once."""
+
+from __future__ import annotations
+
+import torch
+
+from sovits_core.features import spectrogram, training_features
+from sovits_core.symbols import phone_ids
+from voice_trainer.audio import read_flac
+from voice_trainer.clips import read_clips, training_copy
+from voice_trainer.documents import Summary
+from voice_trainer.examples import save_features
+from voice_trainer.job import TrainingJob
+from voice_trainer.networks import choose_device, load_networks, load_speech_encoder
+from voice_trainer.workspace import Workspace
+
+
+def features(job: TrainingJob, workspace: Workspace) -> Summary:
+    """Write phones, semantic codes and timbre of each clip to ``<id>.safetensors``."""
+    prepared = workspace.results("prepare")
+    clips = read_clips(prepared)
+    device = choose_device(job.compute.device)
+    base = workspace.base
+    networks = load_networks(base, device)
+    hubert = load_speech_encoder(base, device)
+    config = networks.s2.config
+    progress = workspace.progress("features")
+    folder = workspace.folder("features")
+    tokens: set[int] = set()
+    total = 0
+    for number, clip in enumerate(clips, start=1):
+        wav = torch.from_numpy(read_flac(training_copy(prepared, clip.id))).to(device)
+        with torch.no_grad():
+            codes = networks.s2.quantize(training_features(hubert, wav, config.sample_rate))[0]
+            spec = spectrogram(wav, 2 * (config.spectrogram_bins - 1), config.hop)
+            timbre = networks.s2.timbre(spec[None])[0, :, 0]
+        phones = torch.tensor(phone_ids(clip.phones, base.document.symbols))
+        save_features(folder / f"{clip.id}.safetensors", phones=phones, codes=codes.cpu(), timbre=timbre.cpu())
+        tokens.update(codes.tolist())
+        total += len(codes)
+        progress.report(number, len(clips))
+    return {
+        "clips": len(clips),
+        "codes": total,
+        "distinctCodes": len(tokens),
+        "baseDigest": base.digest,
+        "device": device.type,
+    }

@@ -1,0 +1,210 @@
+"""Stage prepare: are these recordings fit for training, and in which shape do they go on."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from sovits_core.bundles import BaseDocument
+from sovits_core.errors import TextRejected
+from sovits_core.stores import open_store
+from sovits_core.symbols import symbols
+from sovits_core.text import LANGUAGES, phonemize
+from voice_trainer import audio
+from voice_trainer.clips import Clip, analysis_copy, held_out_ids, training_copy, write_clips
+from voice_trainer.dataset import DatasetDigest, Problems, Recording, fetch, read_dataset, shown
+from voice_trainer.documents import Summary
+from voice_trainer.errors import BadData
+from voice_trainer.gates import chosen_gates
+from voice_trainer.job import TrainingJob
+from voice_trainer.speech import detect
+from voice_trainer.workspace import Workspace
+
+SPEECH_SECONDS = 60.0  # of effective speech; below it an adapter learns the recordings, not the voice
+CLIPS_LEAST = 6  # three to hold out, and three to learn from
+CLIP_SECONDS = (0.6, 54.0)  # the family's own limits for a training clip
+LOUDNESS = -16.0  # dBFS RMS
+SCRIPTS = {"en": ("LATIN",)}  # how the Unicode names of a language's letters begin
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A clip without problems, not yet normalised."""
+
+    recording: Recording
+    path: Path
+    phones: tuple[str, ...]
+    speech_seconds: float
+    snr_db: float
+    span: tuple[float, float]  # seconds; the silence outside it is cut off
+
+
+def prepare(job: TrainingJob, workspace: Workspace) -> Summary:
+    """Check every clip and transcript, then write normalised copies of all of them.
+
+    Raises:
+        BadData: the dataset has problems (all are found in one pass), or too little speech.
+        Refused: a gate names an unknown metric; better known now than after training.
+    """
+    base = workspace.base.document
+    chosen_gates(job.evaluation.gates, base.gates)
+    _require_language(job, base)
+    accepted, digest = _accept(job, base, workspace)
+    _require_enough(accepted)
+    clips = _normalise_all(accepted, base.sample_rate, job.training.seed, workspace)
+    write_clips(workspace.folder("prepare"), clips)
+    return {
+        "clips": len(clips),
+        "heldOut": sum(clip.held_out for clip in clips),
+        "rejected": 0,  # a dataset with any problem is refused as a whole, so that nothing is dropped in silence
+        "seconds": f"{sum(clip.seconds for clip in clips):.1f}",
+        "speechSeconds": f"{sum(clip.speech_seconds for clip in clips):.1f}",
+        "snrDb": f"{statistics.median(clip.snr_db for clip in clips):.1f}",
+        "rmsDbfs": f"{statistics.mean(clip.rms_dbfs for clip in clips):.2f}",
+        "datasetDigest": digest,
+    }
+
+
+def _require_language(job: TrainingJob, base: BaseDocument) -> None:
+    offered = sorted(set(base.languages) & set(LANGUAGES))
+    if job.language not in offered:
+        raise BadData(
+            f"language {job.language!r} is not spoken by the base {base.name!r}; it speaks: {', '.join(offered)}",
+            reason="UnsupportedLanguage",
+        )
+    for text in job.evaluation.texts:
+        try:
+            phonemize(text, job.language)
+        except TextRejected as error:
+            raise BadData(f"evaluation.texts: {shown(text)}: {error}", reason="UnspeakableText") from error
+
+
+def _accept(job: TrainingJob, base: BaseDocument, workspace: Workspace) -> tuple[list[Accepted], str]:
+    """Look at every clip, collecting all problems; returns the clips in the order of the transcripts and the digest."""
+    store = open_store(job.dataset.uri)
+    problems = Problems()
+    recordings = read_dataset(store, problems)
+    digest = DatasetDigest(store)
+    progress = workspace.progress("prepare")
+    raw = workspace.scratch / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    accepted: list[Accepted] = []
+    for number, recording in enumerate(recordings, start=1):
+        path = fetch(store, recording, raw, problems)
+        if path is not None:
+            digest.add(recording.key, path)
+            clip = _examine(recording, path, job.language, base.symbols, problems)
+            accepted += [clip] if clip else []
+        progress.report(number, 2 * len(recordings))
+    digest.require(job.dataset.digest)
+    problems.require_none()
+    return accepted, digest.value()
+
+
+def _examine(recording: Recording, path: Path, language: str, table: str, problems: Problems) -> Accepted | None:
+    """Return the clip, or ``None`` after noting what is wrong with it."""
+    phones = _phones(recording, language, table, problems)
+    try:
+        samples, rate = audio.decode(path)
+    except audio.Undecodable as error:
+        problems.add("UnreadableClip", f"{recording.key} cannot be decoded ({error}); export it again as WAV or FLAC")
+        return None
+    seconds = len(samples) / rate
+    if not CLIP_SECONDS[0] <= seconds <= CLIP_SECONDS[1]:
+        problems.add(
+            "ClipTooShort" if seconds < CLIP_SECONDS[0] else "ClipTooLong",
+            f"{recording.key} has {_clip_length(seconds)}, a clip has {CLIP_SECONDS[0]} to {CLIP_SECONDS[1]:.0f} s; "
+            "cut or join clips at sentence ends",
+        )
+        return None
+    speech = detect(audio.resample(samples, rate, audio.ANALYSIS_RATE))
+    if not speech.voiced.any():
+        problems.add("SilentClip", f"{recording.key} has no speech in {seconds:.1f} s; record it again or delete it")
+        return None
+    return Accepted(recording, path, phones, speech.seconds, speech.snr_db, speech.span())
+
+
+def _clip_length(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds < audio.DECODED_SECONDS else f"at least {audio.DECODED_SECONDS:.0f} s"
+
+
+def _phones(recording: Recording, language: str, table: str, problems: Problems) -> tuple[str, ...]:
+    """Return the phones of the transcript; anything that the front end would drop or not know is a problem."""
+    foreign = sorted(
+        {
+            sign
+            for sign in recording.text
+            if sign.isalpha() and not unicodedata.name(sign, "").startswith(SCRIPTS[language])
+        }
+    )
+    if foreign:
+        problems.add(
+            "UnknownSymbols",
+            f"the transcript of {shown(recording.id)} has {shown(''.join(foreign))}, which are no letters of language "
+            f"{language!r}; write what is said in that language",
+        )
+        return ()
+    try:
+        phones = phonemize(recording.text, language).phones if recording.text else ()
+    except TextRejected as error:
+        problems.add("UnspeakableText", f"the transcript of {shown(recording.id)}: {error}")
+        return ()
+    if unknown := sorted(set(phones) - set(symbols(table))):
+        problems.add(
+            "UnknownSymbols",
+            f"the transcript of {shown(recording.id)} has the unknown phones {', '.join(unknown)[:100]}",
+        )
+    return phones
+
+
+def _require_enough(accepted: list[Accepted]) -> None:
+    seconds = sum(clip.speech_seconds for clip in accepted)
+    if seconds < SPEECH_SECONDS:
+        raise BadData(
+            f"{seconds:.1f} s of speech found in {len(accepted)} clips, at least {SPEECH_SECONDS:.0f} s are needed: "
+            "add recordings",
+            reason="TooLittleSpeech",
+        )
+    if len(accepted) < CLIPS_LEAST:
+        raise BadData(
+            f"{len(accepted)} clips found, at least {CLIPS_LEAST} are needed to train and to evaluate: "
+            "cut them at sentence ends",
+            reason="TooFewClips",
+        )
+
+
+def _normalise_all(accepted: list[Accepted], rate: int, seed: int, workspace: Workspace) -> list[Clip]:
+    """Write both copies of every clip; ffmpeg does the work in its own processes, so threads are enough."""
+    held_out = held_out_ids([(clip.recording.id, clip.speech_seconds) for clip in accepted], seed)
+    folder = workspace.folder("prepare")
+    progress = workspace.progress("prepare")
+    clips = []
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for clip in pool.map(lambda clip: _normalise(clip, rate, folder, held_out), accepted):
+            clips.append(clip)
+            progress.report(len(accepted) + len(clips), 2 * len(accepted), already=len(accepted))
+    return clips
+
+
+def _normalise(clip: Accepted, rate: int, folder: Path, held_out: frozenset[str]) -> Clip:
+    samples, original_rate = audio.decode(clip.path)
+    begin, end = clip.span
+    trimmed = samples[int(begin * original_rate) : int(end * original_rate)]
+    training = audio.normalise(trimmed, original_rate, rate, rms_dbfs=LOUDNESS)
+    analysis = audio.resample(training, rate, audio.ANALYSIS_RATE)
+    audio.write_flac(training_copy(folder, clip.recording.id), training, rate)
+    audio.write_flac(analysis_copy(folder, clip.recording.id), analysis, audio.ANALYSIS_RATE)
+    return Clip(
+        id=clip.recording.id,
+        text=clip.recording.text,
+        phones=clip.phones,
+        seconds=round(len(training) / rate, 3),
+        speech_seconds=round(clip.speech_seconds, 2),
+        snr_db=round(clip.snr_db, 1),
+        rms_dbfs=round(audio.level(training), 2),
+        held_out=clip.recording.id in held_out,
+    )

@@ -1,0 +1,120 @@
+"""Stage publish: assemble the voice bundle, upload it, and let its manifest make it a voice."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sovits_core.stores import NotFound, Store, open_store
+from voice_trainer.base import JobBase
+from voice_trainer.documents import FileDigest, StageManifest, Summary, digest_of
+from voice_trainer.errors import Transient
+from voice_trainer.job import TrainingJob
+from voice_trainer.workspace import JSON, MANIFEST, Workspace
+
+logger = logging.getLogger(__name__)
+
+BUNDLE_SCHEMA = "voice.sovits.dev/voice-bundle/v1"
+VOICE_SCHEMA = "voice.sovits.dev/voice/v1"
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+EVALUATED = ("prompt.safetensors", "reference.flac", "report.json", "report.html")
+
+
+def publish(job: TrainingJob, workspace: Workspace) -> Summary | None:
+    """Put the bundle at ``store.revision``; ``None`` when the gates did not pass, and then nothing is published.
+
+    Raises:
+        Transient: what the store holds is not what was uploaded.
+    """
+    evaluate = workspace.manifest("evaluate")
+    evaluated = workspace.results("evaluate")  # explains itself where the stage has not finished
+    if evaluate is None or evaluate.summary.get("passed") is not True:
+        logger.info("publish: the gates did not pass, so nothing is published: %s", _failed_gates(evaluate))
+        return None
+    folder = workspace.scratch / "bundle"
+    shutil.rmtree(folder, ignore_errors=True)
+    _assemble(folder, job, evaluate, workspace.base, trained=workspace.results("train"), evaluated=evaluated)
+    manifest = _manifest(folder, job.revision)
+    store = open_store(job.store.revision)
+    _upload(store, folder, manifest)
+    digest = digest_of(folder / MANIFEST)
+    size = digest.size + sum(entry["size"] for entry in manifest["files"].values())
+    return {"uri": store.uri, "digest": f"sha256:{digest.sha256}", "size": size}
+
+
+def _failed_gates(evaluate: StageManifest | None) -> str:
+    gates = evaluate.summary.get("gates", []) if evaluate else []
+    return "; ".join(f"{gate['metric']} is {gate['value'] or 'not measured'}" for gate in gates if not gate["passed"])
+
+
+def _assemble(
+    folder: Path, job: TrainingJob, evaluate: StageManifest, base: JobBase, *, trained: Path, evaluated: Path
+) -> None:
+    (folder / "samples").mkdir(parents=True)
+    for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
+        shutil.copyfile(trained / name, folder / name)
+    for name in EVALUATED:
+        shutil.copyfile(evaluated / name, folder / name)
+    for sample in sorted((evaluated / "samples").glob("*.flac")):
+        shutil.copyfile(sample, folder / "samples" / sample.name)
+    voice = _voice(job, evaluate, base, adapter=digest_of(folder / ADAPTER_WEIGHTS))
+    (folder / "voice.json").write_text(json.dumps(voice, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def _voice(job: TrainingJob, evaluate: StageManifest, base: JobBase, adapter: FileDigest) -> dict[str, Any]:
+    return {
+        "schema": VOICE_SCHEMA,
+        "voice": job.voice.model_dump(),
+        "revision": job.revision,
+        "inputHash": job.input_hash,
+        "language": job.language,
+        "sampleRate": base.document.sample_rate,
+        "base": {"name": base.document.name, "digest": base.digest},
+        "symbolsSha256": base.document.symbols_sha256,
+        "adapter": {"sha256": adapter.sha256, "rank": job.training.rank},
+        "scores": evaluate.summary["scores"],
+        "gates": evaluate.summary["gates"],
+        "consent": job.consent.model_dump(mode="json", by_alias=True) if job.consent else {},
+        "source": job.source,
+        "operator": job.operator,
+        # Not the present: publishing the same results twice must give the same bytes, and so the same digest.
+        "createdAt": evaluate.completed_at,
+    }
+
+
+def _manifest(folder: Path, revision: str) -> dict[str, Any]:
+    """Write the bundle's manifest over everything else in the folder, and return it."""
+    files = {
+        path.relative_to(folder).as_posix(): digest_of(path).model_dump()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    manifest = {"schema": BUNDLE_SCHEMA, "revision": revision, "files": files}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    return manifest
+
+
+def _upload(store: Store, folder: Path, manifest: dict[str, Any]) -> None:
+    """Upload and read back every file, then the manifest: a reader that finds one finds all of what it names."""
+    document = (folder / MANIFEST).read_bytes()
+    if _stored_manifest(store) == document:
+        return
+    store.delete(MANIFEST)  # an older bundle of this name must not stand over files that are being replaced
+    back = folder.parent / "read-back"
+    for name, expected in manifest["files"].items():
+        store.upload(name, folder / name)
+        store.download(name, back, limit=expected["size"])
+        if digest_of(back).sha256 != expected["sha256"]:
+            raise Transient(f"{store.uri}/{name} is not what was uploaded", reason="CorruptArtifact")
+    store.write(MANIFEST, document, JSON)
+
+
+def _stored_manifest(store: Store) -> bytes:
+    try:
+        return store.read(MANIFEST)
+    except NotFound:
+        return b""
