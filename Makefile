@@ -32,7 +32,6 @@ check: .venv/.synced  ## Lint, types, layers, generated files.
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
-	$(PYTHON) -m voice_operator crds --check
 
 format: .venv/.synced  ## Format the code and mend what the linter can.
 	$(PYTHON) -m ruff check --fix .
@@ -60,7 +59,7 @@ images:  ## Build the three images and load them into the cluster.
 	@python3 -m dev.images build all
 
 crds: .venv/.synced  ## Generate crds/ and the chart's copies from the pydantic types.
-	$(PYTHON) -m voice_operator crds
+	$(PYTHON) -m voice_operator crds --out crds --chart-dir charts/voice-operator/templates/crds
 
 base: .venv/.synced  ## Train the embedded tiny base again from its script.
 	$(PYTHON) -m sovits_core pretrain --help

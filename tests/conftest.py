@@ -46,13 +46,8 @@ def tool() -> Callable[[str], Path]:
     """Return the path of a pinned program (helm, kubeconform, kubectl), built on first use."""
 
     def find(name: str) -> Path:
-        found = subprocess.run(
-            [sys.executable, "-m", "dev.cluster", "tool", name],
-            cwd=REPOSITORY,
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        command = [sys.executable, "-m", "dev.tool", name]
+        found = subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True)
         return Path(found.stdout.strip())
 
     return find
@@ -62,10 +57,11 @@ def tool() -> Callable[[str], Path]:
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A real etcd, API server and controller manager of our own; returns an administrator's kubeconfig."""
     state = tmp_path_factory.mktemp("control-plane")
-    flags = ["--only", "control-plane", "--state", str(state), "--port-offset", "1000"]
     dev_cluster = [sys.executable, "-m", "dev.cluster"]
+    here = ["--state", str(state)]
     try:
-        subprocess.run([*dev_cluster, "up", *flags], cwd=REPOSITORY, check=True)
+        beside = ["--only", "control-plane", "--port-offset", "1000"]
+        subprocess.run([*dev_cluster, "up", *here, *beside], cwd=REPOSITORY, check=True)
         yield state / "admin.kubeconfig"
     finally:
-        subprocess.run([*dev_cluster, "down", *flags], cwd=REPOSITORY, check=True)
+        subprocess.run([*dev_cluster, "down", *here], cwd=REPOSITORY, check=True)

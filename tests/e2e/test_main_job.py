@@ -86,7 +86,7 @@ def test_a_second_run_trains_nothing_and_is_fast(demo: Demo) -> None:
 
 
 def test_an_unknown_voice_is_named_in_the_answer(demo: Demo) -> None:
-    with demo.cluster.forward("default", SYSTEM, 8080) as address:
+    with demo.cluster.forward("default", SYSTEM, 80) as address:
         answer = httpx.post(
             f"{address}/v1/audio/speech", json={"input": "Hello.", "voice": "studio/nobody", "response_format": "wav"}
         )
@@ -198,7 +198,7 @@ def test_deleting_a_voice_takes_it_from_the_server_and_its_artifacts_from_the_bu
     assert list(bucket.client.list_objects(bucket_name=bucket.name, prefix=prefix, recursive=True))
     demo.cluster("delete", "voice", "flite-slt", "-n", STUDIO, "--timeout=60s")
     deadline = time.monotonic() + 60
-    with demo.cluster.forward("default", SYSTEM, 8080) as address:
+    with demo.cluster.forward("default", SYSTEM, 80) as address:
         while any(voice["id"] == f"{STUDIO}/flite-slt" for voice in httpx.get(f"{address}/v1/voices").json()["data"]):
             assert time.monotonic() < deadline
             time.sleep(1)
