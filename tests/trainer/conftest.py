@@ -123,7 +123,7 @@ def random_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         s1=s1,
         s2=s2,
         hubert=HubertConfigDocument(hidden=32),
-        gates=(BaseGate(metric="pesq", min="1"), BaseGate(metric="stoi", min="-1")),
+        gates=(BaseGate(metric="pesq", min="1.0"), BaseGate(metric="stoi", min="-1")),
         sentences={"en": ("Hello there.",)},
         files=files,
     )

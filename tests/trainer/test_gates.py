@@ -1,5 +1,7 @@
 """Gates: whose apply, and what passes them."""
 
+from decimal import Decimal
+
 import pytest
 
 from sovits_core.bundles import Gate as BaseGate
@@ -7,7 +9,12 @@ from voice_trainer.errors import Refused
 from voice_trainer.gates import DEFAULTS, Verdict, chosen_gates, judge
 from voice_trainer.job import Gate
 
-OWN = (Gate(metric="pesq", min=1.2),)
+
+def a_gate(metric: str, **bounds: str) -> Gate:
+    return Gate.model_validate({"metric": metric, **bounds})
+
+
+OWN = (a_gate("pesq", min="1.2"),)
 BASE = (BaseGate(metric="stoi", min="0.6"),)
 
 
@@ -16,7 +23,7 @@ BASE = (BaseGate(metric="stoi", min="0.6"),)
     [
         pytest.param(OWN, BASE, (OWN, "spec"), id="the user's gates win"),
         pytest.param((), BASE, ((), "spec"), id="a user may ask for no gates"),
-        pytest.param(None, BASE, ((Gate(metric="stoi", min=0.6),), "base"), id="then the base's"),
+        pytest.param(None, BASE, ((a_gate("stoi", min="0.6"),), "base"), id="then the base's"),
         pytest.param(None, (), (DEFAULTS, "default"), id="then the defaults"),
     ],
 )
@@ -27,12 +34,12 @@ def test_whose_gates_apply(
 
 
 def test_the_defaults_are_the_published_ones() -> None:
-    assert [(gate.metric, gate.min) for gate in DEFAULTS] == [("pesq", 3.5), ("stoi", 0.85)]
+    assert [(gate.metric, gate.min) for gate in DEFAULTS] == [("pesq", Decimal("3.5")), ("stoi", Decimal("0.85"))]
 
 
 def test_an_unknown_metric_is_refused_and_the_known_ones_are_named() -> None:
     with pytest.raises(Refused, match="'mos'; known metrics: pesq, stoi"):
-        chosen_gates((Gate(metric="mos", min=1),), ())
+        chosen_gates((a_gate("mos", min="1"),), ())
 
 
 def test_a_gate_without_a_bound_is_refused() -> None:
@@ -43,13 +50,13 @@ def test_a_gate_without_a_bound_is_refused() -> None:
 @pytest.mark.parametrize(
     ("gate", "value", "passed"),
     [
-        (Gate(metric="pesq", min=3.5), 3.5, True),
-        (Gate(metric="pesq", min=3.5), 3.4996, True),  # printed as 3.500, and the verdict agrees with the print
-        (Gate(metric="pesq", min=3.5), 3.499, False),
-        (Gate(metric="pesq", max=2), 2.1, False),
-        (Gate(metric="pesq", min=1, max=2), 1.5, True),
-        (Gate(metric="pesq", min=1), None, False),
-        (Gate(metric="pesq", min=1), float("nan"), False),
+        (a_gate("pesq", min="3.5"), 3.5, True),
+        (a_gate("pesq", min="3.5"), 3.4996, True),  # printed as 3.500, and the verdict agrees with the print
+        (a_gate("pesq", min="3.5"), 3.499, False),
+        (a_gate("pesq", max="2"), 2.1, False),
+        (a_gate("pesq", min="1", max="2"), 1.5, True),
+        (a_gate("pesq", min="1"), None, False),
+        (a_gate("pesq", min="1"), float("nan"), False),
     ],
 )
 def test_what_passes(gate: Gate, value: float | None, passed: bool) -> None:

@@ -107,6 +107,7 @@ def test_recordings_become_a_voice_bundle(  # noqa: PLR0917
     assert (voice["language"], voice["sampleRate"]) == ("en", 32000)
     assert voice["consent"]["holder"] == "Alice A."
     assert set(voice["scores"]) <= {"pesq", "stoi"}
+    assert voice["gates"][0] | {"value": ""} == {"metric": "pesq", "min": "1.0", "value": "", "passed": True}
 
     prompt = load_file(revision / "prompt.safetensors")
     assert {name: value.dtype for name, value in prompt.items()} == {

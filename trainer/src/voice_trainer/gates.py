@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from sovits_core.bundles import DEFAULT_GATES
@@ -27,14 +29,14 @@ class Verdict:
     @property
     def passed(self) -> bool:
         """Whether the score lies within the bounds; the printed value decides, so that report and verdict agree."""
-        if self.value is None:
+        if self.value is None or not math.isfinite(self.value):
             return False
-        value = float(decimal(self.value))
+        value = Decimal(decimal(self.value))
         return (self.gate.min is None or value >= self.gate.min) and (self.gate.max is None or value <= self.gate.max)
 
     def document(self) -> dict[str, Any]:
         """Return the verdict as it stands in summaries and reports."""
-        bounds = {name: f"{bound:g}" for name in ("min", "max") if (bound := getattr(self.gate, name)) is not None}
+        bounds = {name: str(bound) for name in ("min", "max") if (bound := getattr(self.gate, name)) is not None}
         value = "" if self.value is None else decimal(self.value)
         return {"metric": self.gate.metric, **bounds, "value": value, "passed": self.passed}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -72,8 +73,8 @@ class Gate(Document):
     """One bound on one score; exactly one of ``min`` and ``max`` is given."""
 
     metric: str
-    min: float | None = None
-    max: float | None = None
+    min: Decimal | None = None
+    max: Decimal | None = None
 
 
 class Evaluation(Document):

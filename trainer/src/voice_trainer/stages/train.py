@@ -52,6 +52,7 @@ def train(job: TrainingJob, workspace: Workspace) -> Summary:
     identity = {
         "inputHash": job.input_hash,
         "baseDigest": base.digest,
+        "training": job.training.model_dump_json(),
         "batchSize": str(job.batch_size),
         "examples": hashlib.sha256("\n".join(example.id for example in examples).encode()).hexdigest(),
     }
