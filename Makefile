@@ -61,8 +61,8 @@ images:  ## Build the three images and load them into the cluster.
 crds: .venv/.synced  ## Generate crds/ and the chart's copies from the pydantic types.
 	$(PYTHON) -m voice_operator crds --out crds --chart-dir charts/voice-operator/templates/crds
 
-base: .venv/.synced  ## Train the embedded tiny base again from its script.
-	$(PYTHON) -m sovits_core pretrain --help
+base: .venv/.synced  ## Train the embedded tiny base again into out/base (about 1.7 hours on a core).
+	$(PYTHON) -m sovits_core pretrain --out out/base $(if $(wildcard ../shared/data),--recordings ../shared/data)
 
 clean: cluster-down  ## Remove what make made inside the repository.
 	rm -rf .venv out

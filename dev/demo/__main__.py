@@ -61,10 +61,9 @@ def main() -> int:
 
     with watch.step("cluster", "cluster"):
         _dev("cluster", "up")
-        kubectl = Kubectl(Path(os.environ.get("KUBECONFIG") or _dev("cluster", "kubeconfig", quiet=True).strip()))
+        kubectl = Kubectl(Path(os.environ.get("KUBECONFIG") or _dev("cluster", "kubeconfig")))
     with watch.step("images", "images"):
-        _dev("images", "build", "all")
-        images: dict[str, str] = json.loads(_dev("images", "refs", quiet=True))
+        images: dict[str, str] = json.loads(_dev("images", "build", "all"))
     with watch.step("install", "chart"):
         _install(kubectl, images)
     with watch.step("upload", "recordings to S3"):
@@ -121,7 +120,7 @@ def _install(kubectl: Kubectl, images: dict[str, str]) -> None:
     """Install or upgrade the chart; unchanged values leave everything as it is."""
     for namespace in (SYSTEM, STUDIO):
         kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    helm = _dev("tool", "helm", quiet=True).strip()
+    helm = _dev("tool", "helm")
     overrides = [f"--set=images.{part}.ref={ref}" for part, ref in images.items()]
     values = REPOSITORY / "examples" / "values-dev.yaml"
     chart = REPOSITORY / "charts" / "voice-operator"
@@ -177,15 +176,13 @@ def _fetch_report(bucket: Bucket, uri: str, out: Path) -> None:
             (out / relative).write_bytes(path.read_bytes())
 
 
-def _dev(module: str, *arguments: str, quiet: bool = False) -> str:
-    """Run one of the development commands; what it says goes to the terminal unless its answer is wanted."""
+def _dev(module: str, *arguments: str) -> str:
+    """Run one of the development commands and return its answer; what it tells people goes to the terminal."""
     command = ["python3", "-m", f"dev.{module}", *arguments]
-    if quiet:
-        return run(command, cwd=REPOSITORY)
-    code = subprocess.run(command, cwd=REPOSITORY, check=False).returncode
-    if code:
-        raise DevError(f"`{' '.join(command)}` ended with {code}", remedy="the lines above say why")
-    return ""
+    done = subprocess.run(command, cwd=REPOSITORY, check=False, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise DevError(f"`{' '.join(command)}` ended with {done.returncode}", remedy="the lines above say why")
+    return done.stdout.strip()
 
 
 def _options() -> argparse.Namespace:

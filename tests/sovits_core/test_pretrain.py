@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+import soundfile
 import torch
 from torch import nn
 
@@ -31,9 +32,9 @@ SMALLEST = PretrainConfig(
     s1=TextToSemanticConfig(vocabulary=33, bert_dim=4, hidden=32, heads=2, layers=1, feed_forward=32),
     s2=SynthesizerConfig(
         codes=32, ssl_dim=80, latent=16, hidden=16, filter=16, ssl_layers=1, text_layers=1, mixed_layers=1,
-        cross_hidden=16, cross_heads=2, timbre=16, reference_hidden=16, posterior_layers=1, flows=1, flow_layers=1, wavenet_kernel=3,
-        upsample_rates=(10, 8, 8), upsample_kernels=(20, 16, 16), upsample_channels=16, block_kernels=(3,),
-        block_dilations=((1,),), segment_frames=8,
+        cross_hidden=16, cross_heads=2, timbre=16, reference_hidden=16, posterior_layers=1, flows=1, flow_layers=1,
+        wavenet_kernel=3, upsample_rates=(10, 8, 8), upsample_kernels=(20, 16, 16), upsample_channels=16,
+        block_kernels=(3,), block_dilations=((1,),), segment_frames=8,
     ),
     s2d=DiscriminatorConfig(periods=(2,), scale_channels=(4, 4, 4, 4, 4, 4), period_channels=(4, 4, 4, 4, 4)),
 )  # fmt: skip
@@ -74,6 +75,18 @@ def test_a_missing_synthesiser_is_named_with_the_command_that_helps(monkeypatch:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(PretrainError, match="apt-get install flite"):
         corpus.require_flite()
+
+
+@needs_flite
+def test_the_readers_kept_for_evaluation_never_enter_a_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for reader in ("1688", "2033", "2609"):
+        wavs = tmp_path / "librispeech" / reader / "wavs"
+        wavs.mkdir(parents=True)
+        soundfile.write(wavs / f"{reader}-1.flac", 0.1 * np.random.default_rng(0).standard_normal(16_000), 16_000)
+        (wavs.parent / "metadata.csv").write_text(f"{reader}-1|hello there\n")
+    _, clips = corpus.build_corpus(2, 1, tmp_path)
+    assert [clip.speaker for clip in clips if clip.speaker.startswith("librispeech")] == ["librispeech-1688"]
 
 
 @needs_flite

@@ -32,8 +32,8 @@ SENTENCES = {
 }
 GATES_NOTE = (
     "These gates are this tiny base's own. They come from its measured scores on held-out clips, less a margin, "
-    "and lie below the usual PESQ 3.5 and STOI 0.85, which a base of this size does not reach. Its PESQ is close to the "
-    "scale's lower end, so STOI is the gate that tells voices apart."
+    "and lie below the usual PESQ 3.5 and STOI 0.85, which a base of this size does not reach. Its PESQ is close to "
+    "the scale's lower end, so STOI is the gate that tells voices apart."
 )
 FLITE = {
     "name": "Synthetic speech of flite's voices slt, rms, awb and kal16",
@@ -89,7 +89,7 @@ def assemble(
     for module, name in ((s1, "s1"), (s2, "s2g"), (judges, "s2d")):
         save_weights(module, partial / f"{name}.safetensors")
         load_weights(module, partial / f"{name}.safetensors")
-    hubert.half().save_pretrained(partial / "hubert")  # type: ignore[no-untyped-call] -- transformers
+    hubert.half().save_pretrained(partial / "hubert")  # type: ignore[no-untyped-call]
     graphs = export_graphs(networks, partial)
     for path in partial.rglob("*.*"):
         path.chmod(0o644)  # safetensors writes for the owner alone; an image is read by another user
