@@ -205,3 +205,13 @@ def test_an_adapter_that_ran_away_is_told_with_the_remedy(
 def test_a_stage_that_comes_too_early_says_what_is_missing(run: Callable[[str], int], store: FolderStore) -> None:
     assert run("train") == 64
     assert json.loads(store.read("train/failure.json"))["reason"] == "StageMissing"
+
+
+def test_a_base_that_changed_between_stages_is_refused(
+    run: Callable[[str], int], store: FolderStore, after_features: None
+) -> None:
+    manifest = json.loads(store.read("features/manifest.json"))
+    manifest["summary"]["baseDigest"] = "sha256:" + "0" * 64
+    store.write("features/manifest.json", json.dumps(manifest).encode())
+    assert run("train") == 78
+    assert json.loads(store.read("train/failure.json"))["reason"] == "BaseChanged"

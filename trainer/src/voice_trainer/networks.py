@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from transformers import HubertModel
 from transformers.utils.logging import disable_progress_bar
@@ -11,11 +13,14 @@ from sovits_core.features import load_hubert
 from sovits_core.models import Synthesizer, TextToSemantic
 from sovits_core.networks import Networks
 from voice_trainer.base import JobBase
+from voice_trainer.cores import usable_threads, visible_cores
 from voice_trainer.errors import Refused
 
 
 def choose_device(asked: str) -> torch.device:
-    """Return the device for ``auto``, ``cpu`` or ``cuda``.
+    """Return the device for ``auto``, ``cpu`` or ``cuda``, and set how many threads work on the CPU.
+
+    ``OMP_NUM_THREADS`` in the environment overrides our own choice of threads.
 
     Raises:
         Refused: ``GpuMissing``, when a GPU is asked for and there is none.
@@ -25,6 +30,8 @@ def choose_device(asked: str) -> torch.device:
         raise Refused(
             "compute.device is cuda, but this machine offers no CUDA device; use auto or cpu", reason="GpuMissing"
         )
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(usable_threads(visible_cores()))
     return torch.device("cuda" if available and asked != "cpu" else "cpu")
 
 

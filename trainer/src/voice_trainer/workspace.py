@@ -21,7 +21,7 @@ from voice_trainer.documents import (
     to_json,
     tools,
 )
-from voice_trainer.errors import Transient, UsageError
+from voice_trainer.errors import Refused, Transient, UsageError
 from voice_trainer.interruption import Interruption
 from voice_trainer.job import TrainingJob
 from voice_trainer.progress import ProgressWriter
@@ -52,6 +52,22 @@ class Workspace:
     def base(self) -> JobBase:
         """The base that the job names, opened at its first use."""
         return JobBase(self._job.base.uri, self._job.base.digest, self.scratch)
+
+    def base_of_features(self) -> JobBase:
+        """Return the base, once it is known to be the one whose codes the features stage wrote.
+
+        Raises:
+            Refused: ``BaseChanged``; codes of one base mean nothing to another.
+        """
+        manifest = self.manifest("features")
+        found = manifest.summary.get("baseDigest") if manifest else None
+        if found is not None and found != self.base.digest:
+            raise Refused(
+                f"the features were made with the base {found}, but {self._job.base.uri} is now {self.base.digest}; "
+                "start again with a new inputHash",
+                reason="BaseChanged",
+            )
+        return self.base
 
     def folder(self, stage: str) -> Path:
         """Return the stage's local folder, made if necessary."""

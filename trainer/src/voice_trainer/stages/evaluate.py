@@ -40,7 +40,7 @@ def evaluate(job: TrainingJob, workspace: Workspace) -> Summary:
     Raises:
         Refused: a gate names a metric that nothing measures.
     """
-    base = workspace.base
+    base = workspace.base_of_features()
     gates, gates_from = chosen_gates(job.evaluation.gates, base.document.gates)
     prepared, features_folder = workspace.results("prepare"), workspace.results("features")
     trained, folder = workspace.results("train"), workspace.folder("evaluate")

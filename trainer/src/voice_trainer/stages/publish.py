@@ -37,7 +37,9 @@ def publish(job: TrainingJob, workspace: Workspace) -> Summary | None:
         return None
     folder = workspace.scratch / "bundle"
     shutil.rmtree(folder, ignore_errors=True)
-    _assemble(folder, job, evaluate, workspace.base, trained=workspace.results("train"), evaluated=evaluated)
+    _assemble(
+        folder, job, evaluate, workspace.base_of_features(), trained=workspace.results("train"), evaluated=evaluated
+    )
     manifest = _manifest(folder, job.revision)
     store = open_store(job.store.revision)
     _upload(store, folder, manifest)

@@ -44,7 +44,7 @@ def train(job: TrainingJob, workspace: Workspace) -> Summary:
         Interrupted: SIGTERM arrived; a checkpoint is in the store.
     """
     device = choose_device(job.compute.device)
-    base = workspace.base
+    base = workspace.base_of_features()
     networks = load_networks(base, device)
     model = attach_adapter(networks, job.training.rank, job.training.targets, job.training.seed).to(device)
     examples = load_examples(workspace, networks.s2.config)
