@@ -11,8 +11,8 @@ CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # "<quota> <period>" in microseco
 def usable_threads(cores: int, cgroup_limit: Path = CGROUP_LIMIT) -> int:
     """Return the number of threads for ``cores`` visible cores: all but one, within the container's limit.
 
-    All threads of a step wait for the slowest one. With a thread on every core anything else that runs slows all of them:
-    seven times on two cores that a busy cluster shares, while the second thread gains an eighth on an idle machine.
+    All threads of a step wait for the slowest one. With a thread on every core anything else that runs slows all of
+    them: seven times on two cores that a busy cluster shares, while the second thread gains an eighth on idle ones.
     """
     threads = max(1, cores - 1)
     try:
