@@ -1,6 +1,7 @@
 """Each document of docs/contracts.md, rendered by the part that writes it and parsed by every part that reads it."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def test_gates_that_nobody_named_stay_unnamed_on_the_way_to_the_trainer(tmp_path
 def test_a_gate_of_the_user_reaches_the_trainer(tmp_path: Path) -> None:
     job = read_job(rendered_job(tmp_path, evaluation={"gates": [{"metric": "stoi", "min": "0.9"}]}))
     assert job.evaluation.gates is not None
-    assert [(gate.metric, gate.min, gate.max) for gate in job.evaluation.gates] == [("stoi", 0.9, None)]
+    assert [(gate.metric, gate.min, gate.max) for gate in job.evaluation.gates] == [("stoi", Decimal("0.9"), None)]
 
 
 def test_the_trainer_refuses_a_job_of_another_version(tmp_path: Path) -> None:
