@@ -38,10 +38,10 @@ format: .venv/.synced  ## Format the code and mend what the linter can.
 	$(PYTHON) -m ruff format .
 
 test: setup check  ## Everything: unit, contract, API-server and real-pod tests.
-	OMP_NUM_THREADS=2 $(PYTHON) -m pytest
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest
 
 test-fast: setup  ## What needs no cluster.
-	OMP_NUM_THREADS=2 $(PYTHON) -m pytest -m "not cluster and not e2e"
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m "not cluster and not e2e"
 
 demo: setup  ## From recordings to a voice that speaks from an in-cluster Service. VOICE=folder takes your recordings.
 	@$(PYTHON) -m dev.demo $(if $(VOICE),--voice "$(VOICE)")

@@ -17,8 +17,8 @@ from sovits_core.pretrain.data import HOP, Utterance, floats
 
 SCORE_RATE = 16_000
 NOISE_SCALE = 0.5
-# A fine-tuned voice varies by about this much around its base. PESQ's scale starts at 1.
-MARGINS = {"pesq": 0.08, "stoi": 0.1}
+# A real voice's three or four held-out clips vary by about 0.09 in STOI, and lie some 0.09 below the base's own mean.
+MARGINS = {"pesq": 0.08, "stoi": 0.18}
 
 
 @torch.no_grad()
