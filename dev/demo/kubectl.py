@@ -47,20 +47,19 @@ class Kubectl:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             local = probe.getsockname()[1]
-        tunnel = subprocess.Popen(
+        with subprocess.Popen(
             ["kubectl", "port-forward", "-n", namespace, f"service/{service}", f"{local}:{port}"],
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-        )
-        try:
-            _wait_until_open(tunnel, local, patience)
-            yield f"http://127.0.0.1:{local}"
-        finally:
-            tunnel.terminate()
-            tunnel.wait(timeout=10)
+        ) as tunnel:
+            try:
+                _wait_until_open(tunnel, local, patience)
+                yield f"http://127.0.0.1:{local}"
+            finally:
+                tunnel.terminate()
 
 
 def _wait_until_open(tunnel: "subprocess.Popen[str]", port: int, patience: float) -> None:
