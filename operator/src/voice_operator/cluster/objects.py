@@ -1,8 +1,8 @@
 """From what the API server returns to what decisions are made of."""
 
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_revision import VoiceRevisionSpec
@@ -14,6 +14,7 @@ from voice_operator.reconcile.world import RevisionSeen, Server, Voice
 from voice_operator.settings import sentences
 
 Object = dict[str, Any]
+Spec = TypeVar("Spec", bound=BaseModel)
 
 
 def voice_from(item: Object) -> Voice:
@@ -23,10 +24,7 @@ def voice_from(item: Object) -> Voice:
         InvalidObject: the spec is not what the CRD promises.
     """
     metadata = item["metadata"]
-    try:
-        spec = VoiceModelSpec.model_validate(item.get("spec") or {})
-    except ValidationError as error:
-        raise InvalidObject(f"VoiceModel {_id(item)}: {'; '.join(sentences(error))}") from error
+    spec = _spec("VoiceModel", VoiceModelSpec, item)
     try:
         status = VoiceModelStatus.model_validate(item.get("status") or {})
     except ValidationError:
@@ -66,10 +64,7 @@ def revision_spec(item: Object) -> VoiceRevisionSpec:
     Raises:
         InvalidObject: it is not what the CRD promises.
     """
-    try:
-        return VoiceRevisionSpec.model_validate(item.get("spec") or {})
-    except ValidationError as error:
-        raise InvalidObject(f"VoiceRevision {_id(item)}: {'; '.join(sentences(error))}") from error
+    return _spec("VoiceRevision", VoiceRevisionSpec, item)
 
 
 def server_from(item: Object) -> Server:
@@ -79,10 +74,7 @@ def server_from(item: Object) -> Server:
         InvalidObject: the spec is not what the CRD promises.
     """
     metadata = item["metadata"]
-    try:
-        spec = VoiceServerSpec.model_validate(item.get("spec") or {})
-    except ValidationError as error:
-        raise InvalidObject(f"VoiceServer {_id(item)}: {'; '.join(sentences(error))}") from error
+    spec = _spec("VoiceServer", VoiceServerSpec, item)
     return Server(metadata["namespace"], metadata["name"], metadata["uid"], metadata["generation"], spec)
 
 
@@ -98,3 +90,10 @@ def is_owned_by(item: Object, uid: str) -> bool:
 
 def _id(item: Object) -> str:
     return f"{item['metadata'].get('namespace')}/{item['metadata'].get('name')}"
+
+
+def _spec(kind: str, spec: type[Spec], item: Object) -> Spec:
+    try:
+        return spec.model_validate(item.get("spec") or {})
+    except ValidationError as error:
+        raise InvalidObject(f"{kind} {_id(item)}: {'; '.join(sentences(error))}") from error
