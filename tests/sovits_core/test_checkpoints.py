@@ -5,12 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from sovits_core.checkpoints import load_official, load_weights, official_keys, save_weights, to_official
+from sovits_core.checkpoints import load_weights, save_weights
 from sovits_core.errors import CheckpointMismatch, SovitsError
 from sovits_core.model_config import DiscriminatorConfig, TextToSemanticConfig, s2_v1, s2_v2_pro, s2_v2_pro_plus
 from sovits_core.models import Discriminator, Synthesizer, SynthesizerConfig, TextToSemantic
 from sovits_core.models.normed import is_folded
 from sovits_core.networks import Networks
+from sovits_core.official.names import load_official, official_keys, to_official
 
 PRO_PERIODS = (2, 3, 5, 7, 11, 17, 23)
 

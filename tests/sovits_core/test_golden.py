@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from sovits_core.checkpoints import load_official
 from sovits_core.generation import generate
 from sovits_core.model_config import DiscriminatorConfig, TextToSemanticConfig, s2_v1, s2_v2_pro, s2_v2_pro_plus
 from sovits_core.models import Discriminator, Synthesizer, SynthesizerConfig, TextToSemantic
+from sovits_core.official.names import load_official
 from sovits_core.sampling import Sampling
 
 Golden = Callable[[str], tuple[dict[str, Tensor], dict[str, Tensor]]]

@@ -1,0 +1,45 @@
+"""`sovits-core pretrain`: train a tiny base from synthetic speech and free recordings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from sovits_core.errors import PretrainError
+
+HELP = "train a tiny base from flite's speech and free recordings"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; replaced when done")
+    parser.add_argument("--config", type=Path, help="JSON of sizes and shares; the embedded base's without it")
+    parser.add_argument("--minutes", type=float, default=60.0, help="computing time of all stages together")
+    parser.add_argument("--recordings", type=Path, help="folder with ljspeech/ and librispeech/")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train, and print the scores as one JSON object."""
+    try:
+        # Only this command needs torch and the rest of the extra.
+        from sovits_core.pretrain.run import pretrain  # noqa: PLC0415
+        from sovits_core.pretrain.sizes import PretrainConfig  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise PretrainError(f"{error.name} is not installed: install sovits-core[pretrain]") from error
+    config = PretrainConfig()
+    if options.config:
+        try:
+            config = PretrainConfig.model_validate_json(options.config.read_bytes())
+        except OSError as error:
+            raise PretrainError(f"the configuration {options.config} cannot be read: {error.strerror}") from error
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the document"
+            raise PretrainError(f"the configuration {options.config} is not valid: {where}: {first['msg']}") from error
+    if options.recordings and not options.recordings.is_dir():
+        raise PretrainError(f"there is no folder {options.recordings} for --recordings")
+    scores = pretrain(options.out, config, options.minutes, options.recordings)
+    print(json.dumps({metric: f"{value:.3f}" for metric, value in scores.items()}))  # noqa: T201 -- the command's output

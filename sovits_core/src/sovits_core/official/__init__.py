@@ -1,0 +1,1 @@
+"""Reading and writing what the official GPT-SoVITS code reads and writes."""
