@@ -56,10 +56,34 @@ def test_spectrogram_and_mel_are_the_official_ones(shared: Path) -> None:
     assert torch.equal(spectrogram(wav[None]), ours[None])
 
 
+@pytest.mark.parametrize(
+    ("name", "samples", "window"),
+    [("mel_v3_100", slice(24000), (24000, 1024, 256)), ("mel_v4_100", slice(None), (32000, 1280, 320))],
+)
+def test_the_mels_of_v3_and_v4_are_the_official_ones(
+    shared: Path, name: str, samples: slice, window: tuple[int, int, int]
+) -> None:
+    rate, n_fft, hop = window
+    with np.load(shared / "reference" / "golden" / "spectrograms.npz", allow_pickle=False) as answers:
+        wav, mel = (torch.from_numpy(answers[key]) for key in ("wav", name))
+    ours = log_mel(spectrogram(wav[samples], n_fft, hop), rate, 100)
+    assert (ours - mel).abs().max() <= 1e-4 * mel.abs().max()
+
+
 def test_features_come_fifty_times_a_second(hubert: HubertModel) -> None:
     # the worked example of the reference: 4 s of prompt and 0.6 s of silence are 229 features
     assert prompt_features(hubert, tone(4.0, 32000), 32000).shape == (1, 24, 229)
     assert training_features(hubert, tone(4.0, 32000), 32000).shape == (1, 24, 199)
+
+
+def test_half_precision_is_near_full_and_falls_back_where_it_overflows(hubert: HubertModel) -> None:
+    wav = tone(1, 16000)[None]
+    full, half = (hubert_features(hubert, wav, half=half) for half in (False, True))
+    assert half.dtype == torch.float32
+    assert not torch.equal(full, half)
+    assert (full - half).abs().mean() <= 0.01  # features of this size are normalised: their deviation is 1
+    # no half can hold this sample
+    assert torch.equal(hubert_features(hubert, 1e6 * wav, half=True), hubert_features(hubert, 1e6 * wav))
 
 
 def test_a_prompt_goes_in_as_it_is_with_silence_behind(hubert: HubertModel) -> None:

@@ -52,15 +52,16 @@ def load_hubert(folder: Path) -> HubertModel:
     return frozen
 
 
-def hubert_features(hubert: HubertModel, wav: Tensor) -> Tensor:
+def hubert_features(hubert: HubertModel, wav: Tensor, *, half: bool = False) -> Tensor:
     """Features of one waveform, or of several of one length; padding is not allowed, as a norm over time would see it.
 
     Args:
-        hubert: from `load_hubert`.
-        wav: (batch, samples) at 16 kHz.
+        hubert: from `load_hubert`, on any device.
+        wav: (batch, samples) at 16 kHz, on the same device.
+        half: compute in float16 where autocast holds it safe. What overflows is computed again in float32.
 
     Returns:
-        (batch, ssl_dim, T50) with T50 = floor((samples - 400) / 320) + 1 for the official sizes.
+        float32 (batch, ssl_dim, T50) with T50 = floor((samples - 400) / 320) + 1 for the official sizes.
 
     Raises:
         InvalidModelInput: fewer samples than one feature needs.
@@ -69,18 +70,21 @@ def hubert_features(hubert: HubertModel, wav: Tensor) -> Tensor:
         raise InvalidModelInput(
             f"HuBERT needs (batch, samples), at least {SHORTEST_HUBERT_INPUT} samples at 16 kHz, got {list(wav.shape)}"
         )
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast(wav.device.type, dtype=torch.float16, enabled=half):
         features: Tensor = hubert(wav).last_hidden_state  # (batch, T50, ssl_dim)
-    return features.transpose(1, 2)
+    if half and not features.isfinite().all():
+        return hubert_features(hubert, wav)
+    return features.float().transpose(1, 2)
 
 
-def training_features(hubert: HubertModel, wav: Tensor, sample_rate: int) -> Tensor:
+def training_features(hubert: HubertModel, wav: Tensor, sample_rate: int, *, half: bool = False) -> Tensor:
     """Features (1, ssl_dim, T50) of a training recording, levelled (half at a peak of 0.95) and scaled.
 
     Args:
         hubert: from `load_hubert`.
         wav: (samples).
         sample_rate: of wav.
+        half: see `hubert_features`.
 
     Raises:
         InvalidModelInput: the recording is silent, not finite or too short.
@@ -89,13 +93,13 @@ def training_features(hubert: HubertModel, wav: Tensor, sample_rate: int) -> Ten
     if not 0 < peak < float("inf"):
         raise InvalidModelInput(f"a recording needs a finite peak above zero, this one's is {peak}")
     levelled = wav / peak * (0.95 * 0.5) + 0.5 * wav
-    return hubert_features(hubert, resample(TRAINING_SCALE * levelled, sample_rate, HUBERT_RATE)[None])
+    return hubert_features(hubert, resample(TRAINING_SCALE * levelled, sample_rate, HUBERT_RATE)[None], half=half)
 
 
-def prompt_features(hubert: HubertModel, wav: Tensor, sample_rate: int) -> Tensor:
+def prompt_features(hubert: HubertModel, wav: Tensor, sample_rate: int, *, half: bool = False) -> Tensor:
     """Features (1, ssl_dim, T50) of a prompt: wav (samples) as it is, followed by 0.6 s of silence."""
     at_hubert_rate = resample(wav, sample_rate, HUBERT_RATE)
-    return hubert_features(hubert, functional.pad(at_hubert_rate, (0, PROMPT_SILENCE))[None])
+    return hubert_features(hubert, functional.pad(at_hubert_rate, (0, PROMPT_SILENCE))[None], half=half)
 
 
 def resample(wav: Tensor, source: int, target: int) -> Tensor:
