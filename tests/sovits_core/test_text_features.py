@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 from transformers import BertConfig, BertForMaskedLM
 
 from sovits_core.errors import CheckpointMismatch, InvalidModelInput
+from sovits_core.text import Spoken
 from sovits_core.text_features import TextEncoder, bert_features, load_bert, text_features
 
 TEXT = "你好,世界."
@@ -74,17 +74,18 @@ def test_what_does_not_fit_is_refused(encoder: TextEncoder, text: str, counts: t
         bert_features(encoder, text, counts)
 
 
-def test_pieces_in_other_languages_are_zeros_between_those_with_vectors() -> None:
-    vectors = torch.ones(3, 4)
-    rows = text_features([(2, None), (3, vectors), (1, None)], 4)
-    assert rows.sum(dim=1).tolist() == [0, 0, 4, 4, 4, 0]
-    assert text_features([], 4).shape == (0, 4)
-
-
-@pytest.mark.parametrize("vectors", [torch.ones(2, 4), torch.ones(3, 5)])
-def test_vectors_of_another_piece_are_refused(vectors: Tensor) -> None:
-    with pytest.raises(InvalidModelInput, match=r"a piece of 3 phones needs \(3, 4\)"):
-        text_features([(3, vectors)], 4)
+def test_parts_in_other_languages_are_zeros_beside_those_with_vectors(encoder: TextEncoder) -> None:
+    spoken = (
+        Spoken("en", "hi,", ("HH", "AY1", ","), None),
+        Spoken("zh", "你好", ("n", "i2", "h", "ao3"), (2, 2)),
+        Spoken("yue", "你", ("Yn", "Yei5"), (2,)),
+    )
+    rows = text_features(encoder, spoken)
+    assert torch.equal(rows[3:7], bert_features(encoder, "你好", (2, 2)))
+    assert rows[3:7].any(dim=1).all()
+    assert not rows[:3].any()
+    assert not rows[7:].any()
+    assert len(rows) == 9
 
 
 def test_a_folder_without_a_bert_is_refused(tmp_path: Path) -> None:

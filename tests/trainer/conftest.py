@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import HubertConfig, HubertModel
+from transformers import BertConfig, BertModel, HubertConfig, HubertModel
 
 from sovits_core.bundles import BaseDocument, HubertConfigDocument
 from sovits_core.bundles import Gate as BaseGate
 from sovits_core.checkpoints import save_weights
-from sovits_core.model_config import SynthesizerConfig, TextToSemanticConfig
-from sovits_core.models import Synthesizer, TextToSemantic
+from sovits_core.model_config import SpeakerEncoderConfig, SynthesizerConfig, TextToSemanticConfig
+from sovits_core.models import SpeakerEncoder, Synthesizer, TextToSemantic
 from sovits_core.symbols import symbols_sha256
 from voice_trainer.documents import digest_of
 
@@ -92,10 +92,11 @@ def few_clips(dataset: Path) -> Path:
     return dataset
 
 
-@pytest.fixture(scope="session")
-def random_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base of the real classes, as small as they get, with random weights: it runs everything and says nothing."""
-    folder = tmp_path_factory.mktemp("random-base")
+def make_base(folder: Path, *, pro: bool = False) -> Path:
+    """A base of the real classes, as small as they get, with random weights: it runs everything and says nothing.
+
+    A Pro base has a speaker encoder too, and here also a text encoder for Mandarin.
+    """
     torch.manual_seed(0)
     hubert = HubertConfig(
         hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, conv_dim=(16,) * 7,
@@ -103,13 +104,24 @@ def random_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     HubertModel(hubert).save_pretrained(folder / "hubert")
     s1 = TextToSemanticConfig(vocabulary=33, bert_dim=8, hidden=32, heads=2, layers=1, feed_forward=32)
+    speaker = SpeakerEncoderConfig(bands=8, channels=8, base_width=8, scale=2, expansion=1, blocks=(1, 1, 1, 1))
     s2 = SynthesizerConfig(
         codes=32, ssl_dim=32, latent=16, hidden=16, filter=16, ssl_layers=1, text_layers=1, mixed_layers=1,
         cross_hidden=32, cross_heads=2, timbre=32, reference_bins=64, reference_hidden=16, posterior_layers=1, flows=1,
         flow_layers=1, upsample_channels=32, block_kernels=(3,), block_dilations=((1,),), segment_frames=8,
+        speaker_vector=speaker.vector if pro else None,
     )  # fmt: skip
     save_weights(TextToSemantic(s1), folder / "s1.safetensors")
     save_weights(Synthesizer(s2), folder / "s2g.safetensors")
+    if pro:
+        (folder / "sv").mkdir()
+        save_weights(SpeakerEncoder(speaker), folder / "sv" / "model.safetensors")
+        characters = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"。天今"]
+        bert = BertConfig(
+            vocab_size=len(characters), hidden_size=8, num_hidden_layers=3, num_attention_heads=2, intermediate_size=16
+        )
+        BertModel(bert).save_pretrained(folder / "bert")
+        (folder / "bert" / "vocab.txt").write_text("\n".join(characters) + "\n", encoding="utf-8")
     files = {
         path.relative_to(folder).as_posix(): digest_of(path).model_dump()
         for path in folder.rglob("*")
@@ -117,11 +129,13 @@ def random_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     document = BaseDocument(
         name="random",
+        version="v2Pro" if pro else "v2",
         sample_rate=32000,
-        languages=("en",),
+        languages=("en", "zh") if pro else ("en",),
         symbols_sha256=symbols_sha256(),
         s1=s1,
         s2=s2,
+        speaker=speaker if pro else None,
         hubert=HubertConfigDocument(hidden=32),
         gates=(BaseGate(metric="pesq", min="1.0"), BaseGate(metric="stoi", min="-1")),
         sentences={"en": ("Hello there.",)},
@@ -129,3 +143,15 @@ def random_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / "base.json").write_text(document.model_dump_json(by_alias=True))
     return folder
+
+
+@pytest.fixture(scope="session")
+def random_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all tests."""
+    return make_base(tmp_path_factory.mktemp("random-base"))
+
+
+@pytest.fixture
+def random_pro_base(tmp_path: Path) -> Path:
+    """One with all encoders."""
+    return make_base(tmp_path / "random-pro-base", pro=True)

@@ -35,7 +35,7 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
 @pytest.fixture
 def networks(random_base: Path) -> Networks:
     base = open_base(random_base.as_uri())
-    s1, s2 = TextToSemantic(base.document.s1), Synthesizer(base.document.s2)
+    s1, s2 = TextToSemantic(base.document.s1), Synthesizer(base.document.synthesizer)
     load_weights(s1, base.path("s1.safetensors"))
     load_weights(s2, base.path("s2g.safetensors"))
     return Networks(s1, s2)
@@ -49,6 +49,7 @@ def an_example(codes: int, seed: int) -> Example:
     return Example(
         id=str(seed),
         phones=torch.randint(0, 700, (codes,), generator=generator),
+        bert=None,
         codes=torch.randint(0, 32, (codes,), generator=generator),
         timbre=torch.randn(32, generator=generator),
         spectrogram=spectrogram(wav),

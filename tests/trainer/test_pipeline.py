@@ -138,6 +138,27 @@ def test_recordings_become_a_voice_bundle(  # noqa: PLR0917
 
 
 @pytest.mark.slow
+def test_a_pro_base_hears_who_speaks_and_reads_mandarin_with_its_text_encoder(
+    run: Callable[[str], int], store: FolderStore, job_document: dict[str, Any], dataset: Path, random_pro_base: Path
+) -> None:
+    ids = [row.split("|")[0] for row in (dataset / "metadata.csv").read_text().splitlines()]
+    # nobody checks here whether the words are those in the recording
+    (dataset / "metadata.csv").write_text("".join(f"{name}|今天天气很好。\n" for name in ids))
+    job_document["language"] = "zh"
+    job_document["base"]["uri"] = random_pro_base.as_uri()
+    job_document["evaluation"]["texts"] = ["今天 is good。"]
+    assert run("prepare,features,train,evaluate") == 0
+
+    found = load_file(store.root / "features" / f"{ids[0]}.safetensors")
+    assert found["bert"].shape == (len(found["phones"]), 8)
+    assert np.array_equal(found["bert"][0], found["bert"][1])  # both phones of one character
+    prompt = load_file(store.root / "evaluate" / "prompt.safetensors")
+    assert prompt["bert"].shape == (len(prompt["phones"]), 8)
+    sentence, _ = soundfile.read(store.root / "evaluate" / "samples" / "sentence-1.flac")
+    assert len(sentence)
+
+
+@pytest.mark.slow
 def test_a_second_run_does_nothing_and_gates_that_fail_publish_nothing(
     run: Callable[[str], int],
     store: FolderStore,

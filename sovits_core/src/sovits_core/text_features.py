@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import BertConfig, BertModel, BertTokenizer, PreTrainedTokenizerBase
 
 from sovits_core.errors import CheckpointMismatch, InvalidModelInput
+from sovits_core.text import Spoken
 
 UNUSED_LAYERS = 2
 """S1 was trained on hidden_states[-3]: what the last two layers add, it never saw. They are not even loaded."""
@@ -93,22 +94,19 @@ def bert_features(encoder: TextEncoder, normalized: str, word2ph: Sequence[int],
     return hidden.float().repeat_interleave(torch.tensor(word2ph, device=device), dim=0)
 
 
-def text_features(pieces: Iterable[tuple[int, Tensor | None]], width: int) -> Tensor:
-    """One row per phone for a text of several pieces; rows of a piece without vectors are zero.
-
-    Args:
-        pieces: number of phones, and (phones, width) where the piece has vectors.
-        width: of a vector.
+def text_features(encoder: TextEncoder, spoken: Sequence[Spoken], *, half: bool = False) -> Tensor:
+    """One row per phone for what `phonemize` made of a text; rows of other languages than Mandarin are zero.
 
     Returns:
-        float32 (phones of all pieces, width).
+        float32 (phones of all parts, width), on the encoder's device.
 
     Raises:
-        InvalidModelInput: vectors of another shape than the piece's.
+        InvalidModelInput: a part is longer than the encoder reads at once.
     """
-    rows = []
-    for phones, vectors in pieces:
-        if vectors is not None and vectors.shape != (phones, width):
-            raise InvalidModelInput(f"a piece of {phones} phones needs ({phones}, {width}), got {list(vectors.shape)}")
-        rows.append(torch.zeros(phones, width) if vectors is None else vectors.float().cpu())
-    return torch.cat(rows) if rows else torch.zeros(0, width)
+    rows = [
+        bert_features(encoder, part.normalized, part.word2ph, half=half)
+        if part.language == "zh" and part.word2ph is not None
+        else torch.zeros(len(part.phones), encoder.width, device=encoder.model.device)
+        for part in spoken
+    ]
+    return torch.cat(rows)

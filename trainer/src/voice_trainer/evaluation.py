@@ -88,9 +88,10 @@ def predict(networks: Networks, features: Sequence[dict[str, Tensor]]) -> Predic
     losses, hits, counts = [], 0, []
     for found in features:
         phones, codes = found["phones"][None].to(device), found["codes"][None].to(device)
+        bert = None if "bert" not in found else found["bert"][None].to(device)
         lengths = torch.tensor([codes.shape[1]], device=device)
         with torch.no_grad():
-            logits = s1(phones, torch.tensor([phones.shape[1]], device=device), None, codes, lengths)
+            logits = s1(phones, torch.tensor([phones.shape[1]], device=device), bert, codes, lengths)
             losses.append(float(semantic_loss(logits, codes, lengths, s1.config.end_token)))
         best = logits[0, :-1].topk(TOP).indices
         hits += int((best == codes[0][:, None]).any(dim=1).sum())

@@ -21,6 +21,7 @@ class Example:
 
     id: str
     phones: Tensor  # int64 (phones)
+    bert: Tensor | None  # float32 (phones, width); None stands for zeros
     codes: Tensor  # int64 (N), 25 per second
     timbre: Tensor  # float32 (gin), of the whole clip
     spectrogram: Tensor  # float32 (bins, frames), 50 per second
@@ -33,6 +34,7 @@ class Batch:
 
     phones: Tensor  # int64 (batch, phones)
     phone_lengths: Tensor  # int64 (batch)
+    bert: Tensor | None  # float32 (batch, phones, width)
     codes: Tensor  # int64 (batch, N)
     code_lengths: Tensor
     spectrogram: Tensor  # float32 (batch, bins, frames)
@@ -41,10 +43,11 @@ class Batch:
     timbre: Tensor  # float32 (batch, gin, 1)
 
 
-def save_features(path: Path, *, phones: Tensor, codes: Tensor, timbre: Tensor) -> None:
+def save_features(path: Path, *, phones: Tensor, bert: Tensor | None, codes: Tensor, timbre: Tensor) -> None:
     """Write what the features stage found out about one clip; shapes as in ``Example``."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"phones": phones, "codes": codes, "timbre": timbre}, path)
+    vectors = {} if bert is None else {"bert": bert}
+    save_file({"phones": phones, "codes": codes, "timbre": timbre, **vectors}, path)
 
 
 def load_features(path: Path) -> dict[str, Tensor]:
@@ -58,9 +61,11 @@ def collate(examples: Sequence[Example], timbres: Sequence[Tensor], device: torc
     def lengths(values: Sequence[int]) -> Tensor:
         return torch.tensor(values, device=device)
 
+    vectors = [example.bert for example in examples if example.bert is not None]  # of all, or of none
     return Batch(
         phones=pad_sequence([example.phones for example in examples], batch_first=True).to(device),
         phone_lengths=lengths([len(example.phones) for example in examples]),
+        bert=pad_sequence(vectors, batch_first=True).to(device) if vectors else None,
         codes=pad_sequence([example.codes for example in examples], batch_first=True).to(device),
         code_lengths=lengths([len(example.codes) for example in examples]),
         spectrogram=pad_sequence([example.spectrogram.T for example in examples], batch_first=True)

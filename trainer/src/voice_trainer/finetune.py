@@ -53,7 +53,7 @@ class Finetuner:
             BadData: ``TrainingDiverged``, when a loss is no finite number any more.
         """
         s1 = self.networks.s1
-        logits = s1(batch.phones, batch.phone_lengths, None, batch.codes, batch.code_lengths)
+        logits = s1(batch.phones, batch.phone_lengths, batch.bert, batch.codes, batch.code_lengths)
         semantic = semantic_loss(logits, batch.codes, batch.code_lengths, s1.config.end_token)
         kl, mel = synthesis_losses(self.networks.s2, batch, generator)
         losses = StepLosses(*(float(loss.detach()) for loss in (semantic, kl, mel)))

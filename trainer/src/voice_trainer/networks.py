@@ -1,17 +1,23 @@
-"""The base's networks on the device of the job."""
+"""The base's networks and encoders on the device of the job."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from transformers import HubertModel
 from transformers.utils.logging import disable_progress_bar
 
 from sovits_core.checkpoints import load_weights
-from sovits_core.features import load_hubert
-from sovits_core.models import Synthesizer, TextToSemantic
+from sovits_core.features import load_hubert, spectrogram
+from sovits_core.model_config import SpeakerEncoderConfig
+from sovits_core.models import SpeakerEncoder, Synthesizer, TextToSemantic
 from sovits_core.networks import Networks
+from sovits_core.speaker_features import speaker_vector
+from sovits_core.text import Phonemes
+from sovits_core.text_features import TextEncoder, load_bert, text_features
 from voice_trainer.base import JobBase
 from voice_trainer.cores import usable_threads, visible_cores
 from voice_trainer.errors import Refused
@@ -41,16 +47,52 @@ def load_networks(base: JobBase, device: torch.device) -> Networks:
     Raises:
         BaseRejected, CheckpointMismatch: a file of the base is damaged or does not fit its configuration.
     """
-    s1, s2 = TextToSemantic(base.document.s1), Synthesizer(base.document.s2)
+    s1, s2 = TextToSemantic(base.document.s1), Synthesizer(base.document.synthesizer)
     load_weights(s1, base.path("s1.safetensors"))
     load_weights(s2, base.path("s2g.safetensors"))
     return Networks(s1, s2).to(device).eval()
 
 
-def load_speech_encoder(base: JobBase, device: torch.device) -> HubertModel:
-    """Return the base's HuBERT, frozen."""
+@dataclass(frozen=True)
+class Encoders:
+    """The frozen networks that turn recordings and texts into what the base's own networks take."""
+
+    hubert: HubertModel
+    speaker: SpeakerEncoder | None
+    """Of a base whose timbre takes a speaker vector (the Pro family)."""
+    text: TextEncoder | None
+    """Of a base that has one, where the job's language uses it."""
+
+    def timbre(self, s2: Synthesizer, wav: Tensor) -> Tensor:
+        """Return the timbre (gin) of a recording: (samples) at the base's sample rate, on the networks' device."""
+        config = s2.config
+        spec = spectrogram(wav, 2 * (config.spectrogram_bins - 1), config.hop)
+        vector = None if self.speaker is None else speaker_vector(self.speaker, wav, config.sample_rate)
+        return s2.timbre(spec[None], sv=vector)[0, :, 0]
+
+    def text_features(self, read: Phonemes) -> Tensor | None:
+        """Return (phones, width) on the CPU, or ``None``, which stands for zeros."""
+        return None if self.text is None else text_features(self.text, read.segments).cpu()
+
+
+def load_encoders(base: JobBase, language: str, device: torch.device) -> Encoders:
+    """Return the base's encoders, as far as a job in this language needs them.
+
+    Raises:
+        BaseRejected, CheckpointMismatch: a file of the base is missing, damaged or does not fit its configuration.
+    """
     # A bar in the log of a pod is a hundred lines of nothing.
     disable_progress_bar()  # type: ignore[no-untyped-call]
+    document = base.document
     hubert: HubertModel = load_hubert(base.folder("hubert"))
     hubert.to(device)  # type: ignore[arg-type]  # transformers types ``to`` as a wrapper
-    return hubert
+    speaker = None
+    if document.synthesizer.speaker_vector is not None:
+        speaker = SpeakerEncoder(document.speaker or SpeakerEncoderConfig())
+        load_weights(speaker, base.path("sv/model.safetensors"))
+        speaker.to(device).eval()
+    text = None
+    if language == "zh" and any(name.startswith("bert/") for name in document.files):
+        text = load_bert(base.folder("bert"))
+        text.model.to(device)  # type: ignore[arg-type]  # as above
+    return Encoders(hubert, speaker, text)

@@ -9,15 +9,15 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import HubertModel
 
-from sovits_core.features import prompt_features, spectrogram
+from sovits_core.features import prompt_features
 from sovits_core.generation import generate, speak
 from sovits_core.networks import Networks
 from sovits_core.sampling import Sampling
 from sovits_core.symbols import phone_ids
 from sovits_core.text import phonemize
 from voice_trainer.audio import Samples
+from voice_trainer.networks import Encoders
 
 CODES_A_PHONE = 12  # at 25 codes a second half a second for each phone: no sentence is slower
 CODES_LEAST = 50
@@ -29,43 +29,51 @@ class Prompt:
 
     codes: Tensor  # int64 (P)
     phones: Tensor  # int64 (T)
+    bert: Tensor | None  # float32 (T, width); None stands for zeros
     timbre: Tensor  # float32 (gin)
 
     def save(self, path: Path) -> None:
         """Write ``prompt.safetensors`` of the voice bundle."""
-        save_file({"codes": self.codes, "phones": self.phones, "ge": self.timbre}, path)
+        vectors = {} if self.bert is None else {"bert": self.bert}
+        save_file({"codes": self.codes, "phones": self.phones, "ge": self.timbre, **vectors}, path)
 
 
-def make_prompt(networks: Networks, hubert: HubertModel, wav: Tensor, phones: Tensor) -> Prompt:
+def make_prompt(networks: Networks, encoders: Encoders, wav: Tensor, phones: Tensor, bert: Tensor | None) -> Prompt:
     """Make the prompt of a clip.
 
     Args:
         networks: with the adapter.
-        hubert: the base's speech encoder.
+        encoders: the base's.
         wav: (samples) at the base's sample rate, on the networks' device.
         phones: int64 (T) of what is said in it.
+        bert: float32 (T, width) of its text, or None.
     """
-    config = networks.s2.config
     with torch.no_grad():
-        codes = networks.s2.quantize(prompt_features(hubert, wav, config.sample_rate))[0]
-        spec = spectrogram(wav, 2 * (config.spectrogram_bins - 1), config.hop)
-        timbre = networks.s2.timbre(spec[None])[0, :, 0]
-    return Prompt(codes.cpu(), phones.cpu(), timbre.float().cpu())
+        codes = networks.s2.quantize(prompt_features(encoders.hubert, wav, networks.s2.config.sample_rate))[0]
+        timbre = encoders.timbre(networks.s2, wav)
+    return Prompt(codes.cpu(), phones, bert, timbre.float().cpu())
 
 
-def speak_text(networks: Networks, prompt: Prompt, text: str, language: str, *, table: str, seed: int) -> Samples:
+def speak_text(
+    networks: Networks, encoders: Encoders, prompt: Prompt, text: str, language: str, *, table: str, seed: int
+) -> Samples:
     """Speak a sentence as the server will: codes from S1 after the prompt, sound from S2; at the base's sample rate.
 
     The same text and seed give the same sound on the same machine.
     """
     device = next(networks.parameters()).device
-    target = torch.tensor(phone_ids(phonemize(text, language).phones, table), device=device)
+    read = phonemize(text, language)
+    target = torch.tensor(phone_ids(read.phones, table), device=device)
+    vectors = encoders.text_features(read)
+    bert = None
+    if prompt.bert is not None and vectors is not None:
+        bert = torch.cat([prompt.bert, vectors])[None].to(device)
     phones = torch.cat([prompt.phones.to(device), target])[None]
     own_seed = int.from_bytes(hashlib.sha256(f"{seed}/{text}".encode()).digest()[:4], "big")
     codes = generate(
         networks.s1,
         phones,
-        None,
+        bert,
         prompt.codes[None].to(device),
         sampling=Sampling(),
         seed=own_seed,

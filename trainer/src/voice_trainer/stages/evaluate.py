@@ -19,7 +19,7 @@ from voice_trainer.examples import load_features
 from voice_trainer.figures import spectrogram_image
 from voice_trainer.gates import chosen_gates, decimal, judge
 from voice_trainer.job import TrainingJob
-from voice_trainer.networks import choose_device, load_networks, load_speech_encoder
+from voice_trainer.networks import Encoders, choose_device, load_encoders, load_networks
 from voice_trainer.report import REPORT_HTML, REPORT_JSON, ClipReport, Report, Sample, Score, render_html
 from voice_trainer.scores import Estimate, estimate
 from voice_trainer.speaking import Prompt, make_prompt, speak_text
@@ -57,11 +57,12 @@ def evaluate(job: TrainingJob, workspace: Workspace) -> Summary:
     learnt, before = _predict(model, networks, [features[clip.id] for clip in held_out])
 
     wav = torch.from_numpy(audio.read_flac(training_copy(prepared, reference.id))).to(device)
-    prompt = make_prompt(networks, load_speech_encoder(base, device), wav, features[reference.id]["phones"])
+    encoders, of_reference = load_encoders(base, job.language, device), features[reference.id]
+    prompt = make_prompt(networks, encoders, wav, of_reference["phones"], of_reference.get("bert"))
     prompt.save(folder / "prompt.safetensors")
     audio.write_flac(folder / "reference.flac", wav.cpu().numpy(), base.document.sample_rate)
     texts = job.evaluation.texts or tuple(base.document.sentences.get(job.language, ()))
-    samples = _speak(job, workspace, networks, prompt, texts)
+    samples = _speak(job, workspace, networks, encoders, prompt, texts)
     _write_clip_samples(folder, adapted)
 
     scores, base_scores = _scores(adapted), _scores(plain)
@@ -123,8 +124,13 @@ def _predict(
     return predict(networks, features), before
 
 
-def _speak(
-    job: TrainingJob, workspace: Workspace, networks: Networks, prompt: Prompt, texts: Sequence[str]
+def _speak(  # noqa: PLR0917 -- one call, each of its own type
+    job: TrainingJob,
+    workspace: Workspace,
+    networks: Networks,
+    encoders: Encoders,
+    prompt: Prompt,
+    texts: Sequence[str],
 ) -> list[Sample]:
     """Speak the sentences into ``samples/``."""
     document = workspace.base.document
@@ -132,7 +138,9 @@ def _speak(
     progress = workspace.progress("evaluate")
     samples = []
     for number, text in enumerate(texts, start=1):
-        spoken = speak_text(networks, prompt, text, job.language, table=document.symbols, seed=job.training.seed)
+        spoken = speak_text(
+            networks, encoders, prompt, text, job.language, table=document.symbols, seed=job.training.seed
+        )
         file = f"samples/sentence-{number}.flac"
         audio.write_flac(folder / file, spoken, document.sample_rate)
         samples.append(Sample(file=file, text=text, seconds=f"{len(spoken) / document.sample_rate:.2f}"))

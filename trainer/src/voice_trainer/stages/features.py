@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import torch
 
-from sovits_core.features import spectrogram, training_features
+from sovits_core.features import training_features
 from sovits_core.symbols import phone_ids
+from sovits_core.text import phonemize
 from voice_trainer.audio import read_flac
 from voice_trainer.clips import read_clips, training_copy
 from voice_trainer.documents import Summary
 from voice_trainer.examples import save_features
 from voice_trainer.job import TrainingJob
-from voice_trainer.networks import choose_device, load_networks, load_speech_encoder
+from voice_trainer.networks import choose_device, load_encoders, load_networks
 from voice_trainer.workspace import Workspace
 
 
 def features(job: TrainingJob, workspace: Workspace) -> Summary:
-    """Write phones, semantic codes and timbre of each clip to ``<id>.safetensors``."""
+    """Write phones with their text features, semantic codes and timbre of each clip to ``<id>.safetensors``."""
     prepared = workspace.results("prepare")
     clips = read_clips(prepared)
     device = choose_device(job.compute.device)
     base = workspace.base
     networks = load_networks(base, device)
-    hubert = load_speech_encoder(base, device)
+    encoders = load_encoders(base, job.language, device)
     config = networks.s2.config
     progress = workspace.progress("features")
     folder = workspace.folder("features")
@@ -31,11 +32,13 @@ def features(job: TrainingJob, workspace: Workspace) -> Summary:
     for number, clip in enumerate(clips, start=1):
         wav = torch.from_numpy(read_flac(training_copy(prepared, clip.id))).to(device)
         with torch.no_grad():
-            codes = networks.s2.quantize(training_features(hubert, wav, config.sample_rate))[0]
-            spec = spectrogram(wav, 2 * (config.spectrogram_bins - 1), config.hop)
-            timbre = networks.s2.timbre(spec[None])[0, :, 0]
+            codes = networks.s2.quantize(training_features(encoders.hubert, wav, config.sample_rate))[0]
+            timbre = encoders.timbre(networks.s2, wav)
+        bert = encoders.text_features(phonemize(clip.text, job.language))
         phones = torch.tensor(phone_ids(clip.phones, base.document.symbols))
-        save_features(folder / f"{clip.id}.safetensors", phones=phones, codes=codes.cpu(), timbre=timbre.cpu())
+        save_features(
+            folder / f"{clip.id}.safetensors", phones=phones, bert=bert, codes=codes.cpu(), timbre=timbre.cpu()
+        )
         tokens.update(codes.tolist())
         total += len(codes)
         progress.report(number, len(clips))

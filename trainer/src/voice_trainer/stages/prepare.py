@@ -28,7 +28,14 @@ SPEECH_SECONDS = 60.0  # of effective speech; below it an adapter learns the rec
 CLIPS_LEAST = 6  # three to hold out, and three to learn from
 CLIP_SECONDS = (0.6, 54.0)  # the family's own limits for a training clip
 LOUDNESS = -16.0  # dBFS RMS
-SCRIPTS = {"en": ("LATIN",)}  # how the Unicode names of a language's letters begin
+# How the Unicode names of a language's letters begin; all languages but English also take English words.
+SCRIPTS = {
+    "en": ("LATIN",),
+    "ja": ("LATIN", "HIRAGANA", "KATAKANA", "HALFWIDTH KATAKANA", "CJK", "FULLWIDTH LATIN"),
+    "ko": ("LATIN", "HANGUL", "CJK"),
+    "yue": ("LATIN", "CJK", "FULLWIDTH LATIN"),
+    "zh": ("LATIN", "CJK", "FULLWIDTH LATIN"),
+}
 
 
 @dataclass(frozen=True)

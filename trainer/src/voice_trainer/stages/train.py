@@ -95,7 +95,9 @@ def load_examples(workspace: Workspace, config: SynthesizerConfig) -> list[Examp
         wav = torch.from_numpy(read_flac(training_copy(prepared, clip.id)))
         spec = spectrogram(wav, 2 * (config.spectrogram_bins - 1), config.hop)
         found = load_features(features / f"{clip.id}.safetensors")
-        examples.append(Example(clip.id, found["phones"], found["codes"], found["timbre"], spec, wav))
+        examples.append(
+            Example(clip.id, found["phones"], found.get("bert"), found["codes"], found["timbre"], spec, wav)
+        )
     return examples
 
 
