@@ -9,6 +9,7 @@ import pytest
 
 from sovits_core.bundles import DEFAULT_GATES, BaseDocument, open_base
 from sovits_core.errors import BaseRejected
+from sovits_core.model_config import MelSynthesizerConfig, VocoderConfig
 
 TINY_LIMIT = 25 * 1024 * 1024
 
@@ -103,6 +104,13 @@ def test_a_name_that_could_leave_the_folder_is_refused(copy: Path, name: str) ->
         pytest.param({"graphs": {"x": {"file": "onnx/x.onnx"}}}, "does not list: onnx/x.onnx", id="an unlisted graph"),
         pytest.param({"name": "../tiny"}, "name", id="a name that is a path"),
         pytest.param({"languages": []}, "languages", id="no language"),
+        pytest.param({"version": "v5"}, "version", id="an unknown version"),
+        pytest.param({"version": "v4"}, "s2 is not the configuration of a synthesizer of v4", id="another version"),
+        pytest.param(
+            {"s2": {"codes": 512, "velocity": {}}},
+            "s2 is not the configuration of a synthesizer of v2",
+            id="a mel's s2",
+        ),
     ],
 )
 def test_a_wrong_base_json_is_refused_with_the_field(copy: Path, changes: dict[str, Any], message: str) -> None:
@@ -115,6 +123,19 @@ def test_unknown_fields_are_ignored_and_missing_gates_are_the_defaults(copy: Pat
     edit(copy, gates=[], later={"version": 2})
     assert open_base(copy.as_uri()).document.required_gates() == DEFAULT_GATES
     assert [(gate.metric, gate.min) for gate in DEFAULT_GATES] == [("pesq", "3.5"), ("stoi", "0.85")]
+
+
+def test_a_base_that_decodes_a_mel_is_read_but_has_no_synthesizer_of_waveforms(copy: Path) -> None:
+    edit(
+        copy, version="v4", s2={"codes": 512, "velocity": {"width": 1024}}, vocoder={"upsampleRates": [10, 6, 2, 2, 2]}
+    )
+    document = open_base(copy.as_uri()).document
+    assert isinstance(document.s2, MelSynthesizerConfig)
+    assert isinstance(document.vocoder, VocoderConfig)
+    assert BaseDocument.model_validate_json(document.model_dump_json(by_alias=True, exclude_none=True)) == document
+    with pytest.raises(BaseRejected, match="base 'tiny' is of v4, which is not for this"):
+        _ = document.synthesizer
+    assert open_base("embedded:tiny").document.synthesizer.codes == 512
 
 
 @pytest.mark.parametrize(

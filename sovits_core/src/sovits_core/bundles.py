@@ -10,11 +10,19 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from sovits_core.errors import BaseRejected
-from sovits_core.model_config import DiscriminatorConfig, SynthesizerConfig, TextToSemanticConfig
+from sovits_core.model_config import (
+    BigVganConfig,
+    DiscriminatorConfig,
+    MelSynthesizerConfig,
+    SpeakerEncoderConfig,
+    SynthesizerConfig,
+    TextToSemanticConfig,
+    VocoderConfig,
+)
 from sovits_core.symbols import symbols_sha256
 
 LARGEST_BASE_JSON = 4 * 1024 * 1024
@@ -98,20 +106,37 @@ class Licence(Document):
     attribution: str = ""
 
 
+def _kind_of_s2(value: object) -> str:
+    mel = "velocity" in value if isinstance(value, Mapping) else isinstance(value, MelSynthesizerConfig)
+    return "mel" if mel else "waveform"
+
+
+S2Config = Annotated[
+    Annotated[SynthesizerConfig, Tag("waveform")] | Annotated[MelSynthesizerConfig, Tag("mel")],
+    Discriminator(_kind_of_s2),
+]
+"""v1, v2 and the Pro family decode a waveform themselves, v3 and v4 a mel for a vocoder."""
+
+MEL_VERSIONS = ("v3", "v4")
+
+
 class BaseDocument(Document):
     """base.json, as `docs/contracts.md` tells."""
 
     schema_: Literal["voice.sovits.dev/base/v1"] = Field("voice.sovits.dev/base/v1", alias="schema")
     name: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
-    version: Literal["v2"] = "v2"
-    sample_rate: int = Field(ge=8000, le=192000)
+    version: Literal["v1", "v2", "v2Pro", "v2ProPlus", "v3", "v4"] = "v2"
+    sample_rate: int = Field(ge=8000, le=192000, description="Of what is spoken, in Hz.")
     languages: tuple[str, ...] = Field(min_length=1)
     symbols: Literal["v1", "v2"] = "v2"
     symbols_sha256: Sha256
     s1: TextToSemanticConfig
-    s2: SynthesizerConfig
+    s2: S2Config
     s2d: DiscriminatorConfig = DiscriminatorConfig()
     hubert: HubertConfigDocument
+    speaker: SpeakerEncoderConfig | None = Field(None, description="Of sv/, where S2 takes a speaker vector.")
+    vocoder: VocoderConfig | None = Field(None, description="Of vocoder/, for v4.")
+    bigvgan: BigVganConfig | None = Field(None, description="Of vocoder/, for v3.")
     gates: tuple[Gate, ...] = ()
     gates_note: str = ""
     sentences: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -131,7 +156,22 @@ class BaseDocument(Document):
             raise ValueError(f"graphs name files that `files` does not list: {', '.join(missing)}")
         if self.s1.vocabulary != self.s2.codes + 1:
             raise ValueError(f"s1.vocabulary={self.s1.vocabulary} must be s2.codes={self.s2.codes} and one more")
+        if (self.version in MEL_VERSIONS) != isinstance(self.s2, MelSynthesizerConfig):
+            raise ValueError(f"s2 is not the configuration of a synthesizer of {self.version}")
         return self
+
+    @property
+    def synthesizer(self) -> SynthesizerConfig:
+        """S2's configuration where it decodes a waveform itself.
+
+        Raises:
+            BaseRejected: the base is of v3 or v4.
+        """
+        if not isinstance(self.s2, SynthesizerConfig):
+            raise BaseRejected(
+                f"base {self.name!r} is of {self.version}, which is not for this: choose v1, v2, v2Pro or v2ProPlus"
+            )
+        return self.s2
 
     def required_gates(self) -> tuple[Gate, ...]:
         """Return the base's own gates, or the defaults where it names none."""

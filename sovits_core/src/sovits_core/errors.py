@@ -47,3 +47,22 @@ class BaseRejected(SovitsError):
 
 class PretrainError(SovitsError):
     """Making a tiny base cannot go on: a program is missing or the corpus cannot be used."""
+
+
+class OfficialFileRejected(SovitsError):
+    """A file in the official format cannot be read, is not to be trusted, or is not the one that is wanted."""
+
+
+class VoiceRejected(SovitsError):
+    """A voice bundle is damaged, or belongs to another base than the one given."""
+
+
+class MissingExtra(TextRejected):
+    """A language was named whose packages are an optional part of this one, and not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f'{what} needs more packages: pip install "sovits-core[{extra}]"')
+
+
+class BenchError(SovitsError):
+    """The benchmark cannot begin: an option is out of range, or a package is missing."""

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sovits_core.features import log_mel, spectrogram
+from sovits_core.models.diffusion_transformer import DiffusionTransformer
 from sovits_core.models.discriminator import Judgement
 from sovits_core.models.masks import length_mask
 from sovits_core.models.synthesizer import TrainingPass
@@ -15,6 +16,15 @@ MEL_WEIGHT = 45.0
 FEATURE_WEIGHT = 2.0
 KL_WEIGHT = 1.0
 MEL_BANDS = 128
+
+LONGEST_PROMPT = 2 / 3
+"""Of a row's length."""
+SHORTCUT_SHARE = 0.3
+"""Of the batches."""
+SHORTEST_SHORTCUT, LONGEST_SHORTCUT = -7, -2
+"""The single step of a shortcut is a power of two with an exponent in this range."""
+SMALLEST_TOLD_STEP = 1e-2
+"""A single step below this is told to the network as none."""
 
 PADDING_TARGET = -100
 """The class that cross entropy leaves out."""
@@ -131,3 +141,57 @@ def kl_loss(trained: TrainingPass) -> Tensor:
     distance = (trained.z_p - trained.m_p).square() * torch.exp(-2 * trained.logs_p)
     divergence = trained.logs_p - trained.logs_q - 0.5 + 0.5 * distance  # (batch, latent, frames)
     return (divergence * trained.mask).sum() / trained.mask.sum()
+
+
+def flow_matching_loss(
+    velocity: DiffusionTransformer,
+    mel: Tensor,
+    features: Tensor,
+    lengths: Tensor,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """S2 of v3 and v4: how far the velocity is from the straight way between noise and speech.
+
+    Each row's first frames, up to two thirds, become its prompt; neither they nor padding count. Now and then the
+    whole batch learns shortcuts instead: one double step shall go where two single steps go.
+
+    Args:
+        velocity: the network.
+        mel: (batch, bands, frames), normalised.
+        features: (batch, channels, frames).
+        lengths: int64 (batch), each at least 1.
+        generator: source of noise, times, prompts and steps, on the tensors' device.
+
+    Returns:
+        The mean over rows of the squared error per real value.
+    """
+    chances = torch.rand(4, len(mel), generator=generator, device=mel.device)  # uniform in [0, 1)
+    prompt_lengths = (chances[0] * LONGEST_PROMPT * lengths).long()
+    prompt_mask = length_mask(prompt_lengths, mel.shape[2])[:, None]  # (batch, 1, frames)
+    learnt = length_mask(lengths, mel.shape[2])[:, None] & ~prompt_mask
+    noise = torch.randn(mel.shape, generator=generator, device=mel.device, dtype=mel.dtype)
+    encoded = velocity.encode_features(features, lengths)
+    prompt = mel * prompt_mask
+
+    def answer(x: Tensor, time: Tensor, step: Tensor) -> Tensor:
+        result: Tensor = velocity(x * learnt, prompt, encoded, time.to(mel), step.to(mel), lengths=lengths)
+        return result
+
+    if chances[1, 0] < SHORTCUT_SHARE:
+        octave = SHORTEST_SHORTCUT + (chances[2, 0] * (LONGEST_SHORTCUT - SHORTEST_SHORTCUT + 1)).floor()
+        step = torch.exp2(octave).expand(len(mel))
+        # two steps must end at speech or before: upstream draws times from which they would go on beyond it
+        time = chances[3] * (1 - 2 * step)
+        x = torch.lerp(noise, mel, time[:, None, None].to(mel))
+        asked = torch.where(step < SMALLEST_TOLD_STEP, 0, step)
+        with torch.no_grad():
+            first = answer(x, time, asked)
+            second = answer(x + step[:, None, None].to(mel) * first, time + step, asked)
+        target, told = (first + second) / 2, 2 * step
+    else:
+        time = chances[3]
+        x = torch.lerp(noise, mel, time[:, None, None].to(mel))
+        target, told = mel - noise, torch.zeros_like(time)
+    error = (answer(x, time, told) - target).square() * learnt  # (batch, bands, frames)
+    per_row: Tensor = error.sum(dim=(1, 2)) / (learnt.sum(dim=(1, 2)) * mel.shape[1])
+    return per_row.mean()

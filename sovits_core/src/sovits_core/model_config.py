@@ -39,14 +39,14 @@ class TextToSemanticConfig(ModelConfig):
         return self
 
 
-class SynthesizerConfig(ModelConfig):
-    """S2, semantic tokens and phones to a waveform; the defaults are the official v2 sizes."""
+class ConditioningConfig(ModelConfig):
+    """What every S2 makes of tokens, phones and a reference; the defaults are the official v2 sizes."""
 
     phonemes: int = Field(732, ge=1, le=65536)
     codes: int = Field(1024, ge=1, le=65536, description="Entries of the codebook.")
     ssl_dim: int = Field(768, ge=1, le=8192, description="Width of HuBERT's features.")
     spectrogram_bins: int = Field(1025, ge=2, le=8193, description="n_fft / 2 + 1.")
-    sample_rate: int = Field(32000, ge=8000, le=192000)
+    sample_rate: int = Field(32000, ge=8000, le=192000, description="Of the reference's linear spectrogram.")
 
     latent: int = Field(192, ge=2, le=4096, description="Channels of z; the flow halves them.")
     hidden: int = Field(192, ge=1, le=4096)
@@ -69,26 +69,10 @@ class SynthesizerConfig(ModelConfig):
     speaker_vector: int | None = Field(
         None, ge=1, le=65536, description="Width of a speaker-verification vector (Pro)."
     )
-
-    posterior_layers: int = Field(16, ge=1, le=64)
-    flows: int = Field(4, ge=1, le=32)
-    flow_layers: int = Field(4, ge=1, le=64)
     wavenet_kernel: int = Field(5, ge=1, le=31)
 
-    upsample_rates: PositiveInts = (10, 8, 2, 2, 2)
-    upsample_kernels: PositiveInts = (16, 16, 8, 2, 2)
-    upsample_channels: int = Field(512, ge=1, le=8192, description="Channels before the first upsampling.")
-    block_kernels: PositiveInts = (3, 7, 11)
-    block_dilations: tuple[PositiveInts, ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
-    segment_frames: int = Field(32, ge=1, le=4096, description="Frames of the random slice that training decodes.")
-
-    @property
-    def hop(self) -> int:
-        """Samples per latent frame: the product of the upsampling rates."""
-        return prod(self.upsample_rates)
-
     @model_validator(mode="after")
-    def _parts_fit(self) -> Self:
+    def _conditioning_fits(self) -> Self:
         if self.hidden % self.heads:
             raise ValueError(f"hidden={self.hidden} must be a multiple of heads={self.heads}")
         if self.cross_hidden % self.cross_heads:
@@ -97,16 +81,29 @@ class SynthesizerConfig(ModelConfig):
             raise ValueError(
                 f"referenceHidden={self.reference_hidden} must be a multiple of referenceHeads={self.reference_heads}"
             )
-        if self.latent % 2:
-            raise ValueError(f"latent={self.latent} must be even: each flow step moves one half of the channels")
         if self.reference_bins > self.spectrogram_bins:
             raise ValueError(
                 f"referenceBins={self.reference_bins} exceeds spectrogramBins={self.spectrogram_bins}; lower it"
             )
-        self._check_upsampling()
         return self
 
-    def _check_upsampling(self) -> None:
+
+class UpsamplingConfig(ModelConfig):
+    """Frames to samples in stages, each with residual blocks; the defaults are the official v2 sizes."""
+
+    upsample_rates: PositiveInts = (10, 8, 2, 2, 2)
+    upsample_kernels: PositiveInts = (16, 16, 8, 2, 2)
+    upsample_channels: int = Field(512, ge=1, le=8192, description="Channels before the first upsampling.")
+    block_kernels: PositiveInts = (3, 7, 11)
+    block_dilations: tuple[PositiveInts, ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
+
+    @property
+    def hop(self) -> int:
+        """Samples per frame: the product of the upsampling rates."""
+        return prod(self.upsample_rates)
+
+    @model_validator(mode="after")
+    def _stages_fit(self) -> Self:
         if len(self.upsample_rates) != len(self.upsample_kernels):
             raise ValueError("upsampleRates and upsampleKernels must have one entry per stage each")
         for rate, kernel in zip(self.upsample_rates, self.upsample_kernels, strict=True):
@@ -118,6 +115,112 @@ class SynthesizerConfig(ModelConfig):
             raise ValueError("blockKernels and blockDilations must have one entry per block each")
         if any(kernel % 2 == 0 for kernel in self.block_kernels):
             raise ValueError(f"blockKernels={self.block_kernels} must be odd, so that frames stay aligned")
+        return self
+
+
+class SynthesizerConfig(UpsamplingConfig, ConditioningConfig):
+    """S2 of v1, v2 and Pro, semantic tokens and phones to a waveform; the defaults are the official v2 sizes."""
+
+    posterior_layers: int = Field(16, ge=1, le=64)
+    flows: int = Field(4, ge=1, le=32)
+    flow_layers: int = Field(4, ge=1, le=64)
+    segment_frames: int = Field(32, ge=1, le=4096, description="Frames of the random slice that training decodes.")
+
+    @model_validator(mode="after")
+    def _flow_halves(self) -> Self:
+        if self.latent % 2:
+            raise ValueError(f"latent={self.latent} must be even: each flow step moves one half of the channels")
+        return self
+
+
+class MelConfig(ModelConfig):
+    """A log mel; the defaults are those of v4."""
+
+    sample_rate: int = Field(32000, ge=8000, le=192000)
+    n_fft: int = Field(1280, ge=16, le=16384, description="Window and transform length.")
+    hop: int = Field(320, ge=1, le=16384)
+    bands: int = Field(100, ge=1, le=1024)
+
+
+class DiffusionTransformerConfig(ModelConfig):
+    """The velocity network of v3 and v4; the defaults are the official sizes."""
+
+    width: int = Field(1024, ge=2, le=8192)
+    layers: int = Field(22, ge=1, le=128)
+    heads: int = Field(16, ge=1, le=128)
+    feed_forward: int = Field(2048, ge=1, le=65536)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    time_frequencies: int = Field(128, ge=2, le=4096, description="Sine and cosine pairs that tell time and step.")
+    feature_layers: int = Field(4, ge=1, le=32, description="ConvNeXt blocks over the features.")
+    feature_expansion: int = Field(2, ge=1, le=16)
+    position_kernel: int = Field(31, ge=1, le=255)
+    position_groups: int = Field(16, ge=1, le=256)
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width={self.width} must be an even multiple of heads={self.heads}")
+        if self.width % self.position_groups:
+            raise ValueError(f"width={self.width} must be a multiple of positionGroups={self.position_groups}")
+        if self.position_kernel % 2 == 0:
+            raise ValueError(f"positionKernel={self.position_kernel} must be odd, so that frames stay aligned")
+        return self
+
+
+class MelSynthesizerConfig(ConditioningConfig):
+    """S2 of v3 and v4, semantic tokens and phones to a log mel by flow matching; the defaults are those of v4."""
+
+    features: int = Field(512, ge=2, le=4096, description="Channels that condition the velocity, at the mel's rate.")
+    feature_layers: int = Field(8, ge=1, le=64, description="WaveNet layers that put the timbre into the features.")
+    mel: MelConfig = MelConfig()
+    mel_frames_per_latent: float = Field(2.0, ge=1, le=8, description="Mel frames per spectrogram frame (20 ms).")
+    velocity: DiffusionTransformerConfig = DiffusionTransformerConfig()
+    prompt_frames: int = Field(500, ge=1, le=10000, description="Longest prompt in mel frames; its end is kept.")
+    chunk_frames: int = Field(1000, ge=2, le=20000, description="Mel frames made at once, prompt included.")
+
+    @model_validator(mode="after")
+    def _chunks_hold_more_than_the_prompt(self) -> Self:
+        if self.chunk_frames <= self.prompt_frames:
+            raise ValueError(f"chunkFrames={self.chunk_frames} must exceed promptFrames={self.prompt_frames}")
+        if self.features % 2:
+            raise ValueError(f"features={self.features} must be even: positions are cosine and sine pairs")
+        return self
+
+
+class VocoderConfig(UpsamplingConfig):
+    """A mel to a waveform by HiFi-GAN's generator; the defaults are the official v4 sizes."""
+
+    bands: int = Field(100, ge=1, le=1024)
+    sample_rate: int = Field(48000, ge=8000, le=192000)
+    upsample_rates: PositiveInts = (10, 6, 2, 2, 2)
+    upsample_kernels: PositiveInts = (20, 12, 4, 4, 4)
+
+
+class BigVganConfig(UpsamplingConfig):
+    """A mel to a waveform by BigVGAN; the defaults are bigvgan_v2_24khz_100band_256x, the vocoder of v3."""
+
+    bands: int = Field(100, ge=1, le=1024)
+    sample_rate: int = Field(24000, ge=8000, le=192000)
+    upsample_rates: PositiveInts = (4, 4, 2, 2, 2, 2)
+    upsample_kernels: PositiveInts = (8, 8, 4, 4, 4, 4)
+    upsample_channels: int = Field(1536, ge=1, le=8192)
+
+
+class SpeakerEncoderConfig(ModelConfig):
+    """ERes2NetV2, the speaker-verification network of the Pro family; the defaults are w24s4ep4."""
+
+    bands: int = Field(80, ge=8, le=1024, multiple_of=8, description="Of the filterbank; three stages halve them.")
+    channels: int = Field(64, ge=8, le=1024, description="After the first convolution; later stages double them.")
+    base_width: int = Field(24, ge=1, le=1024, description="Channels per branch of a block of 64.")
+    scale: int = Field(4, ge=2, le=16, description="Branches of a block.")
+    expansion: int = Field(4, ge=1, le=16)
+    blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
+    embedding: int = Field(192, ge=1, le=8192)
+
+    @property
+    def vector(self) -> int:
+        """Width of the vector that the Pro family takes: the last stage's channels times its bands."""
+        return self.channels * 8 * self.expansion * (self.bands // 8)
 
 
 class DiscriminatorConfig(ModelConfig):
@@ -150,3 +253,18 @@ def s2_v2_pro() -> SynthesizerConfig:
 def s2_v2_pro_plus() -> SynthesizerConfig:
     """The official v2ProPlus synthesizer: v2Pro with a wider waveform generator."""
     return s2_v2_pro().model_copy(update={"upsample_channels": 768, "upsample_kernels": (20, 16, 8, 2, 2)})
+
+
+def s2_v3() -> MelSynthesizerConfig:
+    """The official v3 synthesizer: a mel of 93.75 frames per second at 24 kHz."""
+    return MelSynthesizerConfig(
+        mel=MelConfig(sample_rate=24000, n_fft=1024, hop=256),
+        mel_frames_per_latent=1.875,
+        prompt_frames=468,
+        chunk_frames=934,
+    )
+
+
+def s2_v4() -> MelSynthesizerConfig:
+    """The official v4 synthesizer: a mel of 100 frames per second at 32 kHz, which its vocoder speaks at 48 kHz."""
+    return MelSynthesizerConfig()

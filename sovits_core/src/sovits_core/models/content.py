@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from sovits_core.model_config import SynthesizerConfig
+from sovits_core.model_config import ConditioningConfig
 from sovits_core.models.encoder import Attention, Encoder
 
 
 class CrossAttention(nn.Module):
     """Token frames look up their phones, and learn whose voice they are (upstream's MRTE)."""
 
-    def __init__(self, config: SynthesizerConfig) -> None:
+    def __init__(self, config: ConditioningConfig) -> None:
         super().__init__()
         self.from_ssl = nn.Conv1d(config.hidden, config.cross_hidden, 1)
         self.from_text = nn.Conv1d(config.hidden, config.cross_hidden, 1)
@@ -30,7 +30,7 @@ class CrossAttention(nn.Module):
 class ContentEncoder(nn.Module):
     """Quantized frames and phones to mean and log deviation of each latent frame."""
 
-    def __init__(self, config: SynthesizerConfig) -> None:
+    def __init__(self, config: ConditioningConfig) -> None:
         super().__init__()
         self.ssl_projection = nn.Conv1d(config.ssl_dim, config.hidden, 1)
         self.ssl_encoder = Encoder(config, config.ssl_layers)
@@ -44,6 +44,12 @@ class ContentEncoder(nn.Module):
     def forward(
         self, quantized: Tensor, mask: Tensor, text: Tensor, text_mask: Tensor, timbre: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """Mean and log standard deviation, each (batch, latent, frames), of what `encode` makes of its arguments."""
+        mixed = self.encode(quantized, mask, text, text_mask, timbre)
+        mean, log_deviation = torch.chunk(self.projection(mixed) * mask, 2, dim=1)
+        return mean, log_deviation
+
+    def encode(self, quantized: Tensor, mask: Tensor, text: Tensor, text_mask: Tensor, timbre: Tensor) -> Tensor:
         """Encode what is said.
 
         Args:
@@ -54,10 +60,9 @@ class ContentEncoder(nn.Module):
             timbre: (batch, cross_hidden, 1).
 
         Returns:
-            Mean and log standard deviation, each (batch, latent, frames).
+            (batch, hidden, frames), zero outside the mask.
         """
         ssl = self.ssl_encoder(self.ssl_projection(quantized * mask), mask)  # (batch, hidden, frames)
         phones = self.text_encoder(self.text_embedding(text).transpose(1, 2), text_mask)  # (batch, hidden, phones)
-        mixed = self.mixed_encoder(self.cross_attention(ssl, mask, phones, text_mask, timbre), mask)
-        mean, log_deviation = torch.chunk(self.projection(mixed) * mask, 2, dim=1)
-        return mean, log_deviation
+        encoded: Tensor = self.mixed_encoder(self.cross_attention(ssl, mask, phones, text_mask, timbre), mask)
+        return encoded

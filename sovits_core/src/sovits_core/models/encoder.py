@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.model_config import SynthesizerConfig
+from sovits_core.model_config import ConditioningConfig
 
 MASKED_SCORE = -1e4
 """Score of a forbidden pair; finite, so that half precision and fully masked rows stay finite too."""
@@ -116,7 +116,7 @@ class FeedForward(nn.Module):
 class EncoderLayer(nn.Module):
     """Self-attention, then a feed-forward pair."""
 
-    def __init__(self, config: SynthesizerConfig) -> None:
+    def __init__(self, config: ConditioningConfig) -> None:
         super().__init__()
         self.attention = Attention(config.hidden, config.heads, window=config.attention_window, dropout=config.dropout)
         self.attention_norm = ChannelNorm(config.hidden)
@@ -134,7 +134,7 @@ class EncoderLayer(nn.Module):
 class Encoder(nn.Module):
     """A stack of layers; frames outside the mask come out as zero."""
 
-    def __init__(self, config: SynthesizerConfig, layers: int) -> None:
+    def __init__(self, config: ConditioningConfig, layers: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(layers))
 

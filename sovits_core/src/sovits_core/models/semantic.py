@@ -62,28 +62,29 @@ class SelfAttention(nn.Module):
         mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=allowed, dropout_p=dropout)
         return self.out(mixed.transpose(1, 2).flatten(2)), keys, values
 
-    def step(self, x: Tensor, keys: Tensor, values: Tensor, filled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def step(self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One new position against a cache that is read in place.
 
         Concatenating the cache would copy all of it for every token; the scores are far smaller, so they are joined.
+        There is no time axis: linear layers of two dimensions are one node each in a graph.
 
         Args:
-            x: (batch, 1, hidden).
+            x: (batch, hidden).
             keys: (batch, heads, slots, width), as are the values.
             values: see keys.
-            filled: bool (batch, 1, 1, slots), true where a slot holds a position.
+            bias: (batch, 1, 1, slots), zero where a slot may be looked at, minus infinity where not.
 
         Returns:
-            The result (batch, 1, hidden) and the new key and value (batch, heads, 1, width).
+            The result (batch, hidden) and the new key and value (batch, heads, 1, width).
         """
-        query, new_key, new_value = self.split(x)
-        query = query / math.sqrt(query.shape[-1])
-        cached = (query @ keys.transpose(-1, -2)).masked_fill(~filled, -torch.inf)  # (batch, heads, 1, slots)
-        new = (query * new_key).sum(-1, keepdim=True)  # (batch, heads, 1, 1)
+        parts = self.qkv(x).reshape(x.size(0), 3 * self.heads, 1, x.size(1) // self.heads)
+        query, new_key, new_value = parts.split(self.heads, dim=1)  # each (batch, heads, 1, width)
+        scale = 1 / math.sqrt(query.shape[-1])
+        cached = (query @ keys.transpose(-1, -2)) * scale + bias  # (batch, heads, 1, slots)
+        new = (query @ new_key.transpose(-1, -2)) * scale  # (batch, heads, 1, 1)
         weights = torch.cat([cached, new], dim=-1).softmax(dim=-1)
-        slots = keys.shape[2]
-        mixed = weights[..., :slots] @ values + weights[..., slots:] * new_value
-        return self.out(mixed.transpose(1, 2).flatten(2)), new_key, new_value
+        mixed = weights[..., :-1] @ values + weights[..., -1:] * new_value  # (batch, heads, 1, width)
+        return self.out(mixed.reshape(x.shape)), new_key, new_value
 
 
 class FeedForward(nn.Module):
@@ -117,9 +118,9 @@ class Layer(nn.Module):
         mixed, keys, values = self.attention(x, allowed)
         return self._finish(x, mixed), keys, values
 
-    def step(self, x: Tensor, keys: Tensor, values: Tensor, filled: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def step(self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As SelfAttention.step."""
-        mixed, new_key, new_value = self.attention.step(x, keys, values, filled)
+        mixed, new_key, new_value = self.attention.step(x, keys, values, bias)
         return self._finish(x, mixed), new_key, new_value
 
     def _finish(self, x: Tensor, mixed: Tensor) -> Tensor:
@@ -189,7 +190,43 @@ class TextToSemantic(nn.Module):
         """
         audio = self.embed_audio(prompt, torch.arange(prompt.shape[1], device=prompt.device))
         x = torch.cat([self.embed_text(phones, bert), audio], dim=1)
-        allowed = visible(phones.shape[1], x.shape[1], phones.device)
+        return self._read(x, visible(phones.shape[1], x.shape[1], phones.device))
+
+    def prefill_rows(
+        self, phones: Tensor, phone_lengths: Tensor, bert: Tensor | None, prompt: Tensor, prompt_lengths: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As `prefill`, for rows of different lengths: all end at the same slot, and padding stands before them.
+
+        Args:
+            phones: int64 (batch, text), padded on the right with any valid phone.
+            phone_lengths: int64 (batch), each at least 1.
+            bert: float (batch, text, bert_dim), or None, which means zeros.
+            prompt: int64 (batch, prompt), padded on the right with any valid token.
+            prompt_lengths: int64 (batch).
+
+        Returns:
+            logits (batch, vocabulary), keys, values (layers, batch, heads, slots, width), and int64 (batch), the first
+            slot of each row that is not padding.
+        """
+        # every row counts its positions from zero, wherever it will stand
+        audio = self.embed_audio(prompt, torch.arange(prompt.shape[1], device=prompt.device))
+        both = torch.cat([self.embed_text(phones, bert), audio], dim=1)  # (batch, text + prompt, hidden)
+        lengths = phone_lengths + prompt_lengths
+        size = int(lengths.max())
+        first = size - lengths
+        slots = torch.arange(size, device=phones.device)
+        index = slots[None, :] - first[:, None]  # (batch, size): place within the row, negative on padding
+        is_text = index < phone_lengths[:, None]
+        source = torch.where(is_text, index, index - phone_lengths[:, None] + phones.shape[1]).clamp(min=0)
+        x = both.gather(1, source[:, :, None].expand(-1, -1, both.shape[2]))  # (batch, size, hidden)
+        causal = slots[None, :] <= slots[:, None]
+        allowed = (index >= 0)[:, None, :] & (is_text[:, None, :] | causal)
+        # padding sees itself alone, so that no row of the softmax is empty
+        allowed = allowed | torch.eye(size, dtype=torch.bool, device=phones.device)
+        return *self._read(x, allowed[:, None]), first
+
+    def _read(self, x: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x: (batch, size, hidden) -> logits after the last place, and the keys and values of all layers."""
         keys, values = [], []
         for layer in self.layers:
             x, layer_keys, layer_values = layer(x, allowed)
@@ -198,7 +235,14 @@ class TextToSemantic(nn.Module):
         return self.predict(x[:, -1]), torch.stack(keys), torch.stack(values)
 
     def step(
-        self, token: Tensor, position: Tensor, keys: Tensor, values: Tensor, length: Tensor
+        self,
+        token: Tensor,
+        position: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        length: Tensor,
+        *,
+        first: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Read one more token; the cache is never copied.
 
@@ -208,19 +252,25 @@ class TextToSemantic(nn.Module):
             keys: (layers, batch, heads, slots, width), as are the values; `slots` may exceed what is filled.
             values: see keys.
             length: int64 (batch), how many slots are filled.
+            first: int64 (batch), where padding stands before a row: its first real slot.
 
         Returns:
             logits of the next token (batch, vocabulary); new keys and values (layers, batch, heads, 1, width), which
             the caller puts at slot `length`.
         """
-        x = self.embed_audio(token, position[:, None])
-        filled = length_mask(length, keys.shape[3])[:, None, None, :]
+        x = self.embed_audio(token[:, 0], position)  # (batch, hidden)
+        filled = length_mask(length, keys.shape[3])  # (batch, slots)
+        if first is not None:
+            filled = filled & ~length_mask(first, keys.shape[3])
+        bias = torch.where(filled, 0.0, -torch.inf)[:, None, None, :].to(x.dtype)  # (batch, 1, 1, slots)
         new_keys, new_values = [], []
         for index, layer in enumerate(cast("list[Layer]", self.layers)):
-            x, new_key, new_value = layer.step(x, keys[index], values[index], filled)
+            x, new_key, new_value = layer.step(x, keys[index], values[index], bias)
             new_keys.append(new_key)
             new_values.append(new_value)
-        return self.predict(x[:, -1]), torch.stack(new_keys), torch.stack(new_values)
+        # joined along the rows, which needs no new axis for each layer
+        new = (torch.cat(parts).view(len(parts), *parts[0].shape) for parts in (new_keys, new_values))
+        return self.predict(x), *new
 
     def embed_text(self, phones: Tensor, bert: Tensor | None) -> Tensor:
         """phones: (batch, text), bert: (batch, text, bert_dim) or None -> (batch, text, hidden)."""

@@ -3,22 +3,17 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from sovits_core.errors import InvalidModelInput
 from sovits_core.model_config import SynthesizerConfig
 from sovits_core.models import normed
-from sovits_core.models.content import ContentEncoder
+from sovits_core.models.conditioning import FRAMES_PER_CODE, Conditioning
 from sovits_core.models.flow import Flow
 from sovits_core.models.masks import frame_mask
-from sovits_core.models.posterior import PosteriorEncoder
-from sovits_core.models.quantizer import Quantizer
-from sovits_core.models.timbre import TimbreEncoder
 from sovits_core.models.waveform import WaveformGenerator
-
-FRAMES_PER_CODE = 2
-"""Tokens come at 25 Hz, latent frames and spectrograms at 50 Hz."""
+from sovits_core.models.wavenet import WaveNetEncoder
 
 
 @dataclass(frozen=True)
@@ -41,84 +36,22 @@ class TrainingPass:
     logs_p: Tensor
 
 
-class SpeakerVector(nn.Module):
-    """Adds a speaker-verification vector to the timbre (the Pro family)."""
-
-    def __init__(self, width: int, timbre: int) -> None:
-        super().__init__()
-        self.projection = nn.Linear(width, timbre)
-        self.activation = nn.PReLU(timbre)
-
-    def forward(self, timbre: Tensor, vector: Tensor) -> Tensor:
-        """timbre: (batch, timbre, 1), vector: (batch, width) -> (batch, timbre, 1)."""
-        result: Tensor = self.activation(timbre + self.projection(vector)[:, :, None])
-        return result
-
-
-class TimbreForContent(nn.Module):
-    """Narrows a wide timbre to what the content encoder takes."""
-
-    def __init__(self, timbre: int, width: int) -> None:
-        super().__init__()
-        self.projection = nn.Linear(timbre, width)
-
-    def forward(self, timbre: Tensor) -> Tensor:
-        """timbre: (batch, timbre, 1) -> (batch, width, 1)."""
-        result: Tensor = self.projection(timbre[:, :, 0])[:, :, None]
-        return result
-
-
-class Synthesizer(nn.Module):
+class Synthesizer(Conditioning):
     """The VITS-like synthesizer of v1, v2 and the Pro family; which of them is a matter of the configuration."""
 
     def __init__(self, config: SynthesizerConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         self.config = config
-        self.ssl_projection = nn.Conv1d(config.ssl_dim, config.ssl_dim, FRAMES_PER_CODE, stride=FRAMES_PER_CODE)
-        self.quantizer = Quantizer(config.codes, config.ssl_dim)
-        self.timbre_encoder = TimbreEncoder(config)
-        self.speaker_vector = (
-            None if config.speaker_vector is None else SpeakerVector(config.speaker_vector, config.timbre)
+        self.posterior_encoder = WaveNetEncoder(
+            config.spectrogram_bins,
+            config.hidden,
+            2 * config.latent,
+            layers=config.posterior_layers,
+            kernel=config.wavenet_kernel,
+            timbre=config.timbre,
         )
-        self.timbre_for_content: nn.Module = (
-            nn.Identity()
-            if config.timbre == config.cross_hidden
-            else TimbreForContent(config.timbre, config.cross_hidden)
-        )
-        self.content_encoder = ContentEncoder(config)
-        self.posterior_encoder = PosteriorEncoder(config)
         self.flow = Flow(config)
-        self.waveform_generator = WaveformGenerator(config)
-
-    def quantize(self, ssl: Tensor) -> Tensor:
-        """HuBERT features (batch, ssl_dim, T50) to tokens int64 (batch, T50 // 2)."""
-        return self.quantizer.encode(self.ssl_projection(ssl))
-
-    def timbre(self, spec: Tensor, lengths: Tensor | None = None, sv: Tensor | None = None) -> Tensor:
-        """Whose voice a reference is.
-
-        Args:
-            spec: (batch, spectrogram_bins, frames), linear magnitudes.
-            lengths: int64 (batch), where rows are padded.
-            sv: (batch, speaker_vector), for a configuration that has one, and only then.
-
-        Returns:
-            The timbre embedding (batch, timbre, 1).
-
-        Raises:
-            InvalidModelInput: a speaker vector is missing or not wanted.
-        """
-        embedding: Tensor = self.timbre_encoder(spec, frame_mask(spec, lengths))
-        if self.speaker_vector is None:
-            if sv is not None:
-                raise InvalidModelInput("this synthesizer has no use for a speaker vector: leave sv out")
-            return embedding
-        if sv is None:
-            raise InvalidModelInput(
-                f"this synthesizer needs a speaker vector: give sv, (batch, {self.config.speaker_vector})"
-            )
-        result: Tensor = self.speaker_vector(embedding, sv)
-        return result
+        self.waveform_generator = WaveformGenerator(config, config.latent, timbre=config.timbre)
 
     def prior(
         self,
@@ -129,12 +62,9 @@ class Synthesizer(nn.Module):
         text_lengths: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """What is said as mean and log deviation (batch, latent, 2 N), and the mask (batch, 1, 2 N)."""
-        quantized = self.quantizer.decode(codes)  # (batch, ssl_dim, N)
-        quantized = functional.interpolate(quantized, scale_factor=float(FRAMES_PER_CODE), mode="nearest")
-        mask = frame_mask(quantized, None if code_lengths is None else FRAMES_PER_CODE * code_lengths)
-        text_mask = frame_mask(text[:, None].to(ge.dtype), text_lengths)
-        mean, log_deviation = self.content_encoder(quantized, mask, text, text_mask, self.timbre_for_content(ge))
-        return mean, log_deviation, mask
+        inputs = self.content_inputs(codes, text, ge, code_lengths, text_lengths)
+        mean, log_deviation = self.content_encoder(*inputs)
+        return mean, log_deviation, inputs[1]
 
     def decode(
         self,
@@ -167,7 +97,7 @@ class Synthesizer(nn.Module):
 
     def posterior(self, spec: Tensor, mask: Tensor, ge: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Sample, mean and log deviation (batch, latent, frames) of a recording; noise is standard normal."""
-        mean, log_deviation = self.posterior_encoder(spec, mask, ge)
+        mean, log_deviation = self.posterior_encoder(spec, mask, ge).chunk(2, dim=1)
         return (mean + noise * log_deviation.exp()) * mask, mean, log_deviation
 
     def training_pass(  # noqa: PLR0917 -- three padded batches, each beside its lengths

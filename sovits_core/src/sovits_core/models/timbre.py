@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.model_config import SynthesizerConfig
+from sovits_core.model_config import ConditioningConfig
 
 
 class GatedConvolution(nn.Module):
@@ -50,7 +50,7 @@ class TimbreAttention(nn.Module):
 class TimbreEncoder(nn.Module):
     """Spectrogram frames, gated convolutions, attention, mean over time."""
 
-    def __init__(self, config: SynthesizerConfig) -> None:
+    def __init__(self, config: ConditioningConfig) -> None:
         super().__init__()
         width = config.reference_hidden
         self.bins = config.reference_bins

@@ -1,24 +1,32 @@
-"""Latent frames to a waveform: upsampling stages with residual blocks of several widths (HiFi-GAN's generator)."""
+"""Frames to a waveform: upsampling stages with residual blocks of several widths (HiFi-GAN's generator)."""
 
-from typing import cast
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.model_config import SynthesizerConfig
-from sovits_core.models.normed import normed
+from sovits_core.model_config import UpsamplingConfig, VocoderConfig
+from sovits_core.models.normed import fold_weight_norm, normed
 
 SLOPE = 0.1
 LAST_SLOPE = 0.01
 """Slope of the last rectifier: the trained weights expect this other value."""
 INITIAL_DEVIATION = 0.01
 
+Activation = Callable[[int], nn.Module]
+"""Number of channels to a nonlinearity."""
+
+
+def rectifier(_: int) -> nn.Module:
+    """HiFi-GAN's nonlinearity, the same for all channels."""
+    return nn.LeakyReLU(SLOPE)
+
 
 class ResidualBlock(nn.Module):
     """Pairs of a dilated and a plain convolution, each pair added to its input."""
 
-    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
+    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...], activation: Activation) -> None:
         super().__init__()
 
         def convolution(dilation: int) -> nn.Conv1d:
@@ -29,19 +37,21 @@ class ResidualBlock(nn.Module):
 
         self.dilated = nn.ModuleList(convolution(dilation) for dilation in dilations)
         self.plain = nn.ModuleList(convolution(1) for _ in dilations)
+        self.before_dilated = nn.ModuleList(activation(channels) for _ in dilations)
+        self.before_plain = nn.ModuleList(activation(channels) for _ in dilations)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (batch, channels, time) -> the same shape."""
-        for dilated, plain in zip(self.dilated, self.plain, strict=True):
-            inner = dilated(functional.leaky_relu(x, SLOPE))
-            x = x + plain(functional.leaky_relu(inner, SLOPE))
+        for index, (dilated, plain) in enumerate(zip(self.dilated, self.plain, strict=True)):
+            inner = dilated(self.before_dilated[index](x))
+            x = x + plain(self.before_plain[index](inner))
         return x
 
 
 class Stage(nn.Module):
     """One upsampling, then the mean of its residual blocks."""
 
-    def __init__(self, config: SynthesizerConfig, index: int) -> None:
+    def __init__(self, config: UpsamplingConfig, index: int, activation: Activation) -> None:
         super().__init__()
         channels = config.upsample_channels // 2**index
         rate, kernel = config.upsample_rates[index], config.upsample_kernels[index]
@@ -49,30 +59,54 @@ class Stage(nn.Module):
         nn.init.normal_(upsample.weight, std=INITIAL_DEVIATION)
         self.upsample = normed(upsample)
         self.blocks = nn.ModuleList(
-            ResidualBlock(channels // 2, kernel, dilations)
+            ResidualBlock(channels // 2, kernel, dilations, activation)
             for kernel, dilations in zip(config.block_kernels, config.block_dilations, strict=True)
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (batch, channels, time) -> (batch, channels / 2, time * rate)."""
-        x = self.upsample(functional.leaky_relu(x, SLOPE))
+        x = self.upsample(x)
         return torch.stack([block(x) for block in self.blocks]).mean(dim=0)
 
 
+def stages(config: UpsamplingConfig, activation: Activation) -> nn.ModuleList:
+    """All stages of a configuration."""
+    return nn.ModuleList(Stage(config, index, activation) for index in range(len(config.upsample_rates)))
+
+
 class WaveformGenerator(nn.Module):
-    """Latent frames and a timbre to samples between -1 and 1."""
+    """Frames, and a timbre where there is one, to samples between -1 and 1."""
 
-    def __init__(self, config: SynthesizerConfig) -> None:
+    def __init__(
+        self, config: UpsamplingConfig, inputs: int, *, timbre: int | None = None, output_bias: bool = False
+    ) -> None:
         super().__init__()
-        self.input = nn.Conv1d(config.latent, config.upsample_channels, 7, padding=3)
-        self.condition = nn.Conv1d(config.timbre, config.upsample_channels, 1)
-        self.stages = nn.ModuleList(Stage(config, index) for index in range(len(config.upsample_rates)))
+        self.input = nn.Conv1d(inputs, config.upsample_channels, 7, padding=3)
+        self.condition = None if timbre is None else nn.Conv1d(timbre, config.upsample_channels, 1)
+        self.stages = stages(config, rectifier)
         last = config.upsample_channels // 2 ** len(config.upsample_rates)
-        self.output = nn.Conv1d(last, 1, 7, padding=3, bias=False)
+        self.output = nn.Conv1d(last, 1, 7, padding=3, bias=output_bias)
 
-    def forward(self, z: Tensor, timbre: Tensor) -> Tensor:
-        """z: (batch, latent, frames), timbre: (batch, timbre, 1) -> (batch, 1, frames * hop)."""
-        x = self.input(z) + self.condition(timbre)
-        for stage in cast("list[Stage]", self.stages):
-            x = stage(x)
+    def forward(self, x: Tensor, timbre: Tensor | None = None) -> Tensor:
+        """x: (batch, inputs, frames), timbre: (batch, timbre, 1) -> (batch, 1, frames * hop)."""
+        x = self.input(x)
+        if self.condition is not None:
+            x = x + self.condition(timbre)
+        for stage in self.stages:
+            x = stage(functional.leaky_relu(x, SLOPE))
         return torch.tanh(self.output(functional.leaky_relu(x, LAST_SLOPE)))
+
+
+class Vocoder(nn.Module):
+    """The vocoder of v4: a mel to a waveform by the same generator, without a timbre and with plain weights."""
+
+    def __init__(self, config: VocoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.waveform_generator = WaveformGenerator(config, config.bands, output_bias=True)
+        fold_weight_norm(self)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """mel: (batch, bands, frames), natural log -> (batch, 1, frames * hop) between -1 and 1."""
+        wav: Tensor = self.waveform_generator(mel)
+        return wav

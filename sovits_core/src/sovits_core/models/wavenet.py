@@ -1,4 +1,4 @@
-"""Gated convolutions with skip connections, conditioned on the timbre: the body of posterior and flow."""
+"""Gated convolutions with skip connections, conditioned on the timbre: the body of posterior, flow and mel features."""
 
 import torch
 from torch import Tensor, nn
@@ -34,3 +34,19 @@ class WaveNet(nn.Module):
                 x = (x + shares[:, : self.channels]) * mask
                 aside = aside + shares[:, self.channels :]
         return aside * mask
+
+
+class WaveNetEncoder(nn.Module):
+    """A WaveNet between two projections."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int, *, layers: int, kernel: int, timbre: int) -> None:
+        super().__init__()
+        self.input = nn.Conv1d(inputs, hidden, 1)
+        self.wavenet = WaveNet(hidden, layers, kernel, timbre)
+        self.projection = nn.Conv1d(hidden, outputs, 1)
+
+    def forward(self, x: Tensor, mask: Tensor, timbre: Tensor) -> Tensor:
+        """x: (batch, inputs, frames), mask: (batch, 1, frames) -> (batch, outputs, frames), zero outside the mask."""
+        x = self.wavenet(self.input(x) * mask, mask, timbre)
+        result: Tensor = self.projection(x) * mask
+        return result

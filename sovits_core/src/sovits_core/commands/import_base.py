@@ -1,0 +1,64 @@
+"""`sovits-core import-base`: make a base bundle of official files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from sovits_core.errors import SovitsError
+
+HELP = "make a base bundle of official files"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--s1", type=Path, required=True, help="official S1 file (.ckpt)")
+    parser.add_argument("--s2g", type=Path, required=True, help="official pretrained S2 generator (.pth)")
+    parser.add_argument("--s2d", type=Path, help="its discriminator (.pth), for training; v1, v2 and Pro")
+    parser.add_argument("--lora", type=Path, help="a v3 or v4 voice's LoRA file to merge into the generator")
+    parser.add_argument("--hubert", type=Path, help="folder of chinese-hubert-base; needed to train and to add voices")
+    parser.add_argument("--bert", type=Path, help="folder of chinese-roberta-wwm-ext-large; needed for zh")
+    parser.add_argument("--sv", type=Path, help="ERes2NetV2 file; needed by v2Pro and v2ProPlus")
+    parser.add_argument("--vocoder", type=Path, help="vocoder.pth for v4, bigvgan_generator.pt for v3")
+    parser.add_argument("--name", required=True, help="name of the base, as in base.json")
+    parser.add_argument("--out", type=Path, required=True, help="folder to make; it must not exist")
+    parser.add_argument("--version", help="where the files do not say it: v3 or v4; checked in every case")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Make the bundle, and print its digest."""
+    try:
+        from sovits_core.official.importing import Sources, import_base  # noqa: PLC0415 -- needs the extra
+    except ModuleNotFoundError as error:
+        raise SovitsError(f"{error.name} is not installed: install sovits-core[torch]") from error
+    sources = Sources(
+        options.s1,
+        options.s2g,
+        options.s2d,
+        options.lora,
+        options.hubert,
+        options.bert,
+        options.sv,
+        options.vocoder,
+    )
+    base = import_base(sources, options.name, options.out, options.version, _say)
+    for missing in missing_parts(base.document.version, options):
+        _say(f"note: {missing}")
+    print(base.digest)  # noqa: T201 -- the command's output
+
+
+def missing_parts(version: str, options: argparse.Namespace) -> list[str]:
+    """What the base cannot do because a file was not given."""
+    notes = []
+    if not options.hubert:
+        notes.append("without --hubert no voice can be trained on this base")
+    if not options.bert:
+        notes.append("without --bert zh is spoken without its text features, worse than it could be")
+    if not options.sv and version in {"v2Pro", "v2ProPlus"}:
+        notes.append(f"without --sv no voice can be trained on this base: {version} wants a speaker vector")
+    return notes
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 -- a command speaks to its user
