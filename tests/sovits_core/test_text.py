@@ -3,15 +3,17 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from sovits_core.errors import TextRejected
 from sovits_core.symbols import symbols
-from sovits_core.text import MAX_CHARACTERS, phone_ids, phonemize, split_sentences
+from sovits_core.text import MAX_CHARACTERS, phone_ids, phonemize, phonemize_to_speak, split_sentences
 
-OFFICIAL: dict[str, str] = json.loads((Path(__file__).parent / "data" / "english_phones.json").read_text())
+CASES: list[dict[str, str]] = json.loads((Path(__file__).parent / "data" / "english_phones.json").read_text("utf-8"))
+OFFICIAL = {case["text"]: case["phones"] for case in CASES}
 BETTER = {
     # The official front end says "minus" for a dash between words.
     "Cats, dogs, and birds - all of them - were silent.": "K AE1 T S , D AA1 G Z , AH0 N D B ER1 D Z , "
@@ -29,6 +31,14 @@ BETTER = {
 @pytest.mark.parametrize("text", OFFICIAL)
 def test_a_sentence_is_read_as_the_official_front_end_reads_it_or_better(text: str) -> None:
     assert " ".join(phonemize(text, "en").phones) == BETTER.get(text, OFFICIAL[text])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['symbols']} {case['text']}")
+def test_the_ids_are_the_official_ones_in_both_tables(case: dict[str, str]) -> None:
+    ids = phone_ids(phonemize(case["text"], "en").phones, case["symbols"])
+    better = BETTER.get(case["text"])
+    expected = phone_ids(better.split(), case["symbols"]) if better else [int(number) for number in case["ids"].split()]
+    assert ids == expected
 
 
 def test_four_fifths_of_the_official_sentences_agree_exactly() -> None:
@@ -50,6 +60,7 @@ def test_four_fifths_of_the_official_sentences_agree_exactly() -> None:
         ("Room B12", "Room B one two"),
         ("pages 3-5", "pages three to five"),
         ("HELLO THERE", "hello there"),
+        ("5kg in 3 km", "five kilograms in three kilometers"),
         ("naïve café", "naive cafe"),
         ("wait... what?!", "wait. what?"),
         ("007", "zero zero seven"),
@@ -101,7 +112,7 @@ def test_very_short_text_starts_with_a_pause() -> None:
 @pytest.mark.parametrize(
     ("text", "language", "message"),
     [
-        pytest.param("hello", "tlh", "language 'tlh' is not offered; use one of: en", id="an unknown language"),
+        pytest.param("hello", "tlh", "language 'tlh' is not offered; use one of: en, ja, ko", id="an unknown language"),
         pytest.param("  \n", "en", "the text is empty", id="an empty text"),
         pytest.param("?!…", "en", "there is nothing to speak", id="a text of marks alone"),
         pytest.param(
@@ -144,7 +155,70 @@ def test_a_limit_that_holds_no_word_is_refused() -> None:
         split_sentences("hello", 3)
 
 
-def test_the_front_end_the_sampler_and_the_bundles_need_no_torch() -> None:
-    modules = "sovits_core.text.english, sovits_core.sampling, sovits_core.bundles"
-    program = f"import sys, {modules}; assert 'torch' not in sys.modules"
+def test_importing_the_front_end_loads_no_language_and_no_torch() -> None:
+    modules = "sovits_core.text, sovits_core.text.english, sovits_core.sampling, sovits_core.bundles"
+    heavy = "torch", "pyopenjtalk", "mecab", "jieba", "pypinyin", "ToJyutping", "onnxruntime"
+    program = f"import sys, {modules}; assert not [name for name in {heavy} if name in sys.modules]"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(("language", "package", "extra"), [("ja", "pyopenjtalk", "ja"), ("ko", "mecab", "ko")])
+def test_a_language_whose_packages_are_missing_names_the_extra(language: str, package: str, extra: str) -> None:
+    program = (
+        f"import sys; sys.modules[{package!r}] = None; from sovits_core.__main__ import main; "
+        f"sys.exit(main(['phones', '漢字', '--language', {language!r}]))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (64, "")
+    assert found.stderr.endswith(f'needs more packages: pip install "sovits-core[{extra}]"\n')
+
+
+def test_a_mixed_text_is_read_part_by_part() -> None:
+    found = phonemize("こんにちは world, 안녕", "auto")
+    assert [(part.language, part.normalized) for part in found.segments] == [
+        ("ja", "こんにちは "),
+        ("en", "world"),
+        ("ko", "안녕"),
+    ]
+    assert " ".join(found.phones) == "k o [ N n i ch i w a W ER1 L D , ㅇ ㅏ ㄴ ㄴ ㅣ ㅓ ㅇ ."
+    assert found.phones == sum((part.phones for part in found.segments), ())
+    assert found.normalized == "こんにちは  world 안녕"
+    assert found.word2ph is None
+
+
+def test_the_letter_a_on_its_own_is_no_article() -> None:
+    assert phonemize("A と B", "ja").segments[0].phones == (",", "EY1")
+
+
+def test_very_little_text_to_be_spoken_starts_with_a_full_stop_once() -> None:
+    assert phonemize_to_speak("はい", "ja").phones == (".", *phonemize("はい", "ja").phones)
+    assert phonemize_to_speak("はい", "ja").phones.count(".") == 1
+    assert phonemize_to_speak("こんにちは", "ja") == phonemize("こんにちは", "ja")
+
+
+HOSTILE = {
+    "emoji": "😀" * 4096,
+    "right to left": "שלום עליכם " * 372,
+    "combining marks": "a" + "\u0301" * 4095,
+    "control characters": "".join(chr(number % 32) for number in range(4096)),
+    "lone surrogates": "\ud800" * 4096,
+    "one letter": "あ" * 4096,
+    "one syllable": "각" * 4096,
+    "brackets": "「(" * 2048,
+    "digits": "1," * 2048,
+    "scripts": "あ가a1 " * 819,
+    "planes": "".join(chr(0x1F000 + 7 * number) for number in range(4096)),
+}
+
+
+@pytest.mark.parametrize("language", ["en", "ja", "ko", "all_ja", "all_ko"])
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_text_is_read_or_refused_in_two_seconds(text: str, language: str) -> None:
+    phonemize("あ 가 a", "ja")  # the dictionaries are loaded once
+    start = time.process_time()
+    try:
+        found = phonemize(text, language).phones
+    except TextRejected:
+        found = ()
+    assert time.process_time() - start < 2
+    assert set(found) <= set(symbols("v2"))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sovits_core.errors import InvalidModelInput, TextRejected
 from sovits_core.sampling import Sampler, Sampling
-from sovits_core.text import phone_ids, phonemize, split_sentences
+from sovits_core.text import phone_ids, phonemize_to_speak, split_sentences
 from voice_inference.audio import Samples, limit_peak
 from voice_inference.bundles import Voice
 from voice_inference.decoding import TokenDecoder
@@ -110,7 +110,7 @@ def sentences_of(text: str, language: str, voice: Voice) -> list[Ids]:
     sentences, refusal = [], None
     for piece in split_sentences(text, SENTENCE_CHARACTERS):
         try:
-            phones = phonemize(piece, language).phones
+            phones = phonemize_to_speak(piece, language).phones
         except TextRejected as error:
             refusal = refusal or error
             continue

@@ -15,7 +15,7 @@ from sovits_core.generation import generate, speak
 from sovits_core.networks import Networks
 from sovits_core.sampling import Sampling
 from sovits_core.symbols import phone_ids
-from sovits_core.text import phonemize
+from sovits_core.text import phonemize_to_speak
 from voice_trainer.audio import Samples
 from voice_trainer.networks import Encoders
 
@@ -62,7 +62,7 @@ def speak_text(
     The same text and seed give the same sound on the same machine.
     """
     device = next(networks.parameters()).device
-    read = phonemize(text, language)
+    read = phonemize_to_speak(text, language)
     target = torch.tensor(phone_ids(read.phones, table), device=device)
     vectors = encoders.text_features(read)
     bert = None

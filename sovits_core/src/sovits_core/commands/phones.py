@@ -1,24 +1,48 @@
-"""`sovits-core phones`: how a text is read."""
+"""`sovits-core phones`: the symbol ids of each line of text, one line each."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 
-from sovits_core.text import LANGUAGES, phone_ids, phonemize
+from sovits_core.errors import TextRejected
+from sovits_core.symbols import phone_ids, symbols
+from sovits_core.text import MAX_CHARACTERS, MODES, phonemize, require_mode
 
-HELP = "print how a text is read, as JSON"
+HELP = "print the symbol ids of each line of text"
+# Four bytes are the longest character of UTF-8, and a line may end in two more.
+_LONGEST_LINE = 4 * MAX_CHARACTERS + 2
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("text")
-    parser.add_argument("--language", default="en", help=f"one of: {', '.join(sorted(LANGUAGES))}")
-    parser.add_argument("--table", default="v2", help="symbol table for the ids: v1 or v2")
+    parser.add_argument("text", nargs="?", help="the text; without it, lines of UTF-8 are read from standard input")
+    parser.add_argument("--language", default="en", help=f"one of: {', '.join(MODES)}")
+    parser.add_argument("--symbols", default="v2", help="symbol table for the ids: v1 or v2")
+    parser.add_argument("--names", action="store_true", help="print the symbols instead of their ids")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print one JSON object."""
-    read = phonemize(options.text, options.language)
-    answer = {"normalized": read.normalized, "phones": read.phones, "ids": phone_ids(read.phones, options.table)}
-    print(json.dumps(answer, ensure_ascii=False))  # noqa: T201 -- the command's output
+    """Print one line for each line of text; the first that cannot be read ends the command, with its number."""
+    table = symbols(options.symbols)
+    require_mode(options.language)
+    if options.text is not None:
+        _print(options.text, options, table)
+        return
+    for number, line in enumerate(iter(lambda: sys.stdin.buffer.readline(_LONGEST_LINE + 1), b""), start=1):
+        if len(line) > _LONGEST_LINE:
+            raise TextRejected(f"line {number} has more than {MAX_CHARACTERS} characters: split it first")
+        try:
+            text = line.decode("utf-8").rstrip("\r\n")
+            _print(text.removeprefix(_BYTE_ORDER_MARK) if number == 1 else text, options, table)
+        except UnicodeDecodeError as error:
+            raise TextRejected(f"line {number} is not UTF-8, from byte {error.start + 1} on: convert it") from error
+        except TextRejected as error:
+            raise TextRejected(f"line {number}: {error}") from error
+
+
+def _print(text: str, options: argparse.Namespace, table: tuple[str, ...]) -> None:
+    ids = phone_ids(phonemize(text, options.language).phones, options.symbols)
+    # flushed, so that what was read before an error is there when the error is told
+    print(*((table[index] for index in ids) if options.names else ids), flush=True)  # noqa: T201 -- the output

@@ -1,21 +1,59 @@
-"""Text to phones: one lazily imported module per language behind three functions; no torch, no downloads."""
+"""Text to phones: one lazily imported module per language behind a few functions; no torch, no downloads."""
 
 from __future__ import annotations
 
 import unicodedata
 from importlib import import_module
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 from sovits_core.errors import TextRejected
 from sovits_core.symbols import phone_ids
+from sovits_core.text.cutting import CUT_METHODS, cut
+from sovits_core.text.segmentation import AUTOMATIC, EVERYTHING, segments
 from sovits_core.text.splitting import split_sentences
 
-__all__ = ["LANGUAGES", "MAX_CHARACTERS", "Phonemes", "phone_ids", "phonemize", "split_sentences"]
+__all__ = [
+    "CUT_METHODS",
+    "LANGUAGES",
+    "MAX_CHARACTERS",
+    "MODES",
+    "Phonemes",
+    "Spoken",
+    "cut",
+    "phone_ids",
+    "phonemize",
+    "phonemize_to_speak",
+    "require_mode",
+    "split_sentences",
+]
 
 # Language code -> the module that offers `normalize` and `phones`; imported at the first text in that language.
-LANGUAGES = {"en": "sovits_core.text.english"}
+LANGUAGES = {
+    "en": "sovits_core.text.english",
+    "ja": "sovits_core.text.japanese",
+    "ko": "sovits_core.text.korean",
+    "yue": "sovits_core.text.cantonese",
+    "zh": "sovits_core.text.mandarin",
+}
+# What `phonemize` takes: a language, alone or mixed with others, or a way to find the languages of a text.
+MODES = (*LANGUAGES, *AUTOMATIC, *EVERYTHING)
 # Four minutes of speech: longer texts are to be split first.
 MAX_CHARACTERS = 4096
+# The official inference puts a full stop before anything shorter, so that the decoder has room to start.
+FEWEST_PHONES = 6
+# Symbols that are letters and yet make no sound.
+_SILENT = frozenset(["UNK", "SP", "SP2", "SP3", "停", "空"])
+_PAUSES = frozenset(",.!?…-")
+
+
+class Spoken(NamedTuple):
+    """A part of a text in one language, and how it is read."""
+
+    language: str
+    normalized: str
+    phones: tuple[str, ...]
+    word2ph: tuple[int, ...] | None
+    """Phones per character of `normalized`, for languages whose characters have features of their own (zh, yue)."""
 
 
 class Phonemes(NamedTuple):
@@ -23,6 +61,10 @@ class Phonemes(NamedTuple):
 
     phones: tuple[str, ...]
     normalized: str
+    word2ph: tuple[int, ...] | None = None
+    """Phones per character of `normalized`; None unless every segment has them."""
+    segments: tuple[Spoken, ...] = ()
+    """The parts in one language each; their phones, joined, are `phones`."""
 
 
 class Language(Protocol):
@@ -35,20 +77,75 @@ class Language(Protocol):
         """Return the phones and punctuation of a normalised text."""
 
 
+@runtime_checkable
+class CharacterLanguage(Protocol):
+    """What the module of a language offers whose characters are syllables."""
+
+    def phones_by_character(self, normalized: str) -> tuple[list[str], list[int]]:
+        """Return the phones, and how many each character of the normalised text has."""
+
+
+def require_mode(language: str) -> None:
+    """Raise TextRejected unless the language is one of MODES."""
+    if language not in MODES:
+        raise TextRejected(f"language {language!r} is not offered; use one of: {', '.join(MODES)}")
+
+
 def phonemize(text: str, language: str) -> Phonemes:
-    """Turn text into phones; raise TextRejected when the language is not offered or there is nothing to speak."""
-    if language not in LANGUAGES:
-        offered = ", ".join(sorted(LANGUAGES))
-        raise TextRejected(f"language {language!r} is not offered; use one of: {offered}")
+    """Turn text into phones.
+
+    `language` is one of MODES: a language takes words in the scripts of the others too and reads Han characters as its
+    own. Raises TextRejected when the language is not offered or there is nothing to speak, and MissingExtra when the
+    packages for a language are not installed.
+    """
+    require_mode(language)
     if len(text) > MAX_CHARACTERS:
         raise TextRejected(f"the text has {len(text)} characters, at most {MAX_CHARACTERS} are taken: split it first")
     if not text.strip():
         raise TextRejected("the text is empty: give at least one word to speak")
-    module = cast("Language", import_module(LANGUAGES[language]))
-    normalized = module.normalize(unicodedata.normalize("NFKC", text))
-    phones = tuple(module.phones(normalized))
-    if not any(phone[0].isalpha() for phone in phones):
+    # Halves of characters, which JSON may hold, are no text that a dictionary takes.
+    whole = text.encode("utf-8", errors="replace").decode("utf-8")
+    spoken = _read(unicodedata.normalize("NFC", whole), language)
+    phones = tuple(phone for part in spoken for phone in part.phones)
+    if not any(phone[0].isalpha() and phone not in _SILENT for phone in phones):
         raise TextRejected(
             f"there is nothing to speak in {text[:60]!r}: give at least one word in language {language!r}"
         )
-    return Phonemes(phones, normalized)
+    normalized = (" " if len({part.language for part in spoken}) > 1 else "").join(part.normalized for part in spoken)
+    return Phonemes(phones, normalized, _joined_word2ph(spoken), spoken)
+
+
+def phonemize_to_speak(text: str, language: str) -> Phonemes:
+    """Return the phones of a text to be spoken: with a full stop before it where there are fewer than six.
+
+    Training texts are read with `phonemize`, as the official preparation reads them.
+    """
+    found = phonemize(text, language)
+    return phonemize(f".{text}", language) if len(found.phones) < FEWEST_PHONES else found
+
+
+def _read(text: str, mode: str) -> tuple[Spoken, ...]:
+    parts = segments(text, mode)
+    spoken = []
+    for place, part in enumerate(parts, start=1):
+        module = cast("Language", import_module(LANGUAGES[part.language]))
+        normalized = module.normalize(part.text)
+        if isinstance(module, CharacterLanguage):
+            phones, word2ph = module.phones_by_character(normalized)
+            spoken.append(Spoken(part.language, normalized, tuple(phones), tuple(word2ph)))
+        else:
+            phones = module.phones(normalized)
+            # A language drops the comma at its end, which is a pause before the next one.
+            paused = phones and phones[-1] not in _PAUSES and part.text.rstrip().endswith((",", "\uff0c", "、"))
+            mark = [","] if paused and place < len(parts) else []
+            spoken.append(Spoken(part.language, normalized, (*phones, *mark), None))
+    return tuple(part for part in spoken if part.phones)
+
+
+def _joined_word2ph(spoken: tuple[Spoken, ...]) -> tuple[int, ...] | None:
+    counts: list[int] = []
+    for part in spoken:
+        if part.word2ph is None:
+            return None
+        counts += part.word2ph
+    return tuple(counts)

@@ -18,6 +18,11 @@ _TITLES = {
     "hon": "Honorable", "ltd": "Limited", "co": "Company", "vs": "versus", "etc": "et cetera",
 }  # fmt: skip
 _TITLE = re.compile(rf"\b({'|'.join(_TITLES)})\.", re.IGNORECASE)
+_UNITS = {
+    "kg": "kilograms", "mg": "milligrams", "km": "kilometers", "cm": "centimeters", "mm": "millimeters",
+    "ml": "milliliters", "MB": "megabytes", "GB": "gigabytes", "TB": "terabytes", "mph": "miles per hour",
+}  # fmt: skip
+_UNIT = re.compile(rf"(?<=\d)\s?({'|'.join(_UNITS)})\b")
 _SIGNS = {"&": " and ", "@": " at ", "%": " percent", "+": " plus ", "=": " equals ", "°": " degrees ", "#": " number "}
 _TRANSLITERATE = str.maketrans(
     {
@@ -39,12 +44,14 @@ _TRANSLITERATE = str.maketrans(
 
 def normalize(text: str) -> str:
     """Spell out titles, numbers and signs; leave letters, apostrophes, hyphens and the punctuation . , ! ? -."""
-    text = text.translate(_TRANSLITERATE)
+    text = unicodedata.normalize("NFKC", text).translate(_TRANSLITERATE)
+    text = re.sub(r"^\W*A\W*$", "Ay", text)  # alone it is no article
     text = _TITLE.sub(lambda match: _TITLES[match[1].lower()], text)
     text = re.sub(r"\be\.g\.", "for example", text)
     text = re.sub(r"\bi\.e\.", "that is", text)
     text = re.sub(r"\b((?:[A-Za-z]\.){2,})(?=\s+[a-z]|[,;]|$)|\b((?:[A-Z]\.){2,})", _initials, text)
     text = re.sub(r"\b([A-Z])\.(?=\s+[A-Z])", r"\1", text)  # the initials of a name
+    text = _UNIT.sub(lambda match: f" {_UNITS[match[1]]}", text)
     text = spell_numbers(text)
     for sign, words in _SIGNS.items():
         text = text.replace(sign, words)

@@ -9,7 +9,7 @@ from sovits_core.errors import TextRejected
 # A full stop ends a sentence only before white space and not after an abbreviation or a lone initial.
 # The code points are the typographic quotes, and the full-width marks of Chinese and Japanese.
 _END = re.compile(r"[.!?…]+[\"')\]\u201d\u2019]*(?=\s|$)|[。\uff01\uff1f]+[」』\u201d\u2019]*")
-_ABBREVIATION = re.compile(
+ABBREVIATION = re.compile(
     r"(?:^|[\s(\"'])(?:[A-Z]|Mr|Mrs|Ms|Dr|St|Jr|Sr|Prof|Capt|Gen|Col|Lt|Rev|Hon|Ltd|Co|No|vs|etc|e\.g|i\.e)$"
 )
 _CLAUSE = re.compile(r"[,;:](?=\s|$)|[\uff0c、\uff1b\uff1a]|\s[-\u2013\u2014]\s")
@@ -33,7 +33,7 @@ def split_sentences(text: str, limit: int) -> list[str]:
 def _sentences(paragraph: str) -> list[str]:
     found, start = [], 0
     for end in _END.finditer(paragraph):
-        if end.group() == "." and _ABBREVIATION.search(paragraph[start : end.start()]):
+        if end.group() == "." and ABBREVIATION.search(paragraph[start : end.start()]):
             continue
         found.append(paragraph[start : end.end()].strip())
         start = end.end()
