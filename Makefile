@@ -9,7 +9,7 @@ VOICE ?=
 export VOICE_OPERATOR_CACHE := $(CACHE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-fast demo cluster-up cluster-down cluster-status images crds base clean
+.PHONY: help setup check format test test-fast demo cluster-up cluster-down cluster-status images crds base bench clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ crds: .venv/.synced  ## Generate crds/ and the chart's copies from the pydantic 
 
 base: .venv/.synced  ## Train the embedded tiny base again into out/base (about 1.7 hours on a core).
 	$(PYTHON) -m sovits_core pretrain --out out/base $(if $(wildcard ../shared/data),--recordings ../shared/data)
+
+bench: .venv/.synced  ## Speed of the networks at the official sizes, and ORT beside torch, into out/bench/core.json (about 4 minutes).
+	$(PYTHON) -m sovits_core bench --out out/bench/core.json
 
 clean: cluster-down  ## Remove what make made inside the repository.
 	rm -rf .venv out

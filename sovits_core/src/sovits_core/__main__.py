@@ -6,10 +6,17 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from sovits_core.commands import phones, pretrain
+from sovits_core.commands import bench, export_official, import_base, phones, pretrain, verify
 from sovits_core.errors import SovitsError
 
-COMMANDS = {"phones": phones, "pretrain": pretrain}
+COMMANDS = {
+    "phones": phones,
+    "import-base": import_base,
+    "export-official": export_official,
+    "verify": verify,
+    "pretrain": pretrain,
+    "bench": bench,
+}
 USAGE_ERROR = 64
 
 
