@@ -1,0 +1,58 @@
+"""How each character of a Mandarin word is read: by a phrase dictionary, or by a reader of polyphones in context."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
+
+from sovits_core.errors import MissingExtra
+
+NEUTRAL = 5
+_READING = re.compile(r"([a-zê]+)([1-5])")
+
+
+class Reading(NamedTuple):
+    """A syllable in pinyin without tone (ü written v), and its tone: 1 to 4, or 5 for the neutral one.
+
+    The syllable of a character that no dictionary reads is empty.
+    """
+
+    syllable: str
+    tone: int
+
+
+# pypinyin gives a character without context its first reading; as a word of its own it mostly has another.
+_ALONE = {"长": Reading("chang", 2)}
+
+
+class PolyphoneReader(Protocol):
+    """Reads the characters of a clause in their context; for characters that have several readings."""
+
+    def read(self, clause: str) -> Sequence[Reading | None]:
+        """Return a reading for each character, or None where the phrase dictionary shall decide."""
+
+
+@lru_cache(maxsize=16384)
+def read_word(word: str) -> tuple[Reading, ...]:
+    """Return the readings of a word's characters from pypinyin's phrases; raise MissingExtra without the extra."""
+    if word in _ALONE:
+        return (_ALONE[word],)
+    try:
+        from pypinyin import Style, lazy_pinyin  # noqa: PLC0415 -- an extra; 0.3 s to load
+    except ModuleNotFoundError as error:
+        raise MissingExtra("Mandarin", "zh") from error
+    spelt = lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True, errors=_each_alone)
+    return tuple(parse(text) or Reading("", NEUTRAL) for text in spelt)
+
+
+def _each_alone(unread: str) -> Any:
+    # pypinyin's types name a string, its documentation a list too, which keeps one reading per character.
+    return list(unread)
+
+
+def parse(spelt: str) -> Reading | None:
+    """Return the reading of a syllable with its tone as a digit ("lv4"), None for anything else."""
+    match = _READING.fullmatch(spelt)
+    return Reading(match[1], int(match[2])) if match else None
