@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from sovits_core.text import MODES
+from sovits_core.errors import TextRejected
+from sovits_core.text import MODES, phonemize
 from sovits_core.text.segmentation import segments
 
 
@@ -66,3 +67,15 @@ def test_nothing_is_lost_and_neighbours_differ(mode: str) -> None:
     parts = segments(text, mode)
     assert "".join(part.text for part in parts) == text
     assert all(first.language != second.language for first, second in pairwise(parts))
+
+
+@pytest.mark.parametrize(("text", "language"), [("안녕하세요", "ko"), ("你好世界", "yue")])
+def test_a_language_that_v1_does_not_have_is_refused_instead_of_spoken_as_unknown(text: str, language: str) -> None:
+    assert phonemize(text, language, "v2").phones
+    with pytest.raises(TextRejected, match="which the symbols of v1 do not have: use a base of v2 or later"):
+        phonemize(text, language, "v1")
+
+
+def test_a_v1_base_gets_the_erhua_it_was_trained_with() -> None:
+    assert phonemize("我在这儿。", "zh", "v1").phones[6:8] == ("EE", "er2")
+    assert phonemize("我在这儿。", "zh", "v2").phones[6:8] == ("EE", "er4")

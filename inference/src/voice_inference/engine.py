@@ -110,7 +110,7 @@ def sentences_of(text: str, language: str, voice: Voice) -> list[Ids]:
     sentences, refusal = [], None
     for piece in split_sentences(text, SENTENCE_CHARACTERS):
         try:
-            phones = phonemize_to_speak(piece, language).phones
+            phones = phonemize_to_speak(piece, language, voice.base.document.symbols).phones
         except TextRejected as error:
             refusal = refusal or error
             continue

@@ -62,7 +62,7 @@ def speak_text(
     The same text and seed give the same sound on the same machine.
     """
     device = next(networks.parameters()).device
-    read = phonemize_to_speak(text, language)
+    read = phonemize_to_speak(text, language, table)
     target = torch.tensor(phone_ids(read.phones, table), device=device)
     vectors = encoders.text_features(read)
     bert = None

@@ -43,6 +43,6 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _print(text: str, options: argparse.Namespace, table: tuple[str, ...]) -> None:
-    ids = phone_ids(phonemize(text, options.language).phones, options.symbols)
+    ids = phone_ids(phonemize(text, options.language, options.symbols).phones, options.symbols)
     # flushed, so that what was read before an error is there when the error is told
     print(*((table[index] for index in ids) if options.names else ids), flush=True)  # noqa: T201 -- the output

@@ -43,6 +43,7 @@ MAX_CHARACTERS = 4096
 FEWEST_PHONES = 6
 # Symbols that are letters and yet make no sound.
 _SILENT = frozenset(["UNK", "SP", "SP2", "SP3", "停", "空"])
+_SINCE_V2 = frozenset(["ko", "yue"])
 _PAUSES = frozenset(",.!?…-")
 
 
@@ -81,8 +82,8 @@ class Language(Protocol):
 class CharacterLanguage(Protocol):
     """What the module of a language offers whose characters are syllables."""
 
-    def phones_by_character(self, normalized: str) -> tuple[list[str], list[int]]:
-        """Return the phones, and how many each character of the normalised text has."""
+    def phones_by_character(self, normalized: str, table: str, /) -> tuple[list[str], list[int]]:
+        """Return the phones in a symbol table, and how many each character of the normalised text has."""
 
 
 def require_mode(language: str) -> None:
@@ -91,11 +92,12 @@ def require_mode(language: str) -> None:
         raise TextRejected(f"language {language!r} is not offered; use one of: {', '.join(MODES)}")
 
 
-def phonemize(text: str, language: str) -> Phonemes:
+def phonemize(text: str, language: str, table: str = "v2") -> Phonemes:
     """Turn text into phones.
 
     `language` is one of MODES: a language takes words in the scripts of the others too and reads Han characters as its
-    own. Raises TextRejected when the language is not offered or there is nothing to speak, and MissingExtra when the
+    own. `table` is the base's symbol table: v1 has neither Korean nor Cantonese, and 儿 is a syllable of its own there.
+    Raises TextRejected when the language is not offered or there is nothing to speak, and MissingExtra when the
     packages for a language are not installed.
     """
     require_mode(language)
@@ -105,7 +107,7 @@ def phonemize(text: str, language: str) -> Phonemes:
         raise TextRejected("the text is empty: give at least one word to speak")
     # Halves of characters, which JSON may hold, are no text that a dictionary takes.
     whole = text.encode("utf-8", errors="replace").decode("utf-8")
-    spoken = _read(unicodedata.normalize("NFC", whole), language)
+    spoken = _read(unicodedata.normalize("NFC", whole), language, table)
     phones = tuple(phone for part in spoken for phone in part.phones)
     if not any(phone[0].isalpha() and phone not in _SILENT for phone in phones):
         raise TextRejected(
@@ -115,23 +117,28 @@ def phonemize(text: str, language: str) -> Phonemes:
     return Phonemes(phones, normalized, _joined_word2ph(spoken), spoken)
 
 
-def phonemize_to_speak(text: str, language: str) -> Phonemes:
+def phonemize_to_speak(text: str, language: str, table: str = "v2") -> Phonemes:
     """Return the phones of a text to be spoken: with a full stop before it where there are fewer than six.
 
     Training texts are read with `phonemize`, as the official preparation reads them.
     """
-    found = phonemize(text, language)
-    return phonemize(f".{text}", language) if len(found.phones) < FEWEST_PHONES else found
+    found = phonemize(text, language, table)
+    return phonemize(f".{text}", language, table) if len(found.phones) < FEWEST_PHONES else found
 
 
-def _read(text: str, mode: str) -> tuple[Spoken, ...]:
+def _read(text: str, mode: str, table: str) -> tuple[Spoken, ...]:
     parts = segments(text, mode)
     spoken = []
     for place, part in enumerate(parts, start=1):
+        if table == "v1" and part.language in _SINCE_V2:
+            raise TextRejected(
+                f"{part.text[:60]!r} is of language {part.language!r}, which the symbols of v1 do not have: use a base"
+                " of v2 or later"
+            )
         module = cast("Language", import_module(LANGUAGES[part.language]))
         normalized = module.normalize(part.text)
         if isinstance(module, CharacterLanguage):
-            phones, word2ph = module.phones_by_character(normalized)
+            phones, word2ph = module.phones_by_character(normalized, table)
             spoken.append(Spoken(part.language, normalized, tuple(phones), tuple(word2ph)))
         else:
             phones = module.phones(normalized)

@@ -156,7 +156,7 @@ def _phones(recording: Recording, language: str, table: str, problems: Problems)
         )
         return ()
     try:
-        phones = phonemize(recording.text, language).phones if recording.text else ()
+        phones = phonemize(recording.text, language, table).phones if recording.text else ()
     except TextRejected as error:
         problems.add("UnspeakableText", f"the transcript of {shown(recording.id)}: {error}")
         return ()
