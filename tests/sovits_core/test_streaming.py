@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sovits_core.errors import InvalidModelInput
-from sovits_core.generation import Utterance, generate_batch, latent_frames, noise_of, speak
+from sovits_core.generation import Utterance, generate_batch, noise_of, speak
 from sovits_core.networks import Networks
 from sovits_core.sampling import Sampling
 from sovits_core.streaming import (
@@ -92,9 +92,9 @@ def test_windows_of_the_generator_join_to_the_whole_where_the_latent_frames_are_
     whole = speak(networks.s2, codes[None], TEXT, ge, seed=1)[0, 0]
     assert whole.abs().max() > 0.1
     with torch.no_grad():
-        known = latent_frames(networks.s2, codes[None], TEXT, ge, noise_of(1, 16, 80))
+        known = networks.s2.latent_frames(codes[None], TEXT, ge, noise_of(1, 16, 80))
     # as if the encoder knew the future: what is left is the cutting and joining
-    monkeypatch.setattr("sovits_core.streaming.latent_frames", lambda _s2, given, *_: known[:, :, : 2 * given.shape[1]])
+    monkeypatch.setattr(networks.s2, "latent_frames", lambda given, *_: known[:, :, : 2 * given.shape[1]])
     held = Seam(held=8 + generator_reach(networks.s2.config))
     streamed = torch.cat(list(stream_speech(networks.s2, codes.split(7), TEXT, ge, seed=1, seam=held)))
     torch.testing.assert_close(streamed, whole, rtol=0, atol=1e-5)

@@ -197,8 +197,7 @@ def speak_batch(
     """
     lengths = [len(row) for row in codes]
     noises = [noise_of(seed, s2.config.latent, 2 * size)[0].T for seed, size in zip(seeds, lengths, strict=True)]
-    z = latent_frames(
-        s2,
+    z = s2.latent_frames(
         pad_sequence(list(codes), batch_first=True),
         pad_sequence(list(texts), batch_first=True),
         ge,
@@ -210,22 +209,6 @@ def speak_batch(
         s2.waveform_generator(z[row : row + 1, :, : 2 * size], ge[row : row + 1])[0, 0]
         for row, size in enumerate(lengths)
     ]
-
-
-def latent_frames(
-    s2: Synthesizer,
-    codes: Tensor,
-    text: Tensor,
-    ge: Tensor,
-    noise: Tensor,
-    *,
-    code_lengths: Tensor | None = None,
-    text_lengths: Tensor | None = None,
-) -> Tensor:
-    """As `Synthesizer.decode` up to its waveform generator: (batch, latent, 2 N), zero on padding."""
-    mean, log_deviation, mask = s2.prior(codes, text, ge, code_lengths, text_lengths)
-    z: Tensor = s2.flow((mean + noise * log_deviation.exp()) * mask, mask, ge, reverse=True)
-    return z * mask
 
 
 def noise_of(seed: int, channels: int, frames: int, first: int = 0) -> Tensor:

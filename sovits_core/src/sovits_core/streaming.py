@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sovits_core.errors import InvalidModelInput
-from sovits_core.generation import Utterance, latent_frames, noise_of, tokens
+from sovits_core.generation import Utterance, noise_of, tokens
 from sovits_core.model_config import SynthesizerConfig
 from sovits_core.models import Synthesizer, TextToSemantic
 from sovits_core.models.conditioning import FRAMES_PER_CODE
@@ -125,8 +125,7 @@ class StreamDecoder:
             return self._ge.new_zeros(0)
         hop, fade = self._s2.config.hop, self._seam.fade
         frames = FRAMES_PER_CODE * self._codes.shape[1]
-        z = latent_frames(
-            self._s2,
+        z = self._s2.latent_frames(
             self._codes,
             self._text,
             self._ge,

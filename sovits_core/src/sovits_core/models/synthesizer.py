@@ -78,6 +78,27 @@ class Synthesizer(Conditioning):
     ) -> Tensor:
         """Speak.
 
+        Args: see `latent_frames`.
+
+        Returns:
+            Samples (batch, 1, 2 N * hop); padding decodes to whatever it likes.
+        """
+        z = self.latent_frames(codes, text, ge, noise, code_lengths=code_lengths, text_lengths=text_lengths)
+        wav: Tensor = self.waveform_generator(z, ge)
+        return wav
+
+    def latent_frames(
+        self,
+        codes: Tensor,
+        text: Tensor,
+        ge: Tensor,
+        noise: Tensor,
+        *,
+        code_lengths: Tensor | None = None,
+        text_lengths: Tensor | None = None,
+    ) -> Tensor:
+        """What `decode` hands to its waveform generator.
+
         Args:
             codes: int64 (batch, N), 25 per second.
             text: int64 (batch, M), the phones of the target alone.
@@ -87,13 +108,12 @@ class Synthesizer(Conditioning):
             text_lengths: int64 (batch), where rows are padded.
 
         Returns:
-            Samples (batch, 1, 2 N * hop); padding decodes to whatever it likes.
+            (batch, latent, 2 N), zero on padding.
         """
         mean, log_deviation, mask = self.prior(codes, text, ge, code_lengths, text_lengths)
         z_p = (mean + noise * log_deviation.exp()) * mask
-        z = self.flow(z_p, mask, ge, reverse=True)
-        wav: Tensor = self.waveform_generator(z * mask, ge)
-        return wav
+        z: Tensor = self.flow(z_p, mask, ge, reverse=True)
+        return z * mask
 
     def posterior(self, spec: Tensor, mask: Tensor, ge: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Sample, mean and log deviation (batch, latent, frames) of a recording; noise is standard normal."""
