@@ -34,7 +34,9 @@ def features(job: TrainingJob, workspace: Workspace) -> Summary:
         with torch.no_grad():
             codes = networks.s2.quantize(training_features(encoders.hubert, wav, config.sample_rate))[0]
             timbre = encoders.timbre(networks.s2, wav)
-        bert = encoders.text_features(phonemize(clip.text, job.language, base.document.symbols))
+        bert = None
+        if encoders.text is not None:  # else the text need not be read again
+            bert = encoders.text_features(phonemize(clip.text, job.language, base.document.symbols))
         phones = torch.tensor(phone_ids(clip.phones, base.document.symbols))
         save_features(
             folder / f"{clip.id}.safetensors", phones=phones, bert=bert, codes=codes.cpu(), timbre=timbre.cpu()
