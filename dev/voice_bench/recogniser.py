@@ -1,0 +1,131 @@
+"""What an independent recogniser hears: pocketsphinx with the US English model of its own wheel."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pocketsphinx
+from numpy.typing import NDArray
+
+from dev.errors import DevError
+from sovits_core.text import phonemize
+
+Wave: TypeAlias = NDArray[np.float32]
+"""(samples) at 16 kHz, full scale is 1.0."""
+
+RATE = 16_000
+FRAMES_PER_SECOND = 100
+FULL_SCALE = 32767
+LOUDNESS = 0.06  # RMS: one level for all, so that nothing but the speech itself decides
+NOT_PHONES = ("SIL", "+", "(", "<", "[")  # how silence and the model's noises begin
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A phone (ARPAbet without stress, or SIL and noises like +NSN+) and when it was heard, in seconds."""
+
+    phone: str
+    start: float
+    end: float
+
+    @property
+    def is_speech(self) -> bool:
+        """Whether this is a phone rather than silence or noise."""
+        return not self.phone.startswith(NOT_PHONES)
+
+
+class Recogniser:
+    """Three searches over one acoustic model; calls do not influence one another."""
+
+    def __init__(self) -> None:
+        # A decoder each: adaptation of the cepstral mean by one search must not reach another.
+        self._words = pocketsphinx.Decoder(samprate=RATE, loglevel="FATAL")
+        model = Path(pocketsphinx.get_model_path("en-us"))
+        # The phone search has no dictionary to hold it back, so its beams and the weight of its bigrams differ.
+        self._phones = pocketsphinx.Decoder(
+            samprate=RATE, loglevel="FATAL", lm=None, allphone=str(model / "en-us-phone.lm.bin"),
+            lw=2.0, beam=1e-20, pbeam=1e-20,
+        )  # fmt: skip
+        self._grammars: dict[tuple[str, ...], pocketsphinx.Decoder] = {}
+
+    def words(self, wav16: Wave) -> str:
+        """Return the words heard, in lower case; empty where none was."""
+        return _hypothesis(self._words, wav16)
+
+    def pick(self, wav16: Wave, sentences: Sequence[str]) -> int | None:
+        """Return the index of the one sentence that was heard, out of a closed set.
+
+        Args:
+            wav16: (samples) at 16 kHz.
+            sentences: all that can have been said, no two with the same words.
+
+        Returns:
+            The index, or None where no sentence fits to its end.
+
+        Raises:
+            DevError: two sentences have the same words.
+        """
+        spoken = tuple(plain(sentence) for sentence in sentences)
+        if spoken not in self._grammars:
+            self._grammars[spoken] = self._closed_set(spoken)
+        heard = _hypothesis(self._grammars[spoken], wav16)
+        return spoken.index(heard) if heard in spoken else None
+
+    def phones(self, wav16: Wave) -> list[str]:
+        """Return the phones heard, without words or dictionary: ARPAbet, no stress, no silence."""
+        return [segment.phone for segment in self.segments(wav16) if segment.is_speech]
+
+    def segments(self, wav16: Wave) -> list[Segment]:
+        """Return phones, silences and noises with their times."""
+        _hear(self._phones, wav16)
+        return [
+            Segment(found.word, found.start_frame / FRAMES_PER_SECOND, (found.end_frame + 1) / FRAMES_PER_SECOND)
+            for found in self._phones.seg() or ()
+        ]
+
+    def _closed_set(self, sentences: tuple[str, ...]) -> pocketsphinx.Decoder:
+        if len(set(sentences)) < len(sentences):
+            twice = next(one for one in sentences if sentences.count(one) > 1)
+            raise DevError(f"the sentence {twice!r} stands twice in the closed set", remedy="change one of the two")
+        decoder = pocketsphinx.Decoder(samprate=RATE, loglevel="FATAL", lm=None)
+        for word in {word for sentence in sentences for word in sentence.split()}:
+            if decoder.lookup_word(word) is None:
+                decoder.add_word(word, " ".join(phones_of(word)), update=False)
+        alternatives = " | ".join(sentences)
+        decoder.add_jsgf_string("closed", f"#JSGF V1.0; grammar closed; public <sentence> = {alternatives};")
+        decoder.activate_search("closed")
+        return decoder
+
+
+@cache
+def phones_of(text: str) -> tuple[str, ...]:
+    """Return how our front end reads an English text, as the recogniser spells it: no stress, no punctuation."""
+    return tuple(phone.rstrip("012") for phone in phonemize(text, "en").phones if phone[0].isalpha())
+
+
+@cache
+def plain(text: str) -> str:
+    """Return the words of a text as the recogniser writes them: lower case, no punctuation."""
+    return " ".join(re.findall(r"[a-z]+(?:'[a-z]+)*", text.lower().replace("\u2019", "'")))
+
+
+def _hypothesis(decoder: pocketsphinx.Decoder, wav16: Wave) -> str:
+    _hear(decoder, wav16)
+    found = decoder.hyp()
+    return str(found.hypstr) if found is not None else ""
+
+
+def _hear(decoder: pocketsphinx.Decoder, wav16: Wave) -> None:
+    """Decode one utterance as a whole: its own cepstral mean is taken off, and nothing of earlier ones."""
+    level = float(np.sqrt(np.mean(np.square(wav16, dtype=np.float64)))) if len(wav16) else 0.0
+    scaled = wav16 * (LOUDNESS / level) if level > 0 else wav16
+    pcm = (np.clip(scaled, -1.0, 1.0) * FULL_SCALE).astype("<i2").tobytes()
+    decoder.start_utt()
+    decoder.process_raw(pcm, full_utt=True)
+    decoder.end_utt()
