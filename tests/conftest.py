@@ -1,6 +1,7 @@
 """What tests share: the reference data beside the project, the pinned tools, and real control planes."""
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -65,3 +66,103 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield state / "admin.kubeconfig"
     finally:
         subprocess.run([*dev_cluster, "down", *here], cwd=REPOSITORY, check=True)
+
+
+VOTES = {
+    "高": "ㄓㄤ3",  # grows tall
+    "三": "ㄏㄤ2",  # the third line
+    "銀": "ㄒㄧㄥ2",  # wrong, and against the dictionary's phrase
+    "了": "ㄓㄠ2",  # catches a cold
+    "他": "ㄈㄨㄥ1",  # which no phone table can write
+    "一": "ㄧ4",
+}
+READINGS = {
+    "長": ["ㄔㄤ2", "ㄓㄤ3"],
+    "行": ["ㄏㄤ2", "ㄒㄧㄥ2"],
+    "著": ["ㄓㄜ5", "ㄓㄠ2", "ㄈㄨㄥ1"],
+    "一": ["ㄧ1", "ㄧ4"],
+}
+SPELLINGS = {
+    "ㄔㄤ": "chang",
+    "ㄓㄤ": "zhang",
+    "ㄏㄤ": "hang",
+    "ㄒㄧㄥ": "xing",
+    "ㄓㄜ": "zhe",
+    "ㄓㄠ": "zhao",
+    "ㄧ": "yi",
+}
+
+
+def _write_g2pw(folder: Path) -> Path:
+    """A folder as GPT-SoVITS ships it, whose small network reads a character as its two neighbours vote.
+
+    Every input changes what it answers. Without a vote for it a character is read as the first in `READINGS`.
+    """
+    import numpy as np  # noqa: PLC0415 -- most tests need none of this
+    from onnx import TensorProto, checker, helper, numpy_helper, save  # noqa: PLC0415
+
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "\u2028", *dict.fromkeys("".join(VOTES) + "長行著一,.")]
+    labels = sorted({label for found in READINGS.values() for label in found})
+    characters = sorted(READINGS)
+    votes = np.zeros((len(vocabulary), len(labels)), np.float32)
+    for token, label in VOTES.items():
+        votes[vocabulary.index(token), labels.index(label)] = 4
+    first = np.zeros((len(characters), len(labels)), np.float32)
+    for number, character in enumerate(characters):
+        first[number, labels.index(READINGS[character][0])] = 1
+    constants = {"votes": votes, "first": first, "one": np.array([1]), "row": np.array([0])}
+    constants["places"] = np.ones((512, 1), np.float32)  # as many as a BERT has
+    inputs = dict.fromkeys(("input_ids", "token_type_ids", "attention_mask"), (TensorProto.INT64, ["rows", "tokens"]))
+    inputs["phoneme_mask"] = (TensorProto.FLOAT, ["questions", len(labels)])
+    inputs |= dict.fromkeys(("char_ids", "position_ids"), (TensorProto.INT64, ["questions"]))
+    node = helper.make_node
+    nodes = [
+        node("Mul", ["input_ids", "attention_mask"], ["shown"]),
+        node("Add", ["shown", "token_type_ids"], ["tokens"]),
+        node("Squeeze", ["tokens", "row"], ["sentence"]),
+        node("Gather", ["votes", "sentence"], ["opinions"]),
+        *(
+            step
+            for side, move in (("left", "Sub"), ("right", "Add"))
+            for step in (
+                node(move, ["position_ids", "one"], [f"{side}_place"]),
+                node("Gather", ["opinions", f"{side}_place"], [f"{side}_vote"]),
+            )
+        ),
+        node("Gather", ["places", "position_ids"], ["place"]),
+        node("Gather", ["first", "char_ids"], ["habit"]),
+        node("Sum", ["left_vote", "right_vote", "place", "habit"], ["scores"]),
+        node("Exp", ["scores"], ["odds"]),
+        node("Mul", ["odds", "phoneme_mask"], ["possible"]),
+        node("ReduceSum", ["possible", "one"], ["all"]),
+        node("Div", ["possible", "all"], ["probs"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g2pw",
+        [helper.make_tensor_value_info(name, *given) for name, given in inputs.items()],
+        [helper.make_tensor_value_info("probs", TensorProto.FLOAT, ["questions", len(labels)])],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    checker.check_model(model)
+    folder.mkdir()
+    save(model, folder / "g2pW.onnx")
+    pairs = [f"{character}\t{label}\n" for character, found in READINGS.items() for label in found]
+    tables = {
+        "POLYPHONIC_CHARS.txt": "".join(pairs),
+        "MONOPHONIC_CHARS.txt": "公\tㄏㄤ2\n似\tㄏㄤ2\n",  # wrong, so that it shows whether the table was asked
+        "bopomofo_to_pinyin_wo_tune_dict.json": json.dumps(SPELLINGS),
+        "char_bopomofo_dict.json": "{}",
+        "config.py": f"open({str(folder / 'executed')!r}, 'w')\nuse_char_phoneme = False\n",
+        "vocab.txt": "\n".join(vocabulary) + "\n",
+    }
+    for name, content in tables.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def g2pw_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For tests that leave it as it is."""
+    return _write_g2pw(tmp_path_factory.mktemp("g2pw") / "G2PWModel")

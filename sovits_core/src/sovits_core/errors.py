@@ -64,5 +64,9 @@ class MissingExtra(TextRejected):
         super().__init__(f'{what} needs more packages: pip install "sovits-core[{extra}]"')
 
 
+class TextModelRejected(SovitsError):
+    """A folder with a network that reads text is incomplete or damaged, or its parts do not belong together."""
+
+
 class BenchError(SovitsError):
     """The benchmark cannot begin: an option is out of range, or a package is missing."""

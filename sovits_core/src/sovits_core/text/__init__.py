@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol, cast, runtime_checkable
 from sovits_core.errors import TextRejected
 from sovits_core.symbols import phone_ids
 from sovits_core.text.cutting import CUT_METHODS, cut
+from sovits_core.text.mandarin_readings import PolyphoneReader
 from sovits_core.text.segmentation import AUTOMATIC, EVERYTHING, segments
 from sovits_core.text.splitting import split_sentences
 
@@ -18,6 +19,7 @@ __all__ = [
     "MAX_CHARACTERS",
     "MODES",
     "Phonemes",
+    "PolyphoneReader",
     "Spoken",
     "cut",
     "phone_ids",
@@ -82,7 +84,9 @@ class Language(Protocol):
 class CharacterLanguage(Protocol):
     """What the module of a language offers whose characters are syllables."""
 
-    def phones_by_character(self, normalized: str, table: str, /) -> tuple[list[str], list[int]]:
+    def phones_by_character(
+        self, normalized: str, table: str, polyphones: PolyphoneReader | None, /
+    ) -> tuple[list[str], list[int]]:
         """Return the phones in a symbol table, and how many each character of the normalised text has."""
 
 
@@ -92,11 +96,12 @@ def require_mode(language: str) -> None:
         raise TextRejected(f"language {language!r} is not offered; use one of: {', '.join(MODES)}")
 
 
-def phonemize(text: str, language: str, table: str = "v2") -> Phonemes:
+def phonemize(text: str, language: str, table: str = "v2", polyphones: PolyphoneReader | None = None) -> Phonemes:
     """Turn text into phones.
 
     `language` is one of MODES: a language takes words in the scripts of the others too and reads Han characters as its
     own. `table` is the base's symbol table: v1 has neither Korean nor Cantonese, and 儿 is a syllable of its own there.
+    `polyphones` reads the Mandarin characters that have several readings, where the base has such a network.
     Raises TextRejected when the language is not offered or there is nothing to speak, and MissingExtra when the
     packages for a language are not installed.
     """
@@ -107,7 +112,7 @@ def phonemize(text: str, language: str, table: str = "v2") -> Phonemes:
         raise TextRejected("the text is empty: give at least one word to speak")
     # Halves of characters, which JSON may hold, are no text that a dictionary takes.
     whole = text.encode("utf-8", errors="replace").decode("utf-8")
-    spoken = _read(unicodedata.normalize("NFC", whole), language, table)
+    spoken = _read(unicodedata.normalize("NFC", whole), language, table, polyphones)
     phones = tuple(phone for part in spoken for phone in part.phones)
     if not any(phone[0].isalpha() and phone not in _SILENT for phone in phones):
         raise TextRejected(
@@ -117,16 +122,18 @@ def phonemize(text: str, language: str, table: str = "v2") -> Phonemes:
     return Phonemes(phones, normalized, _joined_word2ph(spoken), spoken)
 
 
-def phonemize_to_speak(text: str, language: str, table: str = "v2") -> Phonemes:
+def phonemize_to_speak(
+    text: str, language: str, table: str = "v2", polyphones: PolyphoneReader | None = None
+) -> Phonemes:
     """Return the phones of a text to be spoken: with a full stop before it where there are fewer than six.
 
     Training texts are read with `phonemize`, as the official preparation reads them.
     """
-    found = phonemize(text, language, table)
-    return phonemize(f".{text}", language, table) if len(found.phones) < FEWEST_PHONES else found
+    found = phonemize(text, language, table, polyphones)
+    return phonemize(f".{text}", language, table, polyphones) if len(found.phones) < FEWEST_PHONES else found
 
 
-def _read(text: str, mode: str, table: str) -> tuple[Spoken, ...]:
+def _read(text: str, mode: str, table: str, polyphones: PolyphoneReader | None) -> tuple[Spoken, ...]:
     parts = segments(text, mode)
     spoken = []
     for place, part in enumerate(parts, start=1):
@@ -138,7 +145,7 @@ def _read(text: str, mode: str, table: str) -> tuple[Spoken, ...]:
         module = cast("Language", import_module(LANGUAGES[part.language]))
         normalized = module.normalize(part.text)
         if isinstance(module, CharacterLanguage):
-            phones, word2ph = module.phones_by_character(normalized, table)
+            phones, word2ph = module.phones_by_character(normalized, table, polyphones)
             spoken.append(Spoken(part.language, normalized, tuple(phones), tuple(word2ph)))
         else:
             phones = module.phones(normalized)

@@ -24,7 +24,7 @@ def phones(normalized: str) -> list[str]:
     return phones_by_character(normalized)[0]
 
 
-def phones_by_character(normalized: str, _table: str = "v2") -> tuple[list[str], list[int]]:
+def phones_by_character(normalized: str, _table: str = "v2", _polyphones: object = None) -> tuple[list[str], list[int]]:
     """Return the phones and how many each character of `normalized` has: two, or one for a mark; the table is v2."""
     by_character = [
         [character] if character in MARKS else list(_symbols(jyutping or ""))

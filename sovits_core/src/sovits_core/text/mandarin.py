@@ -8,7 +8,7 @@ from itertools import chain
 
 from sovits_core.symbols import UNKNOWN
 from sovits_core.text.chinese_normalization import MARKS, normalize
-from sovits_core.text.mandarin_readings import NEUTRAL, PolyphoneReader, Reading, read_word
+from sovits_core.text.mandarin_readings import NEUTRAL, PolyphoneReader, Reading, is_phrase, read_word
 from sovits_core.text.mandarin_syllables import split_syllable
 from sovits_core.text.mandarin_tones import change_tones, merges_er
 from sovits_core.text.mandarin_words import Word, join, segment
@@ -30,7 +30,7 @@ def phones_by_character(
     """Return the phones and how many each character of `normalized` has: two, or one for a mark.
 
     `table` names the symbol table of the base: those of v1 were trained with 儿 as a syllable with a tone of its own.
-    `polyphones`, where given, goes before the phrase dictionary, as the official front end uses its g2pW model.
+    `polyphones`, where given, reads what is no phrase of the dictionary, as the g2pW model of the official front end.
     """
     clauses = [clause for clause in _CLAUSE.findall(normalized) if clause]
     by_character: list[list[str]] = []
@@ -48,8 +48,10 @@ def _clause(words: list[Word], in_context: Sequence[Reading | None], table: str)
         else:
             start = len(by_character)
             better = in_context[start : start + len(word.text)]
-            readings = [given or known for given, known in zip(better, _dictionary(word), strict=True)]
-            by_character += _word(word, readings, table)
+            known = _dictionary(word)
+            if any(better) and not is_phrase(word.text):
+                known = [given or reading for given, reading in zip(better, known, strict=True)]
+            by_character += _word(word, known, table)
     return by_character
 
 

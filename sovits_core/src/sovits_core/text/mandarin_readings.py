@@ -28,7 +28,10 @@ _ALONE = {"长": Reading("chang", 2)}
 
 
 class PolyphoneReader(Protocol):
-    """Reads the characters of a clause in their context; for characters that have several readings."""
+    """Reads the characters of a clause in their context; for characters that have several readings.
+
+    What it says goes before the dictionary's readings of single characters, and behind its phrases.
+    """
 
     def read(self, clause: str) -> Sequence[Reading | None]:
         """Return a reading for each character, or None where the phrase dictionary shall decide."""
@@ -45,6 +48,15 @@ def read_word(word: str) -> tuple[Reading, ...]:
         raise MissingExtra("Mandarin", "zh") from error
     spelt = lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True, errors=_each_alone)
     return tuple(parse(text) or Reading("", NEUTRAL) for text in spelt)
+
+
+def is_phrase(word: str) -> bool:
+    """Say whether pypinyin knows how the word is read as a whole; raise MissingExtra without the extra."""
+    try:
+        from pypinyin.constants import PHRASES_DICT  # noqa: PLC0415 -- as above
+    except ModuleNotFoundError as error:
+        raise MissingExtra("Mandarin", "zh") from error
+    return len(word) > 1 and word in PHRASES_DICT
 
 
 def _each_alone(unread: str) -> Any:
