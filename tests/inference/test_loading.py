@@ -1,16 +1,21 @@
 """A voice is loaded only if every byte is what was promised and every tensor is one that the base takes."""
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from sovits_core.bundling import file_digest
+from sovits_core.symbols import symbols
 from voice_inference import fetch
 from voice_inference.base import Base
 from voice_inference.desired import BaseReference, VoiceReference
+from voice_inference.engine import sentences_of
 from voice_inference.errors import DigestMismatch, FetchFailed, InvalidBase, InvalidDocument, InvalidVoice, LoadError
 from voice_inference.loader import Loader
 
@@ -275,6 +280,43 @@ def test_a_base_is_fetched_with_the_files_that_the_server_needs(
     fetched = loader.load_base(reference)
     assert (fetched.digest, fetched.adapter_keys) == (base.digest, base.adapter_keys)
     assert fetched.prefill.path.is_relative_to(tmp_path / "cache" / "bases")
+
+
+def with_polyphones(stored: tuple[Path, BaseReference], model: Path) -> BaseReference:
+    """Give the stored base a reader of polyphones, and return the reference to what it is then."""
+    folder, reference = stored
+    shutil.copytree(model, folder / "g2pw")
+    document = json.loads((folder / "base.json").read_text())
+    document["languages"] = ["en", "zh"]
+    document["files"] |= {f"g2pw/{path.name}": file_digest(path) for path in (folder / "g2pw").iterdir()}
+    data = json.dumps(document).encode()
+    (folder / "base.json").write_bytes(data)
+    return reference.model_copy(update={"digest": fetch.check_digest(data, "", "base.json")})
+
+
+def test_mandarin_is_read_with_the_polyphones_of_the_base(
+    stored_base: tuple[Path, BaseReference], loader: Loader, make_bundle: Any, base: Base, g2pw_model: Path
+) -> None:
+    reading = loader.load_base(with_polyphones(stored_base, g2pw_model))
+    voice = loader.load_voice(make_bundle().seal(), base)
+    (ids,) = sentences_of("孩子长高了。", "zh", replace(voice, base=reading))
+    assert " ".join(symbols("v2")[number] for number in ids) == "h ai2 z i05 zh ang3 g ao1 l e5 ."
+
+
+def test_a_reader_of_polyphones_that_is_damaged_or_another_network_is_refused(
+    stored_base: tuple[Path, BaseReference], loader: Loader, base: Base, g2pw_model: Path, tmp_path: Path
+) -> None:
+    other = Path(shutil.copytree(g2pw_model, tmp_path / "other"))
+    shutil.copyfile(base.decode.path, other / "g2pW.onnx")
+    for path in base.decode.path.parent.glob("*.weights"):
+        shutil.copyfile(path, other / path.name)
+    reference = with_polyphones(stored_base, other)
+    with pytest.raises(InvalidBase, match=r"g2pw/g2pW\.onnx takes .*, but a g2pW network takes"):
+        loader.load_base(reference)
+    (stored_base[0] / "g2pw" / "vocab.txt").write_text("a")
+    loader.forget_except(set())
+    with pytest.raises(DigestMismatch, match=r"g2pw/vocab\.txt"):
+        loader.load_base(reference)
 
 
 def test_a_damaged_graph_is_refused(stored_base: tuple[Path, BaseReference], loader: Loader) -> None:

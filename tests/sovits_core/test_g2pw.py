@@ -13,9 +13,10 @@ import pytest
 
 from sovits_core.__main__ import USAGE_ERROR, main
 from sovits_core.errors import TextModelRejected
+from sovits_core.official.polyphones import copy_g2pw
 from sovits_core.text import phonemize, phonemize_to_speak
 from sovits_core.text.characters import read_characters
-from sovits_core.text.g2pw import G2pw, Window, open_g2pw, windows
+from sovits_core.text.g2pw import FILES, G2pw, Window, open_g2pw, windows
 from sovits_core.text.mandarin_readings import Reading
 
 GROWN = "孩子长高了。"  # 长 is zhang3 here, and pypinyin reads it alone as chang2
@@ -292,6 +293,27 @@ def test_without_onnxruntime_the_error_names_it(folder: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
     assert done.returncode == USAGE_ERROR
     assert done.stderr == "sovits-core: g2pW.onnx needs one more package: pip install onnxruntime\n"
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_copy_has_what_is_read_and_takes_the_vocabulary_from_the_text_encoder_where_the_folder_has_none(
+    folder: Path, tmp_path: Path, own: bool
+) -> None:
+    bert = tmp_path / "bert"
+    bert.mkdir()
+    shutil.move(folder / "vocab.txt", bert)
+    if own:
+        shutil.copy(bert / "vocab.txt", folder)
+        (bert / "vocab.txt").write_text("not this one")
+    copy_g2pw(folder, bert, tmp_path / "copy")
+    assert {path.name for path in (tmp_path / "copy").iterdir()} == set(FILES)
+    assert open_g2pw(tmp_path / "copy").read("长高") == [Reading("zhang", 3), None]
+
+
+def test_a_folder_without_a_vocabulary_is_refused_where_there_is_no_text_encoder(folder: Path, tmp_path: Path) -> None:
+    (folder / "vocab.txt").unlink()
+    with pytest.raises(TextModelRejected, match=r"model/vocab\.txt is missing: put that of chinese-roberta"):
+        copy_g2pw(folder, None, tmp_path / "copy")
 
 
 def test_the_command_reads_with_the_folder_that_it_is_given(

@@ -28,6 +28,7 @@ from sovits_core.official.files import read_official
 from sovits_core.official.names import to_official
 from sovits_core.official.settings import s1_settings, s2_settings
 from sovits_core.official.weight_norm import join_weight_norm
+from sovits_core.text.g2pw import FILES
 
 # The phoneme table and the vocabulary are official, the rest is small.
 S1 = TextToSemanticConfig(bert_dim=8, hidden=32, heads=4, layers=2, feed_forward=128)
@@ -169,9 +170,9 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> Official:
 
 @pytest.mark.slow
 def test_a_base_and_a_voice_survive_the_way_there_and_back(
-    official: Official, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    official: Official, tmp_path: Path, g2pw_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    more = {"s2d": official.folder / "s2d.pth", "hubert": official.folder / "hubert"}
+    more = {"s2d": official.folder / "s2d.pth", "hubert": official.folder / "hubert", "g2pw": g2pw_model}
     assert main(official.arguments(tmp_path / "base", **more)) == 0
     base = open_base(str(tmp_path / "base"))
     assert capsys.readouterr().out.strip() == base.digest
@@ -184,6 +185,11 @@ def test_a_base_and_a_voice_survive_the_way_there_and_back(
     for name in document.files:
         base.path(name)
     assert load_hubert(tmp_path / "base" / "hubert").config.hidden_size == 768
+    assert {path.name for path in base.files_under("g2pw")} == set(FILES)
+    assert any("g2pW" in licence.name for licence in document.licences)
+    reading = ["--polyphones", str(tmp_path / "base" / "g2pw"), "--language", "zh", "--names"]
+    assert main(["phones", *reading, "孩子长高了。"]) == 0
+    assert capsys.readouterr().out == "h ai2 z i05 zh ang3 g ao1 l e5 .\n"
 
     # the base holds what the official files hold, to the bit
     s1, s2 = (read_official(official.folder / name) for name in ("s1.ckpt", "s2g.pth"))
@@ -213,6 +219,7 @@ def test_a_base_and_a_voice_survive_the_way_there_and_back(
         ({"s2g": "s1.ckpt"}, "s1.ckpt is an S1 (text to semantic) checkpoint, but an S2 generator is wanted here"),
         ({"version": "v2Pro"}, "s2g.pth: its weights are those of v2, but v2Pro is wanted"),
         ({"sv": "s1.ckpt"}, "is of v2, which has no use for s1.ckpt: leave --sv out"),
+        ({"g2pw": "hubert"}, "hubert/g2pW.onnx is missing: name the model's whole folder"),
         ({"hubert": "."}, "config.json cannot be read: name the folder of the model"),
         ({"s2d": "s2g.pth"}, "s2g.pth is an S2 generator, but an S2 discriminator is wanted here"),
         ({"s2g": "none.pth"}, "none.pth cannot be read: No such file or directory"),

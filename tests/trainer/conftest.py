@@ -92,10 +92,10 @@ def few_clips(dataset: Path) -> Path:
     return dataset
 
 
-def make_base(folder: Path, *, pro: bool = False) -> Path:
+def make_base(folder: Path, *, pro: bool = False, g2pw: Path | None = None) -> Path:
     """A base of the real classes, as small as they get, with random weights: it runs everything and says nothing.
 
-    A Pro base has a speaker encoder too, and here also a text encoder for Mandarin.
+    A Pro base has a speaker encoder too, and here also a text encoder for Mandarin. With `g2pw` it reads polyphones.
     """
     torch.manual_seed(0)
     hubert = HubertConfig(
@@ -122,6 +122,8 @@ def make_base(folder: Path, *, pro: bool = False) -> Path:
         )
         BertModel(bert).save_pretrained(folder / "bert")
         (folder / "bert" / "vocab.txt").write_text("\n".join(characters) + "\n", encoding="utf-8")
+    if g2pw:
+        shutil.copytree(g2pw, folder / "g2pw")
     files = {
         path.relative_to(folder).as_posix(): digest_of(path).model_dump()
         for path in folder.rglob("*")
@@ -152,6 +154,6 @@ def random_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def random_pro_base(tmp_path: Path) -> Path:
-    """One with all encoders."""
-    return make_base(tmp_path / "random-pro-base", pro=True)
+def random_pro_base(tmp_path: Path, g2pw_model: Path) -> Path:
+    """One with all encoders and a reader of polyphones."""
+    return make_base(tmp_path / "random-pro-base", pro=True, g2pw=g2pw_model)

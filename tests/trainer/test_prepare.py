@@ -15,7 +15,9 @@ import soundfile
 
 from sovits_core.stores import open_store
 from voice_trainer.__main__ import main
+from voice_trainer.base import JobBase
 from voice_trainer.clips import held_out_ids, read_clips
+from voice_trainer.reading import load_polyphones
 
 Spoil = Callable[[Path], object]
 
@@ -270,3 +272,30 @@ def test_clips_that_cannot_be_scored_are_not_held_out() -> None:
 def test_prepare_starts_without_torch() -> None:
     program = "import sys, voice_trainer.__main__, voice_trainer.stages.prepare as p; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_mandarin_transcripts_are_read_with_the_polyphones_of_the_base(
+    prepare: Callable[[], tuple[int, dict[str, Any]]],
+    job_document: dict[str, Any],
+    dataset: Path,
+    random_pro_base: Path,
+    tmp_path: Path,
+) -> None:
+    write_lines(dataset, [f"{line.split('|')[0]}|孩子长高了。" for line in lines(dataset)])
+    job_document["language"] = "zh"
+    job_document["base"]["uri"] = random_pro_base.as_uri()
+    job_document["evaluation"]["texts"] = []
+    assert prepare()[0] == 0
+    (stored,) = (tmp_path / "store").rglob("prepare/manifest.json")
+    (clip, *_) = read_clips(stored.parent)
+    assert " ".join(clip.phones) == "h ai2 z i05 zh ang3 g ao1 l e5 ."
+
+
+def test_only_mandarin_on_a_base_that_has_a_reader_of_polyphones_opens_it(
+    random_base: Path, random_pro_base: Path, tmp_path: Path
+) -> None:
+    with_reader = JobBase(random_pro_base.as_uri(), "", tmp_path)
+    assert load_polyphones(with_reader, "zh") is not None
+    (random_pro_base / "g2pw" / "g2pW.onnx").unlink()
+    assert load_polyphones(JobBase(random_pro_base.as_uri(), "", tmp_path), "en") is None
+    assert load_polyphones(JobBase(random_base.as_uri(), "", tmp_path), "zh") is None

@@ -1,4 +1,4 @@
-"""The base model in ONNX Runtime: three graphs, and what base.json says about them."""
+"""The base model in ONNX Runtime: three graphs, what reads its texts, and what base.json says about them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import PurePosixPath
 
 from pydantic import ValidationError
 
-from sovits_core.bundles import BaseBundle, BaseDocument, open_base
+from sovits_core.bundles import POLYPHONES, BaseBundle, BaseDocument, open_base
 from sovits_core.bundles import Graph as GraphDocument
-from sovits_core.errors import BaseRejected
+from sovits_core.errors import BaseRejected, TextModelRejected
+from sovits_core.text import PolyphoneReader
+from sovits_core.text.g2pw import open_g2pw
 from voice_inference.desired import BaseReference
 from voice_inference.errors import InvalidBase, InvalidDocument
 from voice_inference.fetch import Kind
@@ -39,6 +41,7 @@ class Base:
     prefill: Graph
     step: Graph
     decode: Graph
+    polyphones: PolyphoneReader | None
 
     @property
     def sample_rate(self) -> int:
@@ -61,18 +64,19 @@ def load_base(uri: str, reference: BaseReference, *, threads: int) -> Base:
     """Load the base at ``uri``, the reference's own or a folder that it was fetched to.
 
     Raises:
-        InvalidBase: a file is damaged, or a graph cannot be loaded, or is not what the server needs.
+        InvalidBase: a file is damaged, or a network cannot be loaded, or is not what the server needs.
     """
     try:
         bundle = open_base(uri, reference.digest)
         graphs = {name: _load_graph(name, bundle, threads) for name in GRAPHS}
-    except BaseRejected as error:
+        polyphones = _load_polyphones(bundle, threads)
+    except (BaseRejected, TextModelRejected) as error:
         raise InvalidBase(str(error)) from error
-    return Base(reference, bundle.digest, bundle.document, graphs[PREFILL], graphs[STEP], graphs[DECODE])
+    return Base(reference, bundle.digest, bundle.document, graphs[PREFILL], graphs[STEP], graphs[DECODE], polyphones)
 
 
 def needed_files(data: bytes) -> list[str]:
-    """Return the files that the server needs of a base: its graphs, and the weights that lie beside them.
+    """Return the files that the server needs of a base: its graphs with their weights, and its reader of polyphones.
 
     Raises:
         InvalidDocument: the data is no ``base.json``.
@@ -83,7 +87,7 @@ def needed_files(data: bytes) -> list[str]:
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidDocument(f"base.json: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
-    folders = {PurePosixPath(_graph_of(document, name).file).parent for name in GRAPHS}
+    folders = {PurePosixPath(_graph_of(document, name).file).parent for name in GRAPHS} | {PurePosixPath(POLYPHONES)}
     return [name for name in document.files if PurePosixPath(name).parent in folders]
 
 
@@ -96,6 +100,13 @@ def _graph_of(document: BaseDocument, name: str) -> GraphDocument:
     if name not in document.graphs:
         raise InvalidBase(f"the base {document.name} has no graph {name}; export it again")
     return document.graphs[name]
+
+
+def _load_polyphones(bundle: BaseBundle, threads: int) -> PolyphoneReader | None:
+    if not bundle.document.has_folder(POLYPHONES):
+        return None
+    bundle.files_under(POLYPHONES)  # none is read before its digest is known
+    return open_g2pw(bundle.folder / POLYPHONES, threads=threads)
 
 
 def _load_graph(name: str, bundle: BaseBundle, threads: int) -> Graph:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from sovits_core.errors import InvalidModelInput, TextRejected
+from sovits_core.errors import InvalidModelInput, TextModelRejected, TextRejected
 from sovits_core.sampling import Sampler, Sampling
 from sovits_core.text import phone_ids, phonemize_to_speak, split_sentences
 from voice_inference.audio import Samples, limit_peak
@@ -103,6 +103,7 @@ def sentences_of(text: str, language: str, voice: Voice) -> list[Ids]:
 
     Raises:
         InvalidRequest: the base or the text front end does not offer the language, or nothing can be spoken.
+        SynthesisFailed: the base's reader of polyphones did not answer.
     """
     if language not in voice.base.document.languages:
         offered = ", ".join(voice.base.document.languages)
@@ -110,10 +111,12 @@ def sentences_of(text: str, language: str, voice: Voice) -> list[Ids]:
     sentences, refusal = [], None
     for piece in split_sentences(text, SENTENCE_CHARACTERS):
         try:
-            phones = phonemize_to_speak(piece, language, voice.base.document.symbols).phones
+            phones = phonemize_to_speak(piece, language, voice.base.document.symbols, voice.base.polyphones).phones
         except TextRejected as error:
             refusal = refusal or error
             continue
+        except TextModelRejected as error:
+            raise SynthesisFailed(str(error)) from error
         ended = phones if phones[-1] in ENDS else (*phones, ".")
         sentences.append(np.array(phone_ids(ended, voice.base.document.symbols), dtype=np.int64))
     if not sentences:

@@ -27,6 +27,8 @@ from sovits_core.symbols import symbols_sha256
 
 LARGEST_BASE_JSON = 4 * 1024 * 1024
 EMBEDDED = "embedded:"
+TEXT_ENCODER, POLYPHONES = "bert", "g2pw"
+"""Folders of a base that need not be there: what Mandarin is read with."""
 _BLOCK = 1024 * 1024
 
 
@@ -172,6 +174,10 @@ class BaseDocument(Document):
                 f"base {self.name!r} is of {self.version}, which is not for this: choose v1, v2, v2Pro or v2ProPlus"
             )
         return self.s2
+
+    def has_folder(self, name: str) -> bool:
+        """Say whether the base has files in a folder of this name."""
+        return any(file.startswith(f"{name}/") for file in self.files)
 
     def required_gates(self) -> tuple[Gate, ...]:
         """Return the base's own gates, or the defaults where it names none."""

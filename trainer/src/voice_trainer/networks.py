@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import HubertModel
 from transformers.utils.logging import disable_progress_bar
 
+from sovits_core.bundles import TEXT_ENCODER
 from sovits_core.checkpoints import load_weights
 from sovits_core.features import load_hubert, spectrogram
 from sovits_core.model_config import SpeakerEncoderConfig
@@ -92,7 +93,7 @@ def load_encoders(base: JobBase, language: str, device: torch.device) -> Encoder
         load_weights(speaker, base.path("sv/model.safetensors"))
         speaker.to(device).eval()
     text = None
-    if language == "zh" and any(name.startswith("bert/") for name in document.files):
-        text = load_bert(base.folder("bert"))
+    if language == "zh" and document.has_folder(TEXT_ENCODER):
+        text = load_bert(base.folder(TEXT_ENCODER))
         text.model.to(device)  # type: ignore[arg-type]  # as above
     return Encoders(hubert, speaker, text)

@@ -15,7 +15,7 @@ from sovits_core.generation import generate, speak
 from sovits_core.networks import Networks
 from sovits_core.sampling import Sampling
 from sovits_core.symbols import phone_ids
-from sovits_core.text import phonemize_to_speak
+from sovits_core.text import PolyphoneReader, phonemize_to_speak
 from voice_trainer.audio import Samples
 from voice_trainer.networks import Encoders
 
@@ -55,14 +55,22 @@ def make_prompt(networks: Networks, encoders: Encoders, wav: Tensor, phones: Ten
 
 
 def speak_text(
-    networks: Networks, encoders: Encoders, prompt: Prompt, text: str, language: str, *, table: str, seed: int
+    networks: Networks,
+    encoders: Encoders,
+    prompt: Prompt,
+    text: str,
+    language: str,
+    *,
+    table: str,
+    polyphones: PolyphoneReader | None,
+    seed: int,
 ) -> Samples:
     """Speak a sentence as the server will: codes from S1 after the prompt, sound from S2; at the base's sample rate.
 
     The same text and seed give the same sound on the same machine.
     """
     device = next(networks.parameters()).device
-    read = phonemize_to_speak(text, language, table)
+    read = phonemize_to_speak(text, language, table, polyphones)
     target = torch.tensor(phone_ids(read.phones, table), device=device)
     vectors = encoders.text_features(read)
     bert = None

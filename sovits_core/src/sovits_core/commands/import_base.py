@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lora", type=Path, help="a v3 or v4 voice's LoRA file to merge into the generator")
     parser.add_argument("--hubert", type=Path, help="folder of chinese-hubert-base; needed to train and to add voices")
     parser.add_argument("--bert", type=Path, help="folder of chinese-roberta-wwm-ext-large; needed for zh")
+    parser.add_argument("--g2pw", type=Path, help="folder of a g2pW model, to read Mandarin's polyphones in context")
     parser.add_argument("--sv", type=Path, help="ERes2NetV2 file; needed by v2Pro and v2ProPlus")
     parser.add_argument("--vocoder", type=Path, help="vocoder.pth for v4, bigvgan_generator.pt for v3")
     parser.add_argument("--name", required=True, help="name of the base, as in base.json")
@@ -41,6 +42,7 @@ def run(options: argparse.Namespace) -> None:
         options.bert,
         options.sv,
         options.vocoder,
+        options.g2pw,
     )
     base = import_base(sources, options.name, options.out, options.version, _say)
     for missing in missing_parts(base.document.version, options):
@@ -55,6 +57,8 @@ def missing_parts(version: str, options: argparse.Namespace) -> list[str]:
         notes.append("without --hubert no voice can be trained on this base")
     if not options.bert:
         notes.append("without --bert zh is spoken without its text features, worse than it could be")
+    if not options.g2pw:
+        notes.append("without --g2pw zh is read by phrases alone, which miss some readings of polyphones")
     if not options.sv and version in {"v2Pro", "v2ProPlus"}:
         notes.append(f"without --sv no voice can be trained on this base: {version} wants a speaker vector")
     return notes

@@ -24,6 +24,13 @@ BERT = {
     "attribution": "HFL (Joint Laboratory of HIT and iFLYTEK Research): Cui et al., Whole Word Masking "
     "for Chinese BERT.",
 }
+G2PW = {
+    "name": "Reader of Mandarin polyphones (g2pW)",
+    "licence": "Apache-2.0",
+    "source": "https://github.com/GitYCC/g2pW",
+    "attribution": "Chen et al., g2pW: A Conditional Weighted Softmax BERT for Polyphone Disambiguation in Mandarin; "
+    "as distributed by PaddleSpeech.",
+}
 SPEAKER = {
     "name": "Speaker encoder (ERes2NetV2)",
     "licence": "Apache-2.0",

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sovits_core.bundles import BaseBundle
+from sovits_core.bundles import POLYPHONES, BaseBundle
 from sovits_core.bundling import file_digest, new_folder, write_base_json
 from sovits_core.checkpoints import save_weights
 from sovits_core.errors import OfficialFileRejected
@@ -32,6 +32,7 @@ from sovits_core.official.loading import (
     version_of,
 )
 from sovits_core.official.lora import merge_lora
+from sovits_core.official.polyphones import copy_g2pw
 from sovits_core.official.versions import SYMBOLS, Detected, Part, Version
 
 Say = Callable[[str], None]
@@ -49,6 +50,7 @@ class Sources:
     bert: Path | None = None
     sv: Path | None = None
     vocoder: Path | None = None
+    g2pw: Path | None = None
 
     def files(self) -> dict[str, Path]:
         """Part to file, for those that are files."""
@@ -77,7 +79,8 @@ def import_base(sources: Sources, name: str, out: Path, asked: str | None, say: 
         say: takes a line about what is being done.
 
     Raises:
-        OfficialFileRejected, CheckpointMismatch: a file is not what it should be, or the files do not belong together.
+        OfficialFileRejected, CheckpointMismatch, TextModelRejected: a file is not what it should be, or the files do
+            not belong together.
         SovitsError: the folder exists or cannot be written.
     """
     with new_folder(out) as folder:
@@ -199,6 +202,9 @@ def _side_models(
                 f"{sources.bert.name} makes features of width {bert.hidden_size}, {sources.s1.name} takes "
                 f"{s1.config.bert_dim}"
             )
+    if sources.g2pw:
+        say(f"reading {sources.g2pw.name}")
+        copy_g2pw(sources.g2pw, sources.bert, folder / POLYPHONES)
     if sources.sv:
         say(f"reading {sources.sv.name}")
         speaker = load_speaker_encoder(read_part(sources.sv, Part.SPEAKER)[0])
@@ -234,6 +240,7 @@ def _licences(sources: Sources, version: Version) -> list[dict[str, str]]:
         attribution.WEIGHTS,
         *([attribution.HUBERT] if sources.hubert else ()),
         *([attribution.BERT] if sources.bert else ()),
+        *([attribution.G2PW] if sources.g2pw else ()),
         *([attribution.SPEAKER] if sources.sv else ()),
         *([attribution.BIGVGAN] if version == "v3" else ()),
     ]

@@ -13,6 +13,7 @@ from sovits_core.errors import TextModelRejected
 
 VOCABULARY = "vocab.txt"
 LARGEST_FILE = 16 * 2**20  # bytes of a table; the largest that is known has 0.3 MB
+_OFFICIAL = "chinese-roberta-wwm-ext-large"
 _BEGIN, _END, _UNKNOWN = "[CLS]", "[SEP]", "[UNK]"
 
 
@@ -45,8 +46,7 @@ def read_characters(folder: Path) -> Characters:
     numbers = {token: number for number, token in enumerate(lines)}
     if missing := [mark for mark in (_BEGIN, _END, _UNKNOWN) if mark not in numbers]:
         raise TextModelRejected(
-            f"{folder.name}/{VOCABULARY} has no {', '.join(missing)}: it is no BERT's, take that of"
-            " chinese-roberta-wwm-ext-large"
+            f"{folder.name}/{VOCABULARY} has no {', '.join(missing)}: it is no BERT's, put that of {_OFFICIAL} there"
         )
     return Characters(numbers)
 
@@ -74,7 +74,9 @@ def require_file(folder: Path, name: str, limit: int) -> Path:
     """
     path = folder / name
     if not path.is_file():  # a pipe or a device neither
-        raise TextModelRejected(f"{folder.name}/{name} is missing: name the model's whole folder")
+        # the official g2pW folder is the one model that comes without its vocabulary
+        remedy = f"put that of {_OFFICIAL} there" if name == VOCABULARY else "name the model's whole folder"
+        raise TextModelRejected(f"{folder.name}/{name} is missing: {remedy}")
     if (size := path.stat().st_size) > limit:
         raise TextModelRejected(f"{folder.name}/{name} has {size} bytes, at most {limit} are read")
     return path

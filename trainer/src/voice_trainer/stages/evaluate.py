@@ -20,6 +20,7 @@ from voice_trainer.figures import spectrogram_image
 from voice_trainer.gates import chosen_gates, decimal, judge
 from voice_trainer.job import TrainingJob
 from voice_trainer.networks import Encoders, choose_device, load_encoders, load_networks
+from voice_trainer.reading import load_polyphones
 from voice_trainer.report import REPORT_HTML, REPORT_JSON, ClipReport, Report, Sample, Score, render_html
 from voice_trainer.scores import Estimate, estimate
 from voice_trainer.speaking import Prompt, make_prompt, speak_text
@@ -134,12 +135,20 @@ def _speak(  # noqa: PLR0917 -- one call, each of its own type
 ) -> list[Sample]:
     """Speak the sentences into ``samples/``."""
     document = workspace.base.document
+    polyphones = load_polyphones(workspace.base, job.language)
     folder = workspace.folder("evaluate")
     progress = workspace.progress("evaluate")
     samples = []
     for number, text in enumerate(texts, start=1):
         spoken = speak_text(
-            networks, encoders, prompt, text, job.language, table=document.symbols, seed=job.training.seed
+            networks,
+            encoders,
+            prompt,
+            text,
+            job.language,
+            table=document.symbols,
+            polyphones=polyphones,
+            seed=job.training.seed,
         )
         file = f"samples/sentence-{number}.flac"
         audio.write_flac(folder / file, spoken, document.sample_rate)

@@ -36,6 +36,7 @@ def features(job: TrainingJob, workspace: Workspace) -> Summary:
             timbre = encoders.timbre(networks.s2, wav)
         bert = None
         if encoders.text is not None:  # else the text need not be read again
+            # how often a character's vector stands there, not how it is read, is what this needs
             bert = encoders.text_features(phonemize(clip.text, job.language, base.document.symbols))
         phones = torch.tensor(phone_ids(clip.phones, base.document.symbols))
         save_features(

@@ -13,7 +13,7 @@ from sovits_core.bundles import BaseDocument
 from sovits_core.errors import TextRejected
 from sovits_core.stores import open_store
 from sovits_core.symbols import symbols
-from sovits_core.text import LANGUAGES, phonemize
+from sovits_core.text import LANGUAGES, PolyphoneReader, phonemize
 from voice_trainer import audio
 from voice_trainer.clips import Clip, analysis_copy, held_out_ids, training_copy, write_clips
 from voice_trainer.dataset import DatasetDigest, Problems, Recording, fetch, read_dataset, shown
@@ -21,6 +21,7 @@ from voice_trainer.documents import Summary
 from voice_trainer.errors import BadData
 from voice_trainer.gates import chosen_gates
 from voice_trainer.job import TrainingJob
+from voice_trainer.reading import load_polyphones
 from voice_trainer.speech import detect
 from voice_trainer.workspace import Workspace
 
@@ -50,6 +51,18 @@ class Accepted:
     span: tuple[float, float]  # seconds; the silence outside it is cut off
 
 
+@dataclass(frozen=True)
+class _Reader:
+    """How transcripts become phones."""
+
+    language: str
+    table: str
+    polyphones: PolyphoneReader | None
+
+    def phones(self, text: str) -> tuple[str, ...]:
+        return phonemize(text, self.language, self.table, self.polyphones).phones
+
+
 def prepare(job: TrainingJob, workspace: Workspace) -> Summary:
     """Check every clip and transcript, then write normalised copies of all of them.
 
@@ -60,7 +73,8 @@ def prepare(job: TrainingJob, workspace: Workspace) -> Summary:
     base = workspace.base.document
     chosen_gates(job.evaluation.gates, base.gates)
     _require_language(job, base)
-    accepted, digest = _accept(job, base, workspace)
+    reader = _Reader(job.language, base.symbols, load_polyphones(workspace.base, job.language))
+    accepted, digest = _accept(job, reader, workspace)
     _require_enough(accepted)
     clips = _normalise_all(accepted, base.sample_rate, job.training.seed, workspace)
     write_clips(workspace.folder("prepare"), clips)
@@ -90,7 +104,7 @@ def _require_language(job: TrainingJob, base: BaseDocument) -> None:
             raise BadData(f"evaluation.texts: {shown(text)}: {error}", reason="UnspeakableText") from error
 
 
-def _accept(job: TrainingJob, base: BaseDocument, workspace: Workspace) -> tuple[list[Accepted], str]:
+def _accept(job: TrainingJob, reader: _Reader, workspace: Workspace) -> tuple[list[Accepted], str]:
     """Look at every clip, collecting all problems; returns the clips in the order of the transcripts and the digest."""
     store = open_store(job.dataset.uri)
     problems = Problems()
@@ -104,7 +118,7 @@ def _accept(job: TrainingJob, base: BaseDocument, workspace: Workspace) -> tuple
         path = fetch(store, recording, raw, problems)
         if path is not None:
             digest.add(recording.key, path)
-            clip = _examine(recording, path, job.language, base.symbols, problems)
+            clip = _examine(recording, path, reader, problems)
             accepted += [clip] if clip else []
         progress.report(number, 2 * len(recordings))
     digest.require(job.dataset.digest)
@@ -112,9 +126,9 @@ def _accept(job: TrainingJob, base: BaseDocument, workspace: Workspace) -> tuple
     return accepted, digest.value()
 
 
-def _examine(recording: Recording, path: Path, language: str, table: str, problems: Problems) -> Accepted | None:
+def _examine(recording: Recording, path: Path, reader: _Reader, problems: Problems) -> Accepted | None:
     """Return the clip, or ``None`` after noting what is wrong with it."""
-    phones = _phones(recording, language, table, problems)
+    phones = _phones(recording, reader, problems)
     try:
         samples, rate = audio.decode(path)
     except audio.Undecodable as error:
@@ -139,28 +153,28 @@ def _clip_length(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds < audio.DECODED_SECONDS else f"at least {audio.DECODED_SECONDS:.0f} s"
 
 
-def _phones(recording: Recording, language: str, table: str, problems: Problems) -> tuple[str, ...]:
+def _phones(recording: Recording, reader: _Reader, problems: Problems) -> tuple[str, ...]:
     """Return the phones of the transcript; anything that the front end would drop or not know is a problem."""
     foreign = sorted(
         {
             sign
             for sign in recording.text
-            if sign.isalpha() and not unicodedata.name(sign, "").startswith(SCRIPTS[language])
+            if sign.isalpha() and not unicodedata.name(sign, "").startswith(SCRIPTS[reader.language])
         }
     )
     if foreign:
         problems.add(
             "UnknownSymbols",
             f"the transcript of {shown(recording.id)} has {shown(''.join(foreign))}, which are no letters of language "
-            f"{language!r}; write what is said in that language",
+            f"{reader.language!r}; write what is said in that language",
         )
         return ()
     try:
-        phones = phonemize(recording.text, language, table).phones if recording.text else ()
+        phones = reader.phones(recording.text) if recording.text else ()
     except TextRejected as error:
         problems.add("UnspeakableText", f"the transcript of {shown(recording.id)}: {error}")
         return ()
-    if unknown := sorted(set(phones) - set(symbols(table))):
+    if unknown := sorted(set(phones) - set(symbols(reader.table))):
         problems.add(
             "UnknownSymbols",
             f"the transcript of {shown(recording.id)} has the unknown phones {', '.join(unknown)[:100]}",
