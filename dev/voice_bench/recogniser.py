@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import pocketsphinx
-from numpy.typing import NDArray
 
 from dev.errors import DevError
-from sovits_core.text import phonemize
+from dev.voice_bench.waves import RATE, Wave
+from dev.voice_bench.wording import phones_of, plain
 
-Wave: TypeAlias = NDArray[np.float32]
-"""(samples) at 16 kHz, full scale is 1.0."""
-
-RATE = 16_000
 FRAMES_PER_SECOND = 100
 FULL_SCALE = 32767
 LOUDNESS = 0.06  # RMS: one level for all, so that nothing but the speech itself decides
@@ -101,18 +94,6 @@ class Recogniser:
         decoder.add_jsgf_string("closed", f"#JSGF V1.0; grammar closed; public <sentence> = {alternatives};")
         decoder.activate_search("closed")
         return decoder
-
-
-@cache
-def phones_of(text: str) -> tuple[str, ...]:
-    """Return how our front end reads an English text, as the recogniser spells it: no stress, no punctuation."""
-    return tuple(phone.rstrip("012") for phone in phonemize(text, "en").phones if phone[0].isalpha())
-
-
-@cache
-def plain(text: str) -> str:
-    """Return the words of a text as the recogniser writes them: lower case, no punctuation."""
-    return " ".join(re.findall(r"[a-z]+(?:'[a-z]+)*", text.lower().replace("\u2019", "'")))
 
 
 def _hypothesis(decoder: pocketsphinx.Decoder, wav16: Wave) -> str:

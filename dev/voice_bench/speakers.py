@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dev.voice_bench.recogniser import Wave
+from dev.voice_bench.waves import Wave
 
 with warnings.catch_warnings():
     # Resemblyzer imports a name from where SciPy no longer keeps it; nothing of ours can change that.

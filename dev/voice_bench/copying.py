@@ -1,0 +1,62 @@
+"""What takes the base's torch networks: copies of recordings without any token, and prompts of flite's voices."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from dev.voice_bench import flite
+from dev.voice_bench.training import LANGUAGE
+from dev.voice_bench.waves import RATE, Wave
+from sovits_core.bundles import BaseBundle
+from sovits_core.features import spectrogram
+from sovits_core.symbols import phone_ids
+from sovits_core.text import phonemize
+from voice_inference.bundles import Prompt
+from voice_trainer.audio import normalise, resample
+from voice_trainer.base import JobBase
+from voice_trainer.networks import load_encoders, load_networks
+from voice_trainer.speaking import make_prompt
+from voice_trainer.stages.prepare import LOUDNESS
+
+SEED = 7
+
+
+class TorchBase:
+    """The base's networks, on one thread of the CPU."""
+
+    def __init__(self, base: BaseBundle) -> None:
+        torch.set_num_threads(1)
+        device = torch.device("cpu")
+        opened = JobBase(base.folder.absolute().as_uri(), base.digest, base.folder)
+        self._symbols = base.document.symbols
+        self._networks = load_networks(opened, device)
+        self._encoders = load_encoders(opened, LANGUAGE, device)
+        self.sample_rate = base.document.sample_rate
+
+    @torch.no_grad()
+    def copy16(self, wav: Wave) -> Wave:
+        """Send a recording through posterior encoder and waveform generator alone: what no prior can do better.
+
+        Args:
+            wav: (samples) at the base's rate.
+
+        Returns:
+            (samples) at 16 kHz, of the same length up to a frame.
+        """
+        s2 = self._networks.s2
+        recording = torch.from_numpy(wav)
+        timbre = self._encoders.timbre(s2, recording)[None, :, None]
+        spec = spectrogram(recording, 2 * (s2.config.spectrogram_bins - 1), s2.config.hop)[None]  # (1, bins, frames)
+        mask = torch.ones(1, 1, spec.shape[2])
+        noise = torch.randn(1, s2.config.latent, spec.shape[2], generator=torch.Generator().manual_seed(SEED))
+        z, _, _ = s2.posterior(spec, mask, timbre, noise)
+        return resample(s2.waveform_generator(z * mask, timbre)[0, 0].numpy(), self.sample_rate, RATE)
+
+    def flite_prompt(self, voice: str) -> Prompt:
+        """Make the prompt of one of the voices that the base learnt from."""
+        wav = normalise(flite.speak(flite.PROMPT, voice), RATE, self.sample_rate, rms_dbfs=LOUDNESS)
+        phones = torch.tensor(phone_ids(phonemize(flite.PROMPT, LANGUAGE, self._symbols).phones, self._symbols))
+        made = make_prompt(self._networks, self._encoders, torch.from_numpy(wav), phones, None)
+        timbre = np.ascontiguousarray(made.timbre.numpy()[None, :, None])
+        return Prompt(made.codes.numpy(), made.phones.numpy(), timbre)

@@ -1,0 +1,40 @@
+"""Names for what has been made already: a digest of all that decides it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from dev.paths import REPOSITORY
+
+HERE = Path(__file__).parent
+SOURCES = {".py", ".txt", ".toml"}
+ASIDE = {"bench", "pretrain", "official", "bases"}
+"""Folders of sovits_core that a voice on a finished base does not depend on."""
+
+
+def text_digest(*parts: str) -> str:
+    """Return the hex SHA-256 of texts."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def files_digest(files: Iterable[Path], root: Path) -> str:
+    """Return the hex SHA-256 of files and their names below a folder."""
+    parts = (f"{path.relative_to(root)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files)
+    return text_digest(*parts)
+
+
+@cache
+def code_digest(*members: str) -> str:
+    """Return a digest of the source of workspace members, as far as it decides how a voice sounds."""
+    found = (path for member in members for path in sorted((REPOSITORY / member / "src").rglob("*")))
+    kept = [path for path in found if path.suffix in SOURCES and not ASIDE & set(path.relative_to(REPOSITORY).parts)]
+    return files_digest(kept, REPOSITORY)
+
+
+@cache
+def own_digest(*names: str) -> str:
+    """Return a digest of files of this package."""
+    return files_digest([HERE / name for name in names], HERE)
