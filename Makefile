@@ -5,11 +5,13 @@ UV_VERSION := 0.13.9
 UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
 PYTHON := .venv/bin/python
 VOICE ?=
+BASE ?=
+READERS ?=
 
 export VOICE_OPERATOR_CACHE := $(CACHE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-fast demo cluster-up cluster-down cluster-status images crds base bench clean
+.PHONY: help setup check format test test-fast demo cluster-up cluster-down cluster-status images crds base bench bench-voice clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +68,10 @@ base: .venv/.synced  ## Train the embedded tiny base again into out/base (about 
 
 bench: .venv/.synced  ## Speed of the networks at the official sizes, and ORT beside torch, into out/bench/core.json (about 4 minutes).
 	$(PYTHON) -m sovits_core bench --out out/bench/core.json
+
+bench-voice: setup  ## How well a base and voices trained on it speak, into out/bench/voice.html (BASE=folder, READERS=names; 40 minutes).
+	@$(UV) sync --frozen --all-packages --group bench --quiet
+	@$(PYTHON) -m dev.voice_bench $(if $(BASE),--base "$(BASE)") $(if $(READERS),--readers "$(READERS)")
 
 clean: cluster-down  ## Remove what make made inside the repository.
 	rm -rf .venv out

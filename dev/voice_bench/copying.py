@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
+
 import torch
 
 from dev.voice_bench import flite
@@ -12,7 +13,6 @@ from sovits_core.bundles import BaseBundle
 from sovits_core.features import spectrogram
 from sovits_core.symbols import phone_ids
 from sovits_core.text import phonemize
-from voice_inference.bundles import Prompt
 from voice_trainer.audio import normalise, resample
 from voice_trainer.base import JobBase
 from voice_trainer.networks import load_encoders, load_networks
@@ -53,10 +53,9 @@ class TorchBase:
         z, _, _ = s2.posterior(spec, mask, timbre, noise)
         return resample(s2.waveform_generator(z * mask, timbre)[0, 0].numpy(), self.sample_rate, RATE)
 
-    def flite_prompt(self, voice: str) -> Prompt:
-        """Make the prompt of one of the voices that the base learnt from."""
+    def write_flite_prompt(self, voice: str, path: Path) -> None:
+        """Write the prompt.safetensors of one of the voices that the base learnt from."""
         wav = normalise(flite.speak(flite.PROMPT, voice), RATE, self.sample_rate, rms_dbfs=LOUDNESS)
         phones = torch.tensor(phone_ids(phonemize(flite.PROMPT, LANGUAGE, self._symbols).phones, self._symbols))
-        made = make_prompt(self._networks, self._encoders, torch.from_numpy(wav), phones, None)
-        timbre = np.ascontiguousarray(made.timbre.numpy()[None, :, None])
-        return Prompt(made.codes.numpy(), made.phones.numpy(), timbre)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make_prompt(self._networks, self._encoders, torch.from_numpy(wav), phones, None).save(path)

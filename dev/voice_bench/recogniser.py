@@ -76,6 +76,8 @@ class Recogniser:
 
     def segments(self, wav16: Wave) -> list[Segment]:
         """Return phones, silences and noises with their times."""
+        if not wav16.any():
+            return []
         _hear(self._phones, wav16)
         return [
             Segment(found.word, found.start_frame / FRAMES_PER_SECOND, (found.end_frame + 1) / FRAMES_PER_SECOND)
@@ -97,6 +99,8 @@ class Recogniser:
 
 
 def _hypothesis(decoder: pocketsphinx.Decoder, wav16: Wave) -> str:
+    if not wav16.any():  # the model has never met perfect silence, and hears "room" in it
+        return ""
     _hear(decoder, wav16)
     found = decoder.hyp()
     return str(found.hypstr) if found is not None else ""
@@ -104,9 +108,8 @@ def _hypothesis(decoder: pocketsphinx.Decoder, wav16: Wave) -> str:
 
 def _hear(decoder: pocketsphinx.Decoder, wav16: Wave) -> None:
     """Decode one utterance as a whole: its own cepstral mean is taken off, and nothing of earlier ones."""
-    level = float(np.sqrt(np.mean(np.square(wav16, dtype=np.float64)))) if len(wav16) else 0.0
-    scaled = wav16 * (LOUDNESS / level) if level > 0 else wav16
-    pcm = (np.clip(scaled, -1.0, 1.0) * FULL_SCALE).astype("<i2").tobytes()
+    level = float(np.sqrt(np.mean(np.square(wav16, dtype=np.float64))))
+    pcm = (np.clip(wav16 * (LOUDNESS / level), -1.0, 1.0) * FULL_SCALE).astype("<i2").tobytes()
     decoder.start_utt()
     decoder.process_raw(pcm, full_utt=True)
     decoder.end_utt()

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
 
+from dev.errors import DevError
 from dev.voice_bench.training import LANGUAGE, TrainedVoice
 from sovits_core.bundles import BaseBundle
 from voice_inference.base import load_base
-from voice_inference.bundles import Prompt, Voice, load_voice
+from voice_inference.bundles import ADAPTER, ADAPTER_CONFIG, PROMPT, SCHEMA, VOICE, Voice, load_voice
 from voice_inference.desired import BaseReference, VoiceReference
 from voice_inference.engine import Engine, most_tokens
+from voice_inference.errors import InvalidBase
 from voice_inference.graphs import Adapter, Graph, Tensor
 from voice_inference.metrics import Metrics
 
@@ -43,11 +47,16 @@ class Server:
         """Load the base's graphs.
 
         Raises:
-            LoadError: the bundle has no graphs, or damaged ones.
+            DevError: a graph is missing or damaged.
         """
         uri = base.folder.absolute().as_uri()
         reference = BaseReference(name=base.document.name, uri=uri, digest=base.digest)
-        loaded = load_base(uri, reference, threads=1)
+        try:
+            loaded = load_base(uri, reference, threads=1)
+        except InvalidBase as error:
+            raise DevError(
+                f"the server cannot load the base {base.document.name!r}: {error}", remedy="make the base again"
+            ) from error
         self._decode = _Overheard(loaded.decode)
         self._base = replace(loaded, decode=self._decode)
         self._engine = Engine(Metrics())
@@ -59,28 +68,49 @@ class Server:
 
     def voice(self, trained: TrainedVoice) -> Voice:
         """Load a voice as the trainer published it."""
-        reference = VoiceReference(
-            id="bench/voice", revision=trained.revision, uri=trained.bundle.as_uri(), digest=trained.bundle_digest
-        )
-        return load_voice(trained.bundle, reference, self._base)
+        return self._load(trained.bundle, trained.revision, trained.bundle_digest)
 
-    def without_adapter(self, voice: Voice) -> Voice:
-        """Return the base with a voice's prompt."""
-        return replace(
-            voice, prefill=_nothing(self._base.prefill), step=_nothing(self._base.step), decode=_nothing(self._decode)
-        )
+    def without_adapter(self, prompt: Path, folder: Path) -> Voice:
+        """Return the base in the light of a prompt alone: a voice whose adapter is zero.
 
-    def prompted(self, prompt: Prompt) -> Voice:
-        """Return the base with any prompt."""
-        reference = VoiceReference(id="bench/base", revision="base", uri="file:///none", digest=f"sha256:{'0' * 64}")
-        prefill, step, decode = (_nothing(graph) for graph in (self._base.prefill, self._base.step, self._decode))
-        return Voice(reference, self._base, LANGUAGE, prompt, prefill, step, decode)
+        Args:
+            prompt: the prompt.safetensors of a voice bundle.
+            folder: where to write that voice.
+        """
+        graphs = (self._base.prefill, self._base.step, self._decode)
+        tensors = {
+            key: np.zeros(given.stack_shape(1)[1:], dtype=np.float16)
+            for graph in graphs
+            for given in graph.lora
+            for key in given.keys
+        }
+        described = {
+            "schema": SCHEMA,
+            "revision": folder.name,
+            "language": LANGUAGE,
+            "sampleRate": self.sample_rate,
+            "base": {"name": self._base.document.name, "digest": self._base.digest},
+            "symbolsSha256": self._base.document.symbols_sha256,
+            "adapter": {"rank": 1},
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / VOICE).write_text(json.dumps(described), encoding="utf-8")
+        (folder / ADAPTER_CONFIG).write_text(json.dumps({"r": 1, "lora_alpha": 1}), encoding="utf-8")
+        save_file(tensors, folder / ADAPTER)
+        (folder / PROMPT).write_bytes(prompt.read_bytes())
+        return self._load(folder, folder.name, f"sha256:{'0' * 64}")
 
     def speak(self, voice: Voice, text: str) -> Said:
         """Speak one sentence with the server's defaults."""
         pieces = list(self._engine.speak(voice, text, language=LANGUAGE, seed=SEED, is_cancelled=lambda: False))
         codes, phones = self._decode.codes, self._decode.phones
         return Said(np.concatenate(pieces), tuple(map(int, codes)), len(codes) < most_tokens(phones))
+
+    def _load(self, folder: Path, revision: str, digest: str) -> Voice:
+        uri = folder.absolute().as_uri()
+        return load_voice(
+            folder, VoiceReference(id="bench/voice", revision=revision, uri=uri, digest=digest), self._base
+        )
 
 
 class _Overheard(Graph):
@@ -95,11 +125,3 @@ class _Overheard(Graph):
         """Run as the graph does."""
         self.codes, self.phones = inputs["codes"][0], inputs["text"].shape[1]
         return super().run(inputs, adapter)
-
-
-def _nothing(graph: Graph) -> Adapter:
-    """Zeros of rank one, which change nothing."""
-    return {
-        given.name: ort.OrtValue.ortvalue_from_numpy(np.zeros(given.stack_shape(1), dtype=np.float32))
-        for given in graph.lora
-    }

@@ -22,7 +22,7 @@ from dev.voice_bench.training import TrainedVoice, train
 from dev.voice_bench.waves import RATE, Wave, read16
 from dev.voice_bench.wording import sentences
 from sovits_core.bundles import BaseBundle
-from voice_inference.bundles import Voice
+from voice_inference.bundles import PROMPT, Voice
 from voice_trainer.audio import read_flac, write_flac
 from voice_trainer.clips import Clip, training_copy
 from voice_trainer.gates import chosen_gates, judge
@@ -65,7 +65,8 @@ def measure_reader(plan: Plan, reader: Reader, tell: Tell) -> ReaderResult:
     server = Server(plan.base)
     served = server.voice(voice)
     expected = _expected(plan, voice.clips())
-    for kind, loaded in (("without_adapter", server.without_adapter(served)), ("lora", served)):
+    plain = server.without_adapter(voice.bundle / PROMPT, voice.folder / "without-adapter")
+    for kind, loaded in (("without_adapter", plain), ("lora", served)):
         speaker = Speaker(server, loaded, reader.name, kind, voice.folder)
         samples[kind] = _listen(plan, speaker, ears, expected)
         tell(f"{kind} heard")
@@ -91,7 +92,9 @@ def measure_flite(plan: Plan, voice: str, tell: Tell) -> FliteResult:
     """Let a voice of flite speak, and the base in the light of a prompt by that voice."""
     ears = Ears(plan.memory, sentences())
     server = Server(plan.base)
-    prompted = server.prompted(TorchBase(plan.base).flite_prompt(voice))
+    folder = plan.work / f"flite-{voice}"
+    TorchBase(plan.base).write_flite_prompt(voice, folder / PROMPT)
+    prompted = server.without_adapter(folder / PROMPT, folder / "without-adapter")
     own = []
     waves = [flite.speak(text, voice) for text in plan.spoken]
     for number, (text, wav) in enumerate(zip(plan.spoken, waves, strict=True)):
@@ -101,7 +104,7 @@ def measure_flite(plan: Plan, voice: str, tell: Tell) -> FliteResult:
         )
         own.append(_shown(sample, plan, f"flite-{voice}/flite-{number + 1}.flac", wav, number))
     tell("flite heard")
-    speaker = Speaker(server, prompted, f"flite-{voice}", "base", plan.work / f"flite-{voice}")
+    speaker = Speaker(server, prompted, f"flite-{voice}", "base", folder)
     imitated = _listen(plan, speaker, ears, [len(wav) / RATE for wav in waves])
     tell("base heard")
     return FliteResult(voice=voice, samples={"flite": own, "base": imitated})

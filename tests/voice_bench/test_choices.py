@@ -1,0 +1,75 @@
+"""What is spoken, by whom, and what is remembered under which name."""
+
+from pathlib import Path
+
+import pytest
+from dev.errors import DevError
+from dev.voice_bench.digests import files_digest, text_digest
+from dev.voice_bench.progress import progress_line
+from dev.voice_bench.readers import chosen, readers_of
+from dev.voice_bench.wording import SPOKEN, phones_of, plain, sentences
+
+from sovits_core.pretrain.sentences import compose
+
+
+def test_there_are_a_hundred_sentences_of_six_to_twelve_words() -> None:
+    assert len({plain(text) for text in sentences()}) == 100
+    assert [text for text in sentences() if not 6 <= len(plain(text).split()) <= 12] == []
+
+
+def test_the_spoken_sentences_have_every_phone_of_english() -> None:
+    said = {phone for text in sentences()[:SPOKEN] for phone in phones_of(text)}
+    assert len(said) == 39
+
+
+def test_no_sentence_is_one_that_the_base_is_trained_on() -> None:
+    learnt = {plain(text) for text in compose(5000, seed=1)}
+    assert learnt & {plain(text) for text in sentences()} == set()
+
+
+def test_phones_and_words_are_spelt_as_the_recogniser_spells_them() -> None:
+    assert plain("Don\u2019t stop, Ann!") == "don't stop ann"
+    assert phones_of("Don't stop!") == ("D", "OW", "N", "T", "S", "T", "AA", "P")
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    for folder in ("ljspeech", "librispeech/2033", "librispeech/367"):
+        (tmp_path / folder / "wavs").mkdir(parents=True)
+        (tmp_path / folder / "metadata.csv").write_text("a|b\n")
+    return tmp_path
+
+
+def test_readers_are_found_and_the_reserved_ones_are_unseen(recordings: Path) -> None:
+    found = {reader.name: reader.seen for reader in readers_of(recordings)}
+    assert found == {"ljspeech": True, "2033": False, "367": True}
+
+
+def test_readers_are_chosen_by_name_in_the_order_given(recordings: Path) -> None:
+    readers = readers_of(recordings)
+    assert [reader.name for reader in chosen(readers, "367, ljspeech")] == ["367", "ljspeech"]
+    assert chosen(readers, "") == readers
+    with pytest.raises(DevError, match="--readers: '99' is not there"):
+        chosen(readers, "367,99")
+
+
+def test_a_folder_without_readers_is_named_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(DevError, match="remedy: name the folder") as refused:
+        readers_of(tmp_path)
+    assert str(tmp_path) in str(refused.value)
+
+
+def test_a_digest_follows_names_and_contents(tmp_path: Path) -> None:
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.write_text("x")
+    second.write_text("y")
+    before = files_digest([first, second], tmp_path)
+    second.write_text("z")
+    changed = files_digest([first, second], tmp_path)
+    second.rename(tmp_path / "c")
+    assert len({before, changed, files_digest([first, tmp_path / "c"], tmp_path)}) == 3
+    assert text_digest("ab", "c") != text_digest("a", "bc")
+
+
+def test_the_time_left_follows_what_is_behind() -> None:
+    assert progress_line("reader 2033", "trained", 0.25, 600) == "   25%, about 30 min left · reader 2033: trained"

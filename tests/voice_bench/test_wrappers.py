@@ -1,0 +1,73 @@
+"""The recogniser and the speaker encoder on real speech; skipped where the group `bench` is not installed."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pocketsphinx", reason="`uv sync --group bench` installs it")
+pytest.importorskip("resemblyzer", reason="`uv sync --group bench` installs it", exc_type=ImportError)
+
+from dev.voice_bench import flite, measures
+from dev.voice_bench.recogniser import Recogniser
+from dev.voice_bench.speakers import SpeakerEncoder, similarity
+from dev.voice_bench.waves import RATE, Wave
+from dev.voice_bench.wording import phones_of, plain, sentences
+
+
+@pytest.fixture(scope="module")
+def recogniser() -> Recogniser:
+    return Recogniser()
+
+
+@pytest.fixture(scope="module")
+def spoken() -> list[Wave]:
+    """The first three sentences, by flite."""
+    return [flite.speak(text, "rms") for text in sentences()[:3]]
+
+
+def test_most_words_of_clear_speech_are_heard(recogniser: Recogniser, spoken: list[Wave]) -> None:
+    found = [
+        measures.errors(plain(text).split(), recogniser.words(wav).split())
+        for text, wav in zip(sentences(), spoken, strict=False)
+    ]
+    rate = measures.total(found)
+    assert rate is not None
+    assert rate < 0.35
+
+
+def test_the_right_one_of_a_hundred_sentences_is_picked(recogniser: Recogniser, spoken: list[Wave]) -> None:
+    assert [recogniser.pick(wav, sentences()) for wav in spoken] == [0, 1, 2]
+
+
+def test_what_was_heard_before_changes_nothing(recogniser: Recogniser, spoken: list[Wave]) -> None:
+    before = recogniser.words(spoken[0])
+    recogniser.words(spoken[1] * 0.1)
+    assert recogniser.words(spoken[0]) == before
+
+
+def test_noise_is_no_sentence(recogniser: Recogniser) -> None:
+    noise = np.random.default_rng(0).standard_normal(2 * RATE).astype(np.float32) * 0.05
+    assert recogniser.pick(noise, sentences()) is None
+
+
+def test_silence_says_nothing(recogniser: Recogniser) -> None:
+    silence = np.zeros(RATE, dtype=np.float32)
+    assert (recogniser.words(silence), recogniser.phones(silence)) == ("", [])
+    assert recogniser.pick(silence, sentences()) is None
+
+
+def test_phones_are_heard_without_words(recogniser: Recogniser, spoken: list[Wave]) -> None:
+    found = measures.errors(phones_of(sentences()[0]), recogniser.phones(spoken[0]))
+    assert found.rate < 0.6
+
+
+def test_a_word_outside_the_dictionary_is_read_by_our_own_front_end(recogniser: Recogniser) -> None:
+    wav = flite.speak("the flibberty wall", "rms")
+    assert recogniser.pick(wav, ("the green wall", "the flibberty wall")) == 1
+
+
+def test_a_voice_is_nearer_to_itself_than_to_another(spoken: list[Wave]) -> None:
+    encoder = SpeakerEncoder()
+    own = encoder.centroid(spoken[:2])
+    again, other = encoder.embed(spoken[2]), encoder.embed(flite.speak(sentences()[2], "slt"))
+    assert similarity(again, own) > similarity(other, own) + 0.1
+    assert np.linalg.norm(own) == pytest.approx(1.0, abs=1e-4)
