@@ -69,7 +69,7 @@ base: .venv/.synced  ## Train the embedded tiny base again into out/base (about 
 bench: .venv/.synced  ## Speed of the networks at the official sizes, and ORT beside torch, into out/bench/core.json (about 4 minutes).
 	$(PYTHON) -m sovits_core bench --out out/bench/core.json
 
-bench-voice: setup  ## How well a base and voices trained on it speak, into out/bench/voice.html (BASE=folder, READERS=names; 40 minutes).
+bench-voice: setup  ## How well a base and voices trained on it speak, into out/bench/voice.html (BASE=folder, READERS=names).
 	@$(UV) sync --frozen --all-packages --group bench --quiet
 	@$(PYTHON) -m dev.voice_bench $(if $(BASE),--base "$(BASE)") $(if $(READERS),--readers "$(READERS)")
 

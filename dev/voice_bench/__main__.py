@@ -16,7 +16,7 @@ from dev.voice_bench import flite
 from dev.voice_bench.page import page
 from dev.voice_bench.pictures import draw, spectrogram
 from dev.voice_bench.progress import Task, run_all
-from dev.voice_bench.readers import Reader, chosen, readers_of
+from dev.voice_bench.readers import NONE, Reader, chosen, readers_of
 from dev.voice_bench.summary import document_of
 from dev.voice_bench.table import markdown_tables, text_tables
 from dev.voice_bench.tasks import Plan, measure_flite, measure_reader, measure_speaker
@@ -33,7 +33,7 @@ def main() -> int:
     """Measure, and write `voice.json`, `voice.svg`, `voice.html`, `voice.md` and samples."""
     options = _options()
     base = _base(options.base)
-    everybody = readers_of(options.recordings)
+    everybody = () if options.readers == NONE else readers_of(options.recordings)
     readers = chosen(everybody, options.readers)
     spoken = sentences()[: options.sentences]
     store = cache() / "bench-voice"
@@ -46,7 +46,7 @@ def main() -> int:
     about = machine.describe(threads=1)
     if about["loaded"]:
         say(f"warning: load average {about['loadAverage']}: training will seem slower than it is")
-    with step(f"measure {len(readers)} readers with {len(spoken)} sentences each", "30 minutes for all, less again"):
+    with step(f"measure the base and {len(readers)} readers' voices with {len(spoken)} sentences each"):
         tasks = _tasks(plan, readers, everybody)
         results = run_all(tasks)
     count = len(readers)
@@ -120,7 +120,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=REPOSITORY / "out" / "bench", help="where results go (default: out/bench)"
     )
-    parser.add_argument("--readers", default="", help="comma-separated, such as ljspeech,2033 (default: all)")
+    parser.add_argument(
+        "--readers", default="", help="comma-separated, such as ljspeech,2033; none: the base alone (default: all)"
+    )
     parser.add_argument(
         "--sentences", type=int, default=SPOKEN, choices=range(1, SPOKEN + 1), metavar="N",
         help=f"how many to speak, 1 to {SPOKEN} (default: %(default)s)",

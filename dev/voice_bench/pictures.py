@@ -29,7 +29,8 @@ def draw(document: Mapping[str, Any], path: Path) -> None:
         figure = Figure(figsize=(15, 4.8), layout="constrained")
         words, voices, durations = figure.subplots(1, 3, width_ratios=(1.1, 1, 1))
         _draw_errors(words, document)
-        _draw_similarities(figure, voices, document["readers"])
+        if document["readers"]:
+            _draw_similarities(figure, voices, document["readers"])
         _draw_durations(durations, document["readers"])
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
@@ -54,7 +55,7 @@ def _draw_errors(axes: Any, document: Mapping[str, Any]) -> None:
     axes.bar_label(bars, fmt="%.0f", padding=2)
     axes.set_ylabel("word error, %")
     axes.tick_params(axis="x", labelsize=7.5)
-    axes.set_title(f"Words: reader {document['shown_reader']}, base as {document['base_voice']}")
+    axes.set_title(f"Words: reader {document['shown_reader'] or 'none'}, base as {document['base_voice']}")
 
 
 def _draw_similarities(figure: Any, axes: Any, readers: Mapping[str, Any]) -> None:

@@ -10,6 +10,8 @@ from dev.errors import DevError
 from sovits_core.pretrain.corpus import RESERVED_READERS
 
 LJSPEECH = "ljspeech"
+NONE = "none"
+"""Instead of names: only the base is measured."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,13 @@ def readers_of(recordings: Path) -> tuple[Reader, ...]:
 
 
 def chosen(readers: Sequence[Reader], names: str) -> tuple[Reader, ...]:
-    """Return the readers of a comma-separated list; an empty one means all.
+    """Return the readers of a comma-separated list; an empty one means all, and `none` means none.
 
     Raises:
         DevError: a name is unknown.
     """
+    if names == NONE:
+        return ()
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     known = {reader.name: reader for reader in readers}
     if unknown := [name for name in wanted if name not in known]:

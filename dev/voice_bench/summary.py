@@ -22,19 +22,19 @@ def document_of(readers: Sequence[ReaderResult], flites: Sequence[FliteResult], 
     """Return everything that is known; docs/voice-quality.md tells what each key means.
 
     Args:
-        readers: at least one.
+        readers: may be none, where only the base is measured.
         flites: at least one.
         centroids: the unit vector of every reader's recordings, of those too whose voices were not trained.
     """
-    first = next((one for one in readers if one.reader == LJSPEECH), readers[0])
+    first = sorted(readers, key=lambda one: one.reader != LJSPEECH)[:1]
     best = min(flites, key=lambda one: (total([sample.words for sample in one.samples["base"]]) or 0, one.voice))
     everybody = figures(readers, centroids)
-    shown = figures([first], centroids)
+    shown = figures(first, centroids)
     base_voices = {one.voice: _base_voice(one) for one in flites}
     document = everybody | {
         # side by side: one reader, and the base in its best voice
         **{name: shown[name] | base_voices[best.voice][name] for name in ("wer", "phone_error")},
-        "shown_reader": first.reader,
+        "shown_reader": first[0].reader if first else "",
         "base_voice": best.voice,
         "readers": {one.reader: _reader(one, centroids) for one in readers},
         "seen": figures([one for one in readers if one.seen], centroids),

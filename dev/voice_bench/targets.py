@@ -39,17 +39,18 @@ def targets_of(document: Mapping[str, Any]) -> tuple[Target, ...]:
     """Hold the figures of `summary.document_of` against every target."""
     readers: Mapping[str, Any] = document["readers"]
     ljspeech, base = readers.get(LJSPEECH), document["base_voices"][document["base_voice"]]
-    ratios = [speech["duration_ratio"] for speech in (document, base)]
-    tails = [speech["noisy_tail_rate"] for speech in (document, base)]
+    spoken = [speech for speech in (document, base) if speech["noisy_tail_rate"] is not None]
+    ratios = [speech["duration_ratio"] for speech in spoken]
+    tails = [speech["noisy_tail_rate"] for speech in spoken]
     others = [one["train_seconds"] for name, one in readers.items() if name != LJSPEECH]
-    similarity = document["similarity"]
-    gain = similarity["own"] - similarity["without_adapter"]
+    own, before = document["similarity"]["own"], document["similarity"]["without_adapter"]
+    gain = None if own is None else round(own - before, 4)
     return (
         Target("closed set, LoRA voices", document["closed_set"], 0.9, at_most=False),
         Target("word error, the base's best own voice", document["wer"]["base"], 0.3, at_most=True),
         Target("word error, LJSpeech LoRA voice", ljspeech and ljspeech["wer"]["lora"], 0.4, at_most=True),
         Target("own speaker is the nearest, LoRA voices", document["nearest_is_own"], 0.9, at_most=False),
-        Target("similarity gained by the adapter", round(gain, 4), SMALLEST_GAIN, at_most=False),
+        Target("similarity gained by the adapter", gain, SMALLEST_GAIN, at_most=False),
         Target("longest sentence, of the expected seconds", max(one["max"] for one in ratios), LONGEST, at_most=True),
         Target(
             "shortest sentence, of the expected seconds", min(one["min"] for one in ratios), SHORTEST, at_most=False

@@ -49,6 +49,7 @@ def test_readers_are_chosen_by_name_in_the_order_given(recordings: Path) -> None
     readers = readers_of(recordings)
     assert [reader.name for reader in chosen(readers, "367, ljspeech")] == ["367", "ljspeech"]
     assert chosen(readers, "") == readers
+    assert chosen(readers, "none") == ()
     with pytest.raises(DevError, match="--readers: '99' is not there"):
         chosen(readers, "367,99")
 

@@ -157,6 +157,16 @@ def test_what_was_not_measured_has_not_passed() -> None:
     assert "not measured" in text_tables(document)
 
 
+def test_the_base_can_be_measured_alone() -> None:
+    document = document_of([], [a_flite()], CENTROIDS)
+    assert document["wer"] == document["wer"] | {"base": 0.0, "lora": None}
+    passed = {name for name, verdict in verdicts(document).items() if verdict}
+    assert passed == {
+        "word error, the base's best own voice", "longest sentence, of the expected seconds",
+        "shortest sentence, of the expected seconds", "sentences with a tail of noise",
+    }  # fmt: skip
+
+
 def test_tables_name_every_voice_and_every_target(good: dict[str, Any]) -> None:
     tables = markdown_tables(good)
     for name in ("ljspeech", "2033 (unseen)", *verdicts(good)):
