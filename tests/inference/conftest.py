@@ -18,6 +18,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from sovits_core.bundles import open_base
+from sovits_core.bundling import file_digest
 from voice_inference.app import create_app
 from voice_inference.base import Base, load_base
 from voice_inference.desired import BaseReference, VoiceReference
@@ -203,3 +204,29 @@ def start_server(desired: Desired, base: Base, tmp_path: Path, monkeypatch: pyte
             yield Server(services, client)
 
     return start
+
+
+class StoredBase:
+    """A copy of a base's graphs in a store, that tests may change; the files that only a trainer needs are left out."""
+
+    def __init__(self, base: Base, folder: Path) -> None:
+        source = base.prefill.path.parent.parent
+        (folder / "onnx").mkdir(parents=True)
+        for path in [source / "base.json", *sorted((source / "onnx").iterdir())]:
+            (folder / path.relative_to(source)).write_bytes(path.read_bytes())
+        self.folder = folder
+        self.reference = BaseReference(name="tiny", uri=folder.as_uri(), digest=base.digest)
+
+    def change(self, **changes: Any) -> BaseReference:
+        """Change base.json, list the files that were added, and return the reference to what the base is then."""
+        document = json.loads((self.folder / "base.json").read_text()) | changes
+        files = (path for path in self.folder.rglob("*") if path.is_file() and path.name != "base.json")
+        document["files"] |= {path.relative_to(self.folder).as_posix(): file_digest(path) for path in files}
+        data = json.dumps(document).encode()
+        (self.folder / "base.json").write_bytes(data)
+        return self.reference.model_copy(update={"digest": f"sha256:{hashlib.sha256(data).hexdigest()}"})
+
+
+@pytest.fixture
+def stored_base(base: Base, tmp_path: Path) -> StoredBase:
+    return StoredBase(base, tmp_path / "base")

@@ -5,10 +5,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor
-from transformers import HubertConfig, HubertModel
+from transformers import BertConfig, BertForMaskedLM, HubertConfig, HubertModel
 
 from sovits_core.__main__ import USAGE_ERROR, main
 from sovits_core.adapters import attach_adapter, load_adapter, merge, save_adapter
@@ -29,6 +31,7 @@ from sovits_core.official.names import to_official
 from sovits_core.official.settings import s1_settings, s2_settings
 from sovits_core.official.weight_norm import join_weight_norm
 from sovits_core.text.g2pw import FILES
+from sovits_core.text_features import bert_features, load_bert
 
 # The phoneme table and the vocabulary are official, the rest is small.
 S1 = TextToSemanticConfig(bert_dim=8, hidden=32, heads=4, layers=2, feed_forward=128)
@@ -162,6 +165,10 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> Official:
     for number, name in old.items():
         prefix = "encoder.pos_conv_embed.conv."
         state[prefix + name] = state.pop(f"{prefix}parametrizations.weight.original{number}")
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"你好,."]
+    bert = BertConfig(vocab_size=len(tokens), hidden_size=8, num_hidden_layers=4, num_attention_heads=2)
+    BertForMaskedLM(bert).save_pretrained(folder / "bert")
+    (folder / "bert" / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
     (folder / "hubert").mkdir()
     torch.save(state, folder / "hubert" / "pytorch_model.bin")
     hubert.config.save_pretrained(folder / "hubert")
@@ -172,7 +179,8 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> Official:
 def test_a_base_and_a_voice_survive_the_way_there_and_back(
     official: Official, tmp_path: Path, g2pw_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    more = {"s2d": official.folder / "s2d.pth", "hubert": official.folder / "hubert", "g2pw": g2pw_model}
+    more = {"s2d": official.folder / "s2d.pth", "hubert": official.folder / "hubert"}
+    more |= {"bert": official.folder / "bert", "g2pw": g2pw_model}
     assert main(official.arguments(tmp_path / "base", **more)) == 0
     base = open_base(str(tmp_path / "base"))
     assert capsys.readouterr().out.strip() == base.digest
@@ -185,6 +193,10 @@ def test_a_base_and_a_voice_survive_the_way_there_and_back(
     for name in document.files:
         base.path(name)
     assert load_hubert(tmp_path / "base" / "hubert").config.hidden_size == 768
+    session = onnxruntime.InferenceSession(base.path(document.graphs["bert"].file))
+    (vectors,) = session.run(None, {"tokens": np.array([[2, 5, 6, 7, 3]])})
+    expected = bert_features(load_bert(tmp_path / "base" / "bert"), "你好,", (1, 1, 1))
+    assert np.abs(vectors[0] - expected.numpy()).max() < 1e-4
     assert {path.name for path in base.files_under("g2pw")} == set(FILES)
     assert any("g2pW" in licence.name for licence in document.licences)
     reading = ["--polyphones", str(tmp_path / "base" / "g2pw"), "--language", "zh", "--names"]

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
 import torch
 from transformers import BertConfig, BertForMaskedLM
 
 from sovits_core.errors import CheckpointMismatch, InvalidModelInput
+from sovits_core.export import export_text_encoder
 from sovits_core.text import Spoken
+from sovits_core.text.characters import read_characters
 from sovits_core.text_features import TextEncoder, bert_features, load_bert, text_features
 
 TEXT = "你好,世界."
@@ -53,6 +57,22 @@ def test_a_character_gets_the_third_last_hidden_state_once_per_phone(
 
 def test_a_character_outside_the_vocabulary_is_unknown_and_not_left_out(encoder: TextEncoder) -> None:
     assert bert_features(encoder, "你龘", (2, 2)).shape == (4, encoder.width)
+
+
+def test_the_graph_of_a_server_gives_the_same_vectors(official: tuple[Path, BertForMaskedLM], tmp_path: Path) -> None:
+    encoder = load_bert(official[0])
+    with torch.no_grad():
+        for parameter in encoder.model.parameters():
+            parameter.copy_(parameter.half().float())  # as a base stores them
+    section = export_text_encoder(encoder.model, tmp_path / "base")["bert"]
+    assert section == {"file": "onnx/bert.onnx", "lora": []}
+    session = onnxruntime.InferenceSession(tmp_path / "base" / section["file"], providers=["CPUExecutionProvider"])
+    characters = read_characters(official[0])
+    for text in ("你", TEXT, "你龘好", "你好世界" * 5 + "你好"):
+        (found,) = session.run(["vectors"], {"tokens": characters.tokens(text)})
+        expected = bert_features(encoder, text, [1] * len(text))
+        assert found.shape == (1, len(text), encoder.width)
+        assert np.abs(found[0] - expected.numpy()).max() < 1e-4
 
 
 def test_half_precision_is_near_full(encoder: TextEncoder) -> None:

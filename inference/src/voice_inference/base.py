@@ -5,24 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+import numpy as np
 from pydantic import ValidationError
 
-from sovits_core.bundles import POLYPHONES, BaseBundle, BaseDocument, open_base
+from sovits_core.bundles import POLYPHONES, TEXT_ENCODER, BaseBundle, BaseDocument, open_base
 from sovits_core.bundles import Graph as GraphDocument
 from sovits_core.errors import BaseRejected, TextModelRejected
 from sovits_core.text import PolyphoneReader
+from sovits_core.text.characters import VOCABULARY, read_characters
 from sovits_core.text.g2pw import open_g2pw
 from voice_inference.desired import BaseReference
 from voice_inference.errors import InvalidBase, InvalidDocument
 from voice_inference.fetch import Kind
 from voice_inference.graphs import Graph
+from voice_inference.text_encoder import TOKENS, VECTORS, TextEncoder
 
-PREFILL, STEP, DECODE = "s1_prefill", "s1_step", "s2_decode"
+PREFILL, STEP, DECODE, BERT = "s1_prefill", "s1_step", "s2_decode", "bert"
 GRAPHS = {  # the contract with the exporter: inputs besides the adapter's, and outputs
     PREFILL: ({"phones", "bert", "prompt"}, {"logits", "keys", "values"}),
     STEP: ({"token", "position", "keys", "values", "length"}, {"logits", "new_keys", "new_values"}),
     DECODE: ({"codes", "text", "ge", "noise"}, {"wav"}),
 }
+OPTIONAL = {BERT: ({TOKENS}, {VECTORS})}
+ENCODER_VOCABULARY = f"{TEXT_ENCODER}/{VOCABULARY}"
 # Axes whose size the server must know to make the arrays that it feeds.
 FIXED: dict[str, dict[str, tuple[int, ...]]] = {
     PREFILL: {"bert": (2,)},
@@ -42,6 +47,7 @@ class Base:
     step: Graph
     decode: Graph
     polyphones: PolyphoneReader | None
+    text: TextEncoder | None
 
     @property
     def sample_rate(self) -> int:
@@ -70,13 +76,16 @@ def load_base(uri: str, reference: BaseReference, *, threads: int) -> Base:
         bundle = open_base(uri, reference.digest)
         graphs = {name: _load_graph(name, bundle, threads) for name in GRAPHS}
         polyphones = _load_polyphones(bundle, threads)
+        text = _load_text_encoder(bundle, graphs[PREFILL], threads)
     except (BaseRejected, TextModelRejected) as error:
         raise InvalidBase(str(error)) from error
-    return Base(reference, bundle.digest, bundle.document, graphs[PREFILL], graphs[STEP], graphs[DECODE], polyphones)
+    return Base(
+        reference, bundle.digest, bundle.document, graphs[PREFILL], graphs[STEP], graphs[DECODE], polyphones, text
+    )
 
 
 def needed_files(data: bytes) -> list[str]:
-    """Return the files that the server needs of a base: its graphs with their weights, and its reader of polyphones.
+    """Return the files that the server needs of a base: its graphs with their weights, and what reads Mandarin.
 
     Raises:
         InvalidDocument: the data is no ``base.json``.
@@ -87,8 +96,10 @@ def needed_files(data: bytes) -> list[str]:
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidDocument(f"base.json: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
-    folders = {PurePosixPath(_graph_of(document, name).file).parent for name in GRAPHS} | {PurePosixPath(POLYPHONES)}
-    return [name for name in document.files if PurePosixPath(name).parent in folders]
+    wanted = [*GRAPHS, *(name for name in OPTIONAL if name in document.graphs)]
+    folders = {PurePosixPath(_graph_of(document, name).file).parent for name in wanted} | {PurePosixPath(POLYPHONES)}
+    beside = {ENCODER_VOCABULARY} if BERT in wanted else set()
+    return [name for name in document.files if PurePosixPath(name).parent in folders or name in beside]
 
 
 BASES = Kind(
@@ -109,13 +120,30 @@ def _load_polyphones(bundle: BaseBundle, threads: int) -> PolyphoneReader | None
     return open_g2pw(bundle.folder / POLYPHONES, threads=threads)
 
 
+def _load_text_encoder(bundle: BaseBundle, prefill: Graph, threads: int) -> TextEncoder | None:
+    if BERT not in bundle.document.graphs:
+        return None
+    graph = _load_graph(BERT, bundle, threads)
+    characters = read_characters(bundle.path(ENCODER_VOCABULARY).parent)
+    width = prefill.shapes["bert"][2] or 0
+    try:
+        vectors = graph.run({TOKENS: np.full((1, 3), characters.last)}, {})[VECTORS]
+    except Exception as error:  # onnxruntime has one class per status code, all directly below Exception
+        raise InvalidBase(f"the graph {BERT} does not know all of {ENCODER_VOCABULARY}: {str(error)[:300]}") from error
+    if vectors.shape != (1, 1, width):
+        raise InvalidBase(
+            f"the graph {BERT} makes vectors of shape {vectors.shape}, {PREFILL} takes a width of {width}"
+        )
+    return TextEncoder(graph, characters, width)
+
+
 def _load_graph(name: str, bundle: BaseBundle, threads: int) -> Graph:
     described = _graph_of(bundle.document, name)
     bundle.files_under(str(PurePosixPath(described.file).parent))  # the weights beside the graph are checked as well
     lora = {given.name: given.keys for given in described.lora}
     graph = Graph(bundle.path(described.file), lora, threads=threads)
-    graph.require(*GRAPHS[name])
-    for given, axes in FIXED[name].items():
+    graph.require(*(GRAPHS | OPTIONAL)[name])
+    for given, axes in FIXED.get(name, {}).items():
         shape = graph.shapes[given]
         if len(shape) <= max(axes) or any(shape[axis] is None for axis in axes):
             raise InvalidBase(f"the input {given} of {name} has the shape {shape}; its axes {axes} must be fixed")

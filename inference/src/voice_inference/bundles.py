@@ -82,6 +82,7 @@ class Prompt:
     codes: NDArray[np.int64]  # (P,) semantic tokens
     phones: NDArray[np.int64]  # (T,) what was said in them
     ge: NDArray[np.float32]  # (1, gin, 1) timbre
+    vectors: NDArray[np.float32] | None  # (T, width) of the text encoder; None stands for zeros
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,16 @@ def _prompt(tensors: Tensors, base: Base) -> Prompt:
     ge = tensors.get("ge")
     if ge is None or ge.shape != (timbre,) or ge.dtype != np.float32 or not np.isfinite(ge).all():
         raise InvalidVoice(f"prompt.safetensors needs ge: {timbre} finite float32 values")
-    return Prompt(codes, phones, np.ascontiguousarray(ge[None, :, None]))
+    return Prompt(codes, phones, np.ascontiguousarray(ge[None, :, None]), _vectors(tensors, phones.size, base))
+
+
+def _vectors(tensors: Tensors, phones: int, base: Base) -> NDArray[np.float32] | None:
+    vectors, expected = tensors.get("bert"), (phones, base.prefill.shapes["bert"][2])
+    if vectors is None:
+        return None
+    if vectors.shape != expected or vectors.dtype != np.float32 or not np.isfinite(vectors).all():
+        raise InvalidVoice(f"prompt.safetensors: bert must be finite float32 of shape {expected}")
+    return vectors
 
 
 def _indices(tensors: Tensors, name: str, *, most: int, below: int) -> NDArray[np.int64]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sovits_core.errors import InvalidModelInput, TextModelRejected, TextRejected
 from sovits_core.sampling import Sampler, Sampling
-from sovits_core.text import phone_ids, phonemize_to_speak, split_sentences
+from sovits_core.text import Spoken, phone_ids, phonemize_to_speak, split_sentences
 from voice_inference.audio import Samples, limit_peak
 from voice_inference.bundles import Voice
 from voice_inference.decoding import TokenDecoder
@@ -31,6 +32,14 @@ NOISE_SCALE = 0.5
 log = logging.getLogger(__name__)
 IsCancelled = Callable[[], bool]
 Ids = NDArray[np.int64]
+
+
+class Sentence(NamedTuple):
+    """What is spoken in one go."""
+
+    phones: Ids
+    spoken: tuple[Spoken, ...]
+    """The parts in one language each; a full stop that was added behind them belongs to none."""
 
 
 class Engine:
@@ -53,13 +62,13 @@ class Engine:
         """
         rate = voice.base.sample_rate
         silence = np.zeros(round(PAUSE_SECONDS * rate), dtype=np.float32)
-        for number, phones in enumerate(sentences_of(text, language, voice)):
+        for number, sentence in enumerate(sentences_of(text, language, voice)):
             started = time.perf_counter()
             # A sentence's randomness hangs on its place only, not on what was drawn for those before it.
             random = np.random.default_rng([seed, number])
             try:
-                tokens = self._tokens(voice, phones, random, is_cancelled)
-                samples = limit_peak(_decode(voice, tokens, phones, random))
+                tokens = self._tokens(voice, sentence, random, is_cancelled)
+                samples = limit_peak(_decode(voice, tokens, sentence.phones, random))
             except InvalidModelInput as error:  # logits that are no numbers
                 raise SynthesisFailed(str(error)) from error
             seconds = samples.size / rate
@@ -67,11 +76,11 @@ class Engine:
             self._metrics.real_time_factor.observe((time.perf_counter() - started) / seconds)
             yield samples if number == 0 else np.concatenate([silence, samples])
 
-    def _tokens(self, voice: Voice, phones: Ids, random: np.random.Generator, is_cancelled: IsCancelled) -> Ids:
+    def _tokens(self, voice: Voice, sentence: Sentence, random: np.random.Generator, is_cancelled: IsCancelled) -> Ids:
         """Return the semantic tokens of a sentence, the prompt's not among them."""
-        prompt = voice.prompt
+        prompt, phones = voice.prompt, sentence.phones
         both = np.concatenate([prompt.phones, phones])[None]  # (1, T)
-        bert = np.zeros((1, both.size, voice.base.prefill.shapes["bert"][2] or 0), dtype=np.float32)
+        bert = text_vectors(voice, sentence)
         start = voice.base.prefill.run({"phones": both, "bert": bert, "prompt": prompt.codes[None]}, voice.prefill)
         decoder = TokenDecoder(voice, start["keys"], start["values"])
         sampler = Sampler(Sampling(), random, voice.base.end_token, prompt.codes.tolist())
@@ -98,8 +107,21 @@ def most_tokens(phones: int) -> int:
     return min(MOST_TOKENS, TOKENS_BESIDE_PHONES + TOKENS_PER_PHONE * phones)
 
 
-def sentences_of(text: str, language: str, voice: Voice) -> list[Ids]:
-    """Return the phone ids of each sentence; pieces without a word are dropped.
+def text_vectors(voice: Voice, sentence: Sentence) -> NDArray[np.float32]:
+    """Return float32 (1, T, width) for the phones of prompt and sentence: zeros where the base has no text encoder."""
+    prompt, base = voice.prompt, voice.base
+    before = prompt.phones.size
+    vectors = np.zeros((1, before + sentence.phones.size, base.prefill.shapes["bert"][2] or 0), dtype=np.float32)
+    if base.text is not None:
+        rows = base.text.rows(sentence.spoken)
+        vectors[0, before : before + len(rows)] = rows
+        if prompt.vectors is not None:
+            vectors[0, :before] = prompt.vectors
+    return vectors
+
+
+def sentences_of(text: str, language: str, voice: Voice) -> list[Sentence]:
+    """Return each sentence; pieces without a word are dropped.
 
     Raises:
         InvalidRequest: the base or the text front end does not offer the language, or nothing can be spoken.
@@ -111,14 +133,15 @@ def sentences_of(text: str, language: str, voice: Voice) -> list[Ids]:
     sentences, refusal = [], None
     for piece in split_sentences(text, SENTENCE_CHARACTERS):
         try:
-            phones = phonemize_to_speak(piece, language, voice.base.document.symbols, voice.base.polyphones).phones
+            read = phonemize_to_speak(piece, language, voice.base.document.symbols, voice.base.polyphones)
         except TextRejected as error:
             refusal = refusal or error
             continue
         except TextModelRejected as error:
             raise SynthesisFailed(str(error)) from error
-        ended = phones if phones[-1] in ENDS else (*phones, ".")
-        sentences.append(np.array(phone_ids(ended, voice.base.document.symbols), dtype=np.int64))
+        ended = read.phones if read.phones[-1] in ENDS else (*read.phones, ".")
+        ids = np.array(phone_ids(ended, voice.base.document.symbols), dtype=np.int64)
+        sentences.append(Sentence(ids, read.segments))
     if not sentences:
         raise InvalidRequest(f"input: {refusal or 'there is nothing to speak'}.", field="input") from refusal
     return sentences

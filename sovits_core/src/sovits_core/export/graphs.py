@@ -133,7 +133,7 @@ def export_graphs(
     networks.s2.fold_weight_norm()
     groups = _make_slots(networks, targets)
     (folder / "onnx").mkdir(parents=True, exist_ok=True)
-    writer = _Writer(folder, half=half)
+    writer = Writer(folder, half=half)
     makers = {
         "s1_prefill": lambda: _prefill(networks.s1),
         "s1_step": lambda: _step(networks.s1),
@@ -143,7 +143,7 @@ def export_graphs(
     for name in graphs:
         graph = makers[name]()
         own = [group for group in groups if group.modules[0].startswith(graph.weights + ".")]
-        model = _trace(graph, own, folder / "onnx" / f"{name}.onnx")
+        model = trace(graph, own, folder / "onnx" / f"{name}.onnx")
         if graph.name == "s1_step":
             passes.pick_layers(model)
             passes.join_additions_with_norms(model)
@@ -153,16 +153,18 @@ def export_graphs(
     return writer.sections
 
 
-class _Writer:
+class Writer:
     """Writes graphs beside one another; those that name the same weights share a file of them."""
 
     def __init__(self, folder: Path, *, half: bool) -> None:
         self._half = half
         self.sections: dict[str, dict[str, Any]] = {}
+        """The `graphs` section of base.json."""
         self._folder = folder / "onnx"
         self._files: dict[str, WeightsFile] = {}
 
     def write(self, name: str, model: onnx.ModelProto, weights: str, groups: Sequence[Group]) -> None:
+        """Write a graph and what is new in its file of weights, and note it for base.json."""
         if weights not in self._files:
             self._files[weights] = WeightsFile(self._folder / f"{weights}.weights")
         shrink(model, self._files[weights], half=self._half)
@@ -220,7 +222,8 @@ def _decode(s2: Synthesizer) -> Graph:
     return Graph("s2_decode", Decode(s2), "s2", examples, ["wav"], axes)
 
 
-def _trace(graph: Graph, groups: Sequence[Group], path: Path) -> onnx.ModelProto:
+def trace(graph: Graph, groups: Sequence[Group], path: Path) -> onnx.ModelProto:
+    """Write a graph whole to a file, the groups' adapters among its inputs, and return it."""
     examples, axes = dict(graph.examples), dict(graph.axes)
     for group in groups:
         a, b = (str(entry["name"]) for entry in group.inputs())

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from sovits_core.bundles import POLYPHONES, BaseBundle
+from sovits_core.bundles import POLYPHONES, TEXT_ENCODER, BaseBundle
 from sovits_core.bundling import file_digest, new_folder, write_base_json
 from sovits_core.checkpoints import save_weights
 from sovits_core.errors import OfficialFileRejected
-from sovits_core.export import export_graphs
+from sovits_core.export import export_graphs, export_text_encoder
 from sovits_core.model_config import MelSynthesizerConfig, SynthesizerConfig
 from sovits_core.models import MelSynthesizer, Synthesizer, TextToSemantic
 from sovits_core.networks import Networks
@@ -34,6 +34,7 @@ from sovits_core.official.loading import (
 from sovits_core.official.lora import merge_lora
 from sovits_core.official.polyphones import copy_g2pw
 from sovits_core.official.versions import SYMBOLS, Detected, Part, Version
+from sovits_core.text_features import load_bert
 
 Say = Callable[[str], None]
 
@@ -119,6 +120,8 @@ def _fill(folder: Path, sources: Sources, name: str, asked: str | None, say: Say
     if isinstance(s2, Synthesizer):
         say("writing the graphs")
         graphs = export_graphs(Networks(s1, s2), folder)
+        if sources.bert:
+            graphs |= export_text_encoder(load_bert(folder / TEXT_ENCODER).model, folder)
     say("computing digests")
     return write_base_json(
         folder,
@@ -196,7 +199,7 @@ def _side_models(
             )
     if sources.bert:
         say(f"reading {sources.bert.name}")
-        bert = copy_bert(sources.bert, folder / "bert")
+        bert = copy_bert(sources.bert, folder / TEXT_ENCODER)
         if bert.hidden_size != s1.config.bert_dim:
             raise OfficialFileRejected(
                 f"{sources.bert.name} makes features of width {bert.hidden_size}, {sources.s1.name} takes "
