@@ -89,6 +89,9 @@ def train(reader: Reader, base: BaseBundle, work: Path) -> TrainedVoice:
     recordings = files_digest([reader.folder / "metadata.csv", *reader.clips()], reader.folder)
     input_hash = text_digest(base.digest, recordings, code_digest("sovits_core", "trainer"))
     folder = work / f"{reader.name}-{input_hash[:12]}"
+    for outdated in work.glob(f"{reader.name}-*"):
+        if outdated != folder:
+            shutil.rmtree(outdated)
     folder.mkdir(parents=True, exist_ok=True)
     revision, store = f"{reader.name}-{input_hash[:8]}", folder / "store"
     job = {
