@@ -8,19 +8,36 @@ import onnxruntime
 import pytest
 import soundfile
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from sovits_core.bundles import open_base
 from sovits_core.checkpoints import load_weights
 from sovits_core.errors import PretrainError
+from sovits_core.features import resample
 from sovits_core.model_config import DiscriminatorConfig, SynthesizerConfig, TextToSemanticConfig
 from sovits_core.models import Synthesizer
-from sovits_core.pretrain import corpus
-from sovits_core.pretrain.encoder import CLASSES, align
+from sovits_core.models.normed import fold_weight_norm
+from sovits_core.models.waveform import WaveformGenerator
+from sovits_core.pretrain import corpus, run, subbands
+from sovits_core.pretrain.acoustics import CHANCES, HOP, SAMPLE_RATE, Acoustics, analyse, band_centres
+from sovits_core.pretrain.codes import (
+    CODES,
+    HALVES,
+    READINGS,
+    code_labels,
+    code_vectors,
+    write_codebook,
+    write_projection,
+)
+from sovits_core.pretrain.encoder import align
+from sovits_core.pretrain.phones import CLASSES
+from sovits_core.pretrain.pulses import sound
 from sovits_core.pretrain.run import pretrain
 from sovits_core.pretrain.sentences import compose
 from sovits_core.pretrain.sizes import HubertSizes, PretrainConfig
 from sovits_core.pretrain.stage import Stage
+from sovits_core.pretrain.subbands import RATES, SUBBANDS, bands_seen, initialise, join, write_synthesis
 from sovits_core.text import phonemize
 
 needs_flite = pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed: apt-get install flite")
@@ -28,12 +45,12 @@ needs_flite = pytest.mark.skipif(shutil.which("flite") is None, reason="flite is
 SMALLEST = PretrainConfig(
     name="smallest",
     sentences=24,
-    hubert=HubertSizes(hidden=80, layers=1, heads=2, feed_forward=32, convolution=16),
-    s1=TextToSemanticConfig(vocabulary=33, bert_dim=4, hidden=32, heads=2, layers=1, feed_forward=32),
+    hubert=HubertSizes(hidden=88, layers=1, heads=2, feed_forward=32, convolution=16),
+    s1=TextToSemanticConfig(vocabulary=len(CODES) + 1, bert_dim=4, hidden=32, heads=2, layers=3, feed_forward=32),
     s2=SynthesizerConfig(
-        codes=32, ssl_dim=80, latent=16, hidden=16, filter=16, ssl_layers=1, text_layers=1, mixed_layers=1,
+        codes=len(CODES), ssl_dim=88, latent=64, hidden=16, filter=16, ssl_layers=1, text_layers=1, mixed_layers=1,
         cross_hidden=16, cross_heads=2, timbre=16, reference_hidden=16, posterior_layers=1, flows=1, flow_layers=1,
-        wavenet_kernel=3, upsample_rates=(10, 8, 8), upsample_kernels=(20, 16, 16), upsample_channels=16,
+        wavenet_kernel=3, upsample_rates=RATES, upsample_kernels=(1, 7, 16, 8, 8), upsample_channels=256,
         block_kernels=(3,), block_dilations=((1,),), segment_frames=8,
     ),
     s2d=DiscriminatorConfig(periods=(2,), scale_channels=(4, 4, 4, 4, 4, 4), period_channels=(4, 4, 4, 4, 4)),
@@ -54,7 +71,90 @@ def test_alignment_puts_each_phone_where_it_is_heard_and_silence_only_where_ther
     for frame, name in enumerate(heard):
         scores[frame, CLASSES.index(name)] = 0
     found = align(scores, ("K", "AE1", "T", ",", "S"))
-    assert [CLASSES[index] for index in found.tolist()] == heard
+    assert found == [("SIL", 1), ("K", 3), ("AE", 6), ("T", 7), ("SIL", 9), ("S", 11)]
+
+
+def test_sub_bands_of_a_waveform_become_the_waveform_again() -> None:
+    wav = torch.randn(2, 20 * SUBBANDS)
+    inner = slice(SUBBANDS, -SUBBANDS)  # at both ends half a window has no neighbour
+    torch.testing.assert_close(join(subbands.split(wav))[:, inner], wav[:, inner], atol=1e-5, rtol=0)
+
+
+def test_the_written_stages_of_a_generator_sound_exactly_what_the_readout_sees() -> None:
+    torch.manual_seed(0)
+    generator = WaveformGenerator(SMALLEST.s2, SMALLEST.s2.latent, timbre=16)
+    fold_weight_norm(generator)
+    initialise(generator)
+    readout = nn.Conv1d(64, SUBBANDS, 1, bias=False)
+    nn.init.normal_(readout.weight, std=0.01)
+    write_synthesis(generator, readout)
+    z, nobody = torch.randn(1, 64, 12), torch.zeros(1, 16, 1)
+    with torch.no_grad():
+        seen, made = join(bands_seen(generator, readout, z, nobody)).tanh(), generator(z, nobody)[:, 0]
+    assert seen.abs().max() > 0.05
+    torch.testing.assert_close(made[:, 64:-64], seen[:, 64:-64], atol=1e-5, rtol=0)
+
+
+def test_a_generator_of_other_steps_is_refused_with_the_field() -> None:
+    with pytest.raises(ValidationError, match=r"s2.upsampleRates=\(10, 8, 8\) must be \(1, 5, 8, 4, 4\)"):
+        PretrainConfig(
+            s2=PretrainConfig().s2.model_copy(update={"upsample_rates": (10, 8, 8), "upsample_kernels": (20, 16, 16)})
+        )
+
+
+@pytest.mark.parametrize("hertz", [110.0, 210.0])
+def test_the_analysis_finds_pitch_and_envelope_of_a_tone_with_known_ones(hertz: float) -> None:
+    time = torch.arange(SAMPLE_RATE) / SAMPLE_RATE
+    wav = sum(torch.sin(2 * torch.pi * hertz * harmonic * time) for harmonic in range(1, 20)) * 0.05
+    found = analyse(wav, resample(wav, SAMPLE_RATE, 16_000))
+    inner = slice(5, -5)
+    assert bool(found.voiced[inner].all())
+    assert found.pitch[inner].exp().median().item() == pytest.approx(hertz, rel=0.03)
+    heard = band_centres() < 19 * hertz
+    quiet = found.envelope[inner, ~heard].mean()
+    # harmonics of one strength make a flat envelope, whatever their distance
+    flat = found.envelope[inner, (band_centres() > 300) & (band_centres() < 17 * hertz)]
+    assert flat.mean() > quiet + 8
+    assert flat.std() < 0.5
+
+
+def test_the_vocoder_puts_whole_pulses_into_frames_and_keeps_the_level() -> None:
+    frames = 40
+    wav = 0.1 * torch.sin(2 * torch.pi * 190 * torch.arange(frames * HOP) / SAMPLE_RATE)
+    latents = analyse(wav, resample(wav, SAMPLE_RATE, 16_000)).latents()
+    made = sound(torch.cat([latents, torch.zeros(CHANCES, frames)])[None])[0]
+    inner = made[5 * HOP : -5 * HOP]
+    # 190 Hz becomes 200 Hz: four pulses of 160 samples in each frame
+    assert torch.corrcoef(torch.stack([inner[:-160], inner[160:]]))[0, 1] > 0.95
+    assert inner.std().item() == pytest.approx(wav.std().item(), rel=0.5)
+
+
+def test_a_token_is_the_half_phone_and_the_height_at_its_middle() -> None:
+    acoustics = Acoustics(torch.zeros(20, 58), torch.ones(20, dtype=torch.bool), torch.linspace(4.7, 5.3, 20))
+    labels = code_labels(acoustics, [("SIL", 0.08), ("AA", 0.24), ("S", 0.4)], 10)
+    named = [(HALVES[half], level) for half, level in (CODES[code] for code in labels.tolist())]
+    assert named[:2] == [("SIL", None), ("SIL", None)]
+    assert named[2:6] == [("AA1", 0), ("AA1", 1), ("AA2", 1), ("AA2", 1)]
+    assert named[6:] == [("S1", None), ("S1", None), ("S2", None), ("S2", None)]
+
+
+def test_the_nearest_code_is_the_one_with_the_highest_score() -> None:
+    s2 = Synthesizer(SMALLEST.s2)
+    write_codebook(s2)
+    read = torch.randn(READINGS, 88)
+    write_projection(s2, read)
+    features = torch.randn(1, 88, 12)
+    scores = (features.transpose(1, 2).unflatten(1, (-1, 2)).mean(2) @ read.T) @ code_vectors().T
+    assert s2.quantize(features).tolist() == scores.argmax(-1).tolist()
+
+
+def test_a_stage_that_needs_another_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "build_corpus", lambda *_: (tmp_path, []))
+    monkeypatch.setattr(run, "load_utterances", lambda *_: [])
+    with pytest.raises(PretrainError, match="'prior' needs 'encoder' to be complete"):
+        pretrain(tmp_path / "base", SMALLEST, 1.0, None, tmp_path / "work", only=["prior"])
+    with pytest.raises(PretrainError, match="unknown: choose from encoder, bands"):
+        pretrain(tmp_path / "base", SMALLEST, 1.0, None, tmp_path / "work", only=["nonsense"])
 
 
 def test_a_stage_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -86,7 +186,11 @@ def test_the_readers_kept_for_evaluation_never_enter_a_corpus(tmp_path: Path, mo
         soundfile.write(wavs / f"{reader}-1.flac", 0.1 * np.random.default_rng(0).standard_normal(16_000), 16_000)
         (wavs.parent / "metadata.csv").write_text(f"{reader}-1|hello there\n")
     _, clips = corpus.build_corpus(2, 1, tmp_path)
-    assert [clip.speaker for clip in clips if clip.speaker.startswith("librispeech")] == ["librispeech-1688"]
+    assert [clip.speaker for clip in clips if clip.speaker.startswith("librispeech")] == [
+        "librispeech-1688",
+        "librispeech-1688-0.92",
+        "librispeech-1688-1.08",
+    ]
 
 
 @needs_flite
@@ -114,7 +218,7 @@ def test_a_whole_run_makes_a_base_whose_graphs_and_weights_agree(
         "codes": torch.arange(10)[None],
         "text": torch.tensor([[12, 64, 30]]),
         "ge": torch.randn(1, 16, 1),
-        "noise": 0.5 * torch.randn(1, 16, 20),
+        "noise": 0.5 * torch.randn(1, 64, 20),
     }
     session = onnxruntime.InferenceSession(base.path("onnx/s2_decode.onnx"))
     feeds = {name: tensor.numpy() for name, tensor in inputs.items()}

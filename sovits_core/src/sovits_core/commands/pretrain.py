@@ -17,7 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; replaced when done")
     parser.add_argument("--config", type=Path, help="JSON of sizes and shares; the embedded base's without it")
-    parser.add_argument("--minutes", type=float, default=60.0, help="computing time of all stages together")
+    parser.add_argument("--minutes", type=float, default=100.0, help="computing time of all stages together")
+    parser.add_argument(
+        "--stages",
+        help="train these now, by commas, and the others in another call (encoder,bands,sound,prior,semantic)",
+    )
     parser.add_argument("--recordings", type=Path, help="folder with ljspeech/ and librispeech/")
 
 
@@ -41,5 +45,8 @@ def run(options: argparse.Namespace) -> None:
             raise PretrainError(f"the configuration {options.config} is not valid: {where}: {first['msg']}") from error
     if options.recordings and not options.recordings.is_dir():
         raise PretrainError(f"there is no folder {options.recordings} for --recordings")
-    scores = pretrain(options.out, config, options.minutes, options.recordings)
+    only = {"only": options.stages.split(",")} if options.stages else {}
+    scores = pretrain(options.out, config, options.minutes, options.recordings, **only)
+    if scores is None:
+        return
     print(json.dumps({metric: f"{value:.3f}" for metric, value in scores.items()}))  # noqa: T201 -- the command's output

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,10 +18,16 @@ from sovits_core.pretrain.data import Utterance
 
 @dataclass(frozen=True)
 class Spoken:
-    """An utterance with its semantic tokens."""
+    """An utterance with its semantic tokens, 25 per second."""
 
     utterance: Utterance
-    codes: Tensor  # int64 [tokens], 25 per second
+    codes: Tensor  # int64 [tokens], as the phone times say
+    heard: Tensor  # int64 [tokens], as the encoder hears them
+
+    @property
+    def speaker(self) -> str:
+        """Whose utterance it is."""
+        return self.utterance.clip.speaker
 
 
 @dataclass(frozen=True)
@@ -34,13 +43,34 @@ def pad(rows: Sequence[Tensor]) -> Padded:
     return Padded(pad_sequence(list(rows), batch_first=True), torch.tensor([len(row) for row in rows]))
 
 
-def similar(spoken: list[Spoken], count: int, rng: random.Random) -> list[Spoken]:
-    """Return `count` neighbours of a random place in a list that is sorted by length, so that little is padding."""
-    start = rng.randrange(max(1, len(spoken) - 4 * count))
-    window = spoken[start : start + 4 * count]
-    return rng.sample(window, min(count, len(window)))
+class Similar:
+    """Draws batches of similar length, so that little is padding, and other clips of the same speakers."""
+
+    def __init__(self, spoken: Sequence[Spoken], longest: float, recorded_share: float) -> None:
+        """`longest` in seconds; recordings are few, so a share of the batches is drawn from them alone."""
+        rows = sorted((row for row in spoken if _seconds(row) <= longest), key=_seconds)
+        self._synthetic = [row for row in rows if row.utterance.clip.synthetic]
+        self._recorded = [row for row in rows if not row.utterance.clip.synthetic]
+        self._recorded_share = recorded_share if self._recorded else 0.0
+        self._by_speaker: dict[str, list[Spoken]] = defaultdict(list)
+        for row in rows:
+            self._by_speaker[row.speaker].append(row)
+
+    def draw(self, count: int, rng: random.Random, longest: float = math.inf) -> list[Spoken]:
+        """Return `count` neighbours of a random place, of at most so many seconds as far as there are enough."""
+        rows = self._recorded if rng.random() < self._recorded_share else self._synthetic
+        fitting = bisect_right(rows, longest, key=_seconds)
+        start = rng.randrange(max(1, fitting - 4 * count))
+        window = rows[start : max(start + count, min(start + 4 * count, fitting))]
+        return rng.sample(window, min(count, len(window)))
+
+    def another(self, row: Spoken, rng: random.Random, longest: float = math.inf) -> Spoken:
+        """Return a clip of the same speaker and at most so many seconds: another one, where there is one."""
+        rows = self._by_speaker[row.speaker]
+        fitting = rows[: bisect_right(rows, longest, key=_seconds)] or rows[:1]
+        found = rng.choice(fitting)
+        return rng.choice(fitting) if found is row else found
 
 
-def by_length(spoken: list[Spoken]) -> list[Spoken]:
-    """Sort for `similar`."""
-    return sorted(spoken, key=lambda row: len(row.codes))
+def _seconds(row: Spoken) -> float:
+    return row.utterance.clip.seconds

@@ -18,14 +18,22 @@ import torch
 import torchaudio.functional as audio_functional
 
 from sovits_core.errors import PretrainError
+from sovits_core.pretrain.phones import SILENCE, spoken_phones
 from sovits_core.pretrain.sentences import compose
+from sovits_core.text import phonemize
 
 SAMPLE_RATE = 32_000
 FLITE_RATE = 16_000
 # The mean pitch in Hz that each voice of Debian's flite was recorded with.
 VOICES = {"slt": 180.0, "rms": 105.0, "awb": 125.0, "kal16": 110.0}
+# How often each voice speaks: the ones that listeners understand best most often.
+WEIGHTS = {"slt": 0.3, "rms": 0.35, "awb": 0.25, "kal16": 0.1}
+PLAIN_SHARE = 0.5  # of a voice's sentences are spoken without a disguise
+DISGUISES = 6
 # These two readers never enter a base, so that evaluation on them stays honest.
 RESERVED_READERS = frozenset({"2033", "2609"})
+STORED_LOUDNESS = 0.06  # RMS; leaves room for peaks
+SIZES = (1.0, 0.92, 1.08)  # at which each recording is played
 # The last clips of the LJ Speech sample are kept for measuring the base.
 HELD_OUT_LJSPEECH = 4
 
@@ -42,15 +50,25 @@ class Clip:
     # (ARPAbet phone without stress or "SIL", end in seconds); empty where nobody measured it
     segments: list[tuple[str, float]] = field(default_factory=list)
 
+    @property
+    def synthetic(self) -> bool:
+        """Whether a synthesiser spoke, whose phone times are exact."""
+        return self.speaker.startswith("flite")
+
 
 @dataclass(frozen=True)
 class Variation:
-    """How one synthetic clip departs from its voice, so that few voices make many speakers."""
+    """How a synthetic speaker departs from its voice, so that few voices make many speakers."""
 
     voice: str
-    pitch: float  # factor on the voice's mean pitch
-    stretch: float  # factor on all durations
-    size: float  # factor on pitch, formants and tempo together, as if the tape ran faster
+    pitch: float = 1.0  # factor on the voice's mean pitch
+    stretch: float = 1.0  # factor on all durations
+    size: float = 1.0  # factor on pitch, formants and tempo together, as if the tape ran faster
+
+    @property
+    def speaker(self) -> str:
+        """A name that clips of one speaker share."""
+        return f"flite-{self.voice}-{self.pitch:g}-{self.stretch:g}-{self.size:g}"
 
 
 def cache_folder() -> Path:
@@ -90,28 +108,36 @@ def speak(text: str, variation: Variation) -> tuple[torch.Tensor, list[tuple[str
 
 
 def _arpabet(name: str) -> str:
-    return {"pau": "SIL", "ax": "AH", "axr": "ER"}.get(name, name.upper())
+    return {"pau": SILENCE, "ax": "AH", "axr": "ER"}.get(name, name.upper())
 
 
-def _vary(rng: random.Random) -> Variation:
-    return Variation(
-        voice=rng.choice(list(VOICES)),
-        pitch=rng.choice((1.0, 1.0, rng.uniform(0.8, 1.35))),
-        stretch=rng.uniform(0.85, 1.2),
-        size=rng.choice((1.0, rng.uniform(0.85, 1.18))),
-    )
+def _speakers(rng: random.Random) -> list[tuple[Variation, float]]:
+    """Every voice as it is and in disguises, with how often each speaks."""
+    found = []
+    for voice, weight in WEIGHTS.items():
+        found.append((Variation(voice), weight * PLAIN_SHARE))
+        for _ in range(DISGUISES):
+            disguise = Variation(
+                voice,
+                pitch=round(rng.uniform(0.8, 1.35), 2),
+                stretch=round(rng.uniform(0.85, 1.2), 2),
+                size=round(rng.uniform(0.86, 1.16), 2),
+            )
+            found.append((disguise, weight * (1 - PLAIN_SHARE) / DISGUISES))
+    return found
 
 
 def _synthetic(folder: Path, sentences: int, seed: int) -> Iterator[Clip]:
     require_flite()
     rng = random.Random(seed)  # noqa: S311 -- varied voices, not a secret
+    speakers = _speakers(rng)
     for index, text in enumerate(compose(sentences, seed)):
-        variation = _vary(rng)
+        [variation] = rng.choices([one for one, _ in speakers], [weight for _, weight in speakers])
         waveform, segments = speak(text, variation)
+        if sum(name != SILENCE for name, _ in segments) != len(spoken_phones(phonemize(text, "en").phones)):
+            continue  # flite reads it with other phones than our front end
         name = f"synthetic-{index:05d}"
-        yield replace(
-            _store(folder, name, f"flite-{variation.voice}", text, waveform, rate=SAMPLE_RATE), segments=segments
-        )
+        yield replace(_store(folder, name, variation.speaker, text, waveform, rate=SAMPLE_RATE), segments=segments)
 
 
 def _store(folder: Path, name: str, speaker: str, text: str, waveform: torch.Tensor, *, rate: int) -> Clip:
@@ -119,7 +145,7 @@ def _store(folder: Path, name: str, speaker: str, text: str, waveform: torch.Ten
         waveform = audio_functional.resample(waveform, rate, SAMPLE_RATE)
     # One loudness for all, since the networks have no use for the recording level.
     level = waveform.square().mean().sqrt().clamp_min(1e-4)
-    waveform = waveform * (0.06 / level)
+    waveform = waveform * (STORED_LOUDNESS / level)
     waveform = waveform / max(1.0, float(waveform.abs().max()) / 0.95)
     soundfile.write(folder / f"{name}.flac", waveform.numpy(), SAMPLE_RATE)
     return Clip(name, speaker, text, f"{name}.flac", len(waveform) / SAMPLE_RATE)
@@ -136,12 +162,16 @@ def _recorded(folder: Path, recordings: Path) -> Iterator[Clip]:
         for line in table.read_text(encoding="utf-8").splitlines():
             name, text = line.split("|", 1)
             samples, rate = soundfile.read(source / "wavs" / f"{name}.flac", dtype="float32")
-            yield _store(folder, f"{speaker}-{name}", speaker, text, torch.from_numpy(samples), rate=rate)
+            for size in SIZES:
+                # As in `speak`: a tape that runs faster makes another speaker of the same words.
+                played = rate if size == 1 else round(rate * size / 400) * 400
+                of = speaker if size == 1 else f"{speaker}-{size:g}"
+                yield _store(folder, f"{of}-{name}", of, text, torch.from_numpy(samples), rate=played)
 
 
 def build_corpus(sentences: int, seed: int, recordings: Path | None) -> tuple[Path, list[Clip]]:
     """Make the corpus once and reuse it afterwards; return its folder and its clips."""
-    key = hashlib.sha256(json.dumps([sentences, seed, str(recordings), 1]).encode()).hexdigest()[:12]
+    key = hashlib.sha256(json.dumps([sentences, seed, str(recordings), 2]).encode()).hexdigest()[:12]
     folder = cache_folder() / f"corpus-{key}"
     index = folder / "corpus.json"
     if not index.exists():

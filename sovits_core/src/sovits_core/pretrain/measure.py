@@ -12,8 +12,8 @@ from transformers import HubertModel
 
 from sovits_core.features import resample, spectrogram, training_features
 from sovits_core.models import Synthesizer
-from sovits_core.pretrain.corpus import SAMPLE_RATE
-from sovits_core.pretrain.data import HOP, Utterance, floats
+from sovits_core.pretrain.acoustics import HOP, SAMPLE_RATE
+from sovits_core.pretrain.data import Utterance, floats
 
 SCORE_RATE = 16_000
 NOISE_SCALE = 0.5

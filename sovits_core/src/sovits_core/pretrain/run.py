@@ -1,43 +1,154 @@
-"""A whole pretraining run: corpus, encoder, codebook, synthesizer, text model, measurement, bundle."""
+"""A whole pretraining run: corpus, encoder, waveform generator, prior, text model, measurement, bundle."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
 
 from sovits_core.errors import PretrainError
+from sovits_core.features import training_features
 from sovits_core.models import Discriminator, Synthesizer, TextToSemantic
 from sovits_core.networks import Networks
 from sovits_core.pretrain.assemble import assemble
 from sovits_core.pretrain.batches import Spoken
-from sovits_core.pretrain.codebook import learn_codebook, utterance_features
-from sovits_core.pretrain.corpus import HELD_OUT_LJSPEECH, build_corpus, cache_folder
-from sovits_core.pretrain.data import Utterance, load_utterances
-from sovits_core.pretrain.encoder import Encoder, train_encoder
+from sovits_core.pretrain.codes import write_codebook, write_projection
+from sovits_core.pretrain.corpus import build_corpus, cache_folder
+from sovits_core.pretrain.data import ENCODER_RATE, Utterance, floats, load_utterances, split
+from sovits_core.pretrain.encoder import Encoder, align_recordings, labels_of, train_encoder
 from sovits_core.pretrain.measure import gates_from, measure
-from sovits_core.pretrain.prior import train_prior, train_together
+from sovits_core.pretrain.prior import train_prior
 from sovits_core.pretrain.semantic import train_semantic
-from sovits_core.pretrain.sizes import PretrainConfig
-from sovits_core.pretrain.sound import Copier, train_sound
+from sovits_core.pretrain.sizes import PretrainConfig, Shares
+from sovits_core.pretrain.sound import train_bands, train_sound
 from sovits_core.pretrain.stage import Stage
+from sovits_core.pretrain.subbands import SUBBANDS, initialise, write_synthesis
 
-HELD_OUT_SYNTHETIC = 8
-
-
-def split(utterances: list[Utterance]) -> tuple[list[Utterance], list[Utterance]]:
-    """Return what is trained on, and what the base is measured with: the last clips of LJ Speech and of flite."""
-    recorded = [utterance for utterance in utterances if utterance.clip.speaker == "ljspeech"][-HELD_OUT_LJSPEECH:]
-    synthetic = [utterance for utterance in utterances if utterance.clip.segments][-HELD_OUT_SYNTHETIC:]
-    kept_out = {utterance.clip.id for utterance in [*recorded, *synthetic]}
-    return [utterance for utterance in utterances if utterance.clip.id not in kept_out], [*recorded, *synthetic]
+STAGES = tuple(Shares.model_fields)
 
 
-def pretrain(
-    out: Path, config: PretrainConfig, minutes: float, recordings: Path | None, work: Path | None = None
-) -> dict[str, float]:
+class Parts:
+    """All networks of a run, and which of them each stage trains."""
+
+    def __init__(self, config: PretrainConfig) -> None:
+        self.encoder = Encoder(config.hubert)
+        self.s2 = Synthesizer(config.s2)
+        self.s2.fold_weight_norm()
+        initialise(self.s2.waveform_generator)
+        write_codebook(self.s2)
+        self.readout = nn.Conv1d(config.s2.upsample_channels // 4, SUBBANDS, 1, bias=False)
+        nn.init.normal_(self.readout.weight, std=0.003)
+        self.judges = Discriminator(config.s2d)
+        self.s1 = TextToSemantic(config.s1)
+
+    def of(self, stage: str) -> nn.Module:
+        """What a stage trains, as one module to save."""
+        s2 = self.s2
+        return {
+            "encoder": self.encoder,
+            "bands": nn.ModuleDict({"generator": s2.waveform_generator, "readout": self.readout}),
+            "sound": nn.ModuleDict({"generator": s2.waveform_generator, "judges": self.judges}),
+            "prior": nn.ModuleDict(
+                {
+                    "content": s2.content_encoder,
+                    "timbre": s2.timbre_encoder,
+                    "timbre_for_content": s2.timbre_for_content,
+                    "posterior": s2.posterior_encoder,
+                }
+            ),
+            "semantic": self.s1,
+        }[stage]
+
+
+@torch.no_grad()
+def listen(encoder: Encoder, s2: Synthesizer, utterances: list[Utterance], kept: Path) -> list[Spoken]:
+    """Utterances with their tokens: as the phone times say, and as the encoder hears them.
+
+    What was heard is written to `kept`, and read from there the next time.
+    """
+    before = load_file(kept) if kept.exists() else {}
+    heard = {
+        row.clip.id: before[row.clip.id]
+        if row.clip.id in before
+        else s2.quantize(training_features(encoder.hubert, floats(row.wav16), ENCODER_RATE))[0]
+        for row in utterances
+    }
+    if heard.keys() != before.keys():
+        partial = kept.with_suffix(f".{os.getpid()}.partial")
+        save_file(heard, partial)
+        partial.replace(kept)
+    spoken = []
+    for row in align_recordings(encoder, utterances):
+        right = labels_of(row)
+        spoken.append(Spoken(row, right, heard[row.clip.id][: len(right)]))
+    return spoken
+
+
+class Training:
+    """One run's networks and their stages; a stage that is complete is loaded, not trained again."""
+
+    def __init__(self, config: PretrainConfig, minutes: float, work: Path, only: Collection[str]) -> None:
+        self.config = config
+        self.parts = Parts(config)
+        self._seconds = {name: 60 * minutes * share for name, share in config.shares.model_dump().items()}
+        self._work = work
+        self._only = only
+        self._stages: dict[str, Stage] = {}
+
+    def sound_parts(self, utterances: list[Utterance]) -> None:
+        """Train encoder and waveform generator, neither of which needs the other."""
+        parts, seed = self.parts, self.config.seed
+        self._do("encoder", lambda stage: train_encoder(stage, parts.encoder, utterances, seed))
+        parts.encoder.eval()
+        write_projection(parts.s2, parts.encoder.read.weight)
+        self._do("bands", lambda stage: train_bands(stage, parts.s2, parts.readout, utterances, seed))
+        write_synthesis(parts.s2.waveform_generator, parts.readout)
+        self._do("sound", lambda stage: train_sound(stage, parts.s2, parts.judges, utterances, seed), after=("bands",))
+
+    def speech_parts(self, utterances: list[Utterance]) -> None:
+        """Train what maps tokens to frames and text to tokens, with tokens as the encoder hears them."""
+        parts, seed = self.parts, self.config.seed
+        wanted = {"prior", "semantic"} & set(self._only)
+        spoken: list[Spoken] = []
+        if wanted:
+            self._need("encoder", min(wanted))
+            _say("listening")
+            spoken = listen(parts.encoder, parts.s2, utterances, self._work / "heard.safetensors")
+        self._do("prior", lambda stage: train_prior(stage, parts.s2, spoken, seed))
+        self._do("semantic", lambda stage: train_semantic(stage, parts.s1, spoken, seed))
+
+    def left(self) -> list[str]:
+        """Names of the stages that are not complete."""
+        return [name for name, stage in self._stages.items() if stage.progress < 1]
+
+    def _do(self, name: str, train: Callable[[Stage], None], after: tuple[str, ...] = ()) -> None:
+        stage = Stage(name, self._work, self.parts.of(name), self._seconds[name])
+        self._stages[name] = stage
+        if name in self._only:
+            for earlier in after:
+                self._need(earlier, name)
+            _say(name)
+            train(stage)
+
+    def _need(self, earlier: str, name: str) -> None:
+        if self._stages[earlier].progress < 1:
+            raise PretrainError(f"stage {name!r} needs {earlier!r} to be complete: train that first")
+
+
+def pretrain(  # noqa: PLR0917 -- what a run is told, each of its own type
+    out: Path,
+    config: PretrainConfig,
+    minutes: float,
+    recordings: Path | None,
+    work: Path | None = None,
+    only: Collection[str] = STAGES,
+) -> dict[str, float] | None:
     """Make a base bundle at `out` within so many minutes of computing; a run that was killed goes on where it was.
 
     Args:
@@ -46,63 +157,47 @@ def pretrain(
         minutes: of one thread's computing time; the corpus, the measurement and the assembly come on top.
         recordings: a folder with `ljspeech/` and `librispeech/`; None trains on synthetic speech alone.
         work: where checkpoints and curves are kept; the cache, by configuration and minutes, when None.
+        only: stages to train now, so that two processes can share them: "bands" and "sound" need no "encoder".
 
     Returns:
-        The mean scores on held-out clips.
+        The mean scores on held-out clips, or None as long as a stage is left to do.
 
     Raises:
-        PretrainError: flite is missing, the time is not positive, or the bundle is too large.
+        PretrainError: flite is missing, the time is not positive, a stage is unknown or comes too early, or the bundle
+            is too large.
     """
     if not minutes > 0:
         raise PretrainError(f"minutes={minutes} must be above zero")
+    if unknown := sorted(set(only) - set(STAGES)):
+        raise PretrainError(f"stages={unknown} are unknown: choose from {', '.join(STAGES)}")
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
     key = hashlib.sha256(f"{config.model_dump_json()} {minutes} {recordings}".encode()).hexdigest()[:12]
-    work = work or cache_folder() / f"run-{config.name}-{key}"
-    budget = {name: 60 * minutes * share for name, share in config.shares.model_dump().items()}
-
+    training = Training(config, minutes, work or cache_folder() / f"run-{config.name}-{key}", only)
     _say("corpus")
     corpus, clips = build_corpus(config.sentences, config.seed, recordings)
     utterances, held_out = split(load_utterances(corpus, clips))
+    training.sound_parts(utterances)
+    training.speech_parts(utterances)
+    if left := training.left():
+        _say(f"left to do: {', '.join(left)}")
+        return None
+    about = {"minutes": f"{minutes:g}", "speechSeconds": f"{sum(row.clip.seconds for row in utterances):.0f}"}
+    return _finish(out, training, held_out, about, recordings=recordings is not None)
 
-    encoder = Encoder(config.hubert)
-    _say("encoder")
-    train_encoder(Stage("encoder", work, encoder, budget["encoder"]), encoder, utterances, config.seed)
-    encoder.eval()
 
-    s2, judges = Synthesizer(config.s2), Discriminator(config.s2d)
-    copier = Copier(s2, judges)
-    _say("sound")
-    train_sound(Stage("sound", work, copier, budget["sound"]), s2, judges, utterances, config.seed)
-
-    _say("codebook")
-    features = utterance_features(encoder, utterances)
-    kept = learn_codebook(encoder, s2, features, config.seed)
-    with torch.no_grad():
-        spoken = [Spoken(row, s2.quantize(feature)[0]) for row, feature in zip(utterances, features, strict=True)]
-    del features
-
-    _say("prior")
-    train_prior(Stage("prior", work, copier, budget["prior"]), s2, spoken, config.seed)
-    _say("together")
-    train_together(Stage("together", work, copier, budget["together"]), s2, judges, spoken, config.seed)
-    s1 = TextToSemantic(config.s1)
-    _say("semantic")
-    train_semantic(Stage("semantic", work, s1, budget["semantic"]), s1, spoken, config.seed)
-
+def _finish(
+    out: Path, training: Training, held_out: list[Utterance], about: dict[str, str], *, recordings: bool
+) -> dict[str, float]:
     _say("measure")
-    s2.eval()
-    s1.eval()
-    scores = measure(encoder.hubert, s2, held_out, config.seed)
-    training = {
-        "minutes": f"{minutes:g}",
-        "speechSeconds": f"{sum(row.clip.seconds for row in utterances):.0f}",
-        "codebookVarianceKept": f"{kept:.3f}",
-        **{f"heldOut{metric.capitalize()}": f"{value:.3f}" for metric, value in scores.items()},
-    }
+    config, parts = training.config, training.parts
+    for network in (parts.s2, parts.s1, parts.encoder):
+        network.eval()
+    scores = measure(parts.encoder.hubert, parts.s2, held_out, config.seed)
+    about |= {f"heldOut{metric.capitalize()}": f"{value:.3f}" for metric, value in scores.items()}
     assemble(
-        out, config, encoder.hubert, Networks(s1, s2), judges,
-        gates=gates_from(scores), training=training, recordings=recordings is not None,
+        out, config, parts.encoder.hubert, Networks(parts.s1, parts.s2), parts.judges,
+        gates=gates_from(scores), training=about, recordings=recordings,
     )  # fmt: skip
     return scores
 

@@ -1,48 +1,169 @@
-"""Stage "semantic": S1 learns which tokens follow from phones, often as the continuation of a prompt."""
+"""Stage "semantic": S1 learns which tokens follow from phones, often as the continuation of a prompt.
+
+What it has to say is always right tokens; as an encoder hears them they stand in prompts only, as they will when a
+voice speaks. The loss sees the scores that the sampler will choose by, penalised for repetition, so that a phone may
+last, and two heads of the attention are shown where the phone is that is being spoken.
+"""
 
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from dataclasses import dataclass
+from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
-from sovits_core.losses import semantic_accuracy, semantic_loss
+from sovits_core.losses import PADDING_TARGET, semantic_targets
 from sovits_core.models import TextToSemantic
-from sovits_core.pretrain.batches import Spoken, by_length, pad, similar
+from sovits_core.models.masks import length_mask
+from sovits_core.models.semantic import Layer, visible
+from sovits_core.pretrain.batches import Similar, Spoken, pad
+from sovits_core.pretrain.codes import CODE_SECONDS, FIRST_CENTRE
 from sovits_core.pretrain.stage import Stage
+from sovits_core.sampling import Sampling
 
-BATCH = 4  # small: on a CPU more steps teach more than larger ones
-LONGEST = 8.0  # seconds
-RATE = 1e-3
-PROMPTED = 0.3
+BATCH = 6
+SHORT, LONGEST = 2.0, 8.0  # seconds: sentences grow from one to the other
+GROWN = 0.6  # share of the budget after which they are as long as they come
+RATE = 1.5e-3
+RECORDED_SHARE = 0.25
+PROMPTED = 0.6
+HEARD_PROMPTS = 0.7  # of the prompts are as the encoder hears them
+GUIDED_LAYER = 2
+GUIDANCE = 1.0
+WRONG_INPUT = 0.04  # of the tokens read are replaced, so that one wrong choice does not derail a sentence
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training example."""
+
+    phones: Tensor  # int64 [phones], of prompt and sentence
+    codes: Tensor  # int64 [tokens], of prompt and sentence
+    place: Tensor  # int64 [tokens + 1]: the index among phones that is spoken, for what predicts each token and the end
+    prompt: int  # tokens that are not learnt from
+
+
+def spoken_place(row: Spoken) -> Tensor:
+    """Index among all phones (punctuation counted) of the one that each right token belongs to, int64 [tokens].
+
+    A pause belongs to the phone or mark that comes next.
+    """
+    letters = [index for index, phone in enumerate(row.utterance.phones) if phone[0].isalpha()]
+    seen = -1
+    segments = row.utterance.clip.segments
+    places = []
+    for name, _ in segments:
+        if name != "SIL":
+            seen += 1
+            places.append(letters[min(seen, len(letters) - 1)])
+        else:
+            places.append(letters[seen] + 1 if seen >= 0 else 0)
+    ends = torch.tensor([end for _, end in segments])
+    times = FIRST_CENTRE + CODE_SECONDS * torch.arange(len(row.codes))
+    index = torch.searchsorted(ends, times).clamp(max=len(segments) - 1)
+    found = torch.tensor(places)[index]
+    return found.clamp(max=len(row.utterance.phones) - 1)
+
+
+def example(row: Spoken, prompt: Spoken | None, *, heard: bool) -> Row:
+    """Join a prompt (or none) and a sentence, as a voice is asked to speak."""
+    phones, codes, place = row.utterance.phone_ids, row.codes, spoken_place(row)
+    last = torch.tensor([len(phones) - 1])
+    if prompt is None:
+        return Row(phones, codes, torch.cat([place, last]), 0)
+    before = prompt.heard if heard else prompt.codes
+    shift = len(prompt.utterance.phone_ids)
+    return Row(
+        torch.cat([prompt.utterance.phone_ids, phones]),
+        torch.cat([before, codes]),
+        torch.cat([spoken_place(prompt), shift + place, shift + last]),
+        len(before),
+    )
+
+
+def said_before(codes: Tensor, vocabulary: int) -> Tensor:
+    """Which tokens were said when each is chosen: bool (batch, tokens + 1, vocabulary)."""
+    once = functional.one_hot(codes, vocabulary).cumsum(1) > 0
+    return torch.cat([torch.zeros_like(once[:, :1]), once], dim=1)
+
+
+def penalized(logits: Tensor, said: Tensor) -> Tensor:
+    """Scores as `sampling.penalize` leaves them; the end token is never said."""
+    penalty = Sampling().repetition_penalty
+    return torch.where(said, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
+
+
+def guided_forward(
+    s1: TextToSemantic, phones: Tensor, lengths: Tensor, codes: Tensor, code_lengths: Tensor
+) -> tuple[Tensor, Tensor]:
+    """As `TextToSemantic.forward` without BERT, and where two heads of one layer look.
+
+    Returns:
+        logits (batch, tokens + 1, vocabulary), and scores before the softmax (batch, 2, tokens + 1, phones + tokens).
+    """
+    text, audio = s1.embed_text(phones, None), s1.embed_audio(codes, torch.arange(codes.shape[1]))
+    count = phones.shape[1]
+    real = torch.cat([length_mask(lengths, count), length_mask(code_lengths, codes.shape[1])], dim=1)
+    size = real.shape[1]
+    allowed = visible(count, size, phones.device) & (real[:, None, :] | torch.eye(size, dtype=torch.bool))
+    x = torch.cat([text, audio], dim=1)
+    rows = torch.arange(len(x))
+    weights = x.new_zeros(0)
+    for index, layer in enumerate(cast("list[Layer]", list(s1.layers))):
+        if index == GUIDED_LAYER:
+            queries, keys, _ = layer.attention.split(x)
+            asking = torch.cat([queries[rows, :2, lengths - 1][:, :, None], queries[:, :2, count:]], dim=2)
+            scores = asking @ keys[:, :2].transpose(-1, -2) / keys.shape[-1] ** 0.5
+            seen = torch.cat([allowed[rows, lengths - 1][:, None], allowed[:, count:]], dim=1)
+            weights = scores.masked_fill(~seen[:, None], -1e4)
+        x, _, _ = layer(x, allowed[:, None])
+    logits: Tensor = s1.predict(torch.cat([x[rows, lengths - 1][:, None], x[:, count:]], dim=1))
+    return logits, weights
 
 
 def train_semantic(stage: Stage, s1: TextToSemantic, spoken: list[Spoken], seed: int) -> None:
     """Train until the stage's budget is used."""
     rng = random.Random(f"{seed}-semantic-{stage.step}")  # noqa: S311 -- batches, not secrets
-    rows = by_length([row for row in spoken if row.utterance.clip.seconds <= LONGEST])
-    speakers: dict[str, list[Spoken]] = defaultdict(list)
-    for row in rows:
-        speakers[row.utterance.clip.speaker].append(row)
-    optimizer = torch.optim.AdamW(s1.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.05)
+    similar = Similar(spoken, LONGEST, RECORDED_SHARE)
+    optimizer = torch.optim.AdamW(s1.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.02)
+    end = s1.config.end_token
     s1.train()
     for _ in stage.steps([optimizer]):
-        batch = similar(rows, BATCH, rng)
-        phones = [row.utterance.phone_ids for row in batch]
-        codes = [row.codes for row in batch]
-        if rng.random() < PROMPTED:
-            # A voice is prompted with another recording of the same speaker.
-            prompts = [rng.choice(speakers[row.utterance.clip.speaker]) for row in batch]
-            phones = [torch.cat([prompt.utterance.phone_ids, own]) for prompt, own in zip(prompts, phones, strict=True)]
-            codes = [torch.cat([prompt.codes, own]) for prompt, own in zip(prompts, codes, strict=True)]
-        text, tokens = pad(phones), pad(codes)
-        logits = s1(text.values, text.lengths, None, tokens.values, tokens.lengths)
-        loss = semantic_loss(logits, tokens.values, tokens.lengths, s1.config.end_token)
+        longest = SHORT + (LONGEST - SHORT) * min(1.0, stage.progress / GROWN)
+        prompted = rng.random() < PROMPTED
+        rows = [
+            example(row, similar.another(row, rng, longest) if prompted else None, heard=rng.random() < HEARD_PROMPTS)
+            for row in similar.draw(BATCH, rng, longest)
+        ]
+        phones, codes = pad([row.phones for row in rows]), pad([row.codes for row in rows])
+        wrong = torch.rand(codes.values.shape) < WRONG_INPUT
+        read = torch.where(wrong, torch.randint(end, codes.values.shape), codes.values)
+        logits, weights = guided_forward(s1, phones.values, phones.lengths, read, codes.lengths)
+        targets = semantic_targets(codes.values, codes.lengths, end)
+        places = pad([row.place for row in rows]).values
+        learnt = torch.arange(targets.shape[1])[None] >= torch.tensor([[row.prompt] for row in rows])
+        targets = targets.masked_fill(~learnt, PADDING_TARGET)
+        scores = penalized(logits, said_before(codes.values, s1.config.vocabulary))
+        loss = functional.cross_entropy(scores.flatten(0, 1), targets.flatten(), ignore_index=PADDING_TARGET)
+        pointing = _pointing_loss(weights, places, codes.lengths, phones.lengths)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss + GUIDANCE * pointing).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(s1.parameters(), 1.0)
         optimizer.step()
-        stage.log(loss=loss, right=semantic_accuracy(logits, tokens.values, tokens.lengths))
+        known = targets != PADDING_TARGET
+        stage.log(loss=loss, pointing=pointing, right=(scores.argmax(-1) == targets)[known].float().mean())
     s1.eval()
+
+
+def _pointing_loss(weights: Tensor, places: Tensor, code_lengths: Tensor, text_lengths: Tensor) -> Tensor:
+    """Cross entropy of one head to the phone being spoken, and of the other to the one after it."""
+    following = torch.minimum(places + 1, text_lengths[:, None] - 1)
+    real = torch.arange(places.shape[1])[None] <= code_lengths[:, None]
+    terms = [
+        functional.cross_entropy(weights[:, head].flatten(0, 1)[real.flatten()], where.flatten()[real.flatten()])
+        for head, where in enumerate((places, following))
+    ]
+    return torch.stack(terms).mean()

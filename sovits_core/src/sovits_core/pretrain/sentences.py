@@ -7,11 +7,25 @@ import tomllib
 from functools import cache
 from importlib import resources
 
+from sovits_core.text.english_words import known_words
+
+LONGEST_WORD = 10  # letters
+LINKS = (
+    "the", "a", "of", "and", "to", "in", "is", "was", "that", "for", "with", "on", "at", "by", "it", "he", "she",
+    "they", "we", "you", "I", "his", "her", "not", "but", "or", "from", "as", "are", "were", "had", "has",
+)  # fmt: skip
+LINKED = 0.5  # chance of a small word between two of a salad
+
 
 @cache
 def _words() -> dict[str, list[str]]:
     source = resources.files("sovits_core.pretrain") / "words.toml"
     return tomllib.loads(source.read_text(encoding="utf-8"))
+
+
+@cache
+def _dictionary() -> list[str]:
+    return [word for word in sorted(known_words()) if word.isalpha() and 3 <= len(word) <= LONGEST_WORD]
 
 
 class _Composer:
@@ -40,9 +54,19 @@ class _Composer:
         judgement = self.rng.choice(("strange", "nice", "odd", "typical"))
         return f"How {judgement}, {self.pick('people')} said {self.pick('how')}!"
 
+    def salad(self) -> str:
+        """Words of the dictionary without sense, for sounds in every neighbourhood."""
+        words = [self.rng.choice(_dictionary()) for _ in range(self.rng.randint(2, 6))]
+        for place in range(len(words) - 1, 0, -1):
+            if self.rng.random() < LINKED:
+                words.insert(place, self.rng.choice(LINKS))
+        return " ".join(words) + self.rng.choice((".", ".", ".", "?", "!"))
+
     def sentence(self) -> str:
         # Long enough to learn rhythm from, short enough that a CPU trains on many of them.
-        kind = self.rng.randrange(12)
+        kind = self.rng.randrange(20)
+        if kind >= 12:
+            return self.salad()
         if kind == 0:
             return self.pick("small")
         if kind == 1:

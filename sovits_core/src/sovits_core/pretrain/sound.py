@@ -1,4 +1,7 @@
-"""Stage "sound": the synthesizer's posterior, timbre and waveform parts learn to copy speech, long before any text."""
+"""Stages "bands" and "sound": the waveform generator learns to sound latent frames as `pulses` does.
+
+First at 250 steps a second, by regression on sub-bands; then as a whole, with judges that compare it with its teacher.
+"""
 
 from __future__ import annotations
 
@@ -8,90 +11,103 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.features import log_mel, spectrogram
 from sovits_core.losses import adversarial_loss, discriminator_loss, feature_loss
 from sovits_core.models import Discriminator, Synthesizer
-from sovits_core.models.synthesizer import cut
-from sovits_core.pretrain.data import HOP, Utterance, floats
+from sovits_core.pretrain.acoustics import BANDS, CHANCES, HOP, PITCH
+from sovits_core.pretrain.data import Utterance
+from sovits_core.pretrain.pulses import CHANCE_DEVIATION, sound
 from sovits_core.pretrain.stage import Stage
+from sovits_core.pretrain.subbands import SUBBANDS, bands_seen, split
 
-BATCH = 8
-MARGIN = 8  # frames on both sides of a slice that the posterior sees and nobody decodes
-REFERENCE_FRAMES = 100  # two seconds of the same speaker say whose voice it is
-JUDGED_FROM = 0.7  # until then the spectral losses alone move fastest
-RATE = 1e-3
-# A weak pull towards a standard normal keeps the latent frames in a range that a prior can learn.
-KL_WEIGHT = 0.02
-FFT_SIZES = (512, 1024, 2048)
-
-
-def spectral_loss(real: Tensor, generated: Tensor) -> Tensor:
-    """Compare two waveforms [batch, samples] at several resolutions: logs everywhere, magnitudes where it is loud."""
-    terms = []
-    for size in FFT_SIZES:
-        first, second = (spectrogram(wav, size, size // 4) for wav in (real, generated))
-        logs = functional.l1_loss((second + 1e-3).log(), (first + 1e-3).log())
-        loud = (second - first).square().sum().sqrt() / first.square().sum().sqrt().clamp_min(1e-3)
-        terms.append(logs + loud)
-    return torch.stack(terms).mean()
+BATCH = 10
+SEGMENT = 36  # frames
+MARGIN = 6  # frames on both sides that are computed and not compared
+RATE = 2e-3
+PITCH_SHIFT = 0.25  # in the latents' units: steps of 50 Hz must be learnt at every pitch
+SMOOTHED = 0.5  # of the crops are smoothed, as a prior's means are
+# Errors count relative to what sounds around them, raised to this: a quiet band is as much speech as a loud one.
+RELATIVE = 0.7
+AROUND = (9, 3)  # sub-bands and steps
+INAUDIBLE = 5e-3  # root of a sub-band's power
+HOP_STEPS = HOP // SUBBANDS
+JUDGED = 24  # frames that judges hear at once
+JUDGED_BATCH = 6
+JUDGED_RATE = 2e-4
+JUDGES_WEIGHT = 0.002  # beside errors of sub-bands, which tell everything: the judges only sharpen
 
 
-def mel_loss(real: Tensor, generated: Tensor) -> Tensor:
-    """Compare two waveforms [batch, samples] by log mels at two resolutions."""
-    terms = []
-    for size, hop, bands in ((2048, 640, 128), (1024, 256, 80)):
-        first, second = (log_mel(spectrogram(wav, size, hop), bands=bands) for wav in (real, generated))
-        terms.append(functional.l1_loss(second, first))
-    return torch.stack(terms).mean()
+def crops(latents: list[Tensor], count: int, frames: int, rng: random.Random) -> Tensor:
+    """Draw latents (count, LATENT, frames) from anywhere, at shifted pitches and partly smoothed, with fresh chance."""
+    rows = []
+    for _ in range(count):
+        row = rng.choice(latents)
+        start = rng.randrange(row.shape[1] - frames + 1)
+        piece = row[:, start : start + frames].clone()
+        piece[PITCH] += rng.gauss(0, PITCH_SHIFT)
+        if rng.random() < SMOOTHED:
+            soft = functional.avg_pool1d(functional.pad(piece[None, :BANDS], (1, 1), mode="replicate"), 3, 1)[0]
+            piece[:BANDS] = torch.lerp(piece[:BANDS], soft, rng.random())
+        rows.append(piece)
+    chance = CHANCE_DEVIATION * torch.randn(count, CHANCES, frames)
+    return torch.cat([torch.stack(rows), chance], dim=1)
 
 
-class Copier(nn.Module):
-    """What this stage trains, as one module to save."""
+def band_loss(seen: Tensor, wanted: Tensor) -> Tensor:
+    """Squared error of sub-bands (batch, SUBBANDS, steps), relative to how loud their neighbourhood is."""
+    across, along = AROUND
+    power = functional.avg_pool2d(
+        wanted.square()[:, None], AROUND, 1, padding=(across // 2, along // 2), count_include_pad=False
+    )[:, 0]
+    scale = (power.sqrt() + INAUDIBLE).pow(-RELATIVE)
+    return ((seen - wanted) * scale).square().mean()
 
-    def __init__(self, s2: Synthesizer, judges: Discriminator) -> None:
-        super().__init__()
-        self.s2 = s2
-        self.judges = judges
+
+def train_bands(stage: Stage, s2: Synthesizer, readout: nn.Conv1d, utterances: list[Utterance], seed: int) -> None:
+    """Train the early stages and the readout until the stage's budget is used."""
+    generator = s2.waveform_generator
+    rng = random.Random(f"{seed}-bands-{stage.step}")  # noqa: S311 -- crops, not secrets
+    frames = SEGMENT + 2 * MARGIN
+    latents = [row.acoustics.latents() for row in utterances if row.frames > frames]
+    parts = nn.ModuleList([generator.input, *list(generator.stages)[:2], readout])
+    optimizer = torch.optim.Adam(parts.parameters(), lr=RATE, betas=(0.9, 0.99))
+    middle = slice(MARGIN * HOP_STEPS, (MARGIN + SEGMENT) * HOP_STEPS)
+    nobody = torch.zeros(BATCH, s2.config.timbre, 1)
+    for _ in stage.steps([optimizer]):
+        z = crops(latents, BATCH, frames, rng)
+        wanted = split(sound(z))[:, :, middle]
+        seen = bands_seen(generator, readout, z, nobody)[:, :, middle]
+        loss = band_loss(seen, wanted)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(parts.parameters(), 1.0)
+        optimizer.step()
+        stage.log(loss=loss, kept=1 - (seen - wanted).square().sum() / wanted.square().sum())
 
 
 def train_sound(stage: Stage, s2: Synthesizer, judges: Discriminator, utterances: list[Utterance], seed: int) -> None:
-    """Train until the stage's budget is used."""
+    """Train the whole generator, and judges that tell it from its teacher, until the stage's budget is used."""
+    generator = s2.waveform_generator
     rng = random.Random(f"{seed}-sound-{stage.step}")  # noqa: S311 -- crops, not secrets
-    segment = s2.config.segment_frames
-    frames = segment + 2 * MARGIN
-    usable = [utterance for utterance in utterances if utterance.frames >= max(frames, REFERENCE_FRAMES) + 4]
-    parts = nn.ModuleList([s2.posterior_encoder, s2.timbre_encoder, s2.waveform_generator])
-    optimizer = torch.optim.AdamW(parts.parameters(), lr=RATE, betas=(0.8, 0.99))
-    judging = torch.optim.AdamW(judges.parameters(), lr=RATE / 2, betas=(0.8, 0.99))
+    frames = JUDGED + 2 * MARGIN
+    latents = [row.acoustics.latents() for row in utterances if row.frames > frames]
+    optimizer = torch.optim.AdamW(generator.parameters(), lr=JUDGED_RATE, betas=(0.8, 0.99))
+    judging = torch.optim.AdamW(judges.parameters(), lr=JUDGED_RATE, betas=(0.8, 0.99))
+    middle = slice(MARGIN * HOP, (MARGIN + JUDGED) * HOP)
+    nobody = torch.zeros(JUDGED_BATCH, s2.config.timbre, 1)
     for _ in stage.steps([optimizer, judging]):
-        batch = rng.choices(usable, k=BATCH)
-        wav = torch.stack([_crop(utterance, frames, rng) for utterance in batch])
-        reference = torch.stack([_crop(utterance, REFERENCE_FRAMES, rng) for utterance in batch])
-        ge = s2.timbre(spectrogram(reference))
-        mask = torch.ones(BATCH, 1, frames)
-        spec = spectrogram(wav)
-        z, mean, log_deviation = s2.posterior(spec, mask, ge.detach(), torch.randn(BATCH, s2.config.latent, frames))
-        starts = torch.full((BATCH,), MARGIN)
-        made = s2.waveform_generator(cut(z, starts, segment), ge)
-        real = cut(wav[:, None], starts * HOP, segment * HOP)
-        kl = 0.5 * (mean.square() + (2 * log_deviation).exp() - 2 * log_deviation - 1).sum(1).mean()
-        mel, spectral = mel_loss(real[:, 0], made[:, 0]), spectral_loss(real[:, 0], made[:, 0])
-        loss = 45 * mel + 10 * spectral + KL_WEIGHT * kl
-        if stage.progress > JUDGED_FROM:
-            judged = discriminator_loss(judges(real), judges(made.detach()))
-            judging.zero_grad()
-            judged.backward()  # type: ignore[no-untyped-call]
-            judging.step()
-            seen, heard = judges(real), judges(made)
-            loss = loss + adversarial_loss(heard) + 2 * feature_loss(seen, heard)
-            stage.log(judged=judged)
+        z = crops(latents, JUDGED_BATCH, frames, rng)
+        wanted = sound(z).tanh()
+        made = generator(z, nobody)[:, 0]
+        loss = band_loss(split(made), split(wanted))
+        real, copy = wanted[:, None, middle], made[:, None, middle]
+        judged = discriminator_loss(judges(real), judges(copy.detach()))
+        judging.zero_grad()
+        judged.backward()  # type: ignore[no-untyped-call]
+        judging.step()
+        seen, heard = judges(real), judges(copy)
+        copied = feature_loss(seen, heard)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(parts.parameters(), 50.0)
+        (loss + JUDGES_WEIGHT * (adversarial_loss(heard) + 2 * copied)).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(generator.parameters(), 1.0)
         optimizer.step()
-        stage.log(mel=mel, spectral=spectral, kl=kl)
-
-
-def _crop(utterance: Utterance, frames: int, rng: random.Random) -> Tensor:
-    start = rng.randrange(utterance.frames - frames + 1)
-    return floats(utterance.wav[start * HOP : (start + frames) * HOP])
+        stage.log(loss=loss, judged=judged, copied=copied)

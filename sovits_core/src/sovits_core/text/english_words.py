@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from importlib import resources
 
@@ -44,6 +45,11 @@ def _dictionary() -> dict[str, str]:
 def is_known(word: str) -> bool:
     """Tell whether the dictionary has this lower-case word."""
     return word in _dictionary()
+
+
+def known_words() -> Iterable[str]:
+    """Return the lower-case words of the dictionary."""
+    return _dictionary().keys()
 
 
 def spell_letters(word: str) -> list[str]:
