@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; replaced when done")
     parser.add_argument("--config", type=Path, help="JSON of sizes and shares; the embedded base's without it")
-    parser.add_argument("--minutes", type=float, default=100.0, help="computing time of all stages together")
+    parser.add_argument("--minutes", type=float, default=120.0, help="computing time of all stages together")
     parser.add_argument(
         "--stages",
         help="train these now, by commas, and the others in another call (encoder,bands,sound,prior,semantic)",

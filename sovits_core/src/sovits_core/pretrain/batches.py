@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import random
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,20 +54,18 @@ class Similar:
         for row in rows:
             self._by_speaker[row.speaker].append(row)
 
-    def draw(self, count: int, rng: random.Random, longest: float = math.inf) -> list[Spoken]:
-        """Return `count` neighbours of a random place, of at most so many seconds as far as there are enough."""
+    def draw(self, count: int, rng: random.Random) -> list[Spoken]:
+        """Return `count` neighbours of a random place."""
         rows = self._recorded if rng.random() < self._recorded_share else self._synthetic
-        fitting = bisect_right(rows, longest, key=_seconds)
-        start = rng.randrange(max(1, fitting - 4 * count))
-        window = rows[start : max(start + count, min(start + 4 * count, fitting))]
+        start = rng.randrange(max(1, len(rows) - 4 * count))
+        window = rows[start : start + 4 * count]
         return rng.sample(window, min(count, len(window)))
 
-    def another(self, row: Spoken, rng: random.Random, longest: float = math.inf) -> Spoken:
-        """Return a clip of the same speaker and at most so many seconds: another one, where there is one."""
+    def another(self, row: Spoken, rng: random.Random) -> Spoken:
+        """Return a clip of the same speaker: another one, where there is one."""
         rows = self._by_speaker[row.speaker]
-        fitting = rows[: bisect_right(rows, longest, key=_seconds)] or rows[:1]
-        found = rng.choice(fitting)
-        return rng.choice(fitting) if found is row else found
+        found = rng.choice(rows)
+        return rng.choice(rows) if found is row else found
 
 
 def _seconds(row: Spoken) -> float:

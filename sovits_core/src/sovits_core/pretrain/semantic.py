@@ -7,6 +7,7 @@ last, and two heads of the attention are shown where the phone is that is being 
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from typing import cast
@@ -24,16 +25,32 @@ from sovits_core.pretrain.codes import CODE_SECONDS, FIRST_CENTRE
 from sovits_core.pretrain.stage import Stage
 from sovits_core.sampling import Sampling
 
-BATCH = 6
-SHORT, LONGEST = 2.0, 8.0  # seconds: sentences grow from one to the other
+LONGEST = 8.0  # seconds
+SHORTEST_PIECE, LONGEST_PIECE = 30, 200  # tokens: what is learnt grows from phrases to sentences
 GROWN = 0.6  # share of the budget after which they are as long as they come
-RATE = 1.5e-3
+BATCH_TOKENS = 250
+FEWEST_ROWS, MOST_ROWS = 3, 6  # few: on a CPU more steps teach more than larger ones
+LONGEST_PROMPT = 150  # tokens
+RATE = 1e-3
 RECORDED_SHARE = 0.25
 PROMPTED = 0.6
 HEARD_PROMPTS = 0.7  # of the prompts are as the encoder hears them
 GUIDED_LAYER = 2
 GUIDANCE = 1.0
+LOOKS = (-1, -2, 1)  # places away, of the first heads
+SHARPNESS = 3.0
+EMBEDDING_DEVIATION = 0.15
 WRONG_INPUT = 0.04  # of the tokens read are replaced, so that one wrong choice does not derail a sentence
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Consecutive phones of an utterance and their tokens."""
+
+    phones: Tensor  # int64 [phones]
+    codes: Tensor  # int64 [tokens]
+    heard: Tensor  # int64 [tokens]
+    place: Tensor  # int64 [tokens]: the index among phones that each token belongs to
 
 
 @dataclass(frozen=True)
@@ -68,20 +85,47 @@ def spoken_place(row: Spoken) -> Tensor:
     return found.clamp(max=len(row.utterance.phones) - 1)
 
 
-def example(row: Spoken, prompt: Spoken | None, *, heard: bool) -> Row:
-    """Join a prompt (or none) and a sentence, as a voice is asked to speak."""
-    phones, codes, place = row.utterance.phone_ids, row.codes, spoken_place(row)
-    last = torch.tensor([len(phones) - 1])
+def piece_of(row: Spoken, longest: int, rng: random.Random) -> Piece:
+    """Cut whole phones of at most so many tokens (or a single phone) out of an utterance."""
+    place = spoken_place(row)
+    size = len(place)
+    starts = [0, *(index for index in range(1, size) if place[index] != place[index - 1]), size]
+    if size <= longest:
+        first, last = 0, size
+    else:
+        first = rng.choice([start for start in starts if start <= size - longest])
+        last = max(start for start in starts if start <= first + longest)
+        last = last if last > first else starts[starts.index(first) + 1]
+    low = 0 if first == 0 else int(place[first])
+    high = len(row.utterance.phones) if last == size else int(place[last - 1]) + 1
+    return Piece(
+        row.utterance.phone_ids[low:high], row.codes[first:last], row.heard[first:last], place[first:last] - low
+    )
+
+
+def example(piece: Piece, prompt: Piece | None, *, heard: bool) -> Row:
+    """Join a prompt (or none) and what is to be said, as a voice is asked to speak."""
+    last = torch.tensor([len(piece.phones) - 1])
     if prompt is None:
-        return Row(phones, codes, torch.cat([place, last]), 0)
+        return Row(piece.phones, piece.codes, torch.cat([piece.place, last]), 0)
     before = prompt.heard if heard else prompt.codes
-    shift = len(prompt.utterance.phone_ids)
+    shift = len(prompt.phones)
     return Row(
-        torch.cat([prompt.utterance.phone_ids, phones]),
-        torch.cat([before, codes]),
-        torch.cat([spoken_place(prompt), shift + place, shift + last]),
+        torch.cat([prompt.phones, piece.phones]),
+        torch.cat([before, piece.codes]),
+        torch.cat([prompt.place, shift + piece.place, shift + last]),
         len(before),
     )
+
+
+def _rows(similar: Similar, progress: float, rng: random.Random) -> list[Row]:
+    size = round(SHORTEST_PIECE + (LONGEST_PIECE - SHORTEST_PIECE) * min(1.0, progress / GROWN))
+    prompted = rng.random() < PROMPTED
+    rows = []
+    for row in similar.draw(max(FEWEST_ROWS, min(MOST_ROWS, BATCH_TOKENS // size)), rng):
+        prompt = piece_of(similar.another(row, rng), min(size, LONGEST_PROMPT), rng) if prompted else None
+        rows.append(example(piece_of(row, size, rng), prompt, heard=rng.random() < HEARD_PROMPTS))
+    return rows
 
 
 def said_before(codes: Tensor, vocabulary: int) -> Tensor:
@@ -124,20 +168,44 @@ def guided_forward(
     return logits, weights
 
 
+@torch.no_grad()
+def initialise(s1: TextToSemantic) -> None:
+    """Let three heads of the first layer start as looks at neighbours: one back, two back, one ahead in the text.
+
+    Text is followed by comparing what was just said with what stands where, for which neighbours must be known first; a
+    transformer finds that out in thousands of steps. A rotation of the sine positions is such a look. Embeddings start
+    small, so that positions are not drowned.
+    """
+    for embedding in (s1.text_embedding, s1.audio_embedding):
+        nn.init.normal_(embedding.weight, std=EMBEDDING_DEVIATION)
+    nn.init.zeros_(s1.bert_projection.bias)
+    hidden, heads = s1.config.hidden, s1.config.heads
+    width = hidden // heads
+    attention = cast("Layer", s1.layers[0]).attention
+    weight = attention.qkv.weight.view(3, heads, width, hidden)
+    frequencies = s1.text_position.frequencies[: width // 2 * 2 : 2]
+    for head, offset in enumerate(LOOKS[:heads]):
+        weight[:2, head] = 0
+        for pair, frequency in enumerate(frequencies.tolist()):
+            sine, cosine = 2 * pair, 2 * pair + 1
+            turn = frequency * offset
+            weight[0, head, sine, sine] = weight[0, head, cosine, cosine] = SHARPNESS * math.cos(turn)
+            weight[0, head, sine, cosine] = SHARPNESS * math.sin(turn)
+            weight[0, head, cosine, sine] = -SHARPNESS * math.sin(turn)
+            weight[1, head, sine, sine] = weight[1, head, cosine, cosine] = SHARPNESS
+
+
 def train_semantic(stage: Stage, s1: TextToSemantic, spoken: list[Spoken], seed: int) -> None:
     """Train until the stage's budget is used."""
     rng = random.Random(f"{seed}-semantic-{stage.step}")  # noqa: S311 -- batches, not secrets
     similar = Similar(spoken, LONGEST, RECORDED_SHARE)
     optimizer = torch.optim.AdamW(s1.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.02)
     end = s1.config.end_token
+    if stage.step == 0:
+        initialise(s1)
     s1.train()
     for _ in stage.steps([optimizer]):
-        longest = SHORT + (LONGEST - SHORT) * min(1.0, stage.progress / GROWN)
-        prompted = rng.random() < PROMPTED
-        rows = [
-            example(row, similar.another(row, rng, longest) if prompted else None, heard=rng.random() < HEARD_PROMPTS)
-            for row in similar.draw(BATCH, rng, longest)
-        ]
+        rows = _rows(similar, stage.progress, rng)
         phones, codes = pad([row.phones for row in rows]), pad([row.codes for row in rows])
         wrong = torch.rand(codes.values.shape) < WRONG_INPUT
         read = torch.where(wrong, torch.randint(end, codes.values.shape), codes.values)

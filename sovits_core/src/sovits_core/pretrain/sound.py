@@ -26,8 +26,9 @@ RATE = 2e-3
 PITCH_SHIFT = 0.25  # in the latents' units: steps of 50 Hz must be learnt at every pitch
 SMOOTHED = 0.5  # of the crops are smoothed, as a prior's means are
 # Errors count relative to what sounds around them, raised to this: a quiet band is as much speech as a loud one.
-RELATIVE = 0.7
-AROUND = (9, 3)  # sub-bands and steps
+LOOSELY, CLOSELY = 0.7, 0.85
+CLOSELY_FROM = 0.65  # share of the budget: then the quiet between the harmonics counts more
+AROUND = (5, 3)  # sub-bands and steps
 INAUDIBLE = 5e-3  # root of a sub-band's power
 HOP_STEPS = HOP // SUBBANDS
 JUDGED = 24  # frames that judges hear at once
@@ -52,13 +53,13 @@ def crops(latents: list[Tensor], count: int, frames: int, rng: random.Random) ->
     return torch.cat([torch.stack(rows), chance], dim=1)
 
 
-def band_loss(seen: Tensor, wanted: Tensor) -> Tensor:
-    """Squared error of sub-bands (batch, SUBBANDS, steps), relative to how loud their neighbourhood is."""
+def band_loss(seen: Tensor, wanted: Tensor, relative: float) -> Tensor:
+    """Squared error of sub-bands (batch, SUBBANDS, steps), relative to a power of how loud their neighbourhood is."""
     across, along = AROUND
     power = functional.avg_pool2d(
         wanted.square()[:, None], AROUND, 1, padding=(across // 2, along // 2), count_include_pad=False
     )[:, 0]
-    scale = (power.sqrt() + INAUDIBLE).pow(-RELATIVE)
+    scale = (power.sqrt() + INAUDIBLE).pow(-relative)
     return ((seen - wanted) * scale).square().mean()
 
 
@@ -76,7 +77,7 @@ def train_bands(stage: Stage, s2: Synthesizer, readout: nn.Conv1d, utterances: l
         z = crops(latents, BATCH, frames, rng)
         wanted = split(sound(z))[:, :, middle]
         seen = bands_seen(generator, readout, z, nobody)[:, :, middle]
-        loss = band_loss(seen, wanted)
+        loss = band_loss(seen, wanted, CLOSELY if stage.progress > CLOSELY_FROM else LOOSELY)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parts.parameters(), 1.0)
@@ -98,7 +99,7 @@ def train_sound(stage: Stage, s2: Synthesizer, judges: Discriminator, utterances
         z = crops(latents, JUDGED_BATCH, frames, rng)
         wanted = sound(z).tanh()
         made = generator(z, nobody)[:, 0]
-        loss = band_loss(split(made), split(wanted))
+        loss = band_loss(split(made), split(wanted), CLOSELY)
         real, copy = wanted[:, None, middle], made[:, None, middle]
         judged = discriminator_loss(judges(real), judges(copy.detach()))
         judging.zero_grad()
