@@ -11,6 +11,8 @@ from sovits_core.bundles import DEFAULT_GATES, BaseDocument, open_base
 from sovits_core.errors import BaseRejected
 from sovits_core.model_config import MelSynthesizerConfig, VocoderConfig
 
+TINY_CODES = open_base("embedded:tiny").document.s1.vocabulary - 1
+
 TINY_LIMIT = 25 * 1024 * 1024
 
 
@@ -107,7 +109,7 @@ def test_a_name_that_could_leave_the_folder_is_refused(copy: Path, name: str) ->
         pytest.param({"version": "v5"}, "version", id="an unknown version"),
         pytest.param({"version": "v4"}, "s2 is not the configuration of a synthesizer of v4", id="another version"),
         pytest.param(
-            {"s2": {"codes": 512, "velocity": {}}},
+            {"s2": {"codes": TINY_CODES, "velocity": {}}},
             "s2 is not the configuration of a synthesizer of v2",
             id="a mel's s2",
         ),
@@ -127,7 +129,10 @@ def test_unknown_fields_are_ignored_and_missing_gates_are_the_defaults(copy: Pat
 
 def test_a_base_that_decodes_a_mel_is_read_but_has_no_synthesizer_of_waveforms(copy: Path) -> None:
     edit(
-        copy, version="v4", s2={"codes": 512, "velocity": {"width": 1024}}, vocoder={"upsampleRates": [10, 6, 2, 2, 2]}
+        copy,
+        version="v4",
+        s2={"codes": TINY_CODES, "velocity": {"width": 1024}},
+        vocoder={"upsampleRates": [10, 6, 2, 2, 2]},
     )
     document = open_base(copy.as_uri()).document
     assert isinstance(document.s2, MelSynthesizerConfig)
@@ -135,7 +140,8 @@ def test_a_base_that_decodes_a_mel_is_read_but_has_no_synthesizer_of_waveforms(c
     assert BaseDocument.model_validate_json(document.model_dump_json(by_alias=True, exclude_none=True)) == document
     with pytest.raises(BaseRejected, match="base 'tiny' is of v4, which is not for this"):
         _ = document.synthesizer
-    assert open_base("embedded:tiny").document.synthesizer.codes == 512
+    tiny = open_base("embedded:tiny").document
+    assert tiny.synthesizer.codes == tiny.s1.vocabulary - 1
 
 
 @pytest.mark.parametrize(
