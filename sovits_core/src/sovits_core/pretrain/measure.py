@@ -17,8 +17,8 @@ from sovits_core.pretrain.data import Utterance, floats
 
 SCORE_RATE = 16_000
 NOISE_SCALE = 0.5
-# A real voice's three or four held-out clips vary by about 0.09 in STOI, and lie some 0.09 below the base's own mean.
-MARGINS = {"pesq": 0.08, "stoi": 0.18}
+# An unseen reader's voice measured 0.2 in STOI below the base's own mean; the rest is for how its few clips vary.
+MARGINS = {"pesq": 0.08, "stoi": 0.27}
 
 
 @torch.no_grad()
