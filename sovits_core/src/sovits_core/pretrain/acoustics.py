@@ -1,4 +1,4 @@
-"""What a latent frame of the tiny base means: a spectral envelope, voicing, aperiodicity, pitch, and room for chance.
+"""What a latent frame of the tiny base means: a spectral envelope, voicing, pitch, and room for chance.
 
 Left to themselves, latent frames take longer to become useful than a CPU has. Prescribed ones let the posterior, the
 prior and the waveform generator learn apart from one another, each by plain regression.
@@ -28,7 +28,7 @@ PITCH_WINDOW = 1024
 FASTEST, SLOWEST = 38, 228  # samples at 16 kHz in one period of a voice: 421 to 70 Hz
 VOICED_STRENGTH = 0.5
 NEAREST_OCTAVES = 0.75  # pitch stays this near to the clip's median
-MIDDLE_PITCH = math.log(150.0)
+MIDDLE_PITCH, PITCH_DEVIATION = math.log(150.0), 0.35  # of log Hz, over men and women
 
 VOICING, PITCH, CHANCE = BANDS, BANDS + 1, BANDS + 2
 """Channels after the envelope's: voiced or not (+1, -1), log pitch around 150 Hz, then pure chance."""
@@ -51,7 +51,7 @@ class Acoustics:
             [
                 ((self.envelope - mean) / deviation).T,
                 (2.0 * self.voiced - 1)[None],
-                (self.pitch - MIDDLE_PITCH)[None] / 0.35,
+                (self.pitch - MIDDLE_PITCH)[None] / PITCH_DEVIATION,
             ]
         )
 
@@ -64,7 +64,7 @@ def envelope_of(latents: Tensor) -> Tensor:
 
 def pitch_of(latents: Tensor) -> tuple[Tensor, Tensor]:
     """Whether voiced, and Hz, each (batch, frames), of latents (batch, channels, frames)."""
-    return latents[:, VOICING] > 0, (latents[:, PITCH] * 0.35 + MIDDLE_PITCH).exp()
+    return latents[:, VOICING] > 0, (latents[:, PITCH] * PITCH_DEVIATION + MIDDLE_PITCH).exp()
 
 
 @lru_cache(maxsize=1)

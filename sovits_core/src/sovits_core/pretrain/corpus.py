@@ -18,11 +18,11 @@ import torch
 import torchaudio.functional as audio_functional
 
 from sovits_core.errors import PretrainError
+from sovits_core.pretrain.acoustics import SAMPLE_RATE
 from sovits_core.pretrain.phones import SILENCE, spoken_phones
 from sovits_core.pretrain.sentences import compose
 from sovits_core.text import phonemize
 
-SAMPLE_RATE = 32_000
 FLITE_RATE = 16_000
 # The mean pitch in Hz that each voice of Debian's flite was recorded with.
 VOICES = {"slt": 180.0, "rms": 105.0, "awb": 125.0, "kal16": 110.0}

@@ -27,7 +27,6 @@ CROP = 75  # tokens, 3 seconds
 RATE = 1e-3
 ALIGN_AT = (0.35, 0.6, 0.8)  # shares of the budget after which recordings are aligned (again)
 RECORDED_SHARE = 0.3  # of the crops, from the first alignment on
-UNLABELLED = -100
 
 
 def hubert_config(sizes: HubertSizes) -> HubertConfig:

@@ -22,12 +22,12 @@ RATE = 1.5e-3
 RECORDED_SHARE = 0.4
 HEARD_SHARE = 0.5  # of the batches learn from tokens as the encoder hears them, the others from right ones
 REFERENCE_FRAMES = 150  # three seconds of the speaker say whose voice it is
-LOUDEST_CHANGE = 2.0  # factor by which recordings differ in level
 # A frame's meaning hardly varies, or the voice would be rough; its chance varies like the official noise.
 LOG_DEVIATION = -2.0
 SHAPE_WEIGHT = 5.0
 VOICE_BANDS, AUDIBLE = 30, -0.8  # the bands up to 3 kHz, and their mean above which a frame is speech
-WEIGHTS = {"envelope": 1.0, "voicing": 0.5, "pitch": 1.0}
+# One channel each beside an envelope of many.
+VOICING_WEIGHT, PITCH_WEIGHT = BANDS / 16, BANDS / 8
 
 
 def wanted_frames(rows: Sequence[Spoken], frames: int) -> tuple[Tensor, Tensor]:
@@ -37,10 +37,9 @@ def wanted_frames(rows: Sequence[Spoken], frames: int) -> tuple[Tensor, Tensor]:
         count = 2 * len(row.codes)
         acoustics = row.utterance.acoustics
         latents[index, :CHANCE, :count] = acoustics.latents()[:, :count]
-        weights[index, PITCH, :count] = WEIGHTS["pitch"] * BANDS / 8 * acoustics.voiced[:count]
+        weights[index, PITCH, :count] = PITCH_WEIGHT * acoustics.voiced[:count]
         weights[index, :, count:] = 0
-    weights[:, :BANDS] *= WEIGHTS["envelope"]
-    weights[:, VOICING] *= WEIGHTS["voicing"] * BANDS / 8
+    weights[:, VOICING] *= VOICING_WEIGHT
     return latents, weights
 
 

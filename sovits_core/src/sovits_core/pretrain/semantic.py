@@ -22,6 +22,7 @@ from sovits_core.models.masks import length_mask
 from sovits_core.models.semantic import Layer, visible
 from sovits_core.pretrain.batches import Similar, Spoken, pad
 from sovits_core.pretrain.codes import CODE_SECONDS, FIRST_CENTRE
+from sovits_core.pretrain.phones import SILENCE
 from sovits_core.pretrain.stage import Stage
 from sovits_core.sampling import Sampling
 
@@ -73,7 +74,7 @@ def spoken_place(row: Spoken) -> Tensor:
     segments = row.utterance.clip.segments
     places = []
     for name, _ in segments:
-        if name != "SIL":
+        if name != SILENCE:
             seen += 1
             places.append(letters[min(seen, len(letters) - 1)])
         else:
