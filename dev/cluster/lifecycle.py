@@ -7,6 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
+from dev import debian
 from dev.cluster import addons, controlplane, leftovers, network, node, processes
 from dev.cluster.settings import GPU_NODE, MAIN_NODE, Cluster, recall
 from dev.errors import DevError
@@ -27,6 +28,7 @@ def up(cluster: Cluster, *, control_plane_only: bool = False) -> None:
             claim_machine(cluster)
         cluster.remember()
         if cluster.nodes:
+            debian.ensure(debian.NODE)  # before the packet rules, which need iptables
             leftovers.remember(cluster)
             network.up(cluster)
         client = controlplane.up(cluster)

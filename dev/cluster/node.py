@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dev import builds, debian
+from dev import builds
 from dev.cluster import api, cgroups, controlplane, leftovers, pki, processes
 from dev.cluster.processes import Daemon
 from dev.cluster.settings import DNS_SERVICE_IP, DOMAIN, POD_CIDR, Cluster, Node
@@ -31,7 +31,6 @@ def socket(cluster: Cluster, node: Node) -> Path:
 
 def start_runtime(cluster: Cluster, node: Node) -> None:
     """Start the node's containerd."""
-    debian.ensure(debian.NODE)
     home = folder(cluster, node)
     home.mkdir(parents=True, exist_ok=True)
     cgroups.create(node)
