@@ -63,8 +63,8 @@ images:  ## Build the three images and load them into the cluster.
 crds: .venv/.synced  ## Generate crds/ and the chart's copies from the pydantic types.
 	$(PYTHON) -m voice_operator crds --out crds --chart-dir charts/voice-operator/templates/crds
 
-base: .venv/.synced  ## Train the embedded tiny base again into out/base (about 2 hours on a core).
-	$(PYTHON) -m sovits_core pretrain --out out/base $(if $(wildcard ../shared/data),--recordings ../shared/data)
+base: .venv/.synced  ## Train the embedded tiny base again into out/base (about 2 hours on a core; BASE=embedded:tiny goes on with it).
+	$(PYTHON) -m sovits_core pretrain --out out/base $(if $(BASE),--start-from "$(BASE)") $(if $(wildcard ../shared/data),--recordings ../shared/data)
 
 bench: .venv/.synced  ## Speed of the networks at the official sizes, and ORT beside torch, into out/bench/core.json (about 4 minutes).
 	$(PYTHON) -m sovits_core bench --out out/bench/core.json

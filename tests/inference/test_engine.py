@@ -1,11 +1,13 @@
 """The engine speaks the same way for the same seed, ends by itself, and its cache changes nothing."""
 
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import pytest
 
+from sovits_core.bundles import SamplingDocument
 from voice_inference import decoding
 from voice_inference.base import Base
 from voice_inference.bundles import Voice, load_voice
@@ -91,6 +93,13 @@ def test_a_step_gives_the_logits_that_a_prefill_of_the_same_tokens_gives(
         stepped = decoder.step(token, voice.prompt.codes.size + place).copy()
         whole = prefill(np.concatenate([voice.prompt.codes, tokens[: place + 1]]))["logits"][0]
         np.testing.assert_allclose(stepped, whole, atol=2e-4)
+
+
+def test_tokens_are_chosen_as_the_base_says(voice: Voice) -> None:
+    certain = voice.base.document.model_copy(update={"sampling": SamplingDocument(top_k=1)})
+    sure = replace(voice, base=replace(voice.base, document=certain))
+    lengths = {speak(sure, seed=seed)[0].size for seed in range(3)}
+    assert len(lengths) == 1 < len({speak(voice, seed=seed)[0].size for seed in range(3)})
 
 
 def test_an_adapter_changes_what_is_spoken(make_bundle: Any, base: Base) -> None:

@@ -102,6 +102,7 @@ def test_a_name_that_could_leave_the_folder_is_refused(copy: Path, name: str) ->
         pytest.param({"schema": "voice.sovits.dev/base/v2"}, "schema", id="another schema version"),
         pytest.param({"symbolsSha256": "0" * 64}, "weights are for another table", id="another symbol table"),
         pytest.param({"gates": [{"metric": "pesq"}]}, "needs either min or max", id="a gate without a bound"),
+        pytest.param({"sampling": {"topK": 0}}, "sampling.topK", id="no token to choose from"),
         pytest.param({"gates": [{"metric": "beauty", "min": "1"}]}, "gates.0.metric", id="an unknown metric"),
         pytest.param({"graphs": {"x": {"file": "onnx/x.onnx"}}}, "does not list: onnx/x.onnx", id="an unlisted graph"),
         pytest.param({"name": "../tiny"}, "name", id="a name that is a path"),

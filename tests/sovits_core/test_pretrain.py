@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import torch
 from pydantic import ValidationError
+from safetensors.torch import load_file
 from torch import nn
 
 from sovits_core.bundles import open_base
@@ -27,6 +28,7 @@ from sovits_core.pretrain.codes import (
     READINGS,
     code_labels,
     code_vectors,
+    read_projection,
     write_codebook,
     write_projection,
 )
@@ -37,7 +39,7 @@ from sovits_core.pretrain.run import pretrain
 from sovits_core.pretrain.sentences import compose
 from sovits_core.pretrain.sizes import HubertSizes, PretrainConfig
 from sovits_core.pretrain.stage import Stage
-from sovits_core.pretrain.subbands import RATES, SUBBANDS, bands_seen, initialise, join, write_synthesis
+from sovits_core.pretrain.subbands import RATES, SUBBANDS, bands_seen, initialise, join, read_synthesis, write_synthesis
 from sovits_core.text import phonemize
 
 needs_flite = pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed: apt-get install flite")
@@ -93,6 +95,9 @@ def test_the_written_stages_of_a_generator_sound_exactly_what_the_readout_sees()
         seen, made = join(bands_seen(generator, readout, z, nobody)).tanh(), generator(z, nobody)[:, 0]
     assert seen.abs().max() > 0.05
     torch.testing.assert_close(made[:, 64:-64], seen[:, 64:-64], atol=1e-5, rtol=0)
+    again = nn.Conv1d(64, SUBBANDS, 1, bias=False)
+    read_synthesis(generator, again)
+    torch.testing.assert_close(again.weight, readout.weight, atol=1e-6, rtol=0)
 
 
 def test_a_generator_of_other_steps_is_refused_with_the_field() -> None:
@@ -132,10 +137,25 @@ def test_the_vocoder_puts_whole_pulses_into_frames_and_keeps_the_level() -> None
 def test_a_token_is_the_half_phone_and_the_height_at_its_middle() -> None:
     acoustics = Acoustics(torch.zeros(20, 58), torch.ones(20, dtype=torch.bool), torch.linspace(4.7, 5.3, 20))
     labels = code_labels(acoustics, [("SIL", 0.08), ("AA", 0.24), ("S", 0.4)], 10)
-    named = [(HALVES[half], level) for half, level in (CODES[code] for code in labels.tolist())]
-    assert named[:2] == [("SIL", None), ("SIL", None)]
-    assert named[2:6] == [("AA1", 0), ("AA1", 1), ("AA2", 1), ("AA2", 1)]
-    assert named[6:] == [("S1", None), ("S1", None), ("S2", None), ("S2", None)]
+    named = [(HALVES[code.half], code.level, code.late) for code in (CODES[label] for label in labels.tolist())]
+    assert named[:2] == [("SIL", None, False)] * 2
+    assert named[2:6] == [("AA1", 0, False), ("AA1", 1, False), ("AA2", 1, None), ("AA2", 1, None)]
+    assert named[6:] == [("S1", None, False), ("S1", None, False), ("S2", None, None), ("S2", None, None)]
+
+
+def test_a_token_tells_a_phone_that_begins_with_its_second_frame() -> None:
+    acoustics = Acoustics(torch.zeros(20, 58), torch.ones(20, dtype=torch.bool), torch.full((20,), 5.0))
+    labels = code_labels(acoustics, [("SIL", 0.06), ("AA", 0.22), ("S", 0.4)], 10)
+    named = [(HALVES[code.half], code.late) for code in (CODES[label] for label in labels.tolist())]
+    assert named[:3] == [("SIL", False), ("AA1", True), ("AA1", False)]
+    assert named[4:7] == [("AA2", None), ("S1", True), ("S1", False)]
+
+
+def test_a_phone_shorter_than_a_token_is_shown_and_the_next_one_waits() -> None:
+    acoustics = Acoustics(torch.zeros(20, 58), torch.ones(20, dtype=torch.bool), torch.full((20,), 5.0))
+    labels = code_labels(acoustics, [("AA", 0.08), ("T", 0.105), ("S", 0.4)], 10)
+    named = [(HALVES[code.half], code.late) for code in (CODES[label] for label in labels.tolist())]
+    assert named[1:4] == [("AA2", None), ("T1", False), ("S1", False)]
 
 
 def test_the_nearest_code_is_the_one_with_the_highest_score() -> None:
@@ -146,6 +166,9 @@ def test_the_nearest_code_is_the_one_with_the_highest_score() -> None:
     features = torch.randn(1, 88, 12)
     scores = (features.transpose(1, 2).unflatten(1, (-1, 2)).mean(2) @ read.T) @ code_vectors().T
     assert s2.quantize(features).tolist() == scores.argmax(-1).tolist()
+    again = torch.zeros(READINGS, 88)
+    read_projection(s2, again)
+    torch.testing.assert_close(again, read)
 
 
 def test_a_stage_that_needs_another_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,3 +253,17 @@ def test_a_whole_run_makes_a_base_whose_graphs_and_weights_agree(
         expected = s2.decode(**inputs)[:, 0].numpy()
     assert made.shape == (1, 20 * 640)
     np.testing.assert_allclose(made, expected, atol=1e-4)
+
+    pretrain(tmp_path / "next", SMALLEST, minutes=1e-6, recordings=None, start=base)
+    going_on = open_base(str(tmp_path / "next"))
+    assert going_on.document.training["startedFrom"] == f"smallest {base.digest}, of 0.1 minutes"
+    for file in ("s1", "s2g", "s2d", "hubert/model"):
+        before, after = (load_file(opened.path(f"{file}.safetensors")) for opened in (base, going_on))
+        for name, tensor in before.items():
+            if name.startswith(tuple(f"waveform_generator.stages.{late}" for late in (2, 3, 4))):
+                continue  # written anew from what was read off them
+            # one step of each stage, at the lowest learning rate
+            torch.testing.assert_close(after[name].float(), tensor.float(), atol=2e-3, rtol=2e-2, msg=f"{file} {name}")
+    other = SMALLEST.model_copy(update={"hubert": HubertSizes(hidden=96)})
+    with pytest.raises(PretrainError, match=r"cannot be continued: its hubert.hidden is 88, this run's is 96"):
+        pretrain(tmp_path / "other", other, minutes=1e-6, recordings=None, start=base)

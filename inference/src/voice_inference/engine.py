@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sovits_core.errors import InvalidModelInput, TextModelRejected, TextRejected
-from sovits_core.sampling import Sampler, Sampling
+from sovits_core.sampling import Sampler
 from sovits_core.text import Spoken, phone_ids, phonemize_to_speak, split_sentences
 from voice_inference.audio import Samples, limit_peak
 from voice_inference.bundles import Voice
@@ -83,7 +83,8 @@ class Engine:
         bert = text_vectors(voice, sentence)
         start = voice.base.prefill.run({"phones": both, "bert": bert, "prompt": prompt.codes[None]}, voice.prefill)
         decoder = TokenDecoder(voice, start["keys"], start["values"])
-        sampler = Sampler(Sampling(), random, voice.base.end_token, prompt.codes.tolist())
+        sampling = voice.base.document.sampling.choice()
+        sampler = Sampler(sampling, random, voice.base.end_token, prompt.codes.tolist())
         logits = start["logits"][0]
         spoken: list[int] = []
         limit = most_tokens(phones.size)

@@ -23,6 +23,7 @@ from sovits_core.model_config import (
     TextToSemanticConfig,
     VocoderConfig,
 )
+from sovits_core.sampling import Sampling
 from sovits_core.symbols import symbols_sha256
 
 LARGEST_BASE_JSON = 4 * 1024 * 1024
@@ -122,6 +123,19 @@ S2Config = Annotated[
 MEL_VERSIONS = ("v3", "v4")
 
 
+class SamplingDocument(Document):
+    """How adventurously S1 chooses tokens; the defaults are those of the official API."""
+
+    top_k: int = Field(15, ge=1)
+    top_p: float = Field(1.0, gt=0, le=1)
+    temperature: float = Field(1.0, ge=0, le=10)
+    repetition_penalty: float = Field(1.35, gt=0, le=10)
+
+    def choice(self) -> Sampling:
+        """Return it as the sampler takes it."""
+        return Sampling(**self.model_dump())
+
+
 class BaseDocument(Document):
     """base.json, as `docs/contracts.md` tells."""
 
@@ -139,6 +153,7 @@ class BaseDocument(Document):
     speaker: SpeakerEncoderConfig | None = Field(None, description="Of sv/, where S2 takes a speaker vector.")
     vocoder: VocoderConfig | None = Field(None, description="Of vocoder/, for v4.")
     bigvgan: BigVganConfig | None = Field(None, description="Of vocoder/, for v3.")
+    sampling: SamplingDocument = SamplingDocument()
     gates: tuple[Gate, ...] = ()
     gates_note: str = ""
     sentences: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)

@@ -63,6 +63,7 @@ def speak_text(
     *,
     table: str,
     polyphones: PolyphoneReader | None,
+    sampling: Sampling,
     seed: int,
 ) -> Samples:
     """Speak a sentence as the server will: codes from S1 after the prompt, sound from S2; at the base's sample rate.
@@ -83,7 +84,7 @@ def speak_text(
         phones,
         bert,
         prompt.codes[None].to(device),
-        sampling=Sampling(),
+        sampling=sampling,
         seed=own_seed,
         most_steps=max(CODES_LEAST, CODES_A_PHONE * len(target)),
     )

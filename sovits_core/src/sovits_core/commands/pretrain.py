@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from sovits_core.bundles import open_base
 from sovits_core.errors import PretrainError
 
 HELP = "train a tiny base from flite's speech and free recordings"
@@ -21,6 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stages",
         help="train these now, by commas, and the others in another call (encoder,bands,sound,prior,semantic)",
+    )
+    parser.add_argument(
+        "--start-from",
+        metavar="BASE",
+        help="go on with this base's weights: embedded:tiny or a folder of the same sizes",
     )
     parser.add_argument("--recordings", type=Path, help="folder with ljspeech/ and librispeech/")
 
@@ -46,7 +52,8 @@ def run(options: argparse.Namespace) -> None:
     if options.recordings and not options.recordings.is_dir():
         raise PretrainError(f"there is no folder {options.recordings} for --recordings")
     only = {"only": options.stages.split(",")} if options.stages else {}
-    scores = pretrain(options.out, config, options.minutes, options.recordings, **only)
+    start = open_base(options.start_from) if options.start_from else None
+    scores = pretrain(options.out, config, options.minutes, options.recordings, start=start, **only)
     if scores is None:
         return
     print(json.dumps({metric: f"{value:.3f}" for metric, value in scores.items()}))  # noqa: T201 -- the command's output

@@ -1,10 +1,15 @@
-"""What a semantic token of the tiny base means: half a phone, and for voiced ones how high it is spoken.
+"""What a semantic token of the tiny base means: half a phone, how high it is spoken, and whether it begins only now.
 
-The codebook is written, not learnt: the encoder reads every half phone and every pitch level off its last layer, and
-the nearest code is the most likely pair. So a token is what was said, and nothing else.
+A token stands for two frames. Where a phone ends between them, the token is the next phone's and says that it starts
+late, so that tokens of 40 ms tell beginnings to 20 ms.
+
+The codebook is written, not learnt: the encoder reads every half phone, every pitch level and both starts off its last
+layer, and the nearest code is the most likely combination. So a token is what was said, and nothing else.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,26 +22,40 @@ from sovits_core.pretrain.phones import CLASSES, SILENCE, VOICELESS
 HALVES = (SILENCE, *(f"{phone}{half}" for phone in CLASSES[1:] for half in (1, 2)))
 LEVELS = 3  # low, middle, high
 LEVEL_STEP = 0.1  # in log pitch around the clip's median
-READINGS = len(HALVES) + LEVELS
+STARTS = 2  # with its first frame, or late
+READINGS = len(HALVES) + LEVELS + STARTS
 # Codes of voiced phones are longer vectors than others; scores this large make the difference not count.
 SCORE_SCALE = 64.0
-CODES: tuple[tuple[int, int | None], ...] = tuple(
-    (half, level)
+
+
+class Code(NamedTuple):
+    """One meaning of a token."""
+
+    half: int  # index in HALVES
+    level: int | None  # None where nothing is voiced
+    late: bool | None  # None where nothing begins: in second halves
+
+
+CODES = tuple(
+    Code(half, level, late)
     for half, name in enumerate(HALVES)
     for level in ((None,) if name.rstrip("12") in VOICELESS else range(LEVELS))
+    for late in ((None,) if name.endswith("2") else (False, True))
 )
-"""(index in HALVES, level or None) of each code."""
 CODE_SECONDS = 0.04
+FRAME_SECONDS = CODE_SECONDS / 2
 FIRST_CENTRE = 0.0225  # s: the middle of what the first two frames of HuBERT hear
 
 
 def code_vectors() -> Tensor:
-    """Each code as a sum over readings, float32 [codes, READINGS]: one half phone, and its level or all three alike."""
+    """Each code as a sum over readings, float32 [codes, READINGS]; what a code leaves open counts for nothing."""
     vectors = torch.zeros(len(CODES), READINGS)
-    for code, (half, level) in enumerate(CODES):
-        vectors[code, half] = 1
-        if level is not None:
-            vectors[code, len(HALVES) + level] = 1
+    for index, code in enumerate(CODES):
+        vectors[index, code.half] = 1
+        if code.level is not None:
+            vectors[index, len(HALVES) + code.level] = 1
+        if code.late is not None:
+            vectors[index, len(HALVES) + LEVELS + code.late] = 1
     return vectors
 
 
@@ -61,13 +80,19 @@ def write_projection(s2: Synthesizer, read: Tensor) -> None:
     s2.ssl_projection.weight[:READINGS] = 0.5 * SCORE_SCALE * read[:, :, None]
 
 
+@torch.no_grad()
+def read_projection(s2: Synthesizer, read: Tensor) -> None:
+    """The inverse of `write_projection`: set the encoder's readings (READINGS, hidden) to what was written."""
+    read.copy_(s2.ssl_projection.weight[:READINGS].mean(2) / (0.5 * SCORE_SCALE))
+
+
 def half_of_code() -> Tensor:
     """Index in HALVES of each code, int64 [codes]."""
-    return torch.tensor([half for half, _ in CODES])
+    return torch.tensor([code.half for code in CODES])
 
 
 def phone_scores(readings: Tensor) -> Tensor:
-    """Log probabilities of CLASSES (..., classes) from readings (..., READINGS), whatever half and level."""
+    """Log probabilities of CLASSES (..., classes) from readings (..., READINGS), whatever half, level and start."""
     scores = (readings @ code_vectors().T).log_softmax(-1)
     classes = (half_of_code() + 1) // 2
     spread = scores.new_full((*scores.shape[:-1], len(CLASSES), len(CODES)), -torch.inf)
@@ -80,17 +105,42 @@ def code_labels(acoustics: Acoustics, segments: list[tuple[str, float]], count: 
     times = FIRST_CENTRE + CODE_SECONDS * torch.arange(count)
     ends = torch.tensor([end for _, end in segments])
     starts = functional.pad(ends[:-1], (1, 0))
-    index = torch.searchsorted(ends, times).clamp(max=len(segments) - 1)
-    late = times > (starts + ends)[index] / 2
-    names = torch.tensor([CLASSES.index(name) for name, _ in segments])[index]
-    half = torch.where(names == 0, 0, 2 * names - 1 + late)
-    frames = (times / 0.02).floor().long().clamp(max=len(acoustics.pitch) - 1)
+    spoken, late = shown_segments(ends, times)
+    names = torch.tensor([CLASSES.index(name) for name, _ in segments])[spoken]
+    goes_on = functional.pad(spoken[1:] == spoken[:-1], (1, 0))  # the first token of a phone shows that it begins
+    second = goes_on & (times > (starts + ends)[spoken] / 2)
+    half = torch.where(names == 0, 0, 2 * names - 1 + second)
+    frames = (times / FRAME_SECONDS).floor().long().clamp(max=len(acoustics.pitch) - 1)
     away = acoustics.pitch[frames] - median_pitch(acoustics)
     level = 1 + (away > LEVEL_STEP).long() - (away < -LEVEL_STEP).long()
-    table = torch.full((len(HALVES), LEVELS), -1)
-    for code, (at, of) in enumerate(CODES):
-        table[at, slice(None) if of is None else of] = code
-    return table[half, level]
+    return _code_table()[half, level, late.long()]
+
+
+def shown_segments(ends: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
+    """Which segment each token shows, int64 like `times`, and whether that one starts with its second frame, bool.
+
+    A segment so short that its token is the next one's would be lost: it is shown, and the next one waits for a token.
+    """
+    last = len(ends) - 1
+    shift = FRAME_SECONDS / 2
+    early, now = (torch.searchsorted(ends, middle).clamp(max=last) for middle in (times - shift, times + shift))
+    spoken, late = [], []
+    before = -1
+    for first, second in zip(early.tolist(), now.tolist(), strict=True):
+        crowded = first > before and second > first
+        before = first if crowded else second
+        spoken.append(before)
+        late.append(second > first and not crowded)
+    return torch.tensor(spoken), torch.tensor(late)
+
+
+def _code_table() -> Tensor:
+    """Index of each code by half, level and start, int64 [HALVES, LEVELS, STARTS]."""
+    table = torch.full((len(HALVES), LEVELS, STARTS), -1)
+    for index, code in enumerate(CODES):
+        levels = slice(None) if code.level is None else code.level
+        table[code.half, levels, slice(None) if code.late is None else int(code.late)] = index
+    return table
 
 
 def median_pitch(acoustics: Acoustics) -> Tensor:

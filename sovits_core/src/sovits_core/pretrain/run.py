@@ -10,60 +10,28 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
 
+from sovits_core.bundles import BaseBundle
 from sovits_core.errors import PretrainError
 from sovits_core.features import training_features
-from sovits_core.models import Discriminator, Synthesizer, TextToSemantic
+from sovits_core.models import Synthesizer
 from sovits_core.networks import Networks
 from sovits_core.pretrain.assemble import assemble
 from sovits_core.pretrain.batches import Spoken
-from sovits_core.pretrain.codes import write_codebook, write_projection
+from sovits_core.pretrain.codes import write_projection
 from sovits_core.pretrain.corpus import build_corpus, cache_folder
 from sovits_core.pretrain.data import ENCODER_RATE, Utterance, floats, load_utterances, split
 from sovits_core.pretrain.encoder import Encoder, align_recordings, labels_of, train_encoder
 from sovits_core.pretrain.measure import gates_from, measure
+from sovits_core.pretrain.parts import Parts
 from sovits_core.pretrain.prior import train_prior
 from sovits_core.pretrain.semantic import train_semantic
 from sovits_core.pretrain.sizes import PretrainConfig, Shares
 from sovits_core.pretrain.sound import train_bands, train_sound
 from sovits_core.pretrain.stage import Stage
-from sovits_core.pretrain.subbands import SUBBANDS, initialise, write_synthesis
+from sovits_core.pretrain.subbands import write_synthesis
 
 STAGES = tuple(Shares.model_fields)
-
-
-class Parts:
-    """All networks of a run, and which of them each stage trains."""
-
-    def __init__(self, config: PretrainConfig) -> None:
-        self.encoder = Encoder(config.hubert)
-        self.s2 = Synthesizer(config.s2)
-        self.s2.fold_weight_norm()
-        initialise(self.s2.waveform_generator)
-        write_codebook(self.s2)
-        self.readout = nn.Conv1d(config.s2.upsample_channels // 4, SUBBANDS, 1, bias=False)
-        nn.init.normal_(self.readout.weight, std=0.003)
-        self.judges = Discriminator(config.s2d)
-        self.s1 = TextToSemantic(config.s1)
-
-    def of(self, stage: str) -> nn.Module:
-        """What a stage trains, as one module to save."""
-        s2 = self.s2
-        return {
-            "encoder": self.encoder,
-            "bands": nn.ModuleDict({"generator": s2.waveform_generator, "readout": self.readout}),
-            "sound": nn.ModuleDict({"generator": s2.waveform_generator, "judges": self.judges}),
-            "prior": nn.ModuleDict(
-                {
-                    "content": s2.content_encoder,
-                    "timbre": s2.timbre_encoder,
-                    "timbre_for_content": s2.timbre_for_content,
-                    "posterior": s2.posterior_encoder,
-                }
-            ),
-            "semantic": self.s1,
-        }[stage]
 
 
 @torch.no_grad()
@@ -93,9 +61,13 @@ def listen(encoder: Encoder, s2: Synthesizer, utterances: list[Utterance], kept:
 class Training:
     """One run's networks and their stages; a stage that is complete is loaded, not trained again."""
 
-    def __init__(self, config: PretrainConfig, minutes: float, work: Path, only: Collection[str]) -> None:
+    def __init__(
+        self, config: PretrainConfig, minutes: float, work: Path, only: Collection[str], start: BaseBundle | None
+    ) -> None:
         self.config = config
         self.parts = Parts(config)
+        if start:
+            self.parts.take_from(start)
         self._seconds = {name: 60 * minutes * share for name, share in config.shares.model_dump().items()}
         self._work = work
         self._only = only
@@ -148,6 +120,7 @@ def pretrain(  # noqa: PLR0917 -- what a run is told, each of its own type
     recordings: Path | None,
     work: Path | None = None,
     only: Collection[str] = STAGES,
+    start: BaseBundle | None = None,
 ) -> dict[str, float] | None:
     """Make a base bundle at `out` within so many minutes of computing; a run that was killed goes on where it was.
 
@@ -158,13 +131,14 @@ def pretrain(  # noqa: PLR0917 -- what a run is told, each of its own type
         recordings: a folder with `ljspeech/` and `librispeech/`; None trains on synthetic speech alone.
         work: where checkpoints and curves are kept; the cache, by configuration and minutes, when None.
         only: stages to train now, so that two processes can share them: "bands" and "sound" need no "encoder".
+        start: a base of the same sizes whose weights every stage starts with, instead of random ones.
 
     Returns:
         The mean scores on held-out clips, or None as long as a stage is left to do.
 
     Raises:
-        PretrainError: flite is missing, the time is not positive, a stage is unknown or comes too early, or the bundle
-            is too large.
+        PretrainError: flite is missing, the time is not positive, a stage is unknown or comes too early, the base
+            to start from is of other sizes, or the bundle is too large.
     """
     if not minutes > 0:
         raise PretrainError(f"minutes={minutes} must be above zero")
@@ -172,8 +146,9 @@ def pretrain(  # noqa: PLR0917 -- what a run is told, each of its own type
         raise PretrainError(f"stages={unknown} are unknown: choose from {', '.join(STAGES)}")
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
-    key = hashlib.sha256(f"{config.model_dump_json()} {minutes} {recordings}".encode()).hexdigest()[:12]
-    training = Training(config, minutes, work or cache_folder() / f"run-{config.name}-{key}", only)
+    told = f"{config.model_dump_json()} {minutes} {recordings} {start.digest if start else ''}"
+    key = hashlib.sha256(told.encode()).hexdigest()[:12]
+    training = Training(config, minutes, work or cache_folder() / f"run-{config.name}-{key}", only, start)
     _say("corpus")
     corpus, clips = build_corpus(config.sentences, config.seed, recordings)
     utterances, held_out = split(load_utterances(corpus, clips))
@@ -183,6 +158,9 @@ def pretrain(  # noqa: PLR0917 -- what a run is told, each of its own type
         _say(f"left to do: {', '.join(left)}")
         return None
     about = {"minutes": f"{minutes:g}", "speechSeconds": f"{sum(row.clip.seconds for row in utterances):.0f}"}
+    if start:
+        before = start.document.training.get("minutes", "an unknown number")
+        about["startedFrom"] = f"{start.document.name} {start.digest}, of {before} minutes"
     return _finish(out, training, held_out, about, recordings=recordings is not None)
 
 

@@ -21,7 +21,7 @@ from sovits_core.models import TextToSemantic
 from sovits_core.models.masks import length_mask
 from sovits_core.models.semantic import Layer, visible
 from sovits_core.pretrain.batches import Similar, Spoken, pad
-from sovits_core.pretrain.codes import CODE_SECONDS, FIRST_CENTRE
+from sovits_core.pretrain.codes import CODE_SECONDS, FIRST_CENTRE, shown_segments
 from sovits_core.pretrain.phones import SILENCE
 from sovits_core.pretrain.stage import Stage
 from sovits_core.sampling import Sampling
@@ -41,7 +41,9 @@ GUIDANCE = 1.0
 LOOKS = (-1, -2, 1)  # places away, of the first heads
 SHARPNESS = 3.0
 EMBEDDING_DEVIATION = 0.15
-WRONG_INPUT = 0.04  # of the tokens read are replaced, so that one wrong choice does not derail a sentence
+# One wrong choice must not derail a sentence: some tokens that are read are anything, some rows are as heard.
+WRONG_INPUT = 0.04
+HEARD_INPUT = 0.3
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Row:
 
     phones: Tensor  # int64 [phones], of prompt and sentence
     codes: Tensor  # int64 [tokens], of prompt and sentence
+    read: Tensor  # int64 [tokens], what stands there for the network to see
     place: Tensor  # int64 [tokens + 1]: the index among phones that is spoken, for what predicts each token and the end
     prompt: int  # tokens that are not learnt from
 
@@ -81,8 +84,7 @@ def spoken_place(row: Spoken) -> Tensor:
             places.append(letters[seen] + 1 if seen >= 0 else 0)
     ends = torch.tensor([end for _, end in segments])
     times = FIRST_CENTRE + CODE_SECONDS * torch.arange(len(row.codes))
-    index = torch.searchsorted(ends, times).clamp(max=len(segments) - 1)
-    found = torch.tensor(places)[index]
+    found = torch.tensor(places)[shown_segments(ends, times)[0]]
     return found.clamp(max=len(row.utterance.phones) - 1)
 
 
@@ -104,16 +106,25 @@ def piece_of(row: Spoken, longest: int, rng: random.Random) -> Piece:
     )
 
 
-def example(piece: Piece, prompt: Piece | None, *, heard: bool) -> Row:
-    """Join a prompt (or none) and what is to be said, as a voice is asked to speak."""
+def example(piece: Piece, prompt: Piece | None, *, heard: bool, read_heard: bool = False) -> Row:
+    """Join a prompt (or none) and what is to be said, as a voice is asked to speak.
+
+    Args:
+        piece: what is to be said.
+        prompt: what was said before it.
+        heard: whether the prompt is as the encoder hears it.
+        read_heard: whether what is to be said is learnt after tokens as the encoder hears them.
+    """
     last = torch.tensor([len(piece.phones) - 1])
+    read = piece.heard if read_heard else piece.codes
     if prompt is None:
-        return Row(piece.phones, piece.codes, torch.cat([piece.place, last]), 0)
+        return Row(piece.phones, piece.codes, read, torch.cat([piece.place, last]), 0)
     before = prompt.heard if heard else prompt.codes
     shift = len(prompt.phones)
     return Row(
         torch.cat([prompt.phones, piece.phones]),
         torch.cat([before, piece.codes]),
+        torch.cat([before, read]),
         torch.cat([prompt.place, shift + piece.place, shift + last]),
         len(before),
     )
@@ -125,7 +136,8 @@ def _rows(similar: Similar, progress: float, rng: random.Random) -> list[Row]:
     rows = []
     for row in similar.draw(max(FEWEST_ROWS, min(MOST_ROWS, BATCH_TOKENS // size)), rng):
         prompt = piece_of(similar.another(row, rng), min(size, LONGEST_PROMPT), rng) if prompted else None
-        rows.append(example(piece_of(row, size, rng), prompt, heard=rng.random() < HEARD_PROMPTS))
+        heard, read_heard = rng.random() < HEARD_PROMPTS, rng.random() < HEARD_INPUT
+        rows.append(example(piece_of(row, size, rng), prompt, heard=heard, read_heard=read_heard))
     return rows
 
 
@@ -202,14 +214,12 @@ def train_semantic(stage: Stage, s1: TextToSemantic, spoken: list[Spoken], seed:
     similar = Similar(spoken, LONGEST, RECORDED_SHARE)
     optimizer = torch.optim.AdamW(s1.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.02)
     end = s1.config.end_token
-    if stage.step == 0:
-        initialise(s1)
     s1.train()
     for _ in stage.steps([optimizer]):
         rows = _rows(similar, stage.progress, rng)
         phones, codes = pad([row.phones for row in rows]), pad([row.codes for row in rows])
         wrong = torch.rand(codes.values.shape) < WRONG_INPUT
-        read = torch.where(wrong, torch.randint(end, codes.values.shape), codes.values)
+        read = torch.where(wrong, torch.randint(end, codes.values.shape), pad([row.read for row in rows]).values)
         logits, weights = guided_forward(s1, phones.values, phones.lengths, read, codes.lengths)
         targets = semantic_targets(codes.values, codes.lengths, end)
         places = pad([row.place for row in rows]).values

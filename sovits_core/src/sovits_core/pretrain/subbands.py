@@ -83,6 +83,16 @@ def write_synthesis(generator: WaveformGenerator, readout: nn.Conv1d) -> None:
     generator.output.weight[0, 0, 3], generator.output.weight[0, 1, 3] = 1 / (1 + LAST_SLOPE), -1 / (1 + LAST_SLOPE)
 
 
+@torch.no_grad()
+def read_synthesis(generator: WaveformGenerator, readout: nn.Conv1d) -> None:
+    """The inverse of `write_synthesis`, nearest where training has changed the late stages since."""
+    first = cast("list[Stage]", list(generator.stages))[2].upsample
+    taps = (first.weight[:, 0:32:2] - first.weight[:, 1:32:2]) / 2  # (inputs, sample, tap)
+    windows = basis().reshape(SUBBANDS, 16, 16)
+    # Windows are orthogonal to one another and of length one.
+    readout.weight.copy_(torch.einsum("ist,bts->bi", taps, windows)[:, :, None])
+
+
 def _unpack(upsample: nn.ConvTranspose1d, samples: int) -> None:
     """Steps that hold so many samples as pairs become four steps with a quarter of them each."""
     rest = samples // 4

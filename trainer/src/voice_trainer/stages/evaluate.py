@@ -148,6 +148,7 @@ def _speak(  # noqa: PLR0917 -- one call, each of its own type
             job.language,
             table=document.symbols,
             polyphones=polyphones,
+            sampling=document.sampling.choice(),
             seed=job.training.seed,
         )
         file = f"samples/sentence-{number}.flac"
