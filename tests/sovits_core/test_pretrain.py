@@ -176,7 +176,7 @@ def test_a_stage_that_needs_another_says_which(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(run, "load_utterances", lambda *_: [])
     with pytest.raises(PretrainError, match="'prior' needs 'encoder' to be complete"):
         pretrain(tmp_path / "base", SMALLEST, 1.0, None, tmp_path / "work", only=["prior"])
-    with pytest.raises(PretrainError, match="unknown: choose from encoder, bands"):
+    with pytest.raises(PretrainError, match="unknown: choose from encoder, prior"):
         pretrain(tmp_path / "base", SMALLEST, 1.0, None, tmp_path / "work", only=["nonsense"])
 
 

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=120.0, help="computing time of all stages together")
     parser.add_argument(
         "--stages",
-        help="train these now, by commas, and the others in another call (encoder,bands,sound,prior,semantic)",
+        help="train these now, by commas, and the others in another call (encoder,prior,bands,sound,semantic)",
     )
     parser.add_argument(
         "--start-from",

@@ -24,7 +24,7 @@ HEARD_SHARE = 0.5  # of the batches learn from tokens as the encoder hears them,
 POSTERIOR_UNTIL = 0.35  # share of the budget: it has the sound to look at and learns in a third of the time
 REFERENCE_FRAMES = 150  # three seconds of the speaker say whose voice it is
 # A frame's meaning hardly varies, or the voice would be rough; its chance varies like the official noise.
-LOG_DEVIATION = -2.0
+LOG_DEVIATION = -4.0
 SHAPE_WEIGHT = 5.0
 SPREAD_WEIGHT = 0.1
 VOICE_BANDS, AUDIBLE = 30, -0.8  # the bands up to 3 kHz, and their mean above which a frame is speech
@@ -72,6 +72,22 @@ def references(rows: Sequence[Spoken], similar: Similar, rng: random.Random) -> 
         start = rng.randrange(len(wav) - size + 1)
         pieces.append(wav[start : start + size])
     return spectrogram(torch.stack(pieces))
+
+
+@torch.no_grad()
+def predicted_latents(s2: Synthesizer, spoken: list[Spoken], count: int, seed: int) -> list[Tensor]:
+    """What the prior says of `count` utterances' right tokens, each (CHANCE, frames)."""
+    rng = random.Random(f"{seed}-predicted")  # noqa: S311 -- a choice of clips, not secrets
+    similar = Similar(spoken, LONGEST, RECORDED_SHARE)
+    found = []
+    for _ in range(count):
+        (row,) = similar.draw(1, rng)
+        timbre = s2.timbre(references([row], similar, rng))
+        phones = row.utterance.phone_ids[None]
+        lengths = torch.tensor([len(row.codes)]), torch.tensor([phones.shape[1]])
+        mean, _, _ = s2.prior(row.codes[None], phones, timbre, *lengths)
+        found.append(mean[0, :CHANCE])
+    return found
 
 
 def train_prior(stage: Stage, s2: Synthesizer, spoken: list[Spoken], seed: int) -> None:

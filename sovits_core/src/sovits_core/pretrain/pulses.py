@@ -29,7 +29,8 @@ PARTIALS = HOP // 2  # multiples of 50 Hz up to 16 kHz
 FEWEST_PULSES, MOST_PULSES = 2, 7
 NOISY_FROM, NOISY_AT = 3000.0, 7000.0  # Hz between which a voiced frame goes from pulses to noise
 NOISE_SHARE = 0.7  # of a voiced frame's amplitude above that
-LEVEL = HOP * ((SAMPLE_RATE / HOP) / (SAMPLE_RATE / WINDOW) / HOP) ** 0.5
+HEADROOM = 0.6  # of the recordings' level: the generator's tanh would bend peaks otherwise
+LEVEL = HEADROOM * HOP * ((SAMPLE_RATE / HOP) / (SAMPLE_RATE / WINDOW) / HOP) ** 0.5
 CHANCE_DEVIATION = 0.5  # of the latents' chance channels: the official noise scale
 
 

@@ -24,13 +24,14 @@ from sovits_core.pretrain.data import ENCODER_RATE, Utterance, floats, load_utte
 from sovits_core.pretrain.encoder import Encoder, align_recordings, labels_of, train_encoder
 from sovits_core.pretrain.measure import gates_from, measure
 from sovits_core.pretrain.parts import Parts
-from sovits_core.pretrain.prior import train_prior
+from sovits_core.pretrain.prior import predicted_latents, train_prior
 from sovits_core.pretrain.semantic import train_semantic
 from sovits_core.pretrain.sizes import PretrainConfig, Shares
-from sovits_core.pretrain.sound import train_bands, train_sound
+from sovits_core.pretrain.sound import Frames, train_bands, train_sound
 from sovits_core.pretrain.stage import Stage
 from sovits_core.pretrain.subbands import write_synthesis
 
+PREDICTED_UTTERANCES = 600
 STAGES = tuple(Shares.model_fields)
 
 
@@ -73,38 +74,38 @@ class Training:
         self._only = only
         self._stages: dict[str, Stage] = {}
 
-    def sound_parts(self, utterances: list[Utterance]) -> None:
-        """Train encoder and waveform generator, neither of which needs the other."""
+    def train(self, utterances: list[Utterance]) -> None:
+        """Train what is to be trained, each stage on what those before it have become."""
         parts, seed = self.parts, self.config.seed
         self._do("encoder", lambda stage: train_encoder(stage, parts.encoder, utterances, seed))
         parts.encoder.eval()
         write_projection(parts.s2, parts.encoder.read.weight)
-        self._do("bands", lambda stage: train_bands(stage, parts.s2, parts.readout, utterances, seed))
-        write_synthesis(parts.s2.waveform_generator, parts.readout)
-        self._do("sound", lambda stage: train_sound(stage, parts.s2, parts.judges, utterances, seed), after=("bands",))
-
-    def speech_parts(self, utterances: list[Utterance]) -> None:
-        """Train what maps tokens to frames and text to tokens, with tokens as the encoder hears them."""
-        parts, seed = self.parts, self.config.seed
-        wanted = {"prior", "semantic"} & set(self._only)
         spoken: list[Spoken] = []
-        if wanted:
+        if wanted := {"prior", "bands", "sound", "semantic"} & set(self._only):
             self._need("encoder", min(wanted))
             _say("listening")
             spoken = listen(parts.encoder, parts.s2, utterances, self._work / "heard.safetensors")
         self._do("prior", lambda stage: train_prior(stage, parts.s2, spoken, seed))
+        latents = Frames([], [])
+        if wanted := {"bands", "sound"} & set(self._only):
+            self._need("prior", min(wanted))
+            measured = [row.acoustics.latents() for row in utterances]
+            latents = Frames(measured, predicted_latents(parts.s2, spoken, PREDICTED_UTTERANCES, seed))
+        self._do("bands", lambda stage: train_bands(stage, parts.s2, parts.readout, latents, seed))
+        write_synthesis(parts.s2.waveform_generator, parts.readout)
+        self._do("sound", lambda stage: train_sound(stage, parts.s2, parts.judges, latents, seed), after="bands")
         self._do("semantic", lambda stage: train_semantic(stage, parts.s1, spoken, seed))
 
     def left(self) -> list[str]:
         """Names of the stages that are not complete."""
         return [name for name, stage in self._stages.items() if stage.progress < 1]
 
-    def _do(self, name: str, train: Callable[[Stage], None], after: tuple[str, ...] = ()) -> None:
+    def _do(self, name: str, train: Callable[[Stage], None], after: str = "") -> None:
         stage = Stage(name, self._work, self.parts.of(name), self._seconds[name])
         self._stages[name] = stage
         if name in self._only:
-            for earlier in after:
-                self._need(earlier, name)
+            if after:
+                self._need(after, name)
             _say(name)
             train(stage)
 
@@ -130,7 +131,7 @@ def pretrain(  # noqa: PLR0917 -- what a run is told, each of its own type
         minutes: of one thread's computing time; the corpus, the measurement and the assembly come on top.
         recordings: a folder with `ljspeech/` and `librispeech/`; None trains on synthetic speech alone.
         work: where checkpoints and curves are kept; the cache, by configuration and minutes, when None.
-        only: stages to train now, so that two processes can share them: "bands" and "sound" need no "encoder".
+        only: stages to train now, so that two processes can share them: "semantic" needs the "encoder" alone.
         start: a base of the same sizes whose weights every stage starts with, instead of random ones.
 
     Returns:
@@ -152,8 +153,7 @@ def pretrain(  # noqa: PLR0917 -- what a run is told, each of its own type
     _say("corpus")
     corpus, clips = build_corpus(config.sentences, config.seed, recordings)
     utterances, held_out = split(load_utterances(corpus, clips))
-    training.sound_parts(utterances)
-    training.speech_parts(utterances)
+    training.train(utterances)
     if left := training.left():
         _say(f"left to do: {', '.join(left)}")
         return None

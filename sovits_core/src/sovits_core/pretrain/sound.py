@@ -1,11 +1,15 @@
 """Stages "bands" and "sound": the waveform generator learns to sound latent frames as `pulses` does.
 
+Half of the frames are measured in speech and half are the prior's, smoother and less certain: a generator that knows
+only measured ones stumbles over those that it will be given.
+
 First at 250 steps a second, by regression on sub-bands; then as a whole, with judges that compare it with its teacher.
 """
 
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +18,6 @@ from torch.nn import functional
 from sovits_core.losses import adversarial_loss, discriminator_loss, feature_loss
 from sovits_core.models import Discriminator, Synthesizer
 from sovits_core.pretrain.acoustics import BANDS, CHANCES, HOP, PITCH
-from sovits_core.pretrain.data import Utterance
 from sovits_core.pretrain.pulses import CHANCE_DEVIATION, sound
 from sovits_core.pretrain.stage import Stage
 from sovits_core.pretrain.subbands import SUBBANDS, bands_seen, split
@@ -24,7 +27,8 @@ SEGMENT = 36  # frames
 MARGIN = 6  # frames on both sides that are computed and not compared
 RATE = 2e-3
 PITCH_SHIFT = 0.25  # in the latents' units: steps of 50 Hz must be learnt at every pitch
-SMOOTHED = 0.5  # of the crops are smoothed, as a prior's means are
+SMOOTHED = 0.5  # of the crops are smoothed, as a less certain prior's means are
+PREDICTED = 0.5  # of the crops are the prior's
 # Errors count relative to what sounds around them, raised to this: a quiet band is as much speech as a loud one.
 LOOSELY, CLOSELY = 0.7, 0.85
 CLOSELY_FROM = 0.65  # share of the budget: then the quiet between the harmonics counts more
@@ -37,11 +41,24 @@ JUDGED_RATE = 2e-4
 JUDGES_WEIGHT = 0.002  # beside errors of sub-bands, which tell everything: the judges only sharpen
 
 
-def crops(latents: list[Tensor], count: int, frames: int, rng: random.Random) -> Tensor:
+@dataclass(frozen=True)
+class Frames:
+    """Latents without chance, each (CHANCE, frames), measured and as the prior predicts them."""
+
+    measured: list[Tensor]
+    predicted: list[Tensor]
+
+    def of_more_than(self, count: int) -> Frames:
+        """Leave out what has at most so many frames."""
+        long = [[row for row in rows if row.shape[1] > count] for rows in (self.measured, self.predicted)]
+        return Frames(*long)
+
+
+def crops(latents: Frames, count: int, frames: int, rng: random.Random) -> Tensor:
     """Draw latents (count, LATENT, frames) from anywhere, at shifted pitches and partly smoothed, with fresh chance."""
     rows = []
     for _ in range(count):
-        row = rng.choice(latents)
+        row = rng.choice(latents.predicted if rng.random() < PREDICTED else latents.measured)
         start = rng.randrange(row.shape[1] - frames + 1)
         piece = row[:, start : start + frames].clone()
         piece[PITCH] += rng.gauss(0, PITCH_SHIFT)
@@ -63,12 +80,12 @@ def band_loss(seen: Tensor, wanted: Tensor, relative: float) -> Tensor:
     return ((seen - wanted) * scale).square().mean()
 
 
-def train_bands(stage: Stage, s2: Synthesizer, readout: nn.Conv1d, utterances: list[Utterance], seed: int) -> None:
+def train_bands(stage: Stage, s2: Synthesizer, readout: nn.Conv1d, latents: Frames, seed: int) -> None:
     """Train the early stages and the readout until the stage's budget is used."""
     generator = s2.waveform_generator
     rng = random.Random(f"{seed}-bands-{stage.step}")  # noqa: S311 -- crops, not secrets
     frames = SEGMENT + 2 * MARGIN
-    latents = [row.acoustics.latents() for row in utterances if row.frames > frames]
+    latents = latents.of_more_than(frames)
     parts = nn.ModuleList([generator.input, *list(generator.stages)[:2], readout])
     optimizer = torch.optim.Adam(parts.parameters(), lr=RATE, betas=(0.9, 0.99))
     middle = slice(MARGIN * HOP_STEPS, (MARGIN + SEGMENT) * HOP_STEPS)
@@ -85,12 +102,12 @@ def train_bands(stage: Stage, s2: Synthesizer, readout: nn.Conv1d, utterances: l
         stage.log(loss=loss, kept=1 - (seen - wanted).square().sum() / wanted.square().sum())
 
 
-def train_sound(stage: Stage, s2: Synthesizer, judges: Discriminator, utterances: list[Utterance], seed: int) -> None:
+def train_sound(stage: Stage, s2: Synthesizer, judges: Discriminator, latents: Frames, seed: int) -> None:
     """Train the whole generator, and judges that tell it from its teacher, until the stage's budget is used."""
     generator = s2.waveform_generator
     rng = random.Random(f"{seed}-sound-{stage.step}")  # noqa: S311 -- crops, not secrets
     frames = JUDGED + 2 * MARGIN
-    latents = [row.acoustics.latents() for row in utterances if row.frames > frames]
+    latents = latents.of_more_than(frames)
     optimizer = torch.optim.AdamW(generator.parameters(), lr=JUDGED_RATE, betas=(0.8, 0.99))
     judging = torch.optim.AdamW(judges.parameters(), lr=JUDGED_RATE, betas=(0.8, 0.99))
     middle = slice(MARGIN * HOP, (MARGIN + JUDGED) * HOP)
