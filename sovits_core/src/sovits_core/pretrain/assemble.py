@@ -36,8 +36,9 @@ GATES_NOTE = (
     "Untrained networks measured PESQ 1.06 and STOI 0.42, so PESQ says nothing here and STOI alone tells a voice from "
     "noise."
 )
-# A small network is often unsure between the right token and many wrong ones: colder than the official 1.
-SAMPLING = {"temperature": 0.6}
+# A small network is often unsure between the right token and many wrong ones: colder than the official 1. A phone lasts
+# by being repeated, which the official penalty would cut short.
+SAMPLING = {"temperature": 0.6, "repetitionPenalty": 1.0}
 FLITE = {
     "name": "Synthetic speech of flite's voices slt, rms, awb and kal16",
     "licence": "Carnegie Mellon University, BSD-style",

@@ -6,12 +6,15 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from sovits_core.pretrain.codes import shown_segments, token_centres
 from sovits_core.pretrain.data import Utterance
+from sovits_core.pretrain.phones import SILENCE
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,26 @@ class Spoken:
     utterance: Utterance
     codes: Tensor  # int64 [tokens], as the phone times say
     heard: Tensor  # int64 [tokens], as the encoder hears them
+
+    @cached_property
+    def place(self) -> Tensor:
+        """Index among all phones (punctuation counted) of the one that each right token belongs to, int64 [tokens].
+
+        A pause belongs to the phone or mark that comes next.
+        """
+        phones, segments = self.utterance.phones, self.utterance.clip.segments
+        letters = [index for index, phone in enumerate(phones) if phone[0].isalpha()]
+        seen = -1
+        places = []
+        for name, _ in segments:
+            if name != SILENCE:
+                seen += 1
+                places.append(letters[min(seen, len(letters) - 1)])
+            else:
+                places.append(letters[seen] + 1 if seen >= 0 else 0)
+        ends = torch.tensor([end for _, end in segments])
+        shown, _ = shown_segments(ends, token_centres(len(self.codes)))
+        return torch.tensor(places)[shown].clamp(max=len(phones) - 1)
 
     @property
     def speaker(self) -> str:

@@ -102,7 +102,7 @@ def phone_scores(readings: Tensor) -> Tensor:
 
 def code_labels(acoustics: Acoustics, segments: list[tuple[str, float]], count: int) -> Tensor:
     """The code that is right for each token, int64 [count], given which phone ends when (seconds)."""
-    times = FIRST_CENTRE + CODE_SECONDS * torch.arange(count)
+    times = token_centres(count)
     ends = torch.tensor([end for _, end in segments])
     starts = functional.pad(ends[:-1], (1, 0))
     spoken, late = shown_segments(ends, times)
@@ -114,6 +114,11 @@ def code_labels(acoustics: Acoustics, segments: list[tuple[str, float]], count: 
     away = acoustics.pitch[frames] - median_pitch(acoustics)
     level = 1 + (away > LEVEL_STEP).long() - (away < -LEVEL_STEP).long()
     return _code_table()[half, level, late.long()]
+
+
+def token_centres(count: int) -> Tensor:
+    """Middles of tokens, float32 [count], in seconds."""
+    return FIRST_CENTRE + CODE_SECONDS * torch.arange(count)
 
 
 def shown_segments(ends: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:

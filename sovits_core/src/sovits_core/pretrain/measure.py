@@ -11,12 +11,12 @@ from torch import Tensor
 from transformers import HubertModel
 
 from sovits_core.features import resample, spectrogram, training_features
+from sovits_core.generation import speak
 from sovits_core.models import Synthesizer
 from sovits_core.pretrain.acoustics import HOP, SAMPLE_RATE
 from sovits_core.pretrain.data import Utterance, floats
 
 SCORE_RATE = 16_000
-NOISE_SCALE = 0.5
 # An unseen reader's voice measured 0.2 in STOI below the base's own mean; the rest is for how its few clips vary.
 MARGINS = {"pesq": 0.08, "stoi": 0.27}
 
@@ -26,9 +26,7 @@ def resynthesize(hubert: HubertModel, s2: Synthesizer, utterance: Utterance, ref
     """Speak an utterance's own tokens in the voice of another recording; return [samples] at 32 kHz."""
     codes = s2.quantize(training_features(hubert, floats(utterance.wav), SAMPLE_RATE))
     ge = s2.timbre(spectrogram(floats(reference.wav)[None]))
-    generator = torch.Generator().manual_seed(seed)
-    noise = NOISE_SCALE * torch.randn(1, s2.config.latent, 2 * codes.shape[1], generator=generator)
-    return s2.decode(codes, utterance.phone_ids[None], ge, noise)[0, 0]
+    return speak(s2, codes, utterance.phone_ids[None], ge, seed=seed)[0, 0]
 
 
 def compare(recorded: Tensor, made: Tensor) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """Stage "semantic": S1 learns which tokens follow from phones, often as the continuation of a prompt.
 
-What it has to say is always right tokens; as an encoder hears them they stand in prompts only, as they will when a
-voice speaks. The loss sees the scores that the sampler will choose by, penalised for repetition, so that a phone may
-last, and two heads of the attention are shown where the phone is that is being spoken.
+What it has to say is always right tokens; as an encoder hears them they stand in prompts, as they will when a voice
+speaks, and sometimes in what was said before. Two heads of the attention are shown where the phone is that is being
+spoken.
 """
 
 from __future__ import annotations
@@ -21,10 +21,7 @@ from sovits_core.models import TextToSemantic
 from sovits_core.models.masks import length_mask
 from sovits_core.models.semantic import Layer, visible
 from sovits_core.pretrain.batches import Similar, Spoken, pad
-from sovits_core.pretrain.codes import CODE_SECONDS, FIRST_CENTRE, shown_segments
-from sovits_core.pretrain.phones import SILENCE
 from sovits_core.pretrain.stage import Stage
-from sovits_core.sampling import Sampling
 
 LONGEST = 8.0  # seconds
 SHORTEST_PIECE, LONGEST_PIECE = 30, 200  # tokens: what is learnt grows from phrases to sentences
@@ -67,30 +64,9 @@ class Row:
     prompt: int  # tokens that are not learnt from
 
 
-def spoken_place(row: Spoken) -> Tensor:
-    """Index among all phones (punctuation counted) of the one that each right token belongs to, int64 [tokens].
-
-    A pause belongs to the phone or mark that comes next.
-    """
-    letters = [index for index, phone in enumerate(row.utterance.phones) if phone[0].isalpha()]
-    seen = -1
-    segments = row.utterance.clip.segments
-    places = []
-    for name, _ in segments:
-        if name != SILENCE:
-            seen += 1
-            places.append(letters[min(seen, len(letters) - 1)])
-        else:
-            places.append(letters[seen] + 1 if seen >= 0 else 0)
-    ends = torch.tensor([end for _, end in segments])
-    times = FIRST_CENTRE + CODE_SECONDS * torch.arange(len(row.codes))
-    found = torch.tensor(places)[shown_segments(ends, times)[0]]
-    return found.clamp(max=len(row.utterance.phones) - 1)
-
-
 def piece_of(row: Spoken, longest: int, rng: random.Random) -> Piece:
     """Cut whole phones of at most so many tokens (or a single phone) out of an utterance."""
-    place = spoken_place(row)
+    place = row.place
     size = len(place)
     starts = [0, *(index for index in range(1, size) if place[index] != place[index - 1]), size]
     if size <= longest:
@@ -139,18 +115,6 @@ def _rows(similar: Similar, progress: float, rng: random.Random) -> list[Row]:
         heard, read_heard = rng.random() < HEARD_PROMPTS, rng.random() < HEARD_INPUT
         rows.append(example(piece_of(row, size, rng), prompt, heard=heard, read_heard=read_heard))
     return rows
-
-
-def said_before(codes: Tensor, vocabulary: int) -> Tensor:
-    """Which tokens were said when each is chosen: bool (batch, tokens + 1, vocabulary)."""
-    once = functional.one_hot(codes, vocabulary).cumsum(1) > 0
-    return torch.cat([torch.zeros_like(once[:, :1]), once], dim=1)
-
-
-def penalized(logits: Tensor, said: Tensor) -> Tensor:
-    """Scores as `sampling.penalize` leaves them; the end token is never said."""
-    penalty = Sampling().repetition_penalty
-    return torch.where(said, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
 
 
 def guided_forward(
@@ -225,15 +189,14 @@ def train_semantic(stage: Stage, s1: TextToSemantic, spoken: list[Spoken], seed:
         places = pad([row.place for row in rows]).values
         learnt = torch.arange(targets.shape[1])[None] >= torch.tensor([[row.prompt] for row in rows])
         targets = targets.masked_fill(~learnt, PADDING_TARGET)
-        scores = penalized(logits, said_before(codes.values, s1.config.vocabulary))
-        loss = functional.cross_entropy(scores.flatten(0, 1), targets.flatten(), ignore_index=PADDING_TARGET)
+        loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=PADDING_TARGET)
         pointing = _pointing_loss(weights, places, codes.lengths, phones.lengths)
         optimizer.zero_grad()
         (loss + GUIDANCE * pointing).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(s1.parameters(), 1.0)
         optimizer.step()
         known = targets != PADDING_TARGET
-        stage.log(loss=loss, pointing=pointing, right=(scores.argmax(-1) == targets)[known].float().mean())
+        stage.log(loss=loss, pointing=pointing, right=(logits.argmax(-1) == targets)[known].float().mean())
     s1.eval()
 
 
