@@ -24,7 +24,7 @@ HEARD_SHARE = 0.5  # of the batches learn from tokens as the encoder hears them,
 POSTERIOR_UNTIL = 0.35  # share of the budget: it has the sound to look at and learns in a third of the time
 REFERENCE_FRAMES = 150  # three seconds of the speaker say whose voice it is
 # A frame's meaning hardly varies, or the voice would be rough; its chance varies like the official noise.
-LOG_DEVIATION = -4.0
+LOG_DEVIATION = -3.0
 SHAPE_WEIGHT = 5.0
 SPREAD_WEIGHT = 0.1
 VOICE_BANDS, AUDIBLE = 30, -0.8  # the bands up to 3 kHz, and their mean above which a frame is speech
