@@ -1,6 +1,7 @@
 """A folded network, split again as the official files want it, is the same network."""
 
 import torch
+from torch import nn
 
 from sovits_core.models import Synthesizer, SynthesizerConfig
 from sovits_core.official.names import load_official, official_keys, to_official
@@ -25,3 +26,13 @@ def test_splitting_a_folded_network_changes_no_output(small_s2: SynthesizerConfi
     assert joined.keys() == plain.keys()
     assert all(torch.allclose(joined[key], tensor, rtol=1e-5, atol=1e-7) for key, tensor in plain.items())
     assert split["dec.ups.0.weight_g"].shape == (small_s2.upsample_channels, 1, 1)  # per input channel
+
+
+def test_a_channel_of_zeros_stays_silent_in_an_official_network() -> None:
+    layer = nn.utils.parametrizations.weight_norm(nn.Conv1d(3, 2, 1, bias=False))
+    plain = torch.tensor([[[1.0], [2.0], [2.0]], [[0.0], [0.0], [0.0]]])
+    split = split_weight_norm({"layer.weight": plain}, ["layer.weight_g"])
+    layer.parametrizations.weight.original0.data = split["layer.weight_g"]
+    layer.parametrizations.weight.original1.data = split["layer.weight_v"]
+    assert torch.equal(layer.weight, plain)
+    assert torch.equal(join_weight_norm(split)["layer.weight"], plain)

@@ -12,7 +12,8 @@ def split_weight_norm(weights: Mapping[str, Tensor], wanted: Iterable[str]) -> d
     """Split each `<layer>.weight` for which `wanted` has `<layer>.weight_g`; all else stays.
 
     The direction is the weight itself and the length its norm over all dimensions but the first (which is the input
-    channel in a transposed convolution), so that length * direction / norm gives the weight back exactly.
+    channel in a transposed convolution), so that length * direction / norm gives the weight back exactly. A weight of
+    nothing but zeros has no direction: it points anywhere at length zero, or the reader would divide by zero.
 
     Args:
         weights: under official names.
@@ -23,8 +24,9 @@ def split_weight_norm(weights: Mapping[str, Tensor], wanted: Iterable[str]) -> d
     for key, weight in weights.items():
         layer = key.removesuffix("weight")
         if layer in layers and layer != key:
-            split[layer + LENGTH] = length_of(weight)
-            split[layer + DIRECTION] = weight
+            length = length_of(weight)
+            split[layer + LENGTH] = length
+            split[layer + DIRECTION] = torch.where(length == 0, torch.ones_like(weight), weight)
         else:
             split[key] = weight
     return split
