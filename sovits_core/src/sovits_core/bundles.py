@@ -126,10 +126,10 @@ MEL_VERSIONS = ("v3", "v4")
 class SamplingDocument(Document):
     """How adventurously S1 chooses tokens; the defaults are those of the official API."""
 
-    top_k: int = Field(15, ge=1)
-    top_p: float = Field(1.0, gt=0, le=1)
-    temperature: float = Field(1.0, ge=0, le=10)
-    repetition_penalty: float = Field(1.35, gt=0, le=10)
+    top_k: int = Field(Sampling.top_k, ge=1)
+    top_p: float = Field(Sampling.top_p, gt=0, le=1)
+    temperature: float = Field(Sampling.temperature, ge=0, le=10)
+    repetition_penalty: float = Field(Sampling.repetition_penalty, gt=0, le=10)
 
     def choice(self) -> Sampling:
         """Return it as the sampler takes it."""

@@ -51,7 +51,8 @@ class Parts:
         """Start with a base's weights; what pretraining reads off beside them is found in them again.
 
         Raises:
-            PretrainError: the base is of other sizes, or not from this pretraining.
+            PretrainError: the base is of other sizes.
+            CheckpointMismatch: a file has other keys or shapes than base.json says.
         """
         document = base.document
         for name, theirs, ours in (

@@ -79,6 +79,7 @@ def predicted_latents(s2: Synthesizer, spoken: list[Spoken], count: int, seed: i
     """What the prior says of `count` utterances' right tokens, each (CHANCE, frames)."""
     rng = random.Random(f"{seed}-predicted")  # noqa: S311 -- a choice of clips, not secrets
     similar = Similar(spoken, LONGEST, RECORDED_SHARE)
+    s2.eval()  # it may come from a file, where nothing has been trained in this process
     found = []
     for _ in range(count):
         (row,) = similar.draw(1, rng)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Collection
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -41,6 +42,7 @@ def listen(encoder: Encoder, s2: Synthesizer, utterances: list[Utterance], kept:
 
     What was heard is written to `kept`, and read from there the next time.
     """
+    _say("listening")
     before = load_file(kept) if kept.exists() else {}
     heard = {
         row.clip.id: before[row.clip.id]
@@ -80,21 +82,19 @@ class Training:
         self._do("encoder", lambda stage: train_encoder(stage, parts.encoder, utterances, seed))
         parts.encoder.eval()
         write_projection(parts.s2, parts.encoder.read.weight)
-        spoken: list[Spoken] = []
-        if wanted := {"prior", "bands", "sound", "semantic"} & set(self._only):
-            self._need("encoder", min(wanted))
-            _say("listening")
-            spoken = listen(parts.encoder, parts.s2, utterances, self._work / "heard.safetensors")
-        self._do("prior", lambda stage: train_prior(stage, parts.s2, spoken, seed))
-        latents = Frames([], [])
-        if wanted := {"bands", "sound"} & set(self._only):
-            self._need("prior", min(wanted))
-            measured = [row.acoustics.latents() for row in utterances]
-            latents = Frames(measured, predicted_latents(parts.s2, spoken, PREDICTED_UTTERANCES, seed))
-        self._do("bands", lambda stage: train_bands(stage, parts.s2, parts.readout, latents, seed))
+        kept = self._work / "heard.safetensors"
+        spoken = cache(lambda: listen(parts.encoder, parts.s2, utterances, kept))
+
+        @cache
+        def latents() -> Frames:
+            predicted = predicted_latents(parts.s2, spoken(), PREDICTED_UTTERANCES, seed)
+            return Frames([row.acoustics.latents() for row in utterances], predicted)
+
+        self._do("prior", lambda stage: train_prior(stage, parts.s2, spoken(), seed), after="encoder")
+        self._do("bands", lambda stage: train_bands(stage, parts.s2, parts.readout, latents(), seed), after="prior")
         write_synthesis(parts.s2.waveform_generator, parts.readout)
-        self._do("sound", lambda stage: train_sound(stage, parts.s2, parts.judges, latents, seed), after="bands")
-        self._do("semantic", lambda stage: train_semantic(stage, parts.s1, spoken, seed))
+        self._do("sound", lambda stage: train_sound(stage, parts.s2, parts.judges, latents(), seed), after="bands")
+        self._do("semantic", lambda stage: train_semantic(stage, parts.s1, spoken(), seed), after="encoder")
 
     def left(self) -> list[str]:
         """Names of the stages that are not complete."""
@@ -103,7 +103,7 @@ class Training:
     def _do(self, name: str, train: Callable[[Stage], None], after: str = "") -> None:
         stage = Stage(name, self._work, self.parts.of(name), self._seconds[name])
         self._stages[name] = stage
-        if name in self._only:
+        if name in self._only and stage.progress < 1:
             if after:
                 self._need(after, name)
             _say(name)
