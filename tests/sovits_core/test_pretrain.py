@@ -1,5 +1,6 @@
 """Pretraining makes a base that opens, from speech it makes itself, and goes on after a kill."""
 
+import random
 import shutil
 from pathlib import Path
 
@@ -22,20 +23,27 @@ from sovits_core.models.normed import fold_weight_norm
 from sovits_core.models.waveform import WaveformGenerator
 from sovits_core.pretrain import corpus, run, subbands
 from sovits_core.pretrain.acoustics import CHANCES, HOP, SAMPLE_RATE, Acoustics, analyse, band_centres
+from sovits_core.pretrain.batches import Spoken
 from sovits_core.pretrain.codes import (
     CODES,
     HALVES,
     READINGS,
+    Code,
     code_labels,
     code_vectors,
     read_projection,
     write_codebook,
     write_projection,
 )
+from sovits_core.pretrain.corpus import Clip
+from sovits_core.pretrain.data import Utterance
+from sovits_core.pretrain.disturbances import disturbed
 from sovits_core.pretrain.encoder import align
-from sovits_core.pretrain.phones import CLASSES
+from sovits_core.pretrain.phones import CLASSES, word_ends
+from sovits_core.pretrain.pieces import cut
 from sovits_core.pretrain.pulses import sound
 from sovits_core.pretrain.run import pretrain
+from sovits_core.pretrain.semantic import Piece, example
 from sovits_core.pretrain.sentences import compose
 from sovits_core.pretrain.sizes import HubertSizes, PretrainConfig
 from sovits_core.pretrain.stage import Stage
@@ -72,8 +80,52 @@ def test_alignment_puts_each_phone_where_it_is_heard_and_silence_only_where_ther
     scores = torch.full((len(heard), len(CLASSES)), -5.0)
     for frame, name in enumerate(heard):
         scores[frame, CLASSES.index(name)] = 0
-    found = align(scores, ("K", "AE1", "T", ",", "S"))
+    phones = ("K", "AE1", "T", ",", "S")
+    found = align(scores, phones, [True] * 4)
     assert found == [("SIL", 1), ("K", 3), ("AE", 6), ("T", 7), ("SIL", 9), ("S", 11)]
+    assert "SIL" not in dict(align(scores, phones, [True, True, False, True])[1:])
+
+
+def test_a_pause_stands_between_words_only() -> None:
+    text = "Don't, he said, be late."
+    ends = word_ends(text, phonemize(text, "en").phones)
+    assert [index for index, end in enumerate(ends) if end] == [
+        3,
+        5,
+        8,
+        10,
+        13,
+    ]  # D OW N T, HH IY, S EH D, B IY, L EY T
+
+
+def test_a_long_recording_is_cut_at_its_pauses_into_pieces_that_know_their_phones() -> None:
+    text = "He said no, and she did too."
+    phones = phonemize(text, "en").phones
+    names = [phone.rstrip("012") for phone in phones if phone[0].isalpha()]
+    ends = [0.3 * (index + 1) + (1.0 if index > 6 else 0) for index in range(len(names))]  # "no" is followed by a pause
+    segments = list(zip(names, ends, strict=True))
+    segments.insert(7, ("SIL", ends[6] + 1.0))
+    frames = round(ends[-1] / 0.02) // 2 * 2
+    acoustics = Acoustics(
+        torch.arange(frames)[:, None] * torch.ones(58), torch.ones(frames) > 0, torch.full((frames,), 5.0)
+    )
+    wav = torch.arange(frames * HOP, dtype=torch.int32)
+    whole = Utterance(
+        Clip("one", "reader", text, "", ends[-1], segments), wav, wav[::2], acoustics, phones, torch.arange(len(phones))
+    )
+    codes = code_labels(acoustics, segments, frames // 2)
+    pieces = cut(Spoken(whole, codes, codes))
+    assert [" ".join(piece.utterance.phones) for piece in pieces] == [
+        "HH IY1 S EH1 D N OW1 ,",
+        "AH0 N D SH IY1 D IH1 D T UW1 .",
+    ]
+    assert torch.cat([piece.codes for piece in pieces]).tolist() == codes.tolist()
+    for piece in pieces:
+        assert piece.place.max() < len(piece.utterance.phones)
+        # what is heard in each token is what it was
+        assert piece.utterance.wav[0] == piece.utterance.acoustics.envelope[0, 0] * HOP
+        relabelled = code_labels(piece.utterance.acoustics, piece.utterance.clip.segments, len(piece.codes))
+        assert (relabelled == piece.codes).float().mean() > 0.95
 
 
 def test_sub_bands_of_a_waveform_become_the_waveform_again() -> None:
@@ -169,6 +221,27 @@ def test_the_nearest_code_is_the_one_with_the_highest_score() -> None:
     again = torch.zeros(READINGS, 88)
     read_projection(s2, again)
     torch.testing.assert_close(again, read)
+
+
+def test_a_sentence_is_learnt_to_end_soon_after_its_last_phone() -> None:
+    silent, spoken = CODES.index(Code(0, None, False)), CODES.index(Code(1, 1, False))
+    codes = torch.tensor([silent] * 2 + [spoken] * 4 + [silent] * 9)
+    piece = Piece(torch.arange(5), codes, codes, torch.arange(15) // 3)
+    row = example(piece, piece, heard=False)
+    assert row.prompt == 15  # a prompt is what it is
+    assert row.codes.tolist() == [*codes.tolist(), *codes.tolist()[:9]]
+    assert len(row.place) == len(row.codes) + 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_disturbed_recording_is_still_the_recording(seed: int) -> None:
+    torch.manual_seed(seed)
+    wav = torch.sin(torch.arange(24_000) * (2 * torch.pi * 440 / 16_000)) * (torch.arange(24_000) >= 8_000)
+    heard = disturbed(wav, random.Random(seed))  # noqa: S311 -- repeatable, not secret
+    assert heard.shape == wav.shape
+    power = torch.fft.rfft(heard[10_000:]).abs().square()
+    assert power.argmax() == round(440 * 14_000 / 16_000)  # the tone is still the loudest
+    assert heard[:8_000].std() < heard[8_000:].std()  # and begins when it did
 
 
 def test_a_stage_that_needs_another_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sovits_core.adapters import attach_adapter
-from sovits_core.bundles import open_base
+from sovits_core.bundles import FinetuningDocument, open_base
 from sovits_core.checkpoints import load_weights
 from sovits_core.features import spectrogram
 from sovits_core.models import Synthesizer, TextToSemantic
@@ -61,7 +61,7 @@ def test_every_matrix_of_the_adapter_learns_and_the_losses_fall(networks: Networ
     model = attach_adapter(networks, 2, ("attention",), seed=1)
     examples = [an_example(12, 1), an_example(20, 2)]
     batch = collate(examples, [example.timbre for example in examples], CPU)
-    finetuner = Finetuner(networks, learning_rate=1e-2)
+    finetuner = Finetuner(networks, 1e-2, FinetuningDocument())
     model.eval()  # without dropout the same step can be compared with itself
     start = {name: value.detach().clone() for name, value in finetuner.parameters.items()}
     losses = [finetuner.step(batch, torch.Generator().manual_seed(1)) for _ in range(20)]
@@ -69,6 +69,18 @@ def test_every_matrix_of_the_adapter_learns_and_the_losses_fall(networks: Networ
     assert not still
     assert losses[-1].semantic < losses[0].semantic
     assert losses[-1].kl < losses[0].kl
+
+
+def test_a_base_says_how_fast_each_network_learns(networks: Networks) -> None:
+    attach_adapter(networks, 2, ("attention",), seed=1).eval()
+    finetuner = Finetuner(networks, 1e-3, FinetuningDocument(semanticRate=0.5, synthesisRate=20))
+    example = an_example(20, 2)
+    start = {name: value.detach().clone() for name, value in finetuner.parameters.items()}
+    finetuner.step(collate([example], [example.timbre], CPU), torch.Generator().manual_seed(1))
+    # Adam's first step is as long as the rate, whatever the gradient.
+    moved = {name: float((value.detach() - start[name]).abs().max()) for name, value in finetuner.parameters.items()}
+    assert max(moved[name] for name in moved if "s1." in name) == pytest.approx(0.5e-3, rel=0.01)
+    assert max(moved[name] for name in moved if "s2." in name) == pytest.approx(20e-3, rel=0.01)
 
 
 def test_the_mel_loss_reaches_the_prior_that_the_adapter_changes(networks: Networks) -> None:
@@ -89,7 +101,7 @@ def test_a_loss_that_is_no_number_stops_the_training_with_the_remedy(networks: N
     example = an_example(20, 2)
     batch = collate([example], [torch.full((32,), torch.nan)], CPU)
     with pytest.raises(BadData, match=r"lower training\.learningRate \(now 0\.01\)") as caught:
-        Finetuner(networks, learning_rate=1e-2).step(batch, torch.Generator().manual_seed(1))
+        Finetuner(networks, 1e-2, FinetuningDocument()).step(batch, torch.Generator().manual_seed(1))
     assert caught.value.reason == "TrainingDiverged"
 
 

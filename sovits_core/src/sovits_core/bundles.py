@@ -136,6 +136,13 @@ class SamplingDocument(Document):
         return Sampling(**self.model_dump())
 
 
+class FinetuningDocument(Document):
+    """How fast an adapter of this base learns: factors on the job's learning rate."""
+
+    semantic_rate: float = Field(1.0, gt=0, le=1000, description="For the adapter's matrices in S1.")
+    synthesis_rate: float = Field(1.0, gt=0, le=1000, description="For those in S2.")
+
+
 class BaseDocument(Document):
     """base.json, as `docs/contracts.md` tells."""
 
@@ -154,6 +161,7 @@ class BaseDocument(Document):
     vocoder: VocoderConfig | None = Field(None, description="Of vocoder/, for v4.")
     bigvgan: BigVganConfig | None = Field(None, description="Of vocoder/, for v3.")
     sampling: SamplingDocument = SamplingDocument()
+    finetuning: FinetuningDocument = FinetuningDocument()
     gates: tuple[Gate, ...] = ()
     gates_note: str = ""
     sentences: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sovits_core.bundles import FinetuningDocument
 from sovits_core.losses import KL_WEIGHT, MEL_WEIGHT, kl_loss, mel_loss, semantic_loss
 from sovits_core.models import Synthesizer
 from sovits_core.models.masks import frame_mask
@@ -37,14 +38,23 @@ def diverged(what: str, learning_rate: float) -> BadData:
 class Finetuner:
     """AdamW over the adapter's matrices in both networks; everything else is frozen."""
 
-    def __init__(self, networks: Networks, learning_rate: float) -> None:
+    def __init__(self, networks: Networks, learning_rate: float, rates: FinetuningDocument) -> None:
+        """``rates``: the base's own factors on the learning rate."""
         self.networks = networks
         self._learning_rate = learning_rate
         self.parameters = {name: value for name, value in networks.named_parameters() if value.requires_grad}
         self._parts = [
             [value for name, value in self.parameters.items() if f"{part}." in name] for part in ("s1", "s2")
         ]
-        self.optimizer = torch.optim.AdamW(self.parameters.values(), lr=learning_rate, weight_decay=0.0)
+        factors = (rates.semantic_rate, rates.synthesis_rate)
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": part, "lr": learning_rate * factor}
+                for part, factor in zip(self._parts, factors, strict=True)
+                if part
+            ],
+            weight_decay=0.0,
+        )
 
     def step(self, batch: Batch, generator: torch.Generator) -> StepLosses:
         """Update the adapter once.

@@ -39,6 +39,9 @@ GATES_NOTE = (
 # A small network is often unsure between the right token and many wrong ones: colder than the official 1. A phone lasts
 # by being repeated, which the official penalty would cut short.
 SAMPLING = {"temperature": 0.6, "repetitionPenalty": 1.0}
+# S2 has small matrices and a voice few clips: twenty steps must do, and at the usual rate they change nothing. S1 would
+# learn the encoder's mistakes by heart.
+FINETUNING = {"synthesisRate": 50.0}
 FLITE = {
     "name": "Synthetic speech of flite's voices slt, rms, awb and kal16",
     "licence": "Carnegie Mellon University, BSD-style",
@@ -112,6 +115,7 @@ def assemble(
             "s2d": judges.config,
             "hubert": {"hidden": config.hubert.hidden},
             "sampling": SAMPLING,
+            "finetuning": FINETUNING,
             "gates": [{"metric": metric, "min": least} for metric, least in gates.items()],
             "gatesNote": GATES_NOTE,
             "sentences": SENTENCES,

@@ -7,6 +7,7 @@ opinion on the way, and join from then on.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -17,7 +18,8 @@ from transformers import HubertConfig, HubertModel
 from sovits_core.features import TRAINING_SCALE
 from sovits_core.pretrain.codes import READINGS, code_labels, code_vectors, phone_scores
 from sovits_core.pretrain.data import Utterance, floats
-from sovits_core.pretrain.phones import CLASSES, spoken_phones
+from sovits_core.pretrain.disturbances import disturbed
+from sovits_core.pretrain.phones import CLASSES, spoken_phones, word_ends
 from sovits_core.pretrain.sizes import HubertSizes
 from sovits_core.pretrain.stage import Stage
 
@@ -68,16 +70,21 @@ def pairs(readings: Tensor) -> Tensor:
     return readings[:, : 2 * count].reshape(len(readings), count, 2, -1).mean(2)
 
 
-def align(scores: Tensor, phones: tuple[str, ...]) -> list[tuple[str, float]]:
-    """Return which phone ends when, in frames, given the phones in order; silence may stand between any two.
+def align(scores: Tensor, phones: Sequence[str], pauses: Sequence[bool]) -> list[tuple[str, float]]:
+    """Return which phone ends when, in frames, given the phones in order.
 
-    scores: (frames, classes), log probabilities.
+    Args:
+        scores: (frames, classes), log probabilities.
+        phones: the front end's.
+        pauses: for each spoken phone, whether silence may follow it.
     """
     states = [0]
     for phone in spoken_phones(phones):
         states += [CLASSES.index(phone), 0]
     optional = torch.tensor([state == 0 for state in states])
     emissions = scores[:, states]  # (frames, states)
+    closed = torch.tensor([False, *(state for pause in pauses for state in (False, not pause))])
+    emissions = emissions.masked_fill(closed, -torch.inf)
     best = torch.full((len(states),), -torch.inf)
     best[:2] = emissions[0, :2]
     came = []
@@ -105,7 +112,8 @@ def align(scores: Tensor, phones: tuple[str, ...]) -> list[tuple[str, float]]:
 def aligned(encoder: Encoder, utterance: Utterance) -> Utterance:
     """The same utterance with phone times (seconds) as the encoder hears them."""
     readings = encoder(floats(utterance.wav16)[None])[0]
-    segments = align(phone_scores(readings), utterance.phones)
+    pauses = word_ends(utterance.clip.text, utterance.phones)
+    segments = align(phone_scores(readings), utterance.phones, pauses)
     # A frame's middle lies 12.5 ms after its start, and stands for the 10 ms around it.
     timed = [(name, (end * FRAME + 40) / 16_000) for name, end in segments]
     return replace(utterance, clip=replace(utterance.clip, segments=timed))
@@ -146,7 +154,8 @@ def train_encoder(stage: Stage, encoder: Encoder, utterances: list[Utterance], s
             row, labels = rng.choice(recorded if recorded and rng.random() < RECORDED_SHARE else synthetic)
             start = rng.randrange(max(1, len(labels) - CROP))
             piece = floats(row.wav16[2 * start * FRAME : 2 * (start + CROP) * FRAME + 80])
-            wavs.append(_disturbed(piece, rng))
+            # Upstream scales recordings by a thousand, and prompts not.
+            wavs.append(disturbed(piece, rng) * rng.choice((1.0, TRAINING_SCALE)))
             targets.append(labels[start : start + CROP])
         scores = pairs(encoder(torch.stack(wavs))) @ vectors.T  # (batch, CROP, codes)
         target = torch.stack(targets)
@@ -157,11 +166,3 @@ def train_encoder(stage: Stage, encoder: Encoder, utterances: list[Utterance], s
         optimizer.step()
         stage.log(loss=loss, right=(scores.argmax(-1) == target).float().mean())
     encoder.eval()
-
-
-def _disturbed(wav: Tensor, rng: random.Random) -> Tensor:
-    """Noise, another microphone, and either scale: upstream scales recordings by a thousand and prompts not."""
-    tilt = rng.uniform(-0.6, 0.6)
-    tilted = wav + tilt * functional.pad(wav, (1, 0))[:-1]
-    noisy = tilted + 4e-3 * rng.random() ** 2 * torch.randn(len(wav))
-    return noisy * rng.choice((1.0, TRAINING_SCALE))

@@ -25,6 +25,7 @@ from sovits_core.pretrain.data import ENCODER_RATE, Utterance, floats, load_utte
 from sovits_core.pretrain.encoder import Encoder, align_recordings, labels_of, train_encoder
 from sovits_core.pretrain.measure import gates_from, measure
 from sovits_core.pretrain.parts import Parts
+from sovits_core.pretrain.pieces import cut
 from sovits_core.pretrain.prior import predicted_latents, train_prior
 from sovits_core.pretrain.semantic import train_semantic
 from sovits_core.pretrain.sizes import PretrainConfig, Shares
@@ -38,7 +39,7 @@ STAGES = tuple(Shares.model_fields)
 
 @torch.no_grad()
 def listen(encoder: Encoder, s2: Synthesizer, utterances: list[Utterance], kept: Path) -> list[Spoken]:
-    """Utterances with their tokens: as the phone times say, and as the encoder hears them.
+    """Utterances with their tokens: as the phone times say, and as the encoder hears them; long ones in pieces.
 
     What was heard is written to `kept`, and read from there the next time.
     """
@@ -54,10 +55,10 @@ def listen(encoder: Encoder, s2: Synthesizer, utterances: list[Utterance], kept:
         partial = kept.with_suffix(f".{os.getpid()}.partial")
         save_file(heard, partial)
         partial.replace(kept)
-    spoken = []
+    spoken: list[Spoken] = []
     for row in align_recordings(encoder, utterances):
         right = labels_of(row)
-        spoken.append(Spoken(row, right, heard[row.clip.id][: len(right)]))
+        spoken += cut(Spoken(row, right, heard[row.clip.id][: len(right)]))
     return spoken
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -21,6 +21,7 @@ from sovits_core.models import TextToSemantic
 from sovits_core.models.masks import length_mask
 from sovits_core.models.semantic import Layer, visible
 from sovits_core.pretrain.batches import Similar, Spoken, pad
+from sovits_core.pretrain.codes import half_of_code
 from sovits_core.pretrain.stage import Stage
 
 LONGEST = 8.0  # seconds
@@ -41,6 +42,10 @@ EMBEDDING_DEVIATION = 0.15
 # One wrong choice must not derail a sentence: some tokens that are read are anything, some rows are as heard.
 WRONG_INPUT = 0.04
 HEARD_INPUT = 0.3
+LONGEST_ENDING = 3  # tokens of silence after the last phone; recordings go on with their room
+# The encoder knows the readers it was taught with and mishears others: prompts are as wrong as that, or less.
+MISHEARD_PROMPTS = 0.5
+MOST_MISHEARD = 0.8  # of such a prompt's tokens
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,7 @@ def example(piece: Piece, prompt: Piece | None, *, heard: bool, read_heard: bool
         heard: whether the prompt is as the encoder hears it.
         read_heard: whether what is to be said is learnt after tokens as the encoder hears them.
     """
+    piece = _ended(piece)
     last = torch.tensor([len(piece.phones) - 1])
     read = piece.heard if read_heard else piece.codes
     if prompt is None:
@@ -104,6 +110,13 @@ def example(piece: Piece, prompt: Piece | None, *, heard: bool, read_heard: bool
         torch.cat([prompt.place, shift + piece.place, shift + last]),
         len(before),
     )
+
+
+def _ended(piece: Piece) -> Piece:
+    """Cut silence off the end, but for a little."""
+    spoken = (half_of_code()[piece.codes] > 0).nonzero()
+    size = min(len(piece.codes), (int(spoken[-1]) + 1 if len(spoken) else 0) + LONGEST_ENDING)
+    return replace(piece, codes=piece.codes[:size], heard=piece.heard[:size], place=piece.place[:size])
 
 
 def _rows(similar: Similar, progress: float, rng: random.Random) -> list[Row]:
@@ -182,7 +195,7 @@ def train_semantic(stage: Stage, s1: TextToSemantic, spoken: list[Spoken], seed:
     for _ in stage.steps([optimizer]):
         rows = _rows(similar, stage.progress, rng)
         phones, codes = pad([row.phones for row in rows]), pad([row.codes for row in rows])
-        wrong = torch.rand(codes.values.shape) < WRONG_INPUT
+        wrong = torch.rand(codes.values.shape) < _wrong_share(rows, codes.values.shape[1], rng)
         read = torch.where(wrong, torch.randint(end, codes.values.shape), pad([row.read for row in rows]).values)
         logits, weights = guided_forward(s1, phones.values, phones.lengths, read, codes.lengths)
         targets = semantic_targets(codes.values, codes.lengths, end)
@@ -198,6 +211,15 @@ def train_semantic(stage: Stage, s1: TextToSemantic, spoken: list[Spoken], seed:
         known = targets != PADDING_TARGET
         stage.log(loss=loss, pointing=pointing, right=(logits.argmax(-1) == targets)[known].float().mean())
     s1.eval()
+
+
+def _wrong_share(rows: list[Row], count: int, rng: random.Random) -> Tensor:
+    """Probability (batch, count) of each token to be read as another one."""
+    share = torch.full((len(rows), count), WRONG_INPUT)
+    for index, row in enumerate(rows):
+        if rng.random() < MISHEARD_PROMPTS:
+            share[index, : row.prompt] = rng.uniform(WRONG_INPUT, MOST_MISHEARD)
+    return share
 
 
 def _pointing_loss(weights: Tensor, places: Tensor, code_lengths: Tensor, text_lengths: Tensor) -> Tensor:

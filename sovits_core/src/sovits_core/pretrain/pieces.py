@@ -1,0 +1,92 @@
+"""Recordings cut at their pauses: readers go on for longer than a small network learns from at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+from torch import Tensor
+
+from sovits_core.pretrain.acoustics import HOP, Acoustics
+from sovits_core.pretrain.batches import Spoken
+from sovits_core.pretrain.codes import CODE_SECONDS, FRAME_SECONDS, half_of_code
+from sovits_core.pretrain.data import Utterance
+from sovits_core.pretrain.phones import SILENCE
+
+LONGEST = 5.5  # seconds, where the pauses allow it
+SHORTEST_PAUSE = 3  # tokens
+CODE_FRAMES = round(CODE_SECONDS / FRAME_SECONDS)
+
+
+def cut(row: Spoken) -> list[Spoken]:
+    """Cut an utterance with phone times into as few pieces as may be, in the middle of pauses.
+
+    What lies between two pauses stays whole, however long it is.
+    """
+    size, most = len(row.codes), round(LONGEST / CODE_SECONDS)
+    silent = half_of_code()[row.codes] == 0
+    edges = [0]
+    last = 0  # the latest place where it could be cut
+    for place in [*_middles_of_pauses(silent), size]:
+        if place - edges[-1] > most and last > edges[-1]:
+            edges.append(last)
+        last = place
+    edges.append(size)
+    return [_piece(row, start, end) for start, end in pairwise(edges) if not bool(silent[start:end].all())]
+
+
+def _middles_of_pauses(silent: Tensor) -> list[int]:
+    """Tokens in the middle of long enough runs of silence, but those at the start and the end."""
+    changes = [0, *((silent[1:] != silent[:-1]).nonzero()[:, 0] + 1).tolist(), len(silent)]
+    return [
+        (start + end) // 2
+        for start, end in pairwise(changes)
+        if bool(silent[start]) and end - start >= SHORTEST_PAUSE and start > 0 and end < len(silent)
+    ]
+
+
+def _piece(row: Spoken, start: int, end: int) -> Spoken:
+    """The tokens from `start` to `end`, with their phones, times and sound."""
+    if (start, end) == (0, len(row.codes)):
+        return row
+    whole = row.utterance
+    begins, ends = start * CODE_SECONDS, end * CODE_SECONDS
+    segments, first, behind = _within(whole, begins, ends)
+    if start == 0:
+        first = 0
+    frames = slice(CODE_FRAMES * start, CODE_FRAMES * end)
+    samples = slice(frames.start * HOP, frames.stop * HOP)
+    found = whole.acoustics
+    piece = replace(
+        whole,
+        clip=replace(
+            whole.clip, id=f"{whole.clip.id}-{start}", seconds=(end - start) * CODE_SECONDS, segments=segments
+        ),
+        wav=whole.wav[samples],
+        wav16=whole.wav16[samples.start // 2 : samples.stop // 2],
+        acoustics=Acoustics(found.envelope[frames], found.voiced[frames], found.pitch[frames]),
+        phones=whole.phones[first:behind],
+        phone_ids=whole.phone_ids[first:behind],
+    )
+    return Spoken(piece, row.codes[start:end], row.heard[start:end])
+
+
+def _within(whole: Utterance, begins: float, ends: float) -> tuple[list[tuple[str, float]], int, int]:
+    """The segments of a stretch of time, from its start on, and the range of their phones with the marks behind them.
+
+    A phone belongs to the stretch that its middle lies in.
+    """
+    letters = [index for index, phone in enumerate(whole.phones) if phone[0].isalpha()]
+    segments: list[tuple[str, float]] = []
+    seen, mine, since = -1, [], 0.0
+    for name, until in whole.clip.segments:
+        seen += name != SILENCE
+        if begins <= (since + until) / 2 < ends:
+            segments.append((name, min(until, ends) - begins))
+            if name != SILENCE:
+                mine.append(letters[seen])
+        elif name == SILENCE and since < ends and until > begins:
+            segments.append((name, min(until, ends) - begins))
+        since = until
+    following = [index for index in letters if index > mine[-1]]
+    return segments, mine[0], following[0] if following else len(whole.phones)
