@@ -28,7 +28,7 @@ BATCH = 6
 CROP = 75  # tokens, 3 seconds
 RATE = 1e-3
 ALIGN_AT = (0.35, 0.6, 0.8)  # shares of the budget after which recordings are aligned (again)
-RECORDED_SHARE = 0.3  # of the crops, from the first alignment on
+RECORDED_SHARE = 0.45  # of the crops, from the first alignment on
 
 
 def hubert_config(sizes: HubertSizes) -> HubertConfig:

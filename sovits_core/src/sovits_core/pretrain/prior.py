@@ -19,8 +19,8 @@ from sovits_core.pretrain.stage import Stage
 BATCH = 6
 LONGEST = 6.0  # seconds
 RATE = 1.5e-3
-RECORDED_SHARE = 0.3
-HEARD_SHARE = 0.5  # of the batches learn from tokens as the encoder hears them, the others from right ones
+RECORDED_SHARE = 0.45
+HEARD_SHARE = 0.4  # of the batches learn from tokens as the encoder hears them, the others from right ones
 POSTERIOR_UNTIL = 0.35  # share of the budget: it has the sound to look at and learns in a third of the time
 REFERENCE_FRAMES = 150  # three seconds of the speaker say whose voice it is
 # A frame's meaning hardly varies, or the voice would be rough; its chance varies like the official noise.
