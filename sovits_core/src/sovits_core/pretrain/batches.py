@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from sovits_core.pretrain.codes import shown_segments, token_centres
 from sovits_core.pretrain.data import Utterance
-from sovits_core.pretrain.phones import SILENCE
+from sovits_core.pretrain.phones import SILENCE, spoken_places
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Spoken:
         A pause belongs to the phone or mark that comes next.
         """
         phones, segments = self.utterance.phones, self.utterance.clip.segments
-        letters = [index for index, phone in enumerate(phones) if phone[0].isalpha()]
+        letters = spoken_places(phones)
         seen = -1
         places = []
         for name, _ in segments:

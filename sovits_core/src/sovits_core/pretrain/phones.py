@@ -18,7 +18,12 @@ VOICELESS = frozenset({SILENCE, "CH", "F", "HH", "K", "P", "S", "SH", "T", "TH"}
 
 def spoken_phones(phones: Sequence[str]) -> list[str]:
     """Return the classes of the front end's phones; punctuation is left out."""
-    return [phone.rstrip("012") for phone in phones if phone[0].isalpha()]
+    return [phones[place].rstrip("012") for place in spoken_places(phones)]
+
+
+def spoken_places(phones: Sequence[str]) -> list[int]:
+    """Return where the front end's phones are sounds and not punctuation."""
+    return [place for place, phone in enumerate(phones) if phone[0].isalpha()]
 
 
 def word_ends(text: str, phones: Sequence[str]) -> list[bool]:

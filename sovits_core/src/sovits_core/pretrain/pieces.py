@@ -11,7 +11,7 @@ from sovits_core.pretrain.acoustics import HOP, Acoustics
 from sovits_core.pretrain.batches import Spoken
 from sovits_core.pretrain.codes import CODE_SECONDS, FRAME_SECONDS, half_of_code
 from sovits_core.pretrain.data import Utterance
-from sovits_core.pretrain.phones import SILENCE
+from sovits_core.pretrain.phones import SILENCE, spoken_places
 
 LONGEST = 5.5  # seconds, where the pauses allow it
 SHORTEST_PAUSE = 3  # tokens
@@ -46,7 +46,7 @@ def _middles_of_pauses(silent: Tensor) -> list[int]:
 
 
 def _piece(row: Spoken, start: int, end: int) -> Spoken:
-    """The tokens from `start` to `end`, with their phones, times and sound."""
+    """The tokens from `start` to `end`, with their phones, times and sound; the text stays that of the whole."""
     if (start, end) == (0, len(row.codes)):
         return row
     whole = row.utterance
@@ -76,17 +76,15 @@ def _within(whole: Utterance, begins: float, ends: float) -> tuple[list[tuple[st
 
     A phone belongs to the stretch that its middle lies in.
     """
-    letters = [index for index, phone in enumerate(whole.phones) if phone[0].isalpha()]
     segments: list[tuple[str, float]] = []
-    seen, mine, since = -1, [], 0.0
+    before, since = 0, 0.0  # spoken phones before the stretch
     for name, until in whole.clip.segments:
-        seen += name != SILENCE
-        if begins <= (since + until) / 2 < ends:
+        middle = (since + until) / 2
+        here = since < ends and until > begins if name == SILENCE else begins <= middle < ends
+        if here:
             segments.append((name, min(until, ends) - begins))
-            if name != SILENCE:
-                mine.append(letters[seen])
-        elif name == SILENCE and since < ends and until > begins:
-            segments.append((name, min(until, ends) - begins))
+        before += name != SILENCE and middle < begins
         since = until
-    following = [index for index in letters if index > mine[-1]]
-    return segments, mine[0], following[0] if following else len(whole.phones)
+    letters = spoken_places(whole.phones)
+    behind = before + sum(name != SILENCE for name, _ in segments)
+    return segments, letters[before], letters[behind] if behind < len(letters) else len(whole.phones)
