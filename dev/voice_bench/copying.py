@@ -15,8 +15,9 @@ from sovits_core.symbols import phone_ids
 from sovits_core.text import phonemize
 from voice_trainer.audio import normalise, resample
 from voice_trainer.base import JobBase
+from voice_trainer.codes import CodeReader
 from voice_trainer.networks import load_encoders, load_networks
-from voice_trainer.speaking import make_prompt
+from voice_trainer.speaking import Prompt
 from voice_trainer.stages.prepare import LOUDNESS
 
 SEED = 7
@@ -32,6 +33,7 @@ class TorchBase:
         self._symbols = base.document.symbols
         self._networks = load_networks(opened, device)
         self._encoders = load_encoders(opened, LANGUAGE, device)
+        self._reader = CodeReader(self._networks.s2, self._encoders.hubert, LANGUAGE, base.document.phone_codes)
         self.sample_rate = base.document.sample_rate
 
     @torch.no_grad()
@@ -53,9 +55,16 @@ class TorchBase:
         z, _, _ = s2.posterior(spec, mask, timbre, noise)
         return resample(s2.waveform_generator(z * mask, timbre)[0, 0].numpy(), self.sample_rate, RATE)
 
+    @torch.no_grad()
     def write_flite_prompt(self, voice: str, path: Path) -> None:
         """Write the prompt.safetensors of one of the voices that the base learnt from."""
         wav = normalise(flite.speak(flite.PROMPT, voice), RATE, self.sample_rate, rms_dbfs=LOUDNESS)
-        phones = torch.tensor(phone_ids(phonemize(flite.PROMPT, LANGUAGE, self._symbols).phones, self._symbols))
+        recording = torch.from_numpy(wav)
+        phones = phonemize(flite.PROMPT, LANGUAGE, self._symbols).phones
         path.parent.mkdir(parents=True, exist_ok=True)
-        make_prompt(self._networks, self._encoders, torch.from_numpy(wav), phones, None).save(path)
+        Prompt(
+            codes=self._reader.read_prompt(recording, flite.PROMPT, phones).values,
+            phones=torch.tensor(phone_ids(phones, self._symbols)),
+            bert=None,
+            timbre=self._encoders.timbre(self._networks.s2, recording),
+        ).save(path)

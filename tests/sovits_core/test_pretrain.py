@@ -39,7 +39,7 @@ from sovits_core.pretrain.corpus import Clip
 from sovits_core.pretrain.data import Utterance
 from sovits_core.pretrain.disturbances import disturbed
 from sovits_core.pretrain.encoder import align
-from sovits_core.pretrain.phones import CLASSES, word_ends
+from sovits_core.pretrain.phones import CLASSES
 from sovits_core.pretrain.pieces import cut
 from sovits_core.pretrain.pulses import sound
 from sovits_core.pretrain.run import pretrain
@@ -84,12 +84,6 @@ def test_alignment_puts_each_phone_where_it_is_heard_and_silence_only_where_ther
     found = align(scores, phones, [True] * 4)
     assert found == [("SIL", 1), ("K", 3), ("AE", 6), ("T", 7), ("SIL", 9), ("S", 11)]
     assert "SIL" not in dict(align(scores, phones, [True, True, False, True])[1:])
-
-
-def test_a_pause_stands_between_words_only() -> None:
-    text = "Don't, he said, be late."
-    last = [index for index, end in enumerate(word_ends(text, phonemize(text, "en").phones)) if end]
-    assert last == [3, 5, 8, 10, 13]  # D OW N T, HH IY, S EH D, B IY, L EY T
 
 
 def test_a_long_recording_is_cut_at_its_pauses_into_pieces_that_know_their_phones() -> None:

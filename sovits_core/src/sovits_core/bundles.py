@@ -25,6 +25,7 @@ from sovits_core.model_config import (
 )
 from sovits_core.sampling import Sampling
 from sovits_core.symbols import symbols_sha256
+from sovits_core.text.spoken import SILENCE
 
 LARGEST_BASE_JSON = 4 * 1024 * 1024
 EMBEDDED = "embedded:"
@@ -143,6 +144,10 @@ class FinetuningDocument(Document):
     synthesis_rate: float = Field(1.0, gt=0, le=1000, description="For those in S2.")
 
 
+PhoneCodes = Mapping[str, tuple[tuple[int, ...], ...]]
+"""For each sound, without stress or tone, and for `SIL`: the codes it may begin with, then those that may follow."""
+
+
 class BaseDocument(Document):
     """base.json, as `docs/contracts.md` tells."""
 
@@ -162,6 +167,9 @@ class BaseDocument(Document):
     bigvgan: BigVganConfig | None = Field(None, description="Of vocoder/, for v3.")
     sampling: SamplingDocument = SamplingDocument()
     finetuning: FinetuningDocument = FinetuningDocument()
+    phone_codes: PhoneCodes = Field(
+        default_factory=dict, description="Of a base whose semantic codes stand for phones; official ones' do not."
+    )
     gates: tuple[Gate, ...] = ()
     gates_note: str = ""
     sentences: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -181,6 +189,11 @@ class BaseDocument(Document):
             raise ValueError(f"graphs name files that `files` does not list: {', '.join(missing)}")
         if self.s1.vocabulary != self.s2.codes + 1:
             raise ValueError(f"s1.vocabulary={self.s1.vocabulary} must be s2.codes={self.s2.codes} and one more")
+        for phone, parts in self.phone_codes.items():
+            if not parts or not all(parts) or not all(0 <= code < self.s2.codes for part in parts for code in part):
+                raise ValueError(f"phoneCodes.{phone} must be lists of codes from 0 to {self.s2.codes - 1}, none empty")
+        if self.phone_codes and SILENCE not in self.phone_codes:
+            raise ValueError(f"phoneCodes has no codes of {SILENCE}, silence")
         if (self.version in MEL_VERSIONS) != isinstance(self.s2, MelSynthesizerConfig):
             raise ValueError(f"s2 is not the configuration of a synthesizer of {self.version}")
         return self

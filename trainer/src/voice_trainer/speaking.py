@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sovits_core.features import prompt_features
 from sovits_core.generation import generate, speak
 from sovits_core.networks import Networks
 from sovits_core.sampling import Sampling
@@ -36,22 +35,6 @@ class Prompt:
         """Write ``prompt.safetensors`` of the voice bundle."""
         vectors = {} if self.bert is None else {"bert": self.bert}
         save_file({"codes": self.codes, "phones": self.phones, "ge": self.timbre, **vectors}, path)
-
-
-def make_prompt(networks: Networks, encoders: Encoders, wav: Tensor, phones: Tensor, bert: Tensor | None) -> Prompt:
-    """Make the prompt of a clip.
-
-    Args:
-        networks: with the adapter.
-        encoders: the base's.
-        wav: (samples) at the base's sample rate, on the networks' device.
-        phones: int64 (T) of what is said in it.
-        bert: float32 (T, width) of its text, or None.
-    """
-    with torch.no_grad():
-        codes = networks.s2.quantize(prompt_features(encoders.hubert, wav, networks.s2.config.sample_rate))[0]
-        timbre = encoders.timbre(networks.s2, wav)
-    return Prompt(codes.cpu(), phones, bert, timbre.float().cpu())
 
 
 def speak_text(

@@ -63,6 +63,10 @@ class Conditioning(nn.Module):
         """HuBERT features (batch, ssl_dim, T50) to tokens int64 (batch, T50 // 2)."""
         return self.quantizer.encode(self.ssl_projection(ssl))
 
+    def code_distances(self, ssl: Tensor) -> Tensor:
+        """HuBERT features (batch, ssl_dim, T50) to how far each code is, (batch, T50 // 2, codes), less a constant."""
+        return self.quantizer.distances(self.ssl_projection(ssl))
+
     def timbre(self, spec: Tensor, lengths: Tensor | None = None, sv: Tensor | None = None) -> Tensor:
         """Whose voice a reference is.
 

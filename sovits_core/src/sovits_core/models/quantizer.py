@@ -33,10 +33,12 @@ class Quantizer(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """x: (batch, width, time) -> int64 (batch, time)."""
+        return self.distances(x).argmin(dim=-1)
+
+    def distances(self, x: Tensor) -> Tensor:
+        """x: (batch, width, time) -> squared distances (batch, time, codes), less |x|^2, which no code can change."""
         points = x.transpose(1, 2)  # (batch, time, width)
-        # |x|^2 is the same for every code, so it does not decide which is nearest
-        distances = self.vectors.square().sum(1) - 2 * points @ self.vectors.T  # (batch, time, codes)
-        return distances.argmin(dim=-1)
+        return self.vectors.square().sum(1) - 2 * points @ self.vectors.T
 
     def decode(self, codes: Tensor) -> Tensor:
         """codes: int64 (batch, time) -> (batch, width, time)."""

@@ -34,6 +34,7 @@ VOICING, PITCH, CHANCE = BANDS, BANDS + 1, BANDS + 2
 """Channels after the envelope's: voiced or not (+1, -1), log pitch around 150 Hz, then pure chance."""
 LATENT = 64
 CHANCES = LATENT - CHANCE
+VOICE_BANDS, AUDIBLE = 30, -0.8  # the bands up to 3 kHz, and their mean above which a frame is speech
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ def envelope_of(latents: Tensor) -> Tensor:
 def pitch_of(latents: Tensor) -> tuple[Tensor, Tensor]:
     """Whether voiced, and Hz, each (batch, frames), of latents (batch, channels, frames)."""
     return latents[:, VOICING] > 0, (latents[:, PITCH] * PITCH_DEVIATION + MIDDLE_PITCH).exp()
+
+
+def audible(latents: Tensor) -> Tensor:
+    """Whether frames are speech, bool (batch, frames), of latents (batch, channels, frames)."""
+    return latents[:, :VOICE_BANDS].mean(1) > AUDIBLE
 
 
 @lru_cache(maxsize=1)

@@ -16,6 +16,7 @@ from sovits_core.errors import PretrainError
 from sovits_core.export import export_graphs
 from sovits_core.models import Discriminator
 from sovits_core.networks import Networks
+from sovits_core.pretrain.codes import phone_codes
 from sovits_core.pretrain.sizes import PretrainConfig
 from sovits_core.symbols import symbols_sha256
 
@@ -116,6 +117,7 @@ def assemble(
             "hubert": {"hidden": config.hubert.hidden},
             "sampling": SAMPLING,
             "finetuning": FINETUNING,
+            "phoneCodes": phone_codes(),
             "gates": [{"metric": metric, "min": least} for metric, least in gates.items()],
             "gatesNote": GATES_NOTE,
             "sentences": SENTENCES,

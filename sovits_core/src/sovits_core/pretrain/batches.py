@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from sovits_core.pretrain.codes import shown_segments, token_centres
 from sovits_core.pretrain.data import Utterance
-from sovits_core.pretrain.phones import SILENCE, spoken_places
+from sovits_core.text.spoken import SILENCE, spoken_places
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sovits_core.bundles import PhoneCodes
 from sovits_core.models import Synthesizer
 from sovits_core.pretrain.acoustics import Acoustics
-from sovits_core.pretrain.phones import CLASSES, SILENCE, VOICELESS
+from sovits_core.pretrain.phones import CLASSES, VOICELESS
+from sovits_core.text.spoken import SILENCE
 
 HALVES = (SILENCE, *(f"{phone}{half}" for phone in CLASSES[1:] for half in (1, 2)))
 LEVELS = 3  # low, middle, high
@@ -89,6 +91,17 @@ def read_projection(s2: Synthesizer, read: Tensor) -> None:
 def half_of_code() -> Tensor:
     """Index in HALVES of each code, int64 [codes]."""
     return torch.tensor([code.half for code in CODES])
+
+
+def phone_codes() -> PhoneCodes:
+    """The codes of each class, first halves apart from second ones, as `alignment.align_codes` takes them."""
+    halves = half_of_code()
+
+    def codes(half: int) -> tuple[int, ...]:
+        return tuple((halves == half).nonzero()[:, 0].tolist())
+
+    spoken = {name: (codes(2 * index - 1), codes(2 * index)) for index, name in enumerate(CLASSES) if name != SILENCE}
+    return {SILENCE: (codes(0),), **spoken}
 
 
 def phone_scores(readings: Tensor) -> Tensor:

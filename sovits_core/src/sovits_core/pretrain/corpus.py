@@ -19,9 +19,9 @@ import torchaudio.functional as audio_functional
 
 from sovits_core.errors import PretrainError
 from sovits_core.pretrain.acoustics import SAMPLE_RATE
-from sovits_core.pretrain.phones import SILENCE, spoken_phones
 from sovits_core.pretrain.sentences import compose
 from sovits_core.text import phonemize
+from sovits_core.text.spoken import SILENCE, spoken_phones
 
 FLITE_RATE = 16_000
 # The mean pitch in Hz that each voice of Debian's flite was recorded with.

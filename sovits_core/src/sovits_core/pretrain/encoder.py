@@ -15,13 +15,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import HubertConfig, HubertModel
 
+from sovits_core.alignment import best_path
+from sovits_core.errors import PretrainError
 from sovits_core.features import TRAINING_SCALE
 from sovits_core.pretrain.codes import READINGS, code_labels, code_vectors, phone_scores
 from sovits_core.pretrain.data import Utterance, floats
 from sovits_core.pretrain.disturbances import disturbed
-from sovits_core.pretrain.phones import CLASSES, spoken_phones, word_ends
+from sovits_core.pretrain.phones import CLASSES
 from sovits_core.pretrain.sizes import HubertSizes
 from sovits_core.pretrain.stage import Stage
+from sovits_core.text.spoken import SILENCE, spoken_phones, word_ends
 
 FRAME = 320  # samples at 16 kHz
 BATCH = 6
@@ -77,32 +80,18 @@ def align(scores: Tensor, phones: Sequence[str], pauses: Sequence[bool]) -> list
         scores: (frames, classes), log probabilities.
         phones: the front end's.
         pauses: for each spoken phone, whether silence may follow it.
+
+    Raises:
+        PretrainError: there are more phones than frames.
     """
-    states = [0]
-    for phone in spoken_phones(phones):
-        states += [CLASSES.index(phone), 0]
-    optional = torch.tensor([state == 0 for state in states])
-    emissions = scores[:, states]  # (frames, states)
-    closed = torch.tensor([False, *(state for pause in pauses for state in (False, not pause))])
-    emissions = emissions.masked_fill(closed, -torch.inf)
-    best = torch.full((len(states),), -torch.inf)
-    best[:2] = emissions[0, :2]
-    came = []
-    for frame in emissions[1:]:
-        stay = best
-        step = functional.pad(best, (1, 0), value=-torch.inf)[:-1]
-        skip = functional.pad(best, (2, 0), value=-torch.inf)[:-2].masked_fill(optional, -torch.inf)
-        best, origin = torch.stack([stay, step, skip]).max(0)
-        best = best + frame
-        came.append(origin)
-    state = len(states) - 1 if best[-1] >= best[-2] else len(states) - 2
-    path = [state]
-    for origin in reversed(came):
-        state -= int(origin[state])
-        path.append(state)
-    path.reverse()
+    names = [SILENCE]
+    for phone, pause in zip(spoken_phones(phones), pauses, strict=True):
+        names += [phone, SILENCE] if pause else [phone]
+    path = best_path(scores[:, [CLASSES.index(name) for name in names]], [name == SILENCE for name in names])
+    if path is None:
+        raise PretrainError(f"{len(scores)} frames are too few for {len(names)} phones and pauses")
     return [
-        (CLASSES[states[state]], float(index + 1))
+        (names[state], float(index + 1))
         for index, state in enumerate(path)
         if index + 1 == len(path) or path[index + 1] != state
     ]
@@ -112,7 +101,7 @@ def align(scores: Tensor, phones: Sequence[str], pauses: Sequence[bool]) -> list
 def aligned(encoder: Encoder, utterance: Utterance) -> Utterance:
     """The same utterance with phone times (seconds) as the encoder hears them."""
     readings = encoder(floats(utterance.wav16)[None])[0]
-    pauses = word_ends(utterance.clip.text, utterance.phones)
+    pauses = word_ends(utterance.clip.text, "en", utterance.phones)
     segments = align(phone_scores(readings), utterance.phones, pauses)
     # A frame's middle lies 12.5 ms after its start, and stands for the 10 ms around it.
     timed = [(name, (end * FRAME + 40) / 16_000) for name, end in segments]

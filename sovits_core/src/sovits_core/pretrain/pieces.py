@@ -11,7 +11,7 @@ from sovits_core.pretrain.acoustics import HOP, Acoustics
 from sovits_core.pretrain.batches import Spoken
 from sovits_core.pretrain.codes import CODE_SECONDS, FRAME_SECONDS, half_of_code
 from sovits_core.pretrain.data import Utterance
-from sovits_core.pretrain.phones import SILENCE, spoken_places
+from sovits_core.text.spoken import SILENCE, spoken_places
 
 LONGEST = 5.5  # seconds, where the pauses allow it
 SHORTEST_PAUSE = 3  # tokens

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sovits_core.features import spectrogram
 from sovits_core.models import Synthesizer
 from sovits_core.models.masks import length_mask
-from sovits_core.pretrain.acoustics import BANDS, CHANCE, CHANCES, HOP, LATENT, PITCH, VOICING
+from sovits_core.pretrain.acoustics import BANDS, CHANCE, CHANCES, HOP, LATENT, PITCH, VOICING, audible
 from sovits_core.pretrain.batches import Similar, Spoken, pad
 from sovits_core.pretrain.data import floats
 from sovits_core.pretrain.stage import Stage
@@ -27,7 +27,6 @@ REFERENCE_FRAMES = 150  # three seconds of the speaker say whose voice it is
 LOG_DEVIATION = -3.0
 SHAPE_WEIGHT = 5.0
 SPREAD_WEIGHT = 0.1
-VOICE_BANDS, AUDIBLE = 30, -0.8  # the bands up to 3 kHz, and their mean above which a frame is speech
 # One channel each beside an envelope of many.
 VOICING_WEIGHT, PITCH_WEIGHT = BANDS / 16, BANDS / 8
 
@@ -52,8 +51,7 @@ def frame_loss(found: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
     """
     error = found - wanted
     shape = error[:, :BANDS] - error[:, :BANDS].mean(1, keepdim=True)
-    audible = (wanted[:, :VOICE_BANDS].mean(1, keepdim=True) > AUDIBLE).float()
-    shapes = (shape.square() * weights[:, :BANDS] * audible).sum()
+    shapes = (shape.square() * weights[:, :BANDS] * audible(wanted)[:, None]).sum()
     return ((error.square() * weights).sum() + SHAPE_WEIGHT * shapes) / weights.sum()
 
 

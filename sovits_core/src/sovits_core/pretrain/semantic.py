@@ -1,7 +1,7 @@
 """Stage "semantic": S1 learns which tokens follow from phones, often as the continuation of a prompt.
 
-What it has to say is always right tokens; as an encoder hears them they stand in prompts, as they will when a voice
-speaks, and sometimes in what was said before. Two heads of the attention are shown where the phone is that is being
+What it has to say is always right tokens; as an encoder hears them they stand in some prompts, and sometimes in what
+was said before. Two heads of the attention are shown where the phone is that is being
 spoken.
 """
 
@@ -29,11 +29,12 @@ SHORTEST_PIECE, LONGEST_PIECE = 30, 200  # tokens: what is learnt grows from phr
 GROWN = 0.6  # share of the budget after which they are as long as they come
 BATCH_TOKENS = 250
 FEWEST_ROWS, MOST_ROWS = 3, 6  # few: on a CPU more steps teach more than larger ones
-LONGEST_PROMPT = 150  # tokens
+LONGEST_PROMPT = 150  # tokens of a piece
+JOINED_PROMPTS = 0.5  # of the prompts are two pieces: the trainer's prompts are up to ten seconds long
 RATE = 1e-3
 RECORDED_SHARE = 0.3
 PROMPTED = 0.6
-HEARD_PROMPTS = 0.7  # of the prompts are as the encoder hears them
+HEARD_PROMPTS = 0.3  # of the prompts are as the encoder hears them; the trainer aligns them with their words
 GUIDED_LAYER = 2
 GUIDANCE = 1.0
 LOOKS = (-1, -2, 1)  # places away, of the first heads
@@ -43,9 +44,9 @@ EMBEDDING_DEVIATION = 0.15
 WRONG_INPUT = 0.04
 HEARD_INPUT = 0.3
 LONGEST_ENDING = 3  # tokens of silence after the last phone; recordings go on with their room
-# The encoder knows the readers it was taught with and mishears others: prompts are as wrong as that, or less.
-MISHEARD_PROMPTS = 0.5
-MOST_MISHEARD = 0.8  # of such a prompt's tokens
+# Where the words of a prompt are not what was said, its tokens are wrong too.
+MISHEARD_PROMPTS = 0.2
+MOST_MISHEARD = 0.6  # of such a prompt's tokens
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,16 @@ def piece_of(row: Spoken, longest: int, rng: random.Random) -> Piece:
     )
 
 
+def joined(first: Piece, second: Piece) -> Piece:
+    """Say one piece after the other."""
+    return Piece(
+        torch.cat([first.phones, second.phones]),
+        torch.cat([first.codes, second.codes]),
+        torch.cat([first.heard, second.heard]),
+        torch.cat([first.place, len(first.phones) + second.place]),
+    )
+
+
 def example(piece: Piece, prompt: Piece | None, *, heard: bool, read_heard: bool = False) -> Row:
     """Join a prompt (or none) and what is to be said, as a voice is asked to speak.
 
@@ -124,10 +135,18 @@ def _rows(similar: Similar, progress: float, rng: random.Random) -> list[Row]:
     prompted = rng.random() < PROMPTED
     rows = []
     for row in similar.draw(max(FEWEST_ROWS, min(MOST_ROWS, BATCH_TOKENS // size)), rng):
-        prompt = piece_of(similar.another(row, rng), min(size, LONGEST_PROMPT), rng) if prompted else None
+        prompt = _prompt(similar, row, min(size, LONGEST_PROMPT), rng) if prompted else None
         heard, read_heard = rng.random() < HEARD_PROMPTS, rng.random() < HEARD_INPUT
         rows.append(example(piece_of(row, size, rng), prompt, heard=heard, read_heard=read_heard))
     return rows
+
+
+def _prompt(similar: Similar, row: Spoken, longest: int, rng: random.Random) -> Piece:
+    """Something else that the same speaker said."""
+    prompt = piece_of(similar.another(row, rng), longest, rng)
+    if rng.random() < JOINED_PROMPTS:
+        return joined(piece_of(similar.another(row, rng), longest, rng), prompt)
+    return prompt
 
 
 def guided_forward(

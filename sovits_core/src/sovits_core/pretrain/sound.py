@@ -1,7 +1,8 @@
 """Stages "bands" and "sound": the waveform generator learns to sound latent frames as `pulses` does.
 
 Half of the frames are measured in speech and half are the prior's, smoother and less certain: a generator that knows
-only measured ones stumbles over those that it will be given.
+only measured ones stumbles over those that it will be given. What it sounds has more contrast than its frames, since
+those that it will be given are means of what a speaker might say, flatter than speech.
 
 First at 250 steps a second, by regression on sub-bands; then as a whole, with judges that compare it with its teacher.
 """
@@ -17,7 +18,7 @@ from torch.nn import functional
 
 from sovits_core.losses import adversarial_loss, discriminator_loss, feature_loss
 from sovits_core.models import Discriminator, Synthesizer
-from sovits_core.pretrain.acoustics import BANDS, CHANCES, HOP, PITCH
+from sovits_core.pretrain.acoustics import BANDS, CHANCES, HOP, PITCH, audible
 from sovits_core.pretrain.pulses import CHANCE_DEVIATION, sound
 from sovits_core.pretrain.stage import Stage
 from sovits_core.pretrain.subbands import SUBBANDS, bands_seen, split
@@ -26,6 +27,7 @@ BATCH = 10
 SEGMENT = 36  # frames
 MARGIN = 6  # frames on both sides that are computed and not compared
 RATE = 2e-3
+CONTRAST = 1.4  # how much further from the average of speech an envelope is sounded than a frame says
 PITCH_SHIFT = 0.25  # in the latents' units: steps of 50 Hz must be learnt at every pitch
 SMOOTHED = 0.5  # of the crops are smoothed, as a less certain prior's means are
 PREDICTED = 0.5  # of the crops are the prior's
@@ -52,6 +54,17 @@ class Frames:
         """Leave out what has at most so many frames."""
         long = [[row for row in rows if row.shape[1] > count] for rows in (self.measured, self.predicted)]
         return Frames(*long)
+
+
+def average_speech(latents: list[Tensor]) -> Tensor:
+    """The average envelope (BANDS, 1) of what is audible in latents, each (CHANCE, frames)."""
+    frames = torch.cat(latents, dim=1)
+    return frames[:BANDS, audible(frames[None])[0]].mean(1, keepdim=True)
+
+
+def contrasted(z: Tensor, average: Tensor) -> Tensor:
+    """Latents (batch, LATENT, frames) whose envelopes are CONTRAST times as far from the average (BANDS, 1)."""
+    return torch.cat([torch.lerp(average, z[:, :BANDS], CONTRAST), z[:, BANDS:]], dim=1)
 
 
 def crops(latents: Frames, count: int, frames: int, rng: random.Random) -> Tensor:
@@ -86,13 +99,14 @@ def train_bands(stage: Stage, s2: Synthesizer, readout: nn.Conv1d, latents: Fram
     rng = random.Random(f"{seed}-bands-{stage.step}")  # noqa: S311 -- crops, not secrets
     frames = SEGMENT + 2 * MARGIN
     latents = latents.of_more_than(frames)
+    average = average_speech(latents.measured)
     parts = nn.ModuleList([generator.input, *list(generator.stages)[:2], readout])
     optimizer = torch.optim.Adam(parts.parameters(), lr=RATE, betas=(0.9, 0.99))
     middle = slice(MARGIN * HOP_STEPS, (MARGIN + SEGMENT) * HOP_STEPS)
     nobody = torch.zeros(BATCH, s2.config.timbre, 1)
     for _ in stage.steps([optimizer]):
         z = crops(latents, BATCH, frames, rng)
-        wanted = split(sound(z))[:, :, middle]
+        wanted = split(sound(contrasted(z, average)))[:, :, middle]
         seen = bands_seen(generator, readout, z, nobody)[:, :, middle]
         loss = band_loss(seen, wanted, CLOSELY if stage.progress > CLOSELY_FROM else LOOSELY)
         optimizer.zero_grad()
@@ -108,13 +122,14 @@ def train_sound(stage: Stage, s2: Synthesizer, judges: Discriminator, latents: F
     rng = random.Random(f"{seed}-sound-{stage.step}")  # noqa: S311 -- crops, not secrets
     frames = JUDGED + 2 * MARGIN
     latents = latents.of_more_than(frames)
+    average = average_speech(latents.measured)
     optimizer = torch.optim.AdamW(generator.parameters(), lr=JUDGED_RATE, betas=(0.8, 0.99))
     judging = torch.optim.AdamW(judges.parameters(), lr=JUDGED_RATE, betas=(0.8, 0.99))
     middle = slice(MARGIN * HOP, (MARGIN + JUDGED) * HOP)
     nobody = torch.zeros(JUDGED_BATCH, s2.config.timbre, 1)
     for _ in stage.steps([optimizer, judging]):
         z = crops(latents, JUDGED_BATCH, frames, rng)
-        wanted = sound(z).tanh()
+        wanted = sound(contrasted(z, average)).tanh()
         made = generator(z, nobody)[:, 0]
         loss = band_loss(split(made), split(wanted), CLOSELY)
         real, copy = wanted[:, None, middle], made[:, None, middle]

@@ -13,6 +13,7 @@ from sovits_core.adapters import load_adapter
 from sovits_core.networks import Networks
 from voice_trainer import audio
 from voice_trainer.clips import Clip, read_clips, training_copy
+from voice_trainer.codes import CodeReader
 from voice_trainer.documents import Summary, now
 from voice_trainer.evaluation import Prediction, Resynthesis, Resynthesiser, choose_prompt, predict
 from voice_trainer.examples import load_features
@@ -23,7 +24,7 @@ from voice_trainer.networks import Encoders, choose_device, load_encoders, load_
 from voice_trainer.reading import load_polyphones
 from voice_trainer.report import REPORT_HTML, REPORT_JSON, ClipReport, Report, Sample, Score, render_html
 from voice_trainer.scores import Estimate, estimate
-from voice_trainer.speaking import Prompt, make_prompt, speak_text
+from voice_trainer.speaking import Prompt, speak_text
 from voice_trainer.stages.train import CURVES, read_curves
 from voice_trainer.workspace import Workspace
 
@@ -59,7 +60,15 @@ def evaluate(job: TrainingJob, workspace: Workspace) -> Summary:
 
     wav = torch.from_numpy(audio.read_flac(training_copy(prepared, reference.id))).to(device)
     encoders, of_reference = load_encoders(base, job.language, device), features[reference.id]
-    prompt = make_prompt(networks, encoders, wav, of_reference["phones"], of_reference.get("bert"))
+    reader = CodeReader(networks.s2, encoders.hubert, job.language, base.document.phone_codes)
+    with torch.no_grad():
+        timbre = encoders.timbre(networks.s2, wav)  # as the adapter sees it
+    prompt = Prompt(
+        codes=reader.read_prompt(wav, reference.text, reference.phones).values,
+        phones=of_reference["phones"],
+        bert=of_reference.get("bert"),
+        timbre=timbre.float().cpu(),
+    )
     prompt.save(folder / "prompt.safetensors")
     audio.write_flac(folder / "reference.flac", wav.cpu().numpy(), base.document.sample_rate)
     texts = job.evaluation.texts or tuple(base.document.sentences.get(job.language, ()))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from sovits_core.features import training_features
 from sovits_core.symbols import phone_ids
 from sovits_core.text import phonemize
 from voice_trainer.audio import read_flac
 from voice_trainer.clips import read_clips, training_copy
+from voice_trainer.codes import CodeReader
 from voice_trainer.documents import Summary
 from voice_trainer.examples import save_features
 from voice_trainer.job import TrainingJob
@@ -24,15 +24,15 @@ def features(job: TrainingJob, workspace: Workspace) -> Summary:
     base = workspace.base
     networks = load_networks(base, device)
     encoders = load_encoders(base, job.language, device)
-    config = networks.s2.config
+    reader = CodeReader(networks.s2, encoders.hubert, job.language, base.document.phone_codes)
     progress = workspace.progress("features")
     folder = workspace.folder("features")
     tokens: set[int] = set()
-    total = 0
+    total = aligned = 0
     for number, clip in enumerate(clips, start=1):
         wav = torch.from_numpy(read_flac(training_copy(prepared, clip.id))).to(device)
+        codes = reader.read_clip(wav, clip.text, clip.phones)
         with torch.no_grad():
-            codes = networks.s2.quantize(training_features(encoders.hubert, wav, config.sample_rate))[0]
             timbre = encoders.timbre(networks.s2, wav)
         bert = None
         if encoders.text is not None:  # else the text need not be read again
@@ -40,15 +40,17 @@ def features(job: TrainingJob, workspace: Workspace) -> Summary:
             bert = encoders.text_features(phonemize(clip.text, job.language, base.document.symbols))
         phones = torch.tensor(phone_ids(clip.phones, base.document.symbols))
         save_features(
-            folder / f"{clip.id}.safetensors", phones=phones, bert=bert, codes=codes.cpu(), timbre=timbre.cpu()
+            folder / f"{clip.id}.safetensors", phones=phones, bert=bert, codes=codes.values, timbre=timbre.cpu()
         )
-        tokens.update(codes.tolist())
-        total += len(codes)
+        tokens.update(codes.values.tolist())
+        total += len(codes.values)
+        aligned += codes.aligned
         progress.report(number, len(clips))
     return {
         "clips": len(clips),
         "codes": total,
         "distinctCodes": len(tokens),
+        "alignedClips": aligned,
         "baseDigest": base.digest,
         "device": device.type,
     }
