@@ -22,7 +22,7 @@ from sovits_core.models import Synthesizer
 from sovits_core.models.normed import fold_weight_norm
 from sovits_core.models.waveform import WaveformGenerator
 from sovits_core.pretrain import corpus, run, subbands
-from sovits_core.pretrain.acoustics import CHANCES, HOP, SAMPLE_RATE, Acoustics, analyse, band_centres
+from sovits_core.pretrain.acoustics import CHANCES, HOP, LATENT, SAMPLE_RATE, Acoustics, analyse, band_centres
 from sovits_core.pretrain.batches import Spoken
 from sovits_core.pretrain.codes import (
     CODES,
@@ -43,10 +43,11 @@ from sovits_core.pretrain.phones import CLASSES
 from sovits_core.pretrain.pieces import cut
 from sovits_core.pretrain.pulses import sound
 from sovits_core.pretrain.run import pretrain
-from sovits_core.pretrain.semantic import Piece, example
+from sovits_core.pretrain.semantic import Piece, example, joined
 from sovits_core.pretrain.sentences import compose
 from sovits_core.pretrain.sizes import HubertSizes, PretrainConfig
-from sovits_core.pretrain.stage import Stage
+from sovits_core.pretrain.sound import CONTRAST, FORMANT_BANDS, average_speech, contrasted
+from sovits_core.pretrain.stage import REPORT_STEPS, Stage
 from sovits_core.pretrain.subbands import RATES, SUBBANDS, bands_seen, initialise, join, read_synthesis, write_synthesis
 from sovits_core.text import phonemize
 
@@ -221,6 +222,19 @@ def test_a_sentence_is_learnt_to_end_soon_after_its_last_phone() -> None:
     assert len(row.place) == len(row.codes) + 1
 
 
+def test_joined_pieces_are_said_one_after_the_other() -> None:
+    first, second = (
+        Piece(
+            torch.arange(count), torch.full((2 * count,), count), torch.zeros(2 * count), torch.arange(2 * count) // 2
+        )
+        for count in (3, 2)
+    )
+    both = joined(first, second)
+    assert both.codes.tolist() == [3] * 6 + [2] * 4
+    assert both.place.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert (len(both.phones), len(both.heard)) == (5, 10)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_a_disturbed_recording_is_still_the_recording(seed: int) -> None:
     torch.manual_seed(seed)
@@ -253,6 +267,31 @@ def test_a_stage_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     resumed = Stage("part", tmp_path, again, seconds=60.0)
     assert torch.equal(again.weight, first.weight)
     assert (resumed.step, resumed.used) == (stage.step, stage.used)
+
+
+def test_curves_average_what_only_some_steps_measure_over_those(tmp_path: Path) -> None:
+    module = nn.Linear(2, 2)
+    stage = Stage("part", tmp_path, module, seconds=60.0)
+    for step in stage.steps([torch.optim.SGD(module.parameters(), lr=0.1)]):
+        if step == REPORT_STEPS:
+            break
+        stage.log(loss=torch.tensor(2.0), **({"seldom": torch.tensor(3.0)} if step % 5 == 0 else {}))
+    rows = [line.split(",")[3:] for line in stage.curves.read_text().splitlines()[1:]]
+    assert rows == [["loss", "2.0000"], ["seldom", "3.0000"]]
+
+
+def test_an_average_frame_sounds_as_it_is_and_others_have_more_contrast_where_formants_are() -> None:
+    measured = torch.randn(LATENT - 4, 500, generator=torch.Generator().manual_seed(1))
+    silence = torch.full((LATENT - 4, 200), -3.0)
+    average = average_speech([measured, silence])
+    assert float(average.mean()) > -0.3  # of what is audible
+    z = torch.zeros(1, LATENT, 2)
+    z[0, :FORMANT_BANDS] = average
+    z[0, :, 1] += 1
+    found = contrasted(z, average)
+    torch.testing.assert_close(found[:, :, 0], z[:, :, 0])
+    torch.testing.assert_close(found[0, :FORMANT_BANDS, 1], average[:, 0] + CONTRAST)
+    assert torch.equal(found[:, FORMANT_BANDS:], z[:, FORMANT_BANDS:])
 
 
 def test_a_missing_synthesiser_is_named_with_the_command_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,13 @@ class CodeReader:
         return self._read(training_features(self.hubert, wav, self.s2.config.sample_rate), text, phones)
 
     def read_prompt(self, wav: Tensor, text: str, phones: Sequence[str]) -> Codes:
-        """Read a clip to be spoken after; as `read_clip`, but at its own level and with silence at its end."""
+        """Read a clip to be spoken after; arguments as of `read_clip`.
+
+        As heard, it has the level of the recording and ends with the silence that official prompts end with.
+        """
+        found = self.read_clip(wav, text, phones) if self.phone_codes else None
+        if found is not None and found.aligned:
+            return found
         return self._read(prompt_features(self.hubert, wav, self.s2.config.sample_rate), text, phones)
 
     @torch.no_grad()

@@ -1,7 +1,8 @@
 """Stage "semantic": S1 learns which tokens follow from phones, often as the continuation of a prompt.
 
 What it has to say is always right tokens; as an encoder hears them they stand in some prompts, and sometimes in what
-was said before. Two heads of the attention are shown where the phone is that is being
+was said before. Recordings are only prompts: at a reader's own pace a small network loses words, so what follows them
+is spoken at that of the clearest synthetic voice. Two heads of the attention are shown where the phone is that is being
 spoken.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -32,8 +34,9 @@ FEWEST_ROWS, MOST_ROWS = 3, 6  # few: on a CPU more steps teach more than larger
 LONGEST_PROMPT = 150  # tokens of a piece
 JOINED_PROMPTS = 0.5  # of the prompts are two pieces: the trainer's prompts are up to ten seconds long
 RATE = 1e-3
-RECORDED_SHARE = 0.3
 PROMPTED = 0.6
+CLEAREST = "flite-rms"  # of the voices, to the recogniser
+AFTER_RECORDINGS = 0.5  # of the prompted batches are that voice's after readers' prompts
 HEARD_PROMPTS = 0.3  # of the prompts are as the encoder hears them; the trainer aligns them with their words
 GUIDED_LAYER = 2
 GUIDANCE = 1.0
@@ -130,19 +133,45 @@ def _ended(piece: Piece) -> Piece:
     return replace(piece, codes=piece.codes[:size], heard=piece.heard[:size], place=piece.place[:size])
 
 
-def _rows(similar: Similar, progress: float, rng: random.Random) -> list[Row]:
+@dataclass(frozen=True)
+class Corpus:
+    """What is said, and what is said before it."""
+
+    synthetic: Similar
+    clearest: Similar
+    recorded: Similar | None
+
+    @classmethod
+    def of(cls, spoken: Sequence[Spoken]) -> Corpus:
+        """Sort utterances by who speaks; without recordings synthetic voices are prompted by themselves alone."""
+        synthetic = [row for row in spoken if row.utterance.clip.synthetic]
+        clearest = [row for row in synthetic if row.speaker.startswith(CLEAREST)]
+        recorded = [row for row in spoken if not row.utterance.clip.synthetic]
+        return cls(
+            Similar(synthetic, LONGEST, 0.0),
+            Similar(clearest, LONGEST, 0.0),
+            Similar(recorded, LONGEST, 1.0) if recorded and clearest else None,
+        )
+
+
+def _rows(corpus: Corpus, progress: float, rng: random.Random) -> list[Row]:
     size = round(SHORTEST_PIECE + (LONGEST_PIECE - SHORTEST_PIECE) * min(1.0, progress / GROWN))
     prompted = rng.random() < PROMPTED
+    readers = corpus.recorded if prompted and rng.random() < AFTER_RECORDINGS else None
+    said = corpus.synthetic if readers is None else corpus.clearest
     rows = []
-    for row in similar.draw(max(FEWEST_ROWS, min(MOST_ROWS, BATCH_TOKENS // size)), rng):
-        prompt = _prompt(similar, row, min(size, LONGEST_PROMPT), rng) if prompted else None
+    for row in said.draw(max(FEWEST_ROWS, min(MOST_ROWS, BATCH_TOKENS // size)), rng):
+        prompt = None
+        if prompted:
+            speaker = row if readers is None else readers.draw(1, rng)[0]
+            prompt = _prompt(readers or said, speaker, min(size, LONGEST_PROMPT), rng)
         heard, read_heard = rng.random() < HEARD_PROMPTS, rng.random() < HEARD_INPUT
         rows.append(example(piece_of(row, size, rng), prompt, heard=heard, read_heard=read_heard))
     return rows
 
 
 def _prompt(similar: Similar, row: Spoken, longest: int, rng: random.Random) -> Piece:
-    """Something else that the same speaker said."""
+    """Something that the speaker of a row said, and not this row where there is another one."""
     prompt = piece_of(similar.another(row, rng), longest, rng)
     if rng.random() < JOINED_PROMPTS:
         return joined(piece_of(similar.another(row, rng), longest, rng), prompt)
@@ -207,12 +236,12 @@ def initialise(s1: TextToSemantic) -> None:
 def train_semantic(stage: Stage, s1: TextToSemantic, spoken: list[Spoken], seed: int) -> None:
     """Train until the stage's budget is used."""
     rng = random.Random(f"{seed}-semantic-{stage.step}")  # noqa: S311 -- batches, not secrets
-    similar = Similar(spoken, LONGEST, RECORDED_SHARE)
+    corpus = Corpus.of(spoken)
     optimizer = torch.optim.AdamW(s1.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.02)
     end = s1.config.end_token
     s1.train()
     for _ in stage.steps([optimizer]):
-        rows = _rows(similar, stage.progress, rng)
+        rows = _rows(corpus, stage.progress, rng)
         phones, codes = pad([row.phones for row in rows]), pad([row.codes for row in rows])
         wrong = torch.rand(codes.values.shape) < _wrong_share(rows, codes.values.shape[1], rng)
         read = torch.where(wrong, torch.randint(end, codes.values.shape), pad([row.read for row in rows]).values)

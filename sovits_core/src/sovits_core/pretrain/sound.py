@@ -28,6 +28,7 @@ SEGMENT = 36  # frames
 MARGIN = 6  # frames on both sides that are computed and not compared
 RATE = 2e-3
 CONTRAST = 1.4  # how much further from the average of speech an envelope is sounded than a frame says
+FORMANT_BANDS = 38  # up to 5 kHz, which have more contrast; by the rest above a voice is known rather than understood
 PITCH_SHIFT = 0.25  # in the latents' units: steps of 50 Hz must be learnt at every pitch
 SMOOTHED = 0.5  # of the crops are smoothed, as a less certain prior's means are
 PREDICTED = 0.5  # of the crops are the prior's
@@ -57,14 +58,14 @@ class Frames:
 
 
 def average_speech(latents: list[Tensor]) -> Tensor:
-    """The average envelope (BANDS, 1) of what is audible in latents, each (CHANCE, frames)."""
+    """The average lower envelope (FORMANT_BANDS, 1) of what is audible in latents, each (CHANCE, frames)."""
     frames = torch.cat(latents, dim=1)
-    return frames[:BANDS, audible(frames[None])[0]].mean(1, keepdim=True)
+    return frames[:FORMANT_BANDS, audible(frames[None])[0]].mean(1, keepdim=True)
 
 
 def contrasted(z: Tensor, average: Tensor) -> Tensor:
-    """Latents (batch, LATENT, frames) whose envelopes are CONTRAST times as far from the average (BANDS, 1)."""
-    return torch.cat([torch.lerp(average, z[:, :BANDS], CONTRAST), z[:, BANDS:]], dim=1)
+    """Latents (batch, LATENT, frames) with CONTRAST; `average` is that of `average_speech`."""
+    return torch.cat([torch.lerp(average, z[:, :FORMANT_BANDS], CONTRAST), z[:, FORMANT_BANDS:]], dim=1)
 
 
 def crops(latents: Frames, count: int, frames: int, rng: random.Random) -> Tensor:

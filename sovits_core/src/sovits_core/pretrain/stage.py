@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -35,7 +36,7 @@ class Stage:
         self.path = folder / f"{name}.safetensors"
         self.curves = folder / "curves.csv"
         self.used, self.step = 0.0, 0
-        self._sums: dict[str, float] = {}
+        self._logged: dict[str, list[float]] = {}
         folder.mkdir(parents=True, exist_ok=True)
         self._writer: Any = SummaryWriter(str(folder / "tensorboard" / name))
         if self.path.exists():
@@ -69,9 +70,9 @@ class Stage:
         self._writer.close()
 
     def log(self, **values: torch.Tensor) -> None:
-        """Add to the averages that the next report shows."""
+        """Add to the averages that the next report shows; of what only some steps measure, theirs."""
         for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(value.detach())
+            self._logged.setdefault(name, []).append(float(value.detach()))
 
     def save(self) -> None:
         """Write the weights and the time used, through a second name, so that a kill leaves the older file whole."""
@@ -97,8 +98,8 @@ class Stage:
             writer = csv.writer(table)
             if fresh:
                 writer.writerow(["stage", "step", "seconds", "name", "value"])
-            for name, total in self._sums.items():
-                value = total / REPORT_STEPS
+            for name, values in self._logged.items():
+                value = fmean(values)
                 writer.writerow([self.name, self.step, f"{self.used:.0f}", name, f"{value:.4f}"])
                 self._writer.add_scalar(name, value, self.step)
-        self._sums.clear()
+        self._logged.clear()
