@@ -42,7 +42,7 @@ GATES_NOTE = (
 SAMPLING = {"temperature": 0.6, "repetitionPenalty": 1.0}
 # S2 has small matrices and a voice few clips: twenty steps must do, and at the usual rate they change nothing. S1 would
 # learn the encoder's mistakes by heart.
-FINETUNING = {"synthesisRate": 50.0}
+FINETUNING = {"synthesisRate": 25.0}
 FLITE = {
     "name": "Synthetic speech of flite's voices slt, rms, awb and kal16",
     "licence": "Carnegie Mellon University, BSD-style",
