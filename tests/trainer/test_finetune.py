@@ -13,7 +13,7 @@ from sovits_core.models import Synthesizer, TextToSemantic
 from sovits_core.networks import Networks
 from voice_trainer.errors import BadData
 from voice_trainer.examples import Example, collate, epoch_order
-from voice_trainer.finetune import Finetuner, synthesis_losses
+from voice_trainer.finetune import Detail, Finetuner, synthesis_losses
 
 CPU = torch.device("cpu")
 
@@ -61,7 +61,7 @@ def test_every_matrix_of_the_adapter_learns_and_the_losses_fall(networks: Networ
     model = attach_adapter(networks, 2, ("attention",), seed=1)
     examples = [an_example(12, 1), an_example(20, 2)]
     batch = collate(examples, [example.timbre for example in examples], CPU)
-    finetuner = Finetuner(networks, 1e-2, FinetuningDocument())
+    finetuner = Finetuner(model, networks, 1e-2, FinetuningDocument())
     model.eval()  # without dropout the same step can be compared with itself
     start = {name: value.detach().clone() for name, value in finetuner.parameters.items()}
     losses = [finetuner.step(batch, torch.Generator().manual_seed(1)) for _ in range(20)]
@@ -72,8 +72,9 @@ def test_every_matrix_of_the_adapter_learns_and_the_losses_fall(networks: Networ
 
 
 def test_a_base_says_how_fast_each_network_learns(networks: Networks) -> None:
-    attach_adapter(networks, 2, ("attention",), seed=1).eval()
-    finetuner = Finetuner(networks, 1e-3, FinetuningDocument(semanticRate=0.5, synthesisRate=20))
+    model = attach_adapter(networks, 2, ("attention",), seed=1)
+    model.eval()
+    finetuner = Finetuner(model, networks, 1e-3, FinetuningDocument(semanticRate=0.5, synthesisRate=20))
     example = an_example(20, 2)
     start = {name: value.detach().clone() for name, value in finetuner.parameters.items()}
     finetuner.step(collate([example], [example.timbre], CPU), torch.Generator().manual_seed(1))
@@ -96,12 +97,49 @@ def test_the_mel_loss_reaches_the_prior_that_the_adapter_changes(networks: Netwo
     assert all(value.grad is not None and value.grad.abs().max() > 0 for value in adapted)
 
 
+def test_a_base_says_which_detail_its_adapters_leave_as_it_is() -> None:
+    generator = torch.Generator().manual_seed(1)
+    base, spoken = torch.randn(2, 1, 8, 40, generator=generator).unbind(0)
+    mask = (torch.arange(40) < 30).float()[None, None]
+    detail = Detail(base, frames=3)
+    # a difference that lasts is learnt whole, also at the edges
+    torch.testing.assert_close(
+        (detail.with_differences_of(base + 2, mask) - base)[..., :30], torch.full((1, 8, 30), 2.0)
+    )
+    # one that comes and goes is not, and what lies after the end counts for nothing
+    quick = base + (-1.0) ** torch.arange(40)
+    assert (detail.with_differences_of(quick, mask) - base)[..., :30].abs().max() < 0.3
+    changed = torch.where(mask > 0, spoken, 9.0)
+    found, wanted = (detail.with_differences_of(one, mask)[..., :30] for one in (changed, spoken))
+    torch.testing.assert_close(found, wanted)
+
+
+def test_the_detail_that_is_left_is_the_bases_and_not_the_adapters(networks: Networks) -> None:
+    model = attach_adapter(networks, 2, ("attention",), seed=1)
+    examples = [an_example(12, 1), an_example(20, 2)]
+    batch = collate(examples, [example.timbre for example in examples], CPU)
+    finetuner = Finetuner(model, networks, 1e-2, FinetuningDocument(detailFrames=4))
+    model.train()
+
+    def kl_of_a_step() -> float:
+        torch.manual_seed(5)  # of the dropout
+        return finetuner.step(batch, torch.Generator().manual_seed(1)).kl
+
+    first, second = kl_of_a_step(), kl_of_a_step()
+    for name, value in networks.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.zeros_(value)
+    assert kl_of_a_step() == pytest.approx(first, rel=1e-4)
+    assert second != pytest.approx(first, rel=1e-3)
+    assert networks.s2.training
+
+
 def test_a_loss_that_is_no_number_stops_the_training_with_the_remedy(networks: Networks) -> None:
-    attach_adapter(networks, 2, ("attention",), seed=1)
+    model = attach_adapter(networks, 2, ("attention",), seed=1)
     example = an_example(20, 2)
     batch = collate([example], [torch.full((32,), torch.nan)], CPU)
     with pytest.raises(BadData, match=r"lower training\.learningRate \(now 0\.01\)") as caught:
-        Finetuner(networks, 1e-2, FinetuningDocument()).step(batch, torch.Generator().manual_seed(1))
+        Finetuner(model, networks, 1e-2, FinetuningDocument()).step(batch, torch.Generator().manual_seed(1))
     assert caught.value.reason == "TrainingDiverged"
 
 

@@ -138,10 +138,17 @@ class SamplingDocument(Document):
 
 
 class FinetuningDocument(Document):
-    """How fast an adapter of this base learns: factors on the job's learning rate."""
+    """How an adapter of this base learns."""
 
-    semantic_rate: float = Field(1.0, gt=0, le=1000, description="For the adapter's matrices in S1.")
-    synthesis_rate: float = Field(1.0, gt=0, le=1000, description="For those in S2.")
+    semantic_rate: float = Field(
+        1.0, gt=0, le=1000, description="Factor on the job's learning rate for the adapter's matrices in S1."
+    )
+    synthesis_rate: float = Field(1.0, gt=0, le=1000, description="The same for those in S2.")
+    detail_frames: int = Field(
+        0, ge=0, le=500,
+        description="S2 learns how the speaker differs from the base, averaged over so many frames before and after: "
+        "what is quicker stays the base's. With 0 it learns everything.",
+    )  # fmt: skip
 
 
 PhoneCodes = Mapping[str, tuple[tuple[int, ...], ...]]

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from peft import PeftModel
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -38,15 +39,17 @@ def diverged(what: str, learning_rate: float) -> BadData:
 class Finetuner:
     """AdamW over the adapter's matrices in both networks; everything else is frozen."""
 
-    def __init__(self, networks: Networks, learning_rate: float, rates: FinetuningDocument) -> None:
-        """``rates``: the base's own factors on the learning rate."""
+    def __init__(self, model: PeftModel, networks: Networks, learning_rate: float, how: FinetuningDocument) -> None:
+        """``networks`` run through the adapter of ``model``; ``how`` is what their base says of its adapters."""
         self.networks = networks
+        self._model = model
         self._learning_rate = learning_rate
+        self._detail_frames = how.detail_frames
         self.parameters = {name: value for name, value in networks.named_parameters() if value.requires_grad}
         self._parts = [
             [value for name, value in self.parameters.items() if f"{part}." in name] for part in ("s1", "s2")
         ]
-        factors = (rates.semantic_rate, rates.synthesis_rate)
+        factors = (how.semantic_rate, how.synthesis_rate)
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": part, "lr": learning_rate * factor}
@@ -65,7 +68,8 @@ class Finetuner:
         s1 = self.networks.s1
         logits = s1(batch.phones, batch.phone_lengths, batch.bert, batch.codes, batch.code_lengths)
         semantic = semantic_loss(logits, batch.codes, batch.code_lengths, s1.config.end_token)
-        kl, mel = synthesis_losses(self.networks.s2, batch, generator)
+        detail = Detail(self._base_mean(batch), self._detail_frames) if self._detail_frames else None
+        kl, mel = synthesis_losses(self.networks.s2, batch, generator, detail)
         losses = StepLosses(*(float(loss.detach()) for loss in (semantic, kl, mel)))
         if not all(map(math.isfinite, (losses.semantic, losses.kl, losses.mel))):
             raise diverged(f"a loss is no finite number any more ({losses})", self._learning_rate)
@@ -76,9 +80,42 @@ class Finetuner:
         self.optimizer.step()
         return losses
 
+    @torch.no_grad()
+    def _base_mean(self, batch: Batch) -> Tensor:
+        """The prior's mean (batch, latent, frames) without the adapter."""
+        s2, training = self.networks.s2, self.networks.s2.training
+        s2.eval()
+        with self._model.disable_adapter():
+            mean, _, _ = s2.prior(batch.codes, batch.phones, batch.timbre, batch.code_lengths, batch.phone_lengths)
+        s2.train(training)
+        return mean
 
-def synthesis_losses(s2: Synthesizer, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """KL and mel loss of one batch.
+
+@dataclass(frozen=True)
+class Detail:
+    """What an adapter leaves as it is: how quickly frames change.
+
+    A prior of sharp frames that learns from few recordings by likelihood falls back to means, which are flat. So it
+    learns only how the speaker differs from the base on the average of some frames.
+    """
+
+    base: Tensor
+    """What the base's prior says (batch, latent, frames)."""
+    frames: int
+    """How far an average reaches, before and after."""
+
+    def with_differences_of(self, spoken: Tensor, mask: Tensor) -> Tensor:
+        """The base's frames where the speaker's (batch, latent, frames) differ slowly; mask: (batch, 1, frames)."""
+        size = 2 * self.frames + 1
+        around = (size, 1, self.frames)
+        seen = functional.avg_pool1d(mask, *around).clamp_min(1 / size)
+        return self.base + functional.avg_pool1d((spoken - self.base) * mask, *around) / seen
+
+
+def synthesis_losses(
+    s2: Synthesizer, batch: Batch, generator: torch.Generator, detail: Detail | None = None
+) -> tuple[Tensor, Tensor]:
+    """KL and mel loss of one batch; ``detail`` is what the adapter is to leave, if anything.
 
     Pretraining's mel loss decodes the posterior's sample, which no adapter of the prior can change. This one decodes
     the prior's mean, as speaking does, so the adapter learns from what a listener would hear.
@@ -92,6 +129,8 @@ def synthesis_losses(s2: Synthesizer, batch: Batch, generator: torch.Generator) 
     noise = torch.randn(mean.shape, generator=generator, device=mean.device)
     z_q, m_q, logs_q = s2.posterior(spectrogram[:, :, : mask.shape[2]], mask, batch.timbre, noise)
     z_p = s2.flow(z_q, mask, batch.timbre)
+    if detail is not None:
+        z_p = detail.with_differences_of(z_p, mask)
     starts = slice_starts(mask.sum(dim=(1, 2)).long(), config.segment_frames, generator)
     z = s2.flow(mean * mask, mask, batch.timbre, reverse=True)
     wav = s2.waveform_generator(cut(z, starts, config.segment_frames), batch.timbre)

@@ -32,18 +32,17 @@ class Parts:
     def of(self, stage: str) -> nn.Module:
         """What a stage trains, as one module to save."""
         s2 = self.s2
+        prior = {
+            "content": s2.content_encoder,
+            "timbre": s2.timbre_encoder,
+            "timbre_for_content": s2.timbre_for_content,
+        }
         return {
             "encoder": self.encoder,
+            "prior": nn.ModuleDict({**prior, "posterior": s2.posterior_encoder}),
+            "detail": nn.ModuleDict(prior),
             "bands": nn.ModuleDict({"generator": s2.waveform_generator, "readout": self.readout}),
             "sound": nn.ModuleDict({"generator": s2.waveform_generator, "judges": self.judges}),
-            "prior": nn.ModuleDict(
-                {
-                    "content": s2.content_encoder,
-                    "timbre": s2.timbre_encoder,
-                    "timbre_for_content": s2.timbre_for_content,
-                    "posterior": s2.posterior_encoder,
-                }
-            ),
             "semantic": self.s1,
         }[stage]
 

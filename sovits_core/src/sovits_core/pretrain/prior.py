@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -89,37 +90,65 @@ def predicted_latents(s2: Synthesizer, spoken: list[Spoken], count: int, seed: i
     return found
 
 
+@dataclass(frozen=True)
+class Predicted:
+    """A batch, what the prior says of it, and what it should say; frames are (batch, LATENT, frames)."""
+
+    rows: list[Spoken]
+    codes: Tensor  # int64 [batch, tokens]
+    timbre: Tensor  # (batch, timbre, 1)
+    mean: Tensor
+    wanted: Tensor
+    weights: Tensor
+    mask: Tensor  # (batch, 1, frames)
+    spread: Tensor  # how far the declared deviations are from the wanted ones
+
+    def without_gradient(self) -> Predicted:
+        """The same, for what is not to change the prior."""
+        return replace(self, mean=self.mean.detach(), timbre=self.timbre.detach())
+
+
+def predict(s2: Synthesizer, similar: Similar, rng: random.Random, *, heard: bool) -> Predicted:
+    """Draw a batch and predict its frames, from right tokens or as the encoder hears them."""
+    rows = similar.draw(BATCH, rng)
+    codes = pad([row.heard if heard else row.codes for row in rows])
+    text = pad([row.utterance.phone_ids for row in rows])
+    frames = 2 * codes.values.shape[1]
+    mask = length_mask(2 * codes.lengths, frames)[:, None].float()
+    wanted, weights = wanted_frames(rows, frames)
+    timbre = s2.timbre(references(rows, similar, rng))
+    mean, deviation, _ = s2.prior(codes.values, text.values, timbre, codes.lengths, text.lengths)
+    spread = ((deviation - wanted_deviations()).square() * mask).mean()
+    return Predicted(rows, codes.values, timbre, mean, wanted, weights, mask, spread)
+
+
 def train_prior(stage: Stage, s2: Synthesizer, spoken: list[Spoken], seed: int) -> None:
     """Train everything but the flow, which stays the identity, and the waveform generator."""
     rng = random.Random(f"{seed}-prior-{stage.step}")  # noqa: S311 -- batches, not secrets
     similar = Similar(spoken, LONGEST, RECORDED_SHARE)
     parts = nn.ModuleList([s2.content_encoder, s2.timbre_encoder, s2.timbre_for_content, s2.posterior_encoder])
     optimizer = torch.optim.AdamW(parts.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.01)
-    deviations = wanted_deviations()
     s2.train()
     for _ in stage.steps([optimizer]):
-        rows = similar.draw(BATCH, rng)
         heard = rng.random() < HEARD_SHARE
-        codes = pad([row.heard if heard else row.codes for row in rows])
-        text = pad([row.utterance.phone_ids for row in rows])
-        frames = 2 * codes.values.shape[1]
-        mask = length_mask(2 * codes.lengths, frames)[:, None].float()
-        wanted, weights = wanted_frames(rows, frames)
-        ge = s2.timbre(references(rows, similar, rng))
-        mean, deviation, _ = s2.prior(codes.values, text.values, ge, codes.lengths, text.lengths)
-        said = frame_loss(mean, wanted, weights)
-        spread = ((deviation - deviations).square() * mask).mean()
-        loss = said + SPREAD_WEIGHT * spread
+        batch = predict(s2, similar, rng, heard=heard)
+        said = frame_loss(batch.mean, batch.wanted, batch.weights)
+        loss = said + SPREAD_WEIGHT * batch.spread
         if stage.progress < POSTERIOR_UNTIL:
-            wav = pad([floats(row.utterance.wav[: len(row.codes) * 2 * HOP]) for row in rows])
-            spec = spectrogram(wav.values)[:, :, :frames]
-            _, heard_mean, heard_deviation = s2.posterior(spec, mask, ge.detach(), torch.zeros_like(mean))
-            known = frame_loss(heard_mean, wanted, weights)
-            loss = loss + known + SPREAD_WEIGHT * ((heard_deviation - deviations).square() * mask).mean()
-            stage.log(posterior=known)
+            loss = loss + _posterior_loss(stage, s2, batch)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parts.parameters(), 1.0)
         optimizer.step()
-        stage.log(**{f"said-{'heard' if heard else 'right'}": said}, spread=spread)
+        stage.log(**{f"said-{'heard' if heard else 'right'}": said}, spread=batch.spread)
     s2.eval()
+
+
+def _posterior_loss(stage: Stage, s2: Synthesizer, batch: Predicted) -> Tensor:
+    """What the posterior hears in the batch's sound, held against what it should."""
+    wav = pad([floats(row.utterance.wav[: len(row.codes) * 2 * HOP]) for row in batch.rows])
+    spec = spectrogram(wav.values)[:, :, : batch.mask.shape[2]]
+    _, mean, deviation = s2.posterior(spec, batch.mask, batch.timbre.detach(), torch.zeros_like(batch.mean))
+    known = frame_loss(mean, batch.wanted, batch.weights)
+    stage.log(posterior=known)
+    return known + SPREAD_WEIGHT * ((deviation - wanted_deviations()).square() * batch.mask).mean()

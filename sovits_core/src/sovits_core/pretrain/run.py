@@ -22,6 +22,7 @@ from sovits_core.pretrain.batches import Spoken
 from sovits_core.pretrain.codes import write_projection
 from sovits_core.pretrain.corpus import build_corpus, cache_folder
 from sovits_core.pretrain.data import ENCODER_RATE, Utterance, floats, load_utterances, split
+from sovits_core.pretrain.detail import train_detail
 from sovits_core.pretrain.encoder import Encoder, align_recordings, labels_of, train_encoder
 from sovits_core.pretrain.measure import gates_from, measure
 from sovits_core.pretrain.parts import Parts
@@ -92,7 +93,8 @@ class Training:
             return Frames([row.acoustics.latents() for row in utterances], predicted)
 
         self._do("prior", lambda stage: train_prior(stage, parts.s2, spoken(), seed), after="encoder")
-        self._do("bands", lambda stage: train_bands(stage, parts.s2, parts.readout, latents(), seed), after="prior")
+        self._do("detail", lambda stage: train_detail(stage, parts.s2, spoken(), seed), after="prior")
+        self._do("bands", lambda stage: train_bands(stage, parts.s2, parts.readout, latents(), seed), after="detail")
         write_synthesis(parts.s2.waveform_generator, parts.readout)
         self._do("sound", lambda stage: train_sound(stage, parts.s2, parts.judges, latents(), seed), after="bands")
         self._do("semantic", lambda stage: train_semantic(stage, parts.s1, spoken(), seed), after="encoder")

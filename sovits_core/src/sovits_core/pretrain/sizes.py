@@ -27,8 +27,9 @@ class Shares(ModelConfig):
     """How the minutes are split between the stages, in their order."""
 
     encoder: float = Field(0.2, gt=0, lt=1)
-    prior: float = Field(0.3, gt=0, lt=1)
-    bands: float = Field(0.23, gt=0, lt=1)
+    prior: float = Field(0.24, gt=0, lt=1)
+    detail: float = Field(0.08, gt=0, lt=1)
+    bands: float = Field(0.21, gt=0, lt=1)
     sound: float = Field(0.03, gt=0, lt=1)
     semantic: float = Field(0.24, gt=0, lt=1)
 

@@ -48,7 +48,7 @@ def train(job: TrainingJob, workspace: Workspace) -> Summary:
     networks = load_networks(base, device)
     model = attach_adapter(networks, job.training.rank, job.training.targets, job.training.seed).to(device)
     examples = load_examples(workspace, networks.s2.config)
-    finetuner = Finetuner(networks, job.training.learning_rate, base.document.finetuning)
+    finetuner = Finetuner(model, networks, job.training.learning_rate, base.document.finetuning)
     identity = {
         "inputHash": job.input_hash,
         "baseDigest": base.digest,
