@@ -27,10 +27,10 @@ BATCH = 10
 SEGMENT = 36  # frames
 MARGIN = 6  # frames on both sides that are computed and not compared
 RATE = 2e-3
-CONTRAST = 1.4  # how much further from the average of speech an envelope is sounded than a frame says
+CONTRAST = 1.2  # how much further from the average of speech an envelope is sounded than a frame says
 FORMANT_BANDS = 38  # up to 5 kHz, which have more contrast; by the rest above a voice is known rather than understood
 PITCH_SHIFT = 0.25  # in the latents' units: steps of 50 Hz must be learnt at every pitch
-SMOOTHED = 0.5  # of the crops are smoothed, as a less certain prior's means are
+SMOOTHED = 0.3  # of the crops are smoothed, as a less certain prior's means are
 PREDICTED = 0.5  # of the crops are the prior's
 # Errors count relative to what sounds around them, raised to this: a quiet band is as much speech as a loud one.
 LOOSELY, CLOSELY = 0.7, 0.85
