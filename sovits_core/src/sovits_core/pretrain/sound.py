@@ -1,8 +1,8 @@
 """Stages "bands" and "sound": the waveform generator learns to sound latent frames as `pulses` does.
 
-Half of the frames are measured in speech and half are the prior's, smoother and less certain: a generator that knows
-only measured ones stumbles over those that it will be given. What it sounds has more contrast than its frames, since
-those that it will be given are means of what a speaker might say, flatter than speech.
+Half of the frames are measured in speech and half are the prior's, less certain: a generator that knows only measured
+ones stumbles over those that it will be given. What it sounds has more contrast than its frames, since those that it
+will be given are still a little flatter than speech.
 
 First at 250 steps a second, by regression on sub-bands; then as a whole, with judges that compare it with its teacher.
 """
