@@ -2,7 +2,6 @@
 
 import random
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import nn
-from torch.nn import functional
 
 from sovits_core.bundles import open_base
 from sovits_core.checkpoints import load_weights
@@ -23,9 +21,8 @@ from sovits_core.model_config import DiscriminatorConfig, SynthesizerConfig, Tex
 from sovits_core.models import Synthesizer
 from sovits_core.models.normed import fold_weight_norm
 from sovits_core.models.waveform import WaveformGenerator
-from sovits_core.pretrain import corpus, detail, run, subbands
+from sovits_core.pretrain import corpus, run, subbands
 from sovits_core.pretrain.acoustics import (
-    BANDS,
     CHANCES,
     HOP,
     LATENT,
@@ -33,7 +30,6 @@ from sovits_core.pretrain.acoustics import (
     Acoustics,
     analyse,
     band_centres,
-    envelope_scale,
 )
 from sovits_core.pretrain.batches import Spoken
 from sovits_core.pretrain.codes import (
@@ -49,13 +45,10 @@ from sovits_core.pretrain.codes import (
 )
 from sovits_core.pretrain.corpus import Clip
 from sovits_core.pretrain.data import Utterance
-from sovits_core.pretrain.detail import LAYERS, FrameJudge, detail_kept, train_detail
 from sovits_core.pretrain.disturbances import disturbed
 from sovits_core.pretrain.encoder import align
-from sovits_core.pretrain.parts import Parts
 from sovits_core.pretrain.phones import CLASSES
 from sovits_core.pretrain.pieces import cut
-from sovits_core.pretrain.prior import Predicted
 from sovits_core.pretrain.pulses import sound
 from sovits_core.pretrain.run import pretrain
 from sovits_core.pretrain.semantic import Piece, example, joined
@@ -307,51 +300,6 @@ def test_an_average_frame_sounds_as_it_is_and_others_have_more_contrast_where_fo
     torch.testing.assert_close(found[:, :, 0], z[:, :, 0])
     torch.testing.assert_close(found[0, :FORMANT_BANDS, 1], average[:, 0] + CONTRAST)
     assert torch.equal(found[:, FORMANT_BANDS:], z[:, FORMANT_BANDS:])
-
-
-def test_a_judge_hears_frames_in_the_light_of_what_is_said_and_nothing_after_the_end() -> None:
-    torch.manual_seed(0)
-    judge = FrameJudge(len(CODES), timbre=16)
-    codes, timbre, frames = torch.arange(12)[None], torch.randn(1, 16, 1), torch.randn(1, LATENT, 24)
-    mask = (torch.arange(24) < 16).float()[None, None]
-    said = Predicted([], codes, timbre, frames, frames, frames, mask, spread=torch.zeros(()))
-    with torch.no_grad():
-        score, features = judge(frames, said)
-        padded, _ = judge(frames + 5 * (1 - mask), said)
-        other_words, _ = judge(frames, replace(said, codes=codes + 1))
-        other_speaker, _ = judge(frames, replace(said, timbre=-timbre))
-    assert len(features) == len(LAYERS)
-    assert torch.equal(score, padded)
-    assert not torch.allclose(score, other_words)
-    assert not torch.allclose(score, other_speaker)
-
-
-def test_the_detail_kept_is_how_far_speech_moves() -> None:
-    speech = torch.randn(1, LATENT, 200) + 1
-    soft = functional.avg_pool1d(speech, 5, 1, 2, count_include_pad=False)
-    assert float(detail_kept(speech, speech)) == 1
-    assert 0.4 < float(detail_kept(torch.lerp(soft, speech, 0.5), speech)) < 0.6
-
-
-def test_judges_teach_the_prior_and_leave_the_posterior_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detail, "JUDGED_ALONE", 3)
-    parts = Parts(SMALLEST)
-    clip = Clip("one", "flite-rms", "", "", 1.0, [("AA", 1.0)])
-    acoustics = Acoustics(envelope_scale()[0] + torch.randn(50, BANDS), torch.ones(50) > 0, torch.full((50,), 5.0))
-    wav = torch.zeros(50 * HOP, dtype=torch.int16)
-    utterance = Utterance(clip, wav, wav[::2], acoustics, ("AA1",), torch.tensor([12]))
-    spoken = [Spoken(utterance, torch.arange(25), torch.arange(25))] * 8
-    before = {name: value.clone() for name, value in parts.s2.state_dict().items()}
-    stage = Stage("detail", tmp_path, parts.of("detail"), 60.0)
-    monkeypatch.setattr(Stage, "progress", property(lambda self: self.step / REPORT_STEPS))
-    train_detail(stage, parts.s2, spoken, seed=3)
-    changed = {
-        name.split(".")[0] for name, value in parts.s2.state_dict().items() if not torch.equal(value, before[name])
-    }
-    assert changed == {"content_encoder", "timbre_encoder"}
-    rows = [row.split(",") for row in (tmp_path / "curves.csv").read_text().splitlines()[1:]]
-    assert {row[3] for row in rows} == {"judged", "error", "spread", "detail"}
-    assert all(np.isfinite(float(row[4])) for row in rows)
 
 
 def test_a_missing_synthesiser_is_named_with_the_command_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:
