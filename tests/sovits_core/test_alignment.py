@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sovits_core.alignment import align_codes, best_path
+from sovits_core.alignment import align_codes, best_path, without_silence
 from sovits_core.pretrain.codes import CODES, HALVES, phone_codes
 from sovits_core.text import phonemize
 from sovits_core.text.spoken import word_ends
@@ -42,6 +42,13 @@ def test_silence_stands_where_a_pause_may_be() -> None:
     assert then is not None
     assert 0 not in never.tolist()
     assert then.tolist() == codes
+
+
+def test_silence_is_cut_off_the_ends_and_stays_between_words() -> None:
+    silent, spoken = (next(code for code, one in enumerate(CODES) if one.half == half) for half in (0, 1))
+    codes = torch.tensor([silent, silent, spoken, silent, spoken, silent])
+    assert without_silence(codes, phone_codes()).tolist() == [spoken, silent, spoken]
+    assert without_silence(codes[:2], phone_codes()).tolist() == [silent, silent]
 
 
 def test_words_that_do_not_fit_are_not_aligned() -> None:

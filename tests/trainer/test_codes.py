@@ -47,6 +47,7 @@ def test_the_tiny_base_reads_a_clip_as_its_words(base: JobBase, clip: tuple[Tens
         runs = [name for name, _ in groupby(said) if name != "SIL"]
         assert found.aligned
         assert runs == [name for name, _ in groupby(spoken_phones(phones))]
+    assert "SIL" not in (said[0], said[-1])  # of the prompt
 
 
 def test_codes_are_as_heard_where_they_stand_for_nothing_or_the_words_do_not_fit(

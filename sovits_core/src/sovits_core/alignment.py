@@ -42,6 +42,18 @@ def align_codes(
     return torch.tensor([states[state][int(nearest[state].indices[token])] for token, state in enumerate(path)])
 
 
+def without_silence(codes: Tensor, codes_of: PhoneCodes) -> Tensor:
+    """Return codes, int64 [tokens], from the first that is no silence to the last; silence alone as it is.
+
+    Args:
+        codes: int64 [tokens].
+        codes_of: the base's `phoneCodes`.
+    """
+    silent = torch.tensor([code for part in codes_of[SILENCE] for code in part])
+    spoken = (~torch.isin(codes, silent)).nonzero()[:, 0]
+    return codes[int(spoken[0]) : int(spoken[-1]) + 1] if len(spoken) else codes
+
+
 def best_path(scores: Tensor, optional: Sequence[bool]) -> list[int] | None:
     """Return in which state each step is, if all states are passed in order, or None where the steps are too few.
 

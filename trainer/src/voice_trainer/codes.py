@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import HubertModel
 
-from sovits_core.alignment import align_codes
+from sovits_core.alignment import align_codes, without_silence
 from sovits_core.bundles import PhoneCodes
 from sovits_core.features import prompt_features, training_features
 from sovits_core.models import Synthesizer
@@ -50,11 +50,12 @@ class CodeReader:
     def read_prompt(self, wav: Tensor, text: str, phones: Sequence[str]) -> Codes:
         """Read a clip to be spoken after; arguments as of `read_clip`.
 
-        As heard, it has the level of the recording and ends with the silence that official prompts end with.
+        As heard, it has the level of the recording and ends with the silence that official prompts end with. Aligned,
+        it has no silence at its ends: such a base goes on as if in mid-sentence.
         """
         found = self.read_clip(wav, text, phones) if self.phone_codes else None
         if found is not None and found.aligned:
-            return found
+            return Codes(without_silence(found.values, self.phone_codes), aligned=True)
         return self._read(prompt_features(self.hubert, wav, self.s2.config.sample_rate), text, phones)
 
     @torch.no_grad()

@@ -39,7 +39,7 @@ GATES_NOTE = (
 )
 # A small network is often unsure between the right token and many wrong ones: colder than the official 1. A phone lasts
 # by being repeated, which the official penalty would cut short.
-SAMPLING = {"temperature": 0.6, "repetitionPenalty": 1.0}
+SAMPLING = {"temperature": 0.4, "repetitionPenalty": 1.0}
 # S2 has small matrices and a voice few clips: a hundred steps must do, and at the usual rate they change nothing. S1
 # would learn a reader's pace, at which it loses words. Frames that stage "detail" has sharpened must stay so.
 FINETUNING = {"semanticRate": 0.1, "synthesisRate": 25.0, "detailFrames": 7}

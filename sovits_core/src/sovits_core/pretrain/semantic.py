@@ -4,6 +4,9 @@ What it has to say is always right tokens; as an encoder hears them they stand i
 was said before. Recordings are only prompts: at a reader's own pace a small network loses words, so what follows them
 is spoken at that of the clearest synthetic voice. Two heads of the attention are shown where the phone is that is being
 spoken.
+
+A prompt has no silence at its ends, and what follows begins at once: how much silence is enough would have to be
+counted, over prompts that end with any amount of it.
 """
 
 from __future__ import annotations
@@ -34,9 +37,9 @@ FEWEST_ROWS, MOST_ROWS = 3, 6  # few: on a CPU more steps teach more than larger
 LONGEST_PROMPT = 150  # tokens of a piece
 JOINED_PROMPTS = 0.5  # of the prompts are two pieces: the trainer's prompts are up to ten seconds long
 RATE = 1e-3
-PROMPTED = 0.6
+PROMPTED = 0.8  # of the batches: voices always speak after a prompt
 CLEAREST = "flite-rms"  # of the voices, to the recogniser
-AFTER_RECORDINGS = 0.5  # of the prompted batches are that voice's after readers' prompts
+AFTER_RECORDINGS = 0.7  # of the prompted batches are that voice's after readers' prompts
 HEARD_PROMPTS = 0.3  # of the prompts are as the encoder hears them; the trainer aligns them with their words
 GUIDED_LAYER = 2
 GUIDANCE = 1.0
@@ -47,6 +50,8 @@ EMBEDDING_DEVIATION = 0.15
 WRONG_INPUT = 0.04
 HEARD_INPUT = 0.3
 LONGEST_ENDING = 3  # tokens of silence after the last phone; recordings go on with their room
+# A voice that begins with the wrong word is lost, and what follows a prompt is the hardest to begin.
+FIRST_TOKENS, FIRST_WEIGHT = 12, 3.0
 # Where the words of a prompt are not what was said, its tokens are wrong too.
 MISHEARD_PROMPTS = 0.2
 MOST_MISHEARD = 0.6  # of such a prompt's tokens
@@ -110,7 +115,7 @@ def example(piece: Piece, prompt: Piece | None, *, heard: bool, read_heard: bool
         heard: whether the prompt is as the encoder hears it.
         read_heard: whether what is to be said is learnt after tokens as the encoder hears them.
     """
-    piece = _ended(piece)
+    piece = trimmed(piece, LONGEST_ENDING)
     last = torch.tensor([len(piece.phones) - 1])
     read = piece.heard if read_heard else piece.codes
     if prompt is None:
@@ -126,11 +131,12 @@ def example(piece: Piece, prompt: Piece | None, *, heard: bool, read_heard: bool
     )
 
 
-def _ended(piece: Piece) -> Piece:
-    """Cut silence off the end, but for a little."""
-    spoken = (half_of_code()[piece.codes] > 0).nonzero()
-    size = min(len(piece.codes), (int(spoken[-1]) + 1 if len(spoken) else 0) + LONGEST_ENDING)
-    return replace(piece, codes=piece.codes[:size], heard=piece.heard[:size], place=piece.place[:size])
+def trimmed(piece: Piece, ending: int) -> Piece:
+    """Let a piece begin at once and end with so much silence (tokens) at most."""
+    spoken = (half_of_code()[piece.codes] > 0).nonzero()[:, 0].tolist()
+    first, last = (spoken[0], spoken[-1]) if spoken else (0, -1)
+    kept = slice(first, last + 1 + ending)
+    return replace(piece, codes=piece.codes[kept], heard=piece.heard[kept], place=piece.place[kept])
 
 
 @dataclass(frozen=True)
@@ -174,8 +180,8 @@ def _prompt(similar: Similar, row: Spoken, longest: int, rng: random.Random) -> 
     """Something that the speaker of a row said, and not this row where there is another one."""
     prompt = piece_of(similar.another(row, rng), longest, rng)
     if rng.random() < JOINED_PROMPTS:
-        return joined(piece_of(similar.another(row, rng), longest, rng), prompt)
-    return prompt
+        prompt = joined(piece_of(similar.another(row, rng), longest, rng), prompt)
+    return trimmed(prompt, 0)
 
 
 def guided_forward(
@@ -250,7 +256,7 @@ def train_semantic(stage: Stage, s1: TextToSemantic, spoken: list[Spoken], seed:
         places = pad([row.place for row in rows]).values
         learnt = torch.arange(targets.shape[1])[None] >= torch.tensor([[row.prompt] for row in rows])
         targets = targets.masked_fill(~learnt, PADDING_TARGET)
-        loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=PADDING_TARGET)
+        loss = token_loss(logits, targets, torch.tensor([row.prompt for row in rows]))
         pointing = _pointing_loss(weights, places, codes.lengths, phones.lengths)
         optimizer.zero_grad()
         (loss + GUIDANCE * pointing).backward()  # type: ignore[no-untyped-call]
@@ -259,6 +265,20 @@ def train_semantic(stage: Stage, s1: TextToSemantic, spoken: list[Spoken], seed:
         known = targets != PADDING_TARGET
         stage.log(loss=loss, pointing=pointing, right=(logits.argmax(-1) == targets)[known].float().mean())
     s1.eval()
+
+
+def token_loss(logits: Tensor, targets: Tensor, first: Tensor) -> Tensor:
+    """Mean cross entropy to what is known of `targets`; what comes soon after a prompt counts more.
+
+    Args:
+        logits: (batch, tokens + 1, vocabulary).
+        targets: int64 (batch, tokens + 1), PADDING_TARGET where nothing is to be learnt.
+        first: int64 (batch), where each sentence begins.
+    """
+    losses = functional.cross_entropy(logits.transpose(1, 2), targets, ignore_index=PADDING_TARGET, reduction="none")
+    soon = torch.arange(targets.shape[1])[None] < first[:, None] + FIRST_TOKENS
+    weights = torch.where(soon, FIRST_WEIGHT, 1.0) * (targets != PADDING_TARGET)
+    return (weights * losses).sum() / weights.sum()
 
 
 def _wrong_share(rows: list[Row], count: int, rng: random.Random) -> Tensor:
