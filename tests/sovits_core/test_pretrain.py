@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ from sovits_core.pretrain.data import Utterance
 from sovits_core.pretrain.disturbances import disturbed
 from sovits_core.pretrain.encoder import align
 from sovits_core.pretrain.phones import CLASSES
-from sovits_core.pretrain.pieces import cut
+from sovits_core.pretrain.pieces import EXCERPT, cut, excerpt
 from sovits_core.pretrain.pulses import sound
 from sovits_core.pretrain.run import pretrain
 from sovits_core.pretrain.sentences import compose
@@ -93,7 +94,8 @@ def test_alignment_puts_each_phone_where_it_is_heard_and_silence_only_where_ther
     assert "SIL" not in dict(align(scores, phones, [True, True, False, True])[1:])
 
 
-def test_a_long_recording_is_cut_at_its_pauses_into_pieces_that_know_their_phones() -> None:
+def long_utterance() -> Spoken:
+    """A sentence with a pause in it, whose sound tells the number of its frame."""
     text = "He said no, and she did too."
     phones = phonemize(text, "en").phones
     names = [phone.rstrip("012") for phone in phones if phone[0].isalpha()]
@@ -109,18 +111,42 @@ def test_a_long_recording_is_cut_at_its_pauses_into_pieces_that_know_their_phone
         Clip("one", "reader", text, "", ends[-1], segments), wav, wav[::2], acoustics, phones, torch.arange(len(phones))
     )
     codes = code_labels(acoustics, segments, frames // 2)
-    pieces = cut(Spoken(whole, codes, codes))
+    return Spoken(whole, codes, codes)
+
+
+def test_a_long_recording_is_cut_at_its_pauses_into_pieces_that_know_their_phones() -> None:
+    whole = long_utterance()
+    pieces = cut(whole)
     assert [" ".join(piece.utterance.phones) for piece in pieces] == [
         "HH IY1 S EH1 D N OW1 ,",
         "AH0 N D SH IY1 D IH1 D T UW1 .",
     ]
-    assert torch.cat([piece.codes for piece in pieces]).tolist() == codes.tolist()
+    assert torch.cat([piece.codes for piece in pieces]).tolist() == whole.codes.tolist()
     for piece in pieces:
         assert piece.place.max() < len(piece.utterance.phones)
         # what is heard in each token is what it was
         assert piece.utterance.wav[0] == piece.utterance.acoustics.envelope[0, 0] * HOP
         relabelled = code_labels(piece.utterance.acoustics, piece.utterance.clip.segments, len(piece.codes))
         assert (relabelled == piece.codes).float().mean() > 0.95
+
+
+def test_an_excerpt_is_some_phones_in_a_row_with_their_sound() -> None:
+    whole, rng = long_utterance(), random.Random(4)  # noqa: S311 -- repeatable, not secret
+    phones, codes = list(whole.utterance.phones), whole.codes.tolist()
+    drawn = [excerpt(whole, rng) for _ in range(40)]
+    found = [row for row in drawn if row is not whole]  # where nothing but the pause is drawn, all of it is learnt
+    assert len(found) > 30
+    for row in found:
+        assert EXCERPT[0] - 12 <= len(row.codes) <= EXCERPT[1]  # a phone and a pause are up to 12 tokens here
+        first = int(row.utterance.acoustics.envelope[0, 0]) // 2
+        assert row.codes.tolist() == codes[first : first + len(row.codes)]
+        assert row.utterance.wav[0] == first * 2 * HOP
+        assert len(row.utterance.acoustics.envelope) == 2 * len(row.codes)
+        said = list(row.utterance.phones)
+        assert any(phones[start : start + len(said)] == said for start in range(len(phones)))
+    assert len({len(row.codes) for row in found}) > 5
+    short = cut(whole)[0]
+    assert excerpt(replace(short, codes=short.codes[:25], heard=short.heard[:25]), rng).codes.tolist() == codes[:25]
 
 
 def test_sub_bands_of_a_waveform_become_the_waveform_again() -> None:

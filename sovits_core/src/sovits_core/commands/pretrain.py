@@ -18,15 +18,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; replaced when done")
     parser.add_argument("--config", type=Path, help="JSON of sizes and shares; the embedded base's without it")
-    parser.add_argument("--minutes", type=float, default=120.0, help="computing time of all stages together")
+    parser.add_argument(
+        "--minutes", type=float, default=120.0, help="computing time of all stages together (default 120)"
+    )
     parser.add_argument(
         "--stages",
-        help="train these now, by commas, and the others in another call (encoder,prior,bands,sound,semantic)",
+        help="train these now, by commas, and the others in another call (encoder,prior,detail,bands,sound,semantic)",
     )
     parser.add_argument(
         "--start-from",
         metavar="BASE",
         help="go on with this base's weights: embedded:tiny or a folder of the same sizes",
+    )
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="what trains: a GPU where there is one, with larger batches, by the wall clock (default auto)",
     )
     parser.add_argument("--recordings", type=Path, help="folder with ljspeech/ and librispeech/")
 
@@ -53,7 +61,9 @@ def run(options: argparse.Namespace) -> None:
         raise PretrainError(f"there is no folder {options.recordings} for --recordings")
     only = {"only": options.stages.split(",")} if options.stages else {}
     start = open_base(options.start_from) if options.start_from else None
-    scores = pretrain(options.out, config, options.minutes, options.recordings, start=start, **only)
+    scores = pretrain(
+        options.out, config, options.minutes, options.recordings, start=start, device=options.device, **only
+    )
     if scores is None:
         return
     print(json.dumps({metric: f"{value:.3f}" for metric, value in scores.items()}))  # noqa: T201 -- the command's output

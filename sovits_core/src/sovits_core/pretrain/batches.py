@@ -58,6 +58,10 @@ class Padded:
     values: Tensor
     lengths: Tensor
 
+    def to(self, device: torch.device) -> Padded:
+        """The same on a device."""
+        return Padded(self.values.to(device), self.lengths.to(device))
+
 
 def pad(rows: Sequence[Tensor]) -> Padded:
     """Pad rows [length, ...] with zeros to the longest."""

@@ -9,13 +9,14 @@ import random
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import soundfile
 import torch
 import torchaudio.functional as audio_functional
+from tqdm import tqdm
 
 from sovits_core.errors import PretrainError
 from sovits_core.pretrain.acoustics import SAMPLE_RATE
@@ -111,10 +112,10 @@ def _arpabet(name: str) -> str:
     return {"pau": SILENCE, "ax": "AH", "axr": "ER"}.get(name, name.upper())
 
 
-def _speakers(rng: random.Random) -> list[tuple[Variation, float]]:
-    """Every voice as it is and in disguises, with how often each speaks."""
+def speakers(rng: random.Random, weights: Mapping[str, float]) -> list[tuple[Variation, float]]:
+    """Every voice as it is and in disguises, with how often each speaks; one randomness gives the same disguises."""
     found = []
-    for voice, weight in WEIGHTS.items():
+    for voice, weight in weights.items():
         found.append((Variation(voice), weight * PLAIN_SHARE))
         for _ in range(DISGUISES):
             disguise = Variation(
@@ -127,15 +128,22 @@ def _speakers(rng: random.Random) -> list[tuple[Variation, float]]:
     return found
 
 
+def same_phones(text: str, segments: list[tuple[str, float]]) -> bool:
+    """Whether flite reads a text with as many phones as our front end."""
+    spoken = sum(name != SILENCE for name, _ in segments)
+    return spoken == len(spoken_phones(phonemize(text, "en").phones))
+
+
 def _synthetic(folder: Path, sentences: int, seed: int) -> Iterator[Clip]:
     require_flite()
     rng = random.Random(seed)  # noqa: S311 -- varied voices, not a secret
-    speakers = _speakers(rng)
-    for index, text in enumerate(compose(sentences, seed)):
-        [variation] = rng.choices([one for one, _ in speakers], [weight for _, weight in speakers])
+    who = speakers(rng, WEIGHTS)
+    texts = tqdm(compose(sentences, seed), desc="corpus", unit="clip", disable=None)
+    for index, text in enumerate(texts):
+        [variation] = rng.choices([one for one, _ in who], [weight for _, weight in who])
         waveform, segments = speak(text, variation)
-        if sum(name != SILENCE for name, _ in segments) != len(spoken_phones(phonemize(text, "en").phones)):
-            continue  # flite reads it with other phones than our front end
+        if not same_phones(text, segments):
+            continue
         name = f"synthetic-{index:05d}"
         yield replace(_store(folder, name, variation.speaker, text, waveform, rate=SAMPLE_RATE), segments=segments)
 

@@ -17,7 +17,7 @@ from transformers import HubertConfig, HubertModel
 
 from sovits_core.alignment import best_path
 from sovits_core.errors import PretrainError
-from sovits_core.features import TRAINING_SCALE
+from sovits_core.features import SHORTEST_HUBERT_INPUT, TRAINING_SCALE
 from sovits_core.pretrain.codes import READINGS, code_labels, code_vectors, phone_scores
 from sovits_core.pretrain.data import Utterance, floats
 from sovits_core.pretrain.disturbances import disturbed
@@ -100,7 +100,7 @@ def align(scores: Tensor, phones: Sequence[str], pauses: Sequence[bool]) -> list
 @torch.no_grad()
 def aligned(encoder: Encoder, utterance: Utterance) -> Utterance:
     """The same utterance with phone times (seconds) as the encoder hears them."""
-    readings = encoder(floats(utterance.wav16)[None])[0]
+    readings = encoder(floats(utterance.wav16)[None].to(encoder.read.weight.device))[0].cpu()
     pauses = word_ends(utterance.clip.text, "en", utterance.phones)
     segments = align(phone_scores(readings), utterance.phones, pauses)
     # A frame's middle lies 12.5 ms after its start, and stands for the 10 ms around it.
@@ -119,8 +119,12 @@ def align_recordings(encoder: Encoder, utterances: list[Utterance]) -> list[Utte
 
 def labels_of(utterance: Utterance) -> Tensor:
     """The codes of an utterance with phone times, int64 [tokens]."""
-    count = ((len(utterance.wav16) - 400) // FRAME + 1) // 2
-    return code_labels(utterance.acoustics, utterance.clip.segments, count)
+    return code_labels(utterance.acoustics, utterance.clip.segments, tokens_in(len(utterance.wav16)))
+
+
+def tokens_in(samples: int) -> int:
+    """How many whole tokens HuBERT makes of so many samples at 16 kHz."""
+    return ((samples - SHORTEST_HUBERT_INPUT) // FRAME + 1) // 2
 
 
 def train_encoder(stage: Stage, encoder: Encoder, utterances: list[Utterance], seed: int) -> None:
@@ -130,7 +134,8 @@ def train_encoder(stage: Stage, encoder: Encoder, utterances: list[Utterance], s
     synthetic = [(row, labels_of(row)) for row in usable if row.clip.synthetic]
     recordings = [row for row in usable if not row.clip.synthetic]
     recorded: list[tuple[Utterance, Tensor]] = []
-    vectors = code_vectors()
+    device, count = stage.machine.device, BATCH * stage.machine.batches
+    vectors = code_vectors().to(device)
     due = list(ALIGN_AT) if recordings else []
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.01)
     encoder.train()
@@ -139,15 +144,15 @@ def train_encoder(stage: Stage, encoder: Encoder, utterances: list[Utterance], s
             due = [share for share in due if share >= stage.progress]
             recorded = [(row, labels_of(row)) for row in align_recordings(encoder, recordings)]
         wavs, targets = [], []
-        for _ in range(BATCH):
+        for _ in range(count):
             row, labels = rng.choice(recorded if recorded and rng.random() < RECORDED_SHARE else synthetic)
             start = rng.randrange(max(1, len(labels) - CROP))
             piece = floats(row.wav16[2 * start * FRAME : 2 * (start + CROP) * FRAME + 80])
             # Upstream scales recordings by a thousand, and prompts not.
             wavs.append(disturbed(piece, rng) * rng.choice((1.0, TRAINING_SCALE)))
             targets.append(labels[start : start + CROP])
-        scores = pairs(encoder(torch.stack(wavs))) @ vectors.T  # (batch, CROP, codes)
-        target = torch.stack(targets)
+        scores = pairs(encoder(torch.stack(wavs).to(device))) @ vectors.T  # (batch, CROP, codes)
+        target = torch.stack(targets).to(device)
         loss = functional.cross_entropy(scores.flatten(0, 1), target.flatten())
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from sovits_core.bundles import BaseBundle
@@ -28,6 +29,11 @@ class Parts:
         self.judges = Discriminator(config.s2d)
         self.s1 = TextToSemantic(config.s1)
         semantic.initialise(self.s1)
+
+    def to(self, device: torch.device) -> None:
+        """Move all networks to a device."""
+        for network in (self.encoder, self.s2, self.readout, self.judges, self.s1):
+            network.to(device)
 
     def of(self, stage: str) -> nn.Module:
         """What a stage trains, as one module to save."""

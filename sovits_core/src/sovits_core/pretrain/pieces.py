@@ -1,7 +1,8 @@
-"""Recordings cut at their pauses: readers go on for longer than a small network learns from at once."""
+"""Utterances cut at their pauses, since readers go on for longer than a small network learns from at once; excerpts."""
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from itertools import pairwise
 
@@ -15,6 +16,7 @@ from sovits_core.text.spoken import SILENCE, spoken_places
 
 LONGEST = 5.5  # seconds, where the pauses allow it
 SHORTEST_PAUSE = 3  # tokens
+EXCERPT = (25, 70)  # tokens of an excerpt, the fewest and the most
 CODE_FRAMES = round(CODE_SECONDS / FRAME_SECONDS)
 
 
@@ -33,6 +35,19 @@ def cut(row: Spoken) -> list[Spoken]:
         last = place
     edges.append(size)
     return [_piece(row, start, end) for start, end in pairwise(edges) if not bool(silent[start:end].all())]
+
+
+def excerpt(row: Spoken, rng: random.Random) -> Spoken:
+    """Some phones in a row of an utterance that is longer: what lies around them cannot be learnt by heart."""
+    size = rng.randint(*EXCERPT)
+    if len(row.codes) <= size:
+        return row
+    changes = (row.place[1:] != row.place[:-1]).nonzero()[:, 0] + 1
+    edges = [0, *changes.tolist(), len(row.codes)]
+    start = rng.choice([edge for edge in edges if edge <= len(row.codes) - size])
+    end = max(edge for edge in edges if edge <= start + size)
+    silent = half_of_code()[row.codes[start:end]] == 0
+    return row if bool(silent.all()) else _piece(row, start, end)
 
 
 def _middles_of_pauses(silent: Tensor) -> list[int]:

@@ -15,6 +15,9 @@ from sovits_core.models.masks import length_mask
 from sovits_core.pretrain.acoustics import BANDS, CHANCE, CHANCES, HOP, LATENT, PITCH, VOICING, audible
 from sovits_core.pretrain.batches import Similar, Spoken, pad
 from sovits_core.pretrain.data import floats
+from sovits_core.pretrain.disguises import Disguise
+from sovits_core.pretrain.machine import Machine
+from sovits_core.pretrain.pieces import excerpt
 from sovits_core.pretrain.stage import Stage
 
 BATCH = 6
@@ -22,6 +25,7 @@ LONGEST = 6.0  # seconds
 RATE = 1.5e-3
 RECORDED_SHARE = 0.45
 HEARD_SHARE = 0.4  # of the batches learn from tokens as the encoder hears them, the others from right ones
+EXCERPTS = 0.5  # of the rows are learnt without what was said around them
 POSTERIOR_UNTIL = 0.35  # share of the budget: it has the sound to look at and learns in a third of the time
 REFERENCE_FRAMES = 150  # three seconds of the speaker say whose voice it is
 # A frame's meaning hardly varies, or the voice would be rough; its chance varies like the official noise.
@@ -61,8 +65,8 @@ def wanted_deviations() -> Tensor:
     return torch.tensor([LOG_DEVIATION] * CHANCE + [0.0] * CHANCES)[:, None]
 
 
-def references(rows: Sequence[Spoken], similar: Similar, rng: random.Random) -> Tensor:
-    """Spectrograms (batch, bins, REFERENCE_FRAMES) of other clips of the same speakers."""
+def references(rows: Sequence[Spoken], similar: Similar, rng: random.Random, device: torch.device) -> Tensor:
+    """Spectrograms (batch, bins, REFERENCE_FRAMES), on a device, of other clips of the same speakers."""
     pieces = []
     for row in rows:
         wav = floats(similar.another(row, rng).utterance.wav)
@@ -70,7 +74,7 @@ def references(rows: Sequence[Spoken], similar: Similar, rng: random.Random) -> 
         wav = wav.repeat(-(-size // len(wav)))
         start = rng.randrange(len(wav) - size + 1)
         pieces.append(wav[start : start + size])
-    return spectrogram(torch.stack(pieces))
+    return spectrogram(torch.stack(pieces).to(device))
 
 
 @torch.no_grad()
@@ -79,14 +83,14 @@ def predicted_latents(s2: Synthesizer, spoken: list[Spoken], count: int, seed: i
     rng = random.Random(f"{seed}-predicted")  # noqa: S311 -- a choice of clips, not secrets
     similar = Similar(spoken, LONGEST, RECORDED_SHARE)
     s2.eval()  # it may come from a file, where nothing has been trained in this process
+    device = next(s2.parameters()).device
     found = []
     for _ in range(count):
         (row,) = similar.draw(1, rng)
-        timbre = s2.timbre(references([row], similar, rng))
-        phones = row.utterance.phone_ids[None]
-        lengths = torch.tensor([len(row.codes)]), torch.tensor([phones.shape[1]])
-        mean, _, _ = s2.prior(row.codes[None], phones, timbre, *lengths)
-        found.append(mean[0, :CHANCE])
+        timbre = s2.timbre(references([row], similar, rng, device))
+        codes, text = (pad([ids]).to(device) for ids in (row.codes, row.utterance.phone_ids))
+        mean, _, _ = s2.prior(codes.values, text.values, timbre, codes.lengths, text.lengths)
+        found.append(mean[0, :CHANCE].cpu())
     return found
 
 
@@ -101,6 +105,7 @@ class Predicted:
     wanted: Tensor
     weights: Tensor
     mask: Tensor  # (batch, 1, frames)
+    disguise: Disguise
     spread: Tensor  # how far the declared deviations are from the wanted ones
 
     def without_gradient(self) -> Predicted:
@@ -108,18 +113,21 @@ class Predicted:
         return replace(self, mean=self.mean.detach(), timbre=self.timbre.detach())
 
 
-def predict(s2: Synthesizer, similar: Similar, rng: random.Random, *, heard: bool) -> Predicted:
+def predict(s2: Synthesizer, similar: Similar, rng: random.Random, machine: Machine, *, heard: bool) -> Predicted:
     """Draw a batch and predict its frames, from right tokens or as the encoder hears them."""
-    rows = similar.draw(BATCH, rng)
-    codes = pad([row.heard if heard else row.codes for row in rows])
-    text = pad([row.utterance.phone_ids for row in rows])
+    whole = similar.draw(BATCH * machine.batches, rng)
+    rows = [excerpt(row, rng) if rng.random() < EXCERPTS else row for row in whole]
+    codes = pad([row.heard if heard else row.codes for row in rows]).to(machine.device)
+    text = pad([row.utterance.phone_ids for row in rows]).to(machine.device)
     frames = 2 * codes.values.shape[1]
     mask = length_mask(2 * codes.lengths, frames)[:, None].float()
-    wanted, weights = wanted_frames(rows, frames)
-    timbre = s2.timbre(references(rows, similar, rng))
+    disguise = Disguise.drawn(len(rows), machine.device)
+    wanted, weights = (tensor.to(machine.device) for tensor in wanted_frames(rows, frames))
+    wanted = disguise.of_frames(wanted)
+    timbre = s2.timbre(disguise.of_spectra(references(whole, similar, rng, machine.device)))
     mean, deviation, _ = s2.prior(codes.values, text.values, timbre, codes.lengths, text.lengths)
-    spread = ((deviation - wanted_deviations()).square() * mask).mean()
-    return Predicted(rows, codes.values, timbre, mean, wanted, weights, mask, spread)
+    spread = ((deviation - wanted_deviations().to(deviation)).square() * mask).mean()
+    return Predicted(rows, codes.values, timbre, mean, wanted, weights, mask, disguise, spread)
 
 
 def train_prior(stage: Stage, s2: Synthesizer, spoken: list[Spoken], seed: int) -> None:
@@ -131,7 +139,7 @@ def train_prior(stage: Stage, s2: Synthesizer, spoken: list[Spoken], seed: int) 
     s2.train()
     for _ in stage.steps([optimizer]):
         heard = rng.random() < HEARD_SHARE
-        batch = predict(s2, similar, rng, heard=heard)
+        batch = predict(s2, similar, rng, stage.machine, heard=heard)
         said = frame_loss(batch.mean, batch.wanted, batch.weights)
         loss = said + SPREAD_WEIGHT * batch.spread
         if stage.progress < POSTERIOR_UNTIL:
@@ -147,8 +155,8 @@ def train_prior(stage: Stage, s2: Synthesizer, spoken: list[Spoken], seed: int) 
 def _posterior_loss(stage: Stage, s2: Synthesizer, batch: Predicted) -> Tensor:
     """What the posterior hears in the batch's sound, held against what it should."""
     wav = pad([floats(row.utterance.wav[: len(row.codes) * 2 * HOP]) for row in batch.rows])
-    spec = spectrogram(wav.values)[:, :, : batch.mask.shape[2]]
+    spec = batch.disguise.of_spectra(spectrogram(wav.values.to(batch.mask.device)))[:, :, : batch.mask.shape[2]]
     _, mean, deviation = s2.posterior(spec, batch.mask, batch.timbre.detach(), torch.zeros_like(batch.mean))
     known = frame_loss(mean, batch.wanted, batch.weights)
     stage.log(posterior=known)
-    return known + SPREAD_WEIGHT * ((deviation - wanted_deviations()).square() * batch.mask).mean()
+    return known + SPREAD_WEIGHT * ((deviation - wanted_deviations().to(deviation)).square() * batch.mask).mean()

@@ -73,19 +73,19 @@ def pulse_counts(voiced: Tensor, hertz: Tensor) -> Tensor:
 def sound(latents: Tensor) -> Tensor:
     """Waveform (batch, frames * HOP) of latents (batch, LATENT, frames); one frame fades into the next."""
     frames = latents.shape[2]
-    amplitude = (0.5 * (envelope_of(latents) @ _interpolation())).exp()  # (batch, frames, PARTIALS)
+    amplitude = (0.5 * (envelope_of(latents) @ _interpolation().to(latents))).exp()  # (batch, frames, PARTIALS)
     counts = pulse_counts(*pitch_of(latents))[..., None]  # (batch, frames, 1)
-    partial = torch.arange(PARTIALS)
+    partial = torch.arange(PARTIALS, device=latents.device)
     on = (partial % counts.clamp(min=1) == 0) & (counts > 0) & (partial > 0)
-    share = torch.where(counts > 0, _noise_share(), 1.0)
-    pulses, patterns = _phases()
+    share = torch.where(counts > 0, _noise_share().to(latents), 1.0)
+    pulses, patterns = (phases.to(latents.device) for phases in _phases())
     chance = latents[:, CHANCE:].transpose(1, 2) / (CHANCE_DEVIATION * CHANCES**0.5)  # (batch, frames, CHANCES)
     noise = torch.complex(chance, torch.zeros_like(chance)) @ patterns
     spectrum = amplitude * (on * counts.sqrt() * (1 - share.square()).sqrt() * pulses + share * noise)
     period = torch.fft.irfft(functional.pad(spectrum, (0, 1)), HOP)  # (batch, frames, HOP)
     # Power per bin of 31.25 Hz becomes power per partial, every 50 Hz; the transform divides by its length.
     period = period * LEVEL
-    fade = torch.hann_window(2 * HOP)
+    fade = torch.hann_window(2 * HOP, device=latents.device)
     # The middle of frame t is sample HOP t + HOP / 2, so that its two periods begin half a frame before it.
     pieces = (torch.cat([period, period], dim=2) * fade).transpose(1, 2)  # (batch, 2 HOP, frames)
     whole = functional.fold(pieces, (1, (frames + 1) * HOP), (1, 2 * HOP), stride=(1, HOP))[:, 0, 0]

@@ -24,6 +24,8 @@ from sovits_core.pretrain.corpus import build_corpus, cache_folder
 from sovits_core.pretrain.data import ENCODER_RATE, Utterance, floats, load_utterances, split
 from sovits_core.pretrain.detail import train_detail
 from sovits_core.pretrain.encoder import Encoder, align_recordings, labels_of, train_encoder
+from sovits_core.pretrain.lines import build_lines
+from sovits_core.pretrain.machine import Machine, machine_for
 from sovits_core.pretrain.measure import gates_from, measure
 from sovits_core.pretrain.parts import Parts
 from sovits_core.pretrain.pieces import cut
@@ -46,10 +48,11 @@ def listen(encoder: Encoder, s2: Synthesizer, utterances: list[Utterance], kept:
     """
     _say("listening")
     before = load_file(kept) if kept.exists() else {}
+    device = encoder.read.weight.device
     heard = {
         row.clip.id: before[row.clip.id]
         if row.clip.id in before
-        else s2.quantize(training_features(encoder.hubert, floats(row.wav16), ENCODER_RATE))[0]
+        else s2.quantize(training_features(encoder.hubert, floats(row.wav16).to(device), ENCODER_RATE))[0].cpu()
         for row in utterances
     }
     if heard.keys() != before.keys():
@@ -66,13 +69,21 @@ def listen(encoder: Encoder, s2: Synthesizer, utterances: list[Utterance], kept:
 class Training:
     """One run's networks and their stages; a stage that is complete is loaded, not trained again."""
 
-    def __init__(
-        self, config: PretrainConfig, minutes: float, work: Path, only: Collection[str], start: BaseBundle | None
+    def __init__(  # noqa: PLR0917 -- what a run is told, each of its own type
+        self,
+        config: PretrainConfig,
+        minutes: float,
+        work: Path,
+        only: Collection[str],
+        start: BaseBundle | None,
+        machine: Machine,
     ) -> None:
         self.config = config
         self.parts = Parts(config)
         if start:
             self.parts.take_from(start)
+        self.parts.to(machine.device)
+        self.machine = machine
         self._seconds = {name: 60 * minutes * share for name, share in config.shares.model_dump().items()}
         self._work = work
         self._only = only
@@ -92,19 +103,23 @@ class Training:
             predicted = predicted_latents(parts.s2, spoken(), PREDICTED_UTTERANCES, seed)
             return Frames([row.acoustics.latents() for row in utterances], predicted)
 
+        def lines() -> list[Spoken]:
+            _say("lines")
+            return build_lines(self.config.lines, seed, {row.clip.text for row in utterances})
+
         self._do("prior", lambda stage: train_prior(stage, parts.s2, spoken(), seed), after="encoder")
         self._do("detail", lambda stage: train_detail(stage, parts.s2, spoken(), seed), after="prior")
         self._do("bands", lambda stage: train_bands(stage, parts.s2, parts.readout, latents(), seed), after="detail")
         write_synthesis(parts.s2.waveform_generator, parts.readout)
         self._do("sound", lambda stage: train_sound(stage, parts.s2, parts.judges, latents(), seed), after="bands")
-        self._do("semantic", lambda stage: train_semantic(stage, parts.s1, spoken(), seed), after="encoder")
+        self._do("semantic", lambda stage: train_semantic(stage, parts.s1, spoken() + lines(), seed), after="encoder")
 
     def left(self) -> list[str]:
         """Names of the stages that are not complete."""
         return [name for name, stage in self._stages.items() if stage.progress < 1]
 
     def _do(self, name: str, train: Callable[[Stage], None], after: str = "") -> None:
-        stage = Stage(name, self._work, self.parts.of(name), self._seconds[name])
+        stage = Stage(name, self._work, self.parts.of(name), self._seconds[name], self.machine)
         self._stages[name] = stage
         if name in self._only and stage.progress < 1:
             if after:
@@ -125,34 +140,38 @@ def pretrain(  # noqa: PLR0917 -- what a run is told, each of its own type
     work: Path | None = None,
     only: Collection[str] = STAGES,
     start: BaseBundle | None = None,
+    device: str = "cpu",
 ) -> dict[str, float] | None:
     """Make a base bundle at `out` within so many minutes of computing; a run that was killed goes on where it was.
 
     Args:
         out: the bundle's folder; replaced at the end, untouched until then.
         config: sizes, shares and seed.
-        minutes: of one thread's computing time; the corpus, the measurement and the assembly come on top.
+        minutes: of one thread's computing time, or of the wall clock on a GPU; the corpus, the measurement and the
+            assembly come on top.
         recordings: a folder with `ljspeech/` and `librispeech/`; None trains on synthetic speech alone.
         work: where checkpoints and curves are kept; the cache, by configuration and minutes, when None.
         only: stages to train now, so that two processes can share them: "semantic" needs the "encoder" alone.
         start: a base of the same sizes whose weights every stage starts with, instead of random ones.
+        device: cpu, cuda, or auto for a GPU where there is one.
 
     Returns:
         The mean scores on held-out clips, or None as long as a stage is left to do.
 
     Raises:
         PretrainError: flite is missing, the time is not positive, a stage is unknown or comes too early, the base
-            to start from is of other sizes, or the bundle is too large.
+            to start from is of other sizes, there is no such device, or the bundle is too large.
     """
     if not minutes > 0:
         raise PretrainError(f"minutes={minutes} must be above zero")
     if unknown := sorted(set(only) - set(STAGES)):
         raise PretrainError(f"stages={unknown} are unknown: choose from {', '.join(STAGES)}")
+    machine = machine_for(device)
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
     told = f"{config.model_dump_json()} {minutes} {recordings} {start.digest if start else ''}"
     key = hashlib.sha256(told.encode()).hexdigest()[:12]
-    training = Training(config, minutes, work or cache_folder() / f"run-{config.name}-{key}", only, start)
+    training = Training(config, minutes, work or cache_folder() / f"run-{config.name}-{key}", only, start, machine)
     _say("corpus")
     corpus, clips = build_corpus(config.sentences, config.seed, recordings)
     utterances, held_out = split(load_utterances(corpus, clips))
@@ -160,7 +179,11 @@ def pretrain(  # noqa: PLR0917 -- what a run is told, each of its own type
     if left := training.left():
         _say(f"left to do: {', '.join(left)}")
         return None
-    about = {"minutes": f"{minutes:g}", "speechSeconds": f"{sum(row.clip.seconds for row in utterances):.0f}"}
+    about = {
+        "minutes": f"{minutes:g}",
+        "device": machine.device.type,
+        "speechSeconds": f"{sum(row.clip.seconds for row in utterances):.0f}",
+    }
     if start:
         before = start.document.training.get("minutes", "an unknown number")
         about["startedFrom"] = f"{start.document.name} {start.digest}, of {before} minutes"
@@ -172,6 +195,7 @@ def _finish(
 ) -> dict[str, float]:
     _say("measure")
     config, parts = training.config, training.parts
+    parts.to(torch.device("cpu"))  # what is measured and written is what will be served
     for network in (parts.s2, parts.s1, parts.encoder):
         network.eval()
     scores = measure(parts.encoder.hubert, parts.s2, held_out, config.seed)

@@ -82,7 +82,8 @@ def piece_of(row: Spoken, longest: int, rng: random.Random) -> Piece:
     """Cut whole phones of at most so many tokens (or a single phone) out of an utterance."""
     place = row.place
     size = len(place)
-    starts = [0, *(index for index in range(1, size) if place[index] != place[index - 1]), size]
+    changes = (place[1:] != place[:-1]).nonzero()[:, 0] + 1
+    starts = [0, *changes.tolist(), size]
     if size <= longest:
         first, last = 0, size
     else:
@@ -160,13 +161,14 @@ class Corpus:
         )
 
 
-def _rows(corpus: Corpus, progress: float, rng: random.Random) -> list[Row]:
+def _rows(corpus: Corpus, progress: float, batches: int, rng: random.Random) -> list[Row]:
     size = round(SHORTEST_PIECE + (LONGEST_PIECE - SHORTEST_PIECE) * min(1.0, progress / GROWN))
     prompted = rng.random() < PROMPTED
     readers = corpus.recorded if prompted and rng.random() < AFTER_RECORDINGS else None
     said = corpus.synthetic if readers is None else corpus.clearest
     rows = []
-    for row in said.draw(max(FEWEST_ROWS, min(MOST_ROWS, BATCH_TOKENS // size)), rng):
+    count = batches * max(FEWEST_ROWS, min(MOST_ROWS, BATCH_TOKENS // size))
+    for row in said.draw(count, rng):
         prompt = None
         if prompted:
             speaker = row if readers is None else readers.draw(1, rng)[0]
@@ -192,13 +194,15 @@ def guided_forward(
     Returns:
         logits (batch, tokens + 1, vocabulary), and scores before the softmax (batch, 2, tokens + 1, phones + tokens).
     """
-    text, audio = s1.embed_text(phones, None), s1.embed_audio(codes, torch.arange(codes.shape[1]))
+    text, audio = s1.embed_text(phones, None), s1.embed_audio(codes, torch.arange(codes.shape[1], device=codes.device))
     count = phones.shape[1]
     real = torch.cat([length_mask(lengths, count), length_mask(code_lengths, codes.shape[1])], dim=1)
     size = real.shape[1]
-    allowed = visible(count, size, phones.device) & (real[:, None, :] | torch.eye(size, dtype=torch.bool))
+    allowed = visible(count, size, phones.device) & (
+        real[:, None, :] | torch.eye(size, dtype=torch.bool, device=phones.device)
+    )
     x = torch.cat([text, audio], dim=1)
-    rows = torch.arange(len(x))
+    rows = torch.arange(len(x), device=x.device)
     weights = x.new_zeros(0)
     for index, layer in enumerate(cast("list[Layer]", list(s1.layers))):
         if index == GUIDED_LAYER:
@@ -244,26 +248,28 @@ def train_semantic(stage: Stage, s1: TextToSemantic, spoken: list[Spoken], seed:
     rng = random.Random(f"{seed}-semantic-{stage.step}")  # noqa: S311 -- batches, not secrets
     corpus = Corpus.of(spoken)
     optimizer = torch.optim.AdamW(s1.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.02)
-    end = s1.config.end_token
+    end, device = s1.config.end_token, stage.machine.device
     s1.train()
     for _ in stage.steps([optimizer]):
-        rows = _rows(corpus, stage.progress, rng)
-        phones, codes = pad([row.phones for row in rows]), pad([row.codes for row in rows])
+        rows = _rows(corpus, stage.progress, stage.machine.batches, rng)
+        phones, codes = pad([row.phones for row in rows]).to(device), pad([row.codes for row in rows])
         wrong = torch.rand(codes.values.shape) < _wrong_share(rows, codes.values.shape[1], rng)
         read = torch.where(wrong, torch.randint(end, codes.values.shape), pad([row.read for row in rows]).values)
+        codes, read = codes.to(device), read.to(device)
         logits, weights = guided_forward(s1, phones.values, phones.lengths, read, codes.lengths)
         targets = semantic_targets(codes.values, codes.lengths, end)
-        places = pad([row.place for row in rows]).values
-        learnt = torch.arange(targets.shape[1])[None] >= torch.tensor([[row.prompt] for row in rows])
+        places = pad([row.place for row in rows]).values.to(device)
+        prompts = torch.tensor([row.prompt for row in rows], device=device)
+        learnt = torch.arange(targets.shape[1], device=device)[None] >= prompts[:, None]
         targets = targets.masked_fill(~learnt, PADDING_TARGET)
-        loss = token_loss(logits, targets, torch.tensor([row.prompt for row in rows]))
+        loss = token_loss(logits, targets, prompts)
         pointing = _pointing_loss(weights, places, codes.lengths, phones.lengths)
         optimizer.zero_grad()
         (loss + GUIDANCE * pointing).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(s1.parameters(), 1.0)
         optimizer.step()
         known = targets != PADDING_TARGET
-        stage.log(loss=loss, pointing=pointing, right=(logits.argmax(-1) == targets)[known].float().mean())
+        stage.log(loss=loss, pointing=pointing, right=(logits.argmax(-1) == targets).sum() / known.sum())
     s1.eval()
 
 
@@ -276,7 +282,7 @@ def token_loss(logits: Tensor, targets: Tensor, first: Tensor) -> Tensor:
         first: int64 (batch), where each sentence begins.
     """
     losses = functional.cross_entropy(logits.transpose(1, 2), targets, ignore_index=PADDING_TARGET, reduction="none")
-    soon = torch.arange(targets.shape[1])[None] < first[:, None] + FIRST_TOKENS
+    soon = torch.arange(targets.shape[1], device=targets.device)[None] < first[:, None] + FIRST_TOKENS
     weights = torch.where(soon, FIRST_WEIGHT, 1.0) * (targets != PADDING_TARGET)
     return (weights * losses).sum() / weights.sum()
 
@@ -293,9 +299,9 @@ def _wrong_share(rows: list[Row], count: int, rng: random.Random) -> Tensor:
 def _pointing_loss(weights: Tensor, places: Tensor, code_lengths: Tensor, text_lengths: Tensor) -> Tensor:
     """Cross entropy of one head to the phone being spoken, and of the other to the one after it."""
     following = torch.minimum(places + 1, text_lengths[:, None] - 1)
-    real = torch.arange(places.shape[1])[None] <= code_lengths[:, None]
+    real = torch.arange(places.shape[1], device=places.device)[None] <= code_lengths[:, None]
     terms = [
-        functional.cross_entropy(weights[:, head].flatten(0, 1)[real.flatten()], where.flatten()[real.flatten()])
+        functional.cross_entropy(weights[:, head].flatten(0, 1), where.masked_fill(~real, PADDING_TARGET).flatten())
         for head, where in enumerate((places, following))
     ]
     return torch.stack(terms).mean()

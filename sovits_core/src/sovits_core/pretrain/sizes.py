@@ -47,6 +47,7 @@ class PretrainConfig(ModelConfig):
     name: str = "tiny"
     seed: int = 2026
     sentences: int = Field(2600, ge=8, description="How many sentences flite tries, about 3.2 seconds each.")
+    lines: int = Field(12_000, ge=0, description="How many more it tries for the text model, kept without sound.")
     threads: int = Field(1, ge=1, le=64)
     shares: Shares = Shares()
     hubert: HubertSizes = HubertSizes()

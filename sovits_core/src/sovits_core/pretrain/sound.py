@@ -65,7 +65,7 @@ def average_speech(latents: list[Tensor]) -> Tensor:
 
 def contrasted(z: Tensor, average: Tensor) -> Tensor:
     """Latents (batch, LATENT, frames) with CONTRAST; `average` is that of `average_speech`."""
-    return torch.cat([torch.lerp(average, z[:, :FORMANT_BANDS], CONTRAST), z[:, FORMANT_BANDS:]], dim=1)
+    return torch.cat([torch.lerp(average.to(z), z[:, :FORMANT_BANDS], CONTRAST), z[:, FORMANT_BANDS:]], dim=1)
 
 
 def crops(latents: Frames, count: int, frames: int, rng: random.Random) -> Tensor:
@@ -104,9 +104,10 @@ def train_bands(stage: Stage, s2: Synthesizer, readout: nn.Conv1d, latents: Fram
     parts = nn.ModuleList([generator.input, *list(generator.stages)[:2], readout])
     optimizer = torch.optim.Adam(parts.parameters(), lr=RATE, betas=(0.9, 0.99))
     middle = slice(MARGIN * HOP_STEPS, (MARGIN + SEGMENT) * HOP_STEPS)
-    nobody = torch.zeros(BATCH, s2.config.timbre, 1)
+    device, count = stage.machine.device, BATCH * stage.machine.batches
+    nobody = torch.zeros(count, s2.config.timbre, 1, device=device)
     for _ in stage.steps([optimizer]):
-        z = crops(latents, BATCH, frames, rng)
+        z = crops(latents, count, frames, rng).to(device)
         wanted = split(sound(contrasted(z, average)))[:, :, middle]
         seen = bands_seen(generator, readout, z, nobody)[:, :, middle]
         loss = band_loss(seen, wanted, CLOSELY if stage.progress > CLOSELY_FROM else LOOSELY)
@@ -127,9 +128,10 @@ def train_sound(stage: Stage, s2: Synthesizer, judges: Discriminator, latents: F
     optimizer = torch.optim.AdamW(generator.parameters(), lr=JUDGED_RATE, betas=(0.8, 0.99))
     judging = torch.optim.AdamW(judges.parameters(), lr=JUDGED_RATE, betas=(0.8, 0.99))
     middle = slice(MARGIN * HOP, (MARGIN + JUDGED) * HOP)
-    nobody = torch.zeros(JUDGED_BATCH, s2.config.timbre, 1)
+    device, count = stage.machine.device, JUDGED_BATCH * stage.machine.batches
+    nobody = torch.zeros(count, s2.config.timbre, 1, device=device)
     for _ in stage.steps([optimizer, judging]):
-        z = crops(latents, JUDGED_BATCH, frames, rng)
+        z = crops(latents, count, frames, rng).to(device)
         wanted = sound(contrasted(z, average)).tanh()
         made = generator(z, nobody)[:, 0]
         loss = band_loss(split(made), split(wanted), CLOSELY)

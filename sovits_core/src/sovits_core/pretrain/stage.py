@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
@@ -15,6 +14,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from sovits_core.pretrain.machine import CPU, Machine
 
 WARMUP = 0.03  # share of the budget during which the learning rate rises
 FINAL = 0.05  # share of the learning rate left at the end
@@ -29,14 +31,15 @@ class Stage:
     the optimiser's moments.
     """
 
-    def __init__(self, name: str, folder: Path, module: nn.Module, seconds: float) -> None:
+    def __init__(self, name: str, folder: Path, module: nn.Module, seconds: float, machine: Machine = CPU) -> None:
         self.name = name
+        self.machine = machine
         self.module = module
         self.seconds = seconds
         self.path = folder / f"{name}.safetensors"
         self.curves = folder / "curves.csv"
         self.used, self.step = 0.0, 0
-        self._logged: dict[str, list[float]] = {}
+        self._logged: dict[str, list[torch.Tensor]] = {}
         folder.mkdir(parents=True, exist_ok=True)
         self._writer: Any = SummaryWriter(str(folder / "tensorboard" / name))
         if self.path.exists():
@@ -50,33 +53,36 @@ class Stage:
     def steps(self, optimizers: list[torch.optim.Optimizer]) -> Iterator[int]:
         """Yield step numbers until the budget is used, setting the learning rates on the way."""
         rates = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
-        # Counted in this thread's own time, so that a busy machine delays the result and does not spoil it.
-        last = saved = time.thread_time()
+        last = saved = self.machine.clock()
+        bar = tqdm(total=round(self.seconds), initial=round(self.used), desc=self.name, unit="s", disable=None)
         while self.progress < 1:
             groups = [group for optimizer in optimizers for group in optimizer.param_groups]
             for group, rate in zip(groups, rates, strict=True):
                 group["lr"] = rate * self._rate()
             yield self.step
-            now = time.thread_time()
+            now = self.machine.clock()
             self.used += now - last
             last = now
+            bar.update(min(round(self.used), bar.total) - bar.n)
             self.step += 1
             if self.step % REPORT_STEPS == 0:
                 self._report()
             if now - saved > CHECKPOINT_SECONDS:
                 self.save()
                 saved = now
+        bar.close()
         self.save()
         self._writer.close()
 
     def log(self, **values: torch.Tensor) -> None:
         """Add to the averages that the next report shows; of what only some steps measure, theirs."""
         for name, value in values.items():
-            self._logged.setdefault(name, []).append(float(value.detach()))
+            # Not read yet: a GPU would have to be waited for in every step.
+            self._logged.setdefault(name, []).append(value.detach())
 
     def save(self) -> None:
         """Write the weights and the time used, through a second name, so that a kill leaves the older file whole."""
-        state = {name: tensor.detach().clone().contiguous() for name, tensor in self.module.state_dict().items()}
+        state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in self.module.state_dict().items()}
         partial = self.path.with_suffix(".partial")
         save_file(state, partial, metadata={"step": str(self.step), "used": str(self.used)})
         partial.replace(self.path)
@@ -99,7 +105,7 @@ class Stage:
             if fresh:
                 writer.writerow(["stage", "step", "seconds", "name", "value"])
             for name, values in self._logged.items():
-                value = fmean(values)
+                value = fmean(float(one) for one in values)
                 writer.writerow([self.name, self.step, f"{self.used:.0f}", name, f"{value:.4f}"])
                 self._writer.add_scalar(name, value, self.step)
         self._logged.clear()

@@ -37,12 +37,12 @@ def basis() -> Tensor:
 
 def split(wav: Tensor) -> Tensor:
     """Waveform (batch, samples), whole steps -> (batch, SUBBANDS, steps)."""
-    return functional.conv1d(wav[:, None], basis()[:, None], stride=SUBBANDS, padding=SUBBANDS // 2)
+    return functional.conv1d(wav[:, None], basis()[:, None].to(wav), stride=SUBBANDS, padding=SUBBANDS // 2)
 
 
 def join(bands: Tensor) -> Tensor:
     """The inverse of `split`, but for half a step at both ends."""
-    return functional.conv_transpose1d(bands, basis()[:, None], stride=SUBBANDS, padding=SUBBANDS // 2)[:, 0]
+    return functional.conv_transpose1d(bands, basis()[:, None].to(bands), stride=SUBBANDS, padding=SUBBANDS // 2)[:, 0]
 
 
 def bands_seen(generator: WaveformGenerator, readout: nn.Conv1d, z: Tensor, timbre: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ def write_synthesis(generator: WaveformGenerator, readout: nn.Conv1d) -> None:
         nn.init.zeros_(cast("Tensor", stage.upsample.bias))
     # Sub-bands to steps of 16 samples each: a window is 16 steps long.
     first = stages[2].upsample
-    windows = basis().reshape(SUBBANDS, 16, 16)  # [SUBBANDS, tap, sample]
+    windows = basis().to(readout.weight).reshape(SUBBANDS, 16, 16)  # [SUBBANDS, tap, sample]
     taps = torch.einsum("bi,bts->ist", readout.weight[:, :, 0], windows)  # (inputs, sample, tap)
     first.weight[:, 0:32:2], first.weight[:, 1:32:2] = taps, -taps
     _unpack(stages[3].upsample, samples=16)
@@ -88,7 +88,7 @@ def read_synthesis(generator: WaveformGenerator, readout: nn.Conv1d) -> None:
     """The inverse of `write_synthesis`, nearest where training has changed the late stages since."""
     first = cast("list[Stage]", list(generator.stages))[2].upsample
     taps = (first.weight[:, 0:32:2] - first.weight[:, 1:32:2]) / 2  # (inputs, sample, tap)
-    windows = basis().reshape(SUBBANDS, 16, 16)
+    windows = basis().to(readout.weight).reshape(SUBBANDS, 16, 16)
     # Windows are orthogonal to one another and of length one.
     readout.weight.copy_(torch.einsum("ist,bts->bi", taps, windows)[:, :, None])
 
