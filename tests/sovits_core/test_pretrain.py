@@ -63,6 +63,7 @@ needs_flite = pytest.mark.skipif(shutil.which("flite") is None, reason="flite is
 SMALLEST = PretrainConfig(
     name="smallest",
     sentences=24,
+    lines=12,
     hubert=HubertSizes(hidden=88, layers=1, heads=2, feed_forward=32, convolution=16),
     s1=TextToSemanticConfig(vocabulary=len(CODES) + 1, bert_dim=4, hidden=32, heads=2, layers=3, feed_forward=32),
     s2=SynthesizerConfig(

@@ -12,14 +12,13 @@ import os
 import random
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from sovits_core.features import resample
-from sovits_core.pretrain.acoustics import HOP, SAMPLE_RATE, Acoustics, analyse
+from sovits_core.pretrain.acoustics import BANDS, HOP, SAMPLE_RATE, Acoustics, analyse
 from sovits_core.pretrain.batches import Spoken
 from sovits_core.pretrain.codes import code_labels
 from sovits_core.pretrain.corpus import Clip, Variation, cache_folder, require_flite, same_phones, speak, speakers
@@ -30,7 +29,20 @@ from sovits_core.text import phone_ids, phonemize
 
 # What follows a reader's prompt is learnt from the clearest voice, so that it speaks most lines.
 WEIGHTS = {"slt": 0.17, "rms": 0.6, "awb": 0.15, "kal16": 0.08}
-Line = dict[str, Any]
+FORMAT = 1  # counted up when codes get another meaning
+_SILENT = torch.zeros(0, dtype=torch.int16)
+_UNHEARD = Acoustics(torch.zeros(0, BANDS), torch.zeros(0) > 0, torch.zeros(0))
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is kept of a sentence."""
+
+    speaker: str
+    text: str
+    seconds: float
+    segments: list[tuple[str, float]]  # (ARPAbet phone without stress or "SIL", end in seconds)
+    codes: list[int]
 
 
 def build_lines(count: int, seed: int, known: Collection[str]) -> list[Spoken]:
@@ -45,7 +57,8 @@ def build_lines(count: int, seed: int, known: Collection[str]) -> list[Spoken]:
         PretrainError: flite is missing, or fails.
     """
     texts = [text for text in compose(count, seed + 1) if text not in known]
-    path = cache_folder() / f"lines-{hashlib.sha256(json.dumps([texts, seed, WEIGHTS]).encode()).hexdigest()[:12]}.json"
+    key = hashlib.sha256(json.dumps([texts, seed, WEIGHTS, FORMAT]).encode()).hexdigest()[:12]
+    path = cache_folder() / f"lines-{key}.json"
     if not path.exists():
         require_flite()
         who = speakers(random.Random(seed), WEIGHTS)  # noqa: S311 -- the corpus' own disguises, not a secret
@@ -56,9 +69,10 @@ def build_lines(count: int, seed: int, known: Collection[str]) -> list[Spoken]:
             lines = [line for line in spoken if line]
         partial = path.with_suffix(".partial")
         partial.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(lines), encoding="utf-8")
+        partial.write_text(json.dumps([asdict(line) for line in lines]), encoding="utf-8")
         partial.replace(path)
-    return [_spoken(index, line) for index, line in enumerate(json.loads(path.read_text(encoding="utf-8")))]
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return [_spoken(index, Line(**line)) for index, line in enumerate(stored)]
 
 
 def _line(text: str, variation: Variation) -> Line | None:
@@ -69,24 +83,14 @@ def _line(text: str, variation: Variation) -> Line | None:
     wav = wav[: len(wav) // (2 * HOP) * (2 * HOP)]
     wav16 = resample(wav, SAMPLE_RATE, ENCODER_RATE)
     codes = code_labels(analyse(wav, wav16), segments, tokens_in(len(wav16)))
-    return {
-        "speaker": variation.speaker,
-        "text": text,
-        "seconds": len(wav) / SAMPLE_RATE,
-        "segments": [(name, round(end, 4)) for name, end in segments],
-        "codes": codes.tolist(),
-    }
+    ends = [(name, round(end, 4)) for name, end in segments]
+    return Line(variation.speaker, text, len(wav) / SAMPLE_RATE, ends, codes.tolist())
 
 
 def _spoken(index: int, line: Line) -> Spoken:
-    segments = [(name, end) for name, end in line["segments"]]
-    clip = Clip(f"line-{index:05d}", line["speaker"], line["text"], "", line["seconds"], segments)
-    phones = phonemize(line["text"], "en").phones
-    codes = torch.tensor(line["codes"])
+    segments = [(name, end) for name, end in line.segments]
+    clip = Clip(f"line-{index:05d}", line.speaker, line.text, "", line.seconds, segments)
+    phones = phonemize(line.text, "en").phones
+    codes = torch.tensor(line.codes)
     utterance = Utterance(clip, _SILENT, _SILENT, _UNHEARD, phones, torch.tensor(phone_ids(phones)))
     return Spoken(utterance, codes, codes)
-
-
-_SILENT = torch.zeros(0, dtype=torch.int16)
-_NOTHING: Tensor = torch.zeros(0)
-_UNHEARD = Acoustics(_NOTHING[:, None], _NOTHING > 0, _NOTHING)
