@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from dev.voice_bench.digests import own_digest, text_digest
+from dev.voice_bench.ending import Aligner
 from dev.voice_bench.recogniser import Recogniser
-from dev.voice_bench.samples import Heard, Voiceprint
+from dev.voice_bench.samples import Ending, Heard, Voiceprint
 from dev.voice_bench.speakers import SpeakerEncoder
 from dev.voice_bench.waves import Wave
 
-Answer = TypeVar("Answer", Heard, Voiceprint)
+Answer = TypeVar("Answer", Heard, Voiceprint, Ending)
 
 
 class Ears:
@@ -25,6 +26,7 @@ class Ears:
         self._closed_set = tuple(closed_set)
         self._recogniser = Recogniser()
         self._speakers = SpeakerEncoder()
+        self._aligner = Aligner()
 
     def hear(self, wav16: Wave, *, closed: bool) -> Heard:
         """Listen to (samples) at 16 kHz; `closed`: also pick one of the closed set."""
@@ -34,6 +36,13 @@ class Ears:
     def speaker(self, wav16: Wave) -> Voiceprint:
         """Listen to the speaker alone, which is much faster."""
         return self._remembered(Voiceprint, wav16, (), lambda: Voiceprint(vector=self._vector(wav16)))
+
+    def ending(self, wav16: Wave, text: str) -> Ending:
+        """Where `text` ends in (samples) at 16 kHz, if it is what was said."""
+        source = own_digest("ending.py")
+        return self._remembered(
+            Ending, wav16, (source, text), lambda: Ending(seconds=self._aligner.last_word_end(wav16, text))
+        )
 
     def _hear(self, wav16: Wave, asked: Sequence[str]) -> Heard:
         segments = [segment for segment in self._recogniser.segments(wav16) if segment.is_speech]

@@ -33,6 +33,15 @@ class Heard(Voiceprint):
     """Seconds at which the last phone ends."""
 
 
+class Ending(BaseModel):
+    """Where the last word that should have been said ends in a recording."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seconds: float | None
+    """None where the words do not fit what is heard."""
+
+
 class Sample(Voiceprint):
     """A sentence as a voice said it, or a recording, or its copy."""
 
@@ -109,7 +118,15 @@ def read_sample(
 
 
 def spoken_sample(
-    sample: Sample, wav16: Wave, heard: Heard, *, number: int, expected: float, codes: Sequence[int], ended: bool
+    sample: Sample,
+    wav16: Wave,
+    heard: Heard,
+    ending: Ending,
+    *,
+    number: int,
+    expected: float,
+    codes: Sequence[int],
+    ended: bool,
 ) -> Sample:
     """Add what can be counted of a sentence spoken freely.
 
@@ -117,12 +134,13 @@ def spoken_sample(
         sample: from `read_sample`.
         wav16: (samples) at 16 kHz.
         heard: with the closed set.
+        ending: where the words that should have been said end.
         number: of the sentence in the closed set.
         expected: seconds.
         codes: the semantic tokens; empty for speech that was not made of any.
         ended: whether the speaker ended by itself.
     """
-    level = measures.tail_level(wav16, RATE, heard.speech_end)
+    level = measures.tail_level(wav16, RATE, heard.speech_end if ending.seconds is None else ending.seconds)
     return sample.model_copy(
         update={
             "picked": heard.picked == number,

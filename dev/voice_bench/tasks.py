@@ -100,8 +100,9 @@ def measure_flite(plan: Plan, voice: str, tell: Tell) -> FliteResult:
     for number, (text, wav) in enumerate(zip(plan.spoken, waves, strict=True)):
         heard = ears.hear(wav, closed=True)
         sample = spoken_sample(
-            read_sample(text, wav, heard), wav, heard, number=number, expected=len(wav) / RATE, codes=(), ended=True
-        )
+            read_sample(text, wav, heard), wav, heard, ears.ending(wav, text),
+            number=number, expected=len(wav) / RATE, codes=(), ended=True,
+        )  # fmt: skip
         own.append(_shown(sample, plan, f"flite-{voice}/flite-{number + 1}.flac", wav, number))
     tell("flite heard")
     speaker = Speaker(server, prompted, f"flite-{voice}", "base", folder)
@@ -156,7 +157,7 @@ def _listen(plan: Plan, speaker: Speaker, ears: Ears, expected: list[float]) -> 
         wav16 = read16(path)
         heard = ears.hear(wav16, closed=True)
         sample = spoken_sample(
-            read_sample(text, wav16, heard), wav16, heard,
+            read_sample(text, wav16, heard), wav16, heard, ears.ending(wav16, text),
             number=number, expected=seconds, codes=said.codes, ended=said.ended,
         )  # fmt: skip
         samples.append(_shown(sample, plan, f"{speaker.name}/{speaker.kind}-{number + 1}.flac", wav16, number))

@@ -15,6 +15,7 @@ from sovits_core.pretrain.codes import CODES
 from sovits_core.pretrain.corpus import Clip
 from sovits_core.pretrain.data import Utterance
 from sovits_core.pretrain.detail import LAYERS, FrameJudge, detail_kept, train_detail
+from sovits_core.pretrain.disguises import COLOURS, Disguise
 from sovits_core.pretrain.parts import Parts
 from sovits_core.pretrain.prior import Predicted
 from sovits_core.pretrain.sizes import PretrainConfig
@@ -26,7 +27,8 @@ def test_a_judge_hears_frames_in_the_light_of_what_is_said_and_nothing_after_the
     judge = FrameJudge(len(CODES), timbre=16)
     codes, timbre, frames = torch.arange(12)[None], torch.randn(1, 16, 1), torch.randn(1, LATENT, 24)
     mask = (torch.arange(24) < 16).float()[None, None]
-    said = Predicted([], codes, timbre, frames, frames, frames, mask, spread=torch.zeros(()))
+    nobody = Disguise(torch.zeros(1, 1), torch.zeros(1, COLOURS))
+    said = Predicted([], codes, timbre, frames, frames, frames, mask, nobody, spread=torch.zeros(()))
     with torch.no_grad():
         score, features = judge(frames, said)
         padded, _ = judge(frames + 5 * (1 - mask), said)

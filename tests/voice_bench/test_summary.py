@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dev.voice_bench.samples import FliteResult, Heard, ReaderResult, Sample, read_sample, spoken_sample
+from dev.voice_bench.samples import Ending, FliteResult, Heard, ReaderResult, Sample, read_sample, spoken_sample
 from dev.voice_bench.summary import document_of
 from dev.voice_bench.table import markdown_tables, text_tables
 from dev.voice_bench.waves import RATE
@@ -24,15 +24,18 @@ def a_sample(text: str, *, heard: str | None = None, vector: tuple[float, ...] =
 def a_spoken(
     text: str, *, picked: int | None = 0, expected: float = 2.0, codes: tuple[int, ...] = (1, 2, 3), ended: bool = True,
     heard: str | None = None, vector: tuple[float, ...] = CENTROIDS["ljspeech"], tail: float = 0.0,
+    phones_end: float = 2.0, words_end: float | None = 2.0,
 ) -> Sample:  # fmt: skip
     """A sentence of two seconds, spoken well unless something is said against it; `tail`: seconds of noise behind."""
     wav = np.ones(round((2 + tail) * RATE), dtype=np.float32)
     found = Heard(
         words=plain(text) if heard is None else heard,
-        picked=picked, phones=phones_of(text), speech_end=2.0, vector=vector,
+        picked=picked, phones=phones_of(text), speech_end=phones_end, vector=vector,
     )  # fmt: skip
     sample = read_sample(text, wav, found)
-    return spoken_sample(sample, wav, found, number=0, expected=expected, codes=codes, ended=ended)
+    return spoken_sample(
+        sample, wav, found, Ending(seconds=words_end), number=0, expected=expected, codes=codes, ended=ended
+    )
 
 
 def a_reader(name: str = "ljspeech", *, lora: list[Sample] | None = None, train_seconds: float = 100.0) -> ReaderResult:
@@ -117,12 +120,19 @@ BAD_SENTENCES = [
     pytest.param({"expected": 1.2}, {"longest sentence, of the expected seconds"}, id="it takes too long"),
     pytest.param({"expected": 4.0}, {"shortest sentence, of the expected seconds"}, id="it stops early"),
     pytest.param({"tail": 0.5}, {"sentences with a tail of noise"}, id="noise follows"),
+    pytest.param({"tail": 0.5, "phones_end": 2.5}, {"sentences with a tail of noise"}, id="babble follows"),
+    pytest.param({"tail": 0.5, "words_end": None}, {"sentences with a tail of noise"}, id="other words, then noise"),
     pytest.param(
         {"vector": (0.0, 0.0, 1.0)},
         {"own speaker is the nearest, LoRA voices", "similarity gained by the adapter"},
         id="somebody else speaks",
     ),
 ]
+
+
+def test_an_unclear_last_vowel_is_no_tail_where_the_words_reach_it() -> None:
+    assert not a_spoken(TEXTS[0], phones_end=1.6).noisy_tail
+    assert a_spoken(TEXTS[0], phones_end=1.6, words_end=None).noisy_tail
 
 
 @pytest.mark.parametrize(("fault", "targets"), BAD_SENTENCES)
