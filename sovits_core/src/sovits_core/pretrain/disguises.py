@@ -45,11 +45,6 @@ class Disguise:
         worn = torch.rand(count, 1) < DISGUISED
         return cls((size * worn).to(device), (colour * worn).to(device))
 
-    @classmethod
-    def none(cls, count: int, device: torch.device) -> Disguise:
-        """Leave so many rows as they are."""
-        return cls(torch.zeros(count, 1, device=device), torch.zeros(count, COLOURS, device=device))
-
     def of_spectra(self, spec: Tensor) -> Tensor:
         """Disguise linear magnitudes (batch, bins, frames)."""
         bins = spec.shape[1]
