@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pocketsphinx
 
-from dev.voice_bench.recogniser import FRAMES_PER_SECOND, NOT_PHONES, _hear
+from dev.voice_bench.recogniser import FRAMES_PER_SECOND, NOT_PHONES, decode, teach
 from dev.voice_bench.waves import RATE, Wave
-from dev.voice_bench.wording import phones_of, plain
+from dev.voice_bench.wording import plain
 
 
 class Aligner:
@@ -24,11 +24,9 @@ class Aligner:
         """
         if not wav16.any():
             return None
-        words = plain(text)
-        for word in words.split():
-            if self._decoder.lookup_word(word) is None:
-                self._decoder.add_word(word, " ".join(phones_of(word)))
-        self._decoder.set_align_text(words)
-        _hear(self._decoder, wav16)
+        words = plain(text).split()
+        teach(self._decoder, words)
+        self._decoder.set_align_text(" ".join(words))
+        decode(self._decoder, wav16)
         found = [segment for segment in self._decoder.seg() or () if not segment.word.startswith(NOT_PHONES)]
-        return (found[-1].end_frame + 1) / FRAMES_PER_SECOND if len(found) >= len(words.split()) else None
+        return (found[-1].end_frame + 1) / FRAMES_PER_SECOND if len(found) >= len(words) else None

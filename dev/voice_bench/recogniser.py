@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +78,7 @@ class Recogniser:
         """Return phones, silences and noises with their times."""
         if not wav16.any():
             return []
-        _hear(self._phones, wav16)
+        decode(self._phones, wav16)
         return [
             Segment(found.word, found.start_frame / FRAMES_PER_SECOND, (found.end_frame + 1) / FRAMES_PER_SECOND)
             for found in self._phones.seg() or ()
@@ -89,9 +89,7 @@ class Recogniser:
             twice = next(one for one in sentences if sentences.count(one) > 1)
             raise DevError(f"the sentence {twice!r} stands twice in the closed set", remedy="change one of the two")
         decoder = pocketsphinx.Decoder(samprate=RATE, loglevel="FATAL", lm=None)
-        for word in {word for sentence in sentences for word in sentence.split()}:
-            if decoder.lookup_word(word) is None:
-                decoder.add_word(word, " ".join(phones_of(word)), update=False)
+        teach(decoder, {word for sentence in sentences for word in sentence.split()})
         alternatives = " | ".join(sentences)
         decoder.add_jsgf_string("closed", f"#JSGF V1.0; grammar closed; public <sentence> = {alternatives};")
         decoder.activate_search("closed")
@@ -101,12 +99,19 @@ class Recogniser:
 def _hypothesis(decoder: pocketsphinx.Decoder, wav16: Wave) -> str:
     if not wav16.any():  # the model has never met perfect silence, and hears "room" in it
         return ""
-    _hear(decoder, wav16)
+    decode(decoder, wav16)
     found = decoder.hyp()
     return str(found.hypstr) if found is not None else ""
 
 
-def _hear(decoder: pocketsphinx.Decoder, wav16: Wave) -> None:
+def teach(decoder: pocketsphinx.Decoder, words: Iterable[str]) -> None:
+    """Add the words that a dictionary lacks, said as our own front end reads them; before a search is chosen."""
+    for word in words:
+        if decoder.lookup_word(word) is None:
+            decoder.add_word(word, " ".join(phones_of(word)), update=False)
+
+
+def decode(decoder: pocketsphinx.Decoder, wav16: Wave) -> None:
     """Decode one utterance as a whole: its own cepstral mean is taken off, and nothing of earlier ones."""
     level = float(np.sqrt(np.mean(np.square(wav16, dtype=np.float64))))
     pcm = (np.clip(wav16 * (LOUDNESS / level), -1.0, 1.0) * FULL_SCALE).astype("<i2").tobytes()

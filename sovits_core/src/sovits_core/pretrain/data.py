@@ -45,7 +45,7 @@ def load_utterances(folder: Path, clips: list[Clip]) -> list[Utterance]:
     loaded = []
     for clip in clips:
         samples, _ = soundfile.read(folder / clip.audio, dtype="float32")
-        wav = torch.from_numpy(samples)[: len(samples) // (2 * HOP) * (2 * HOP)]
+        wav = in_whole_tokens(torch.from_numpy(samples))
         wav16 = audio_functional.resample(wav, SAMPLE_RATE, ENCODER_RATE)
         if fresh:
             found = analyse(floats(_packed(wav)), wav16)
@@ -68,6 +68,11 @@ def load_utterances(folder: Path, clips: list[Clip]) -> list[Utterance]:
 
 def _packed(wav: Tensor) -> Tensor:
     return (wav * 32767).round().clamp(-32768, 32767).to(torch.int16)
+
+
+def in_whole_tokens(wav: Tensor) -> Tensor:
+    """Cut samples at 32 kHz to a whole number of tokens, of two frames each."""
+    return wav[: len(wav) // (2 * HOP) * (2 * HOP)]
 
 
 def floats(wav: Tensor) -> Tensor:

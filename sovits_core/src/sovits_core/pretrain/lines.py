@@ -18,11 +18,11 @@ import torch
 from tqdm import tqdm
 
 from sovits_core.features import resample
-from sovits_core.pretrain.acoustics import BANDS, HOP, SAMPLE_RATE, Acoustics, analyse
+from sovits_core.pretrain.acoustics import BANDS, SAMPLE_RATE, Acoustics, analyse
 from sovits_core.pretrain.batches import Spoken
 from sovits_core.pretrain.codes import code_labels
 from sovits_core.pretrain.corpus import Clip, Variation, cache_folder, require_flite, same_phones, speak, speakers
-from sovits_core.pretrain.data import ENCODER_RATE, Utterance
+from sovits_core.pretrain.data import ENCODER_RATE, Utterance, in_whole_tokens
 from sovits_core.pretrain.encoder import tokens_in
 from sovits_core.pretrain.sentences import compose
 from sovits_core.text import phone_ids, phonemize
@@ -80,7 +80,7 @@ def _line(text: str, variation: Variation) -> Line | None:
     wav, segments = speak(text, variation)
     if not same_phones(text, segments):
         return None
-    wav = wav[: len(wav) // (2 * HOP) * (2 * HOP)]
+    wav = in_whole_tokens(wav)
     wav16 = resample(wav, SAMPLE_RATE, ENCODER_RATE)
     codes = code_labels(analyse(wav, wav16), segments, tokens_in(len(wav16)))
     ends = [(name, round(end, 4)) for name, end in segments]

@@ -21,8 +21,9 @@ SUBBANDS = 128  # samples per step: 250 steps a second at 32 kHz
 SPARE_DEVIATION = 0.02
 RATES = (1, 5, 8, 4, 4)
 """Upsampling that `write_synthesis` knows: latent frames, steps of the sub-bands, then samples."""
+LATE_STEP = RATES[-2] * RATES[-1]  # samples that leave the first late stage side by side
 FEWEST_CHANNELS = 256
-"""Of the generator: after three halvings, 16 samples must pass as pairs."""
+"""Of the generator: after three halvings, LATE_STEP samples must pass as pairs."""
 
 
 @lru_cache(maxsize=1)
@@ -72,13 +73,13 @@ def write_synthesis(generator: WaveformGenerator, readout: nn.Conv1d) -> None:
     for stage in stages[2:]:
         nn.init.normal_(stage.upsample.weight, std=SPARE_DEVIATION)
         nn.init.zeros_(cast("Tensor", stage.upsample.bias))
-    # Sub-bands to steps of 16 samples each: a window is 16 steps long.
+    # Sub-bands to steps of LATE_STEP samples each.
     first = stages[2].upsample
-    windows = basis().to(readout.weight).reshape(SUBBANDS, 16, 16)  # [SUBBANDS, tap, sample]
+    windows = _windows().to(readout.weight)
     taps = torch.einsum("bi,bts->ist", readout.weight[:, :, 0], windows)  # (inputs, sample, tap)
-    first.weight[:, 0:32:2], first.weight[:, 1:32:2] = taps, -taps
-    _unpack(stages[3].upsample, samples=16)
-    _unpack(stages[4].upsample, samples=4)
+    first.weight[:, 0 : 2 * LATE_STEP : 2], first.weight[:, 1 : 2 * LATE_STEP : 2] = taps, -taps
+    _unpack(stages[3].upsample, samples=LATE_STEP)
+    _unpack(stages[4].upsample, samples=LATE_STEP // 4)
     generator.output.weight.zero_()
     generator.output.weight[0, 0, 3], generator.output.weight[0, 1, 3] = 1 / (1 + LAST_SLOPE), -1 / (1 + LAST_SLOPE)
 
@@ -87,10 +88,17 @@ def write_synthesis(generator: WaveformGenerator, readout: nn.Conv1d) -> None:
 def read_synthesis(generator: WaveformGenerator, readout: nn.Conv1d) -> None:
     """The inverse of `write_synthesis`, nearest where training has changed the late stages since."""
     first = cast("list[Stage]", list(generator.stages))[2].upsample
-    taps = (first.weight[:, 0:32:2] - first.weight[:, 1:32:2]) / 2  # (inputs, sample, tap)
-    windows = basis().to(readout.weight).reshape(SUBBANDS, 16, 16)
+    taps = (
+        first.weight[:, 0 : 2 * LATE_STEP : 2] - first.weight[:, 1 : 2 * LATE_STEP : 2]
+    ) / 2  # (inputs, sample, tap)
+    windows = _windows().to(readout.weight)
     # Windows are orthogonal to one another and of length one.
     readout.weight.copy_(torch.einsum("ist,bts->bi", taps, windows)[:, :, None])
+
+
+def _windows() -> Tensor:
+    """Each sub-band's window in steps, [SUBBANDS, tap, LATE_STEP]."""
+    return basis().reshape(SUBBANDS, -1, LATE_STEP)
 
 
 def _unpack(upsample: nn.ConvTranspose1d, samples: int) -> None:

@@ -1,14 +1,9 @@
-"""The recogniser and the speaker encoder on real speech; skipped where the group `bench` is not installed."""
+"""The recogniser, on clear speech."""
 
 import numpy as np
 import pytest
-
-pytest.importorskip("pocketsphinx", reason="`uv sync --group bench` installs it")
-pytest.importorskip("resemblyzer", reason="`uv sync --group bench` installs it", exc_type=ImportError)
-
 from dev.voice_bench import flite, measures
 from dev.voice_bench.recogniser import Recogniser
-from dev.voice_bench.speakers import SpeakerEncoder, similarity
 from dev.voice_bench.waves import RATE, Wave
 from dev.voice_bench.wording import phones_of, plain, sentences
 
@@ -63,11 +58,3 @@ def test_phones_are_heard_without_words(recogniser: Recogniser, spoken: list[Wav
 def test_a_word_outside_the_dictionary_is_read_by_our_own_front_end(recogniser: Recogniser) -> None:
     wav = flite.speak("the flibberty wall", "rms")
     assert recogniser.pick(wav, ("the green wall", "the flibberty wall")) == 1
-
-
-def test_a_voice_is_nearer_to_itself_than_to_another(spoken: list[Wave]) -> None:
-    encoder = SpeakerEncoder()
-    own = encoder.centroid(spoken[:2])
-    again, other = encoder.embed(spoken[2]), encoder.embed(flite.speak(sentences()[2], "slt"))
-    assert similarity(again, own) > similarity(other, own) + 0.1
-    assert np.linalg.norm(own) == pytest.approx(1.0, abs=1e-4)
