@@ -37,7 +37,6 @@ class Recogniser:
     """Three searches over one acoustic model; calls do not influence one another."""
 
     def __init__(self) -> None:
-        # A decoder each: adaptation of the cepstral mean by one search must not reach another.
         self._words = pocketsphinx.Decoder(samprate=RATE, loglevel="FATAL")
         model = Path(pocketsphinx.get_model_path("en-us"))
         # The phone search has no dictionary to hold it back, so its beams and the weight of its bigrams differ.
@@ -113,6 +112,7 @@ def teach(decoder: pocketsphinx.Decoder, words: Iterable[str]) -> None:
 
 def decode(decoder: pocketsphinx.Decoder, wav16: Wave) -> None:
     """Decode one utterance as a whole: its own cepstral mean is taken off, and nothing of earlier ones."""
+    decoder.reinit_feat()  # which forgets the noise that it has learnt to subtract
     level = float(np.sqrt(np.mean(np.square(wav16, dtype=np.float64))))
     pcm = (np.clip(wav16 * (LOUDNESS / level), -1.0, 1.0) * FULL_SCALE).astype("<i2").tobytes()
     decoder.start_utt()

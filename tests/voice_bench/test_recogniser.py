@@ -34,9 +34,14 @@ def test_the_right_one_of_a_hundred_sentences_is_picked(recogniser: Recogniser, 
 
 
 def test_what_was_heard_before_changes_nothing(recogniser: Recogniser, spoken: list[Wave]) -> None:
-    before = recogniser.words(spoken[0])
-    recogniser.words(spoken[1] * 0.1)
-    assert recogniser.words(spoken[0]) == before
+    noise = np.random.default_rng(1).standard_normal(len(spoken[0])).astype(np.float32)
+    noisy = spoken[0] + 0.003 * noise
+    before = (recogniser.words(noisy), recogniser.segments(noisy), recogniser.pick(noisy, sentences()))
+    for wav in (0.1 * noise, spoken[1]):
+        recogniser.words(wav)
+        recogniser.segments(wav)
+        recogniser.pick(wav, sentences())
+        assert (recogniser.words(noisy), recogniser.segments(noisy), recogniser.pick(noisy, sentences())) == before
 
 
 def test_noise_is_no_sentence(recogniser: Recogniser) -> None:
