@@ -97,7 +97,7 @@ def _base(folder: str) -> BaseBundle:
     if not base.document.graphs:
         raise DevError(
             f"--base {folder} has no graphs, and the server speaks with nothing else",
-            remedy="make it with `sovits-core pretrain` or `sovits-core import-base`",
+            remedy="make it with `make base` or `sovits-core import-base`",
         )
     return base
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from sovits_core.alignment import align_codes, best_path, without_silence
-from sovits_core.pretrain.codes import CODES, HALVES, phone_codes
 from sovits_core.text import phonemize
 from sovits_core.text.spoken import word_ends
+from tiny_base.codes import CODES, HALVES, phone_codes
 
 CODES_OF = {"SIL": ((0,),), "K": ((1,), (2,)), "AE": ((3, 4), (5, 6)), "T": ((7,), (8,))}
 CAT = ("K", "AE1", "T", ".")

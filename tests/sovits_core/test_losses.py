@@ -5,8 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sovits_core import losses
-from sovits_core.models import Discriminator, DiscriminatorConfig, Synthesizer, SynthesizerConfig, TrainingPass
+from sovits_core.models import Discriminator, DiscriminatorConfig, Synthesizer, SynthesizerConfig, TrainingPass, losses
 from sovits_core.models.synthesizer import cut
 
 CODES, LENGTHS = torch.tensor([[3, 4, 5], [6, 0, 0]]), torch.tensor([3, 1])

@@ -45,7 +45,7 @@ def load_hubert(folder: Path) -> HubertModel:
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointMismatch(str(folder.name), [f"it holds no readable HuBERT ({error})"]) from error
     hubert, loading = loaded
-    # transformers would fill what is missing with random numbers; the mask's vector is for its own pretraining only
+    # transformers fills missing tensors with random numbers; only the mask vector of its own training may be absent
     if missing := sorted(set(loading["missing_keys"]) - {"masked_spec_embed"}):
         raise CheckpointMismatch(f"the HuBERT in {folder.name}", [f"{key} is missing" for key in missing])
     frozen: HubertModel = hubert.eval().requires_grad_(requires_grad=False)

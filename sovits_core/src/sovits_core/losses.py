@@ -1,4 +1,4 @@
-"""What training minimises, for pretraining and fine-tuning alike."""
+"""Losses of S1 and S2, for training from scratch and for fine-tuning."""
 
 from dataclasses import dataclass
 

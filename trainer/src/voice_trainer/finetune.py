@@ -117,8 +117,8 @@ def synthesis_losses(
 ) -> tuple[Tensor, Tensor]:
     """KL and mel loss of one batch; ``detail`` is what the adapter is to leave, if anything.
 
-    Pretraining's mel loss decodes the posterior's sample, which no adapter of the prior can change. This one decodes
-    the prior's mean, as speaking does, so the adapter learns from what a listener would hear.
+    The mel loss of training from scratch decodes the posterior's sample, which no adapter of the prior can change.
+    This one decodes the prior's mean, as synthesis does, so the adapter learns from the audible result.
     """
     config = s2.config
     mean, log_deviation, mask = s2.prior(

@@ -153,7 +153,7 @@ def _check_parts(sources: Sources, s2: OfficialFile, found: Detected, version: V
     mel = version in {"v3", "v4"}
     if not mel and not found.posterior:
         raise OfficialFileRejected(
-            f"{s2.name} has no posterior encoder (enc_q), so it is a voice and not a base: give the pretrained s2G file"
+            f"{s2.name} has no posterior encoder (enc_q), so it is a voice and not a base: give the s2G file"
         )
     if mel and not sources.vocoder:
         raise OfficialFileRejected(f"{s2.name} is of {version}, which speaks through a vocoder: add --vocoder")
