@@ -23,7 +23,7 @@ from dev.voice_bench.tasks import Plan, measure_flite, measure_reader, measure_s
 from dev.voice_bench.waves import read16
 from dev.voice_bench.wording import SPOKEN, sentences
 from sovits_core.bench import machine
-from sovits_core.bundles import BaseBundle, open_base
+from sovits_core.bundle.base import BaseBundle, open_base
 from sovits_core.errors import BaseRejected
 
 RECORDINGS = REPOSITORY.parent / "shared" / "data"

@@ -21,7 +21,7 @@ from dev.voice_bench.serving import SEED, Server
 from dev.voice_bench.training import TrainedVoice, train
 from dev.voice_bench.waves import RATE, Wave, read16
 from dev.voice_bench.wording import sentences
-from sovits_core.bundles import BaseBundle
+from sovits_core.bundle.base import BaseBundle
 from voice_inference.bundles import PROMPT, Voice
 from voice_trainer.audio import read_flac, write_flac
 from voice_trainer.clips import Clip, training_copy

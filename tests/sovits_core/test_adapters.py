@@ -7,7 +7,8 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sovits_core.adapters import (
+from sovits_core.errors import AdapterRejected
+from sovits_core.formats.adapters import (
     CONFIG_FILE,
     GROUPS,
     WEIGHTS_FILE,
@@ -18,8 +19,7 @@ from sovits_core.adapters import (
     merge,
     save_adapter,
 )
-from sovits_core.errors import AdapterRejected
-from sovits_core.networks import Networks
+from sovits_core.models.networks import Networks
 
 EVERYTHING: tuple[Target, ...] = tuple(GROUPS)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sovits_core.alignment import align_codes, best_path, without_silence
+from sovits_core.features.alignment import align_codes, best_path, without_silence
 from sovits_core.text import phonemize
 from sovits_core.text.spoken import word_ends
 from tiny_base.codes import CODES, HALVES, phone_codes

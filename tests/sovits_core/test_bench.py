@@ -10,8 +10,8 @@ import torch
 
 from sovits_core.__main__ import main
 from sovits_core.bench import machine, measure, report, run, samples
+from sovits_core.bundle.model_config import SynthesizerConfig, TextToSemanticConfig
 from sovits_core.commands import bench as command
-from sovits_core.model_config import SynthesizerConfig, TextToSemanticConfig
 from sovits_core.models import Synthesizer, TextToSemantic
 
 TINY_S1 = TextToSemanticConfig(

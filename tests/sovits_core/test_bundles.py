@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sovits_core.bundles import DEFAULT_GATES, BaseDocument, open_base
+from sovits_core.bundle.base import DEFAULT_GATES, BaseDocument, open_base
+from sovits_core.bundle.model_config import MelSynthesizerConfig, VocoderConfig
 from sovits_core.errors import BaseRejected
-from sovits_core.model_config import MelSynthesizerConfig, VocoderConfig
 
 TINY_CODES = open_base("embedded:tiny").document.s1.vocabulary - 1
 

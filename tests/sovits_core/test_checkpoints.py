@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from sovits_core.checkpoints import load_weights, save_weights
 from sovits_core.errors import CheckpointMismatch, SovitsError
+from sovits_core.formats.checkpoints import load_weights, save_weights
 from sovits_core.models import Synthesizer, SynthesizerConfig
+from sovits_core.models.networks import Networks
 from sovits_core.models.normed import is_folded
-from sovits_core.networks import Networks
 from sovits_core.official.names import load_official, official_keys, to_official
 
 PRO_PERIODS = (2, 3, 5, 7, 11, 17, 23)

@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sovits_core.bundle.model_config import DiffusionTransformerConfig
 from sovits_core.errors import SovitsError
-from sovits_core.model_config import DiffusionTransformerConfig
-from sovits_core.models.diffusion_transformer import DiffusionTransformer, RotaryPositions
+from sovits_core.reference.diffusion_transformer import DiffusionTransformer, RotaryPositions
 
 Array = NDArray[np.float64]
 

@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sovits_core.adapters import GROUPS, Target, adapter_tensors, attach_adapter
 from sovits_core.bench.measure import arrays, largest_difference, step_difference
 from sovits_core.bench.samples import random_s1, random_s2, s1_inputs, s2_inputs
 from sovits_core.bench.sessions import Session, StepLoop
+from sovits_core.bundle.model_config import SynthesizerConfig, TextToSemanticConfig, s2_v1, s2_v2_pro, s2_v2_pro_plus
 from sovits_core.errors import ExportError
 from sovits_core.export import STEP_INT8, export_graphs
-from sovits_core.model_config import SynthesizerConfig, TextToSemanticConfig, s2_v1, s2_v2_pro, s2_v2_pro_plus
+from sovits_core.formats.adapters import GROUPS, Target, adapter_tensors, attach_adapter
 from sovits_core.models import Synthesizer, TextToSemantic
-from sovits_core.networks import Networks
+from sovits_core.models.networks import Networks
 from sovits_core.official.names import load_official
-from sovits_core.sampling import Sampler, Sampling
+from sovits_core.synthesis.sampling import Sampler, Sampling
 
 TOLERANCE = 5e-6
 

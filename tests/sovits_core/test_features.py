@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import HubertConfig, HubertModel
 
 from sovits_core.errors import CheckpointMismatch, InvalidModelInput
-from sovits_core.features import (
+from sovits_core.features.recording import (
     hubert_features,
     load_hubert,
     log_mel,

@@ -15,9 +15,9 @@ from sovits_core.__main__ import USAGE_ERROR, main
 from sovits_core.errors import TextModelRejected
 from sovits_core.official.polyphones import copy_g2pw
 from sovits_core.text import phonemize, phonemize_to_speak
-from sovits_core.text.characters import read_characters
-from sovits_core.text.g2pw import FILES, G2pw, Window, open_g2pw, windows
-from sovits_core.text.mandarin_readings import Reading
+from sovits_core.text.chinese.characters import read_characters
+from sovits_core.text.chinese.g2pw import FILES, G2pw, Window, open_g2pw, windows
+from sovits_core.text.chinese.readings import Reading
 
 GROWN = "孩子长高了。"  # 长 is zhang3 here, and pypinyin reads it alone as chang2
 Damage = Callable[[Path], object]
@@ -278,7 +278,7 @@ def test_tokens_are_numbered_by_lines_even_where_a_token_is_a_separator(g2pw_mod
 
 def test_nothing_is_imported_before_it_is_opened() -> None:
     program = (
-        "import sys, sovits_core.text.g2pw\n"
+        "import sys, sovits_core.text.chinese.g2pw\n"
         "assert not {'onnxruntime', 'opencc', 'pypinyin', 'torch', 'transformers'} & sys.modules.keys()\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

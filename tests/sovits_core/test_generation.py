@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from sovits_core.errors import InvalidModelInput
-from sovits_core.generation import Utterance, generate, generate_batch, speak, speak_batch
-from sovits_core.networks import Networks
-from sovits_core.sampling import Sampling
-from sovits_core.streaming import generator_reach
+from sovits_core.models.networks import Networks
+from sovits_core.synthesis.generation import Utterance, generate, generate_batch, speak, speak_batch
+from sovits_core.synthesis.sampling import Sampling
+from sovits_core.synthesis.streaming import generator_reach
 
 PHONES, PROMPT = torch.tensor([[4, 5, 6, 7]]), torch.tensor([[1, 2, 3]])
 

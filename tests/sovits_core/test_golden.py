@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sovits_core.generation import generate
-from sovits_core.model_config import (
+from sovits_core.bundle.model_config import (
     DiscriminatorConfig,
     MelSynthesizerConfig,
     SpeakerEncoderConfig,
@@ -22,6 +21,7 @@ from sovits_core.model_config import (
     s2_v3,
     s2_v4,
 )
+from sovits_core.features.speaker import filterbank, speaker_vector
 from sovits_core.models import (
     Discriminator,
     MelSynthesizer,
@@ -31,10 +31,10 @@ from sovits_core.models import (
     TextToSemantic,
     Vocoder,
 )
-from sovits_core.models.flow_matching import integrate
 from sovits_core.official.names import load_official, official_keys, to_official
-from sovits_core.sampling import Sampling
-from sovits_core.speaker_features import filterbank, speaker_vector
+from sovits_core.reference.flow_matching import integrate
+from sovits_core.synthesis.generation import generate
+from sovits_core.synthesis.sampling import Sampling
 
 Golden = Callable[[str], tuple[dict[str, Tensor], dict[str, Tensor]]]
 

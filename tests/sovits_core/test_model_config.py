@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from sovits_core.model_config import (
+from sovits_core.bundle.model_config import (
     DiscriminatorConfig,
     ModelConfig,
     SynthesizerConfig,

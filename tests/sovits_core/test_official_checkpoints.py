@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sovits_core.errors import CheckpointMismatch
-from sovits_core.model_config import (
+from sovits_core.bundle.model_config import (
     DiscriminatorConfig,
     SpeakerEncoderConfig,
     TextToSemanticConfig,
@@ -20,6 +19,7 @@ from sovits_core.model_config import (
     s2_v3,
     s2_v4,
 )
+from sovits_core.errors import CheckpointMismatch
 from sovits_core.models import (
     Discriminator,
     MelSynthesizer,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sovits_core.__main__ import USAGE_ERROR, main
 from sovits_core.errors import InvalidModelInput
-from sovits_core.networks import Networks
+from sovits_core.models.networks import Networks
 from sovits_core.official.loading import S2_CONFIGS
 from sovits_core.official.settings import s2_settings
 from sovits_core.official.verification import check_inputs, read_inputs

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sovits_core.errors import CheckpointMismatch, OfficialFileRejected
-from sovits_core.model_config import (
+from sovits_core.bundle.model_config import (
     BigVganConfig,
     DiscriminatorConfig,
     SpeakerEncoderConfig,
     TextToSemanticConfig,
     VocoderConfig,
 )
+from sovits_core.errors import CheckpointMismatch, OfficialFileRejected
 from sovits_core.models import (
     BigVgan,
     Discriminator,

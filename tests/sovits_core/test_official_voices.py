@@ -13,10 +13,11 @@ from torch import Tensor
 from transformers import BertConfig, BertForMaskedLM, HubertConfig, HubertModel
 
 from sovits_core.__main__ import USAGE_ERROR, main
-from sovits_core.adapters import attach_adapter, load_adapter, merge, save_adapter
-from sovits_core.bundles import BaseBundle, open_base
-from sovits_core.checkpoints import load_weights
-from sovits_core.features import load_hubert
+from sovits_core.bundle.base import BaseBundle, open_base
+from sovits_core.features.recording import load_hubert
+from sovits_core.features.text import bert_features, load_bert
+from sovits_core.formats.adapters import attach_adapter, load_adapter, merge, save_adapter
+from sovits_core.formats.checkpoints import load_weights
 from sovits_core.models import (
     Discriminator,
     DiscriminatorConfig,
@@ -25,13 +26,12 @@ from sovits_core.models import (
     TextToSemantic,
     TextToSemanticConfig,
 )
-from sovits_core.networks import Networks
+from sovits_core.models.networks import Networks
 from sovits_core.official.files import read_official
 from sovits_core.official.names import to_official
 from sovits_core.official.settings import s1_settings, s2_settings
 from sovits_core.official.weight_norm import join_weight_norm
-from sovits_core.text.g2pw import FILES
-from sovits_core.text_features import bert_features, load_bert
+from sovits_core.text.chinese.g2pw import FILES
 
 # The phoneme table and the vocabulary are official, the rest is small.
 S1 = TextToSemanticConfig(bert_dim=8, hidden=32, heads=4, layers=2, feed_forward=128)

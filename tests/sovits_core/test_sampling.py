@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sovits_core.errors import InvalidModelInput
-from sovits_core.sampling import FIRST_STOP, Choice, Sampler, Sampling, filtered, penalize
+from sovits_core.synthesis.sampling import FIRST_STOP, Choice, Sampler, Sampling, filtered, penalize
 
 END = 5
 GREEDY = Sampling(top_k=1, repetition_penalty=1.0)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from sovits_core.networks import Networks
+from sovits_core.models.networks import Networks
 
 TOLERANCE = 1e-5
 

@@ -1,12 +1,12 @@
 import pytest
 import torch
 
+from sovits_core.bundle.model_config import SpeakerEncoderConfig, s2_v2_pro
 from sovits_core.errors import InvalidModelInput
-from sovits_core.model_config import SpeakerEncoderConfig, s2_v2_pro
+from sovits_core.features.speaker import filterbank, speaker_vector
 from sovits_core.models import SpeakerEncoder
 from sovits_core.models.speaker import AttentiveFusion
 from sovits_core.official.names import load_official, to_official
-from sovits_core.speaker_features import filterbank, speaker_vector
 
 SMALL = SpeakerEncoderConfig(bands=16, channels=8, base_width=64, scale=2, expansion=2, blocks=(1, 1, 2, 1))
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from sovits_core.errors import InvalidModelInput
-from sovits_core.generation import Utterance, generate_batch, noise_of, speak
-from sovits_core.networks import Networks
-from sovits_core.sampling import Sampling
-from sovits_core.streaming import (
+from sovits_core.models.networks import Networks
+from sovits_core.synthesis.generation import Utterance, generate_batch, noise_of, speak
+from sovits_core.synthesis.sampling import Sampling
+from sovits_core.synthesis.streaming import (
     Chunking,
     Seam,
     StreamDecoder,
@@ -61,7 +61,7 @@ def test_a_cut_at_silence_falls_at_the_quietest_pair_that_is_far_enough(
     whole = [1, 2, 3, 4, 5, 6, quiet, quiet, 8, 9, 10, 11]
     with torch.no_grad():
         networks.s1.audio_embedding.weight.copy_(torch.eye(33, 32))  # only silence sounds like silence
-    monkeypatch.setattr("sovits_core.streaming.tokens", lambda *_: ((0, token) for token in whole))
+    monkeypatch.setattr("sovits_core.synthesis.streaming.tokens", lambda *_: ((0, token) for token in whole))
 
     def lengths(least: int) -> list[int]:
         return [len(chunk) for chunk in stream_codes(networks.s1, utterance(), Chunking(least, silence=quiet))]

@@ -3,7 +3,7 @@
 import pytest
 
 from sovits_core.errors import UnknownSymbolTable
-from sovits_core.symbols import phone_ids, symbols, symbols_sha256
+from sovits_core.text.symbols import phone_ids, symbols, symbols_sha256
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from torch import Tensor
 
 from sovits_core.errors import InvalidModelInput
 from sovits_core.models import Synthesizer, SynthesizerConfig, TrainingPass
+from sovits_core.models.networks import Networks
 from sovits_core.models.normed import is_folded
 from sovits_core.models.synthesizer import cut, slice_starts
-from sovits_core.networks import Networks
 
 TOLERANCE = 1e-5
 

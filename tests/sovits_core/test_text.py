@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sovits_core.errors import TextRejected
-from sovits_core.symbols import symbols
 from sovits_core.text import MAX_CHARACTERS, phone_ids, phonemize, phonemize_to_speak, split_sentences
+from sovits_core.text.symbols import symbols
 
 CASES: list[dict[str, str]] = json.loads((Path(__file__).parent / "data" / "english_phones.json").read_text("utf-8"))
 OFFICIAL = {case["text"]: case["phones"] for case in CASES}
@@ -156,7 +156,9 @@ def test_a_limit_that_holds_no_word_is_refused() -> None:
 
 
 def test_importing_the_front_end_loads_no_language_and_no_torch() -> None:
-    modules = "sovits_core.text, sovits_core.text.english, sovits_core.sampling, sovits_core.bundles"
+    modules = (
+        "sovits_core.text, sovits_core.text.english.frontend, sovits_core.synthesis.sampling, sovits_core.bundle.base"
+    )
     heavy = "torch", "pyopenjtalk", "mecab", "jieba", "pypinyin", "ToJyutping", "onnxruntime"
     program = f"import sys, {modules}; assert not [name for name in {heavy} if name in sys.modules]"
     subprocess.run([sys.executable, "-c", program], check=True)

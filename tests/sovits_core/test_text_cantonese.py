@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from sovits_core.errors import TextRejected
-from sovits_core.symbols import symbols
 from sovits_core.text import phone_ids, phonemize
-from sovits_core.text.cantonese import normalize, phones, phones_by_character
+from sovits_core.text.chinese.cantonese import normalize, phones, phones_by_character
+from sovits_core.text.symbols import symbols
 
 OFFICIAL = json.loads((Path(__file__).parent / "data" / "cantonese_phones.json").read_text(encoding="utf-8"))
 
@@ -84,7 +84,7 @@ def test_a_text_with_nothing_to_speak_is_refused() -> None:
 def test_a_missing_package_names_the_extra() -> None:
     program = """
 import sys
-import sovits_core.text.cantonese as cantonese
+import sovits_core.text.chinese.cantonese as cantonese
 assert "ToJyutping" not in sys.modules
 sys.modules["ToJyutping"] = None
 try:

@@ -10,9 +10,9 @@ from transformers import BertConfig, BertForMaskedLM
 
 from sovits_core.errors import CheckpointMismatch, InvalidModelInput
 from sovits_core.export import export_text_encoder
+from sovits_core.features.text import TextEncoder, bert_features, load_bert, text_features
 from sovits_core.text import Spoken
-from sovits_core.text.characters import read_characters
-from sovits_core.text_features import TextEncoder, bert_features, load_bert, text_features
+from sovits_core.text.chinese.characters import read_characters
 
 TEXT = "你好,世界."
 WORD2PH = (2, 2, 1, 2, 2, 1)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sovits_core.text import phone_ids, phonemize
-from sovits_core.text.korean import normalize
-from sovits_core.text.korean_letters import Syllable, letters, split_syllable
+from sovits_core.text.korean.frontend import normalize
+from sovits_core.text.korean.letters import Syllable, letters, split_syllable
 
 CASES: list[dict[str, str]] = json.loads((Path(__file__).parent / "data" / "korean_phones.json").read_text("utf-8"))
 BETTER = {

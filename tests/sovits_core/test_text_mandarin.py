@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from sovits_core.errors import MissingExtra, TextRejected
-from sovits_core.symbols import symbols
 from sovits_core.text import phone_ids, phonemize
-from sovits_core.text.chinese_numbers import cardinal, number
-from sovits_core.text.mandarin import normalize, phones, phones_by_character
-from sovits_core.text.mandarin_readings import Reading, parse
-from sovits_core.text.mandarin_syllables import split_syllable
+from sovits_core.text.chinese.mandarin import normalize, phones, phones_by_character
+from sovits_core.text.chinese.numbers import cardinal, number
+from sovits_core.text.chinese.readings import Reading, parse
+from sovits_core.text.chinese.syllables import split_syllable
+from sovits_core.text.symbols import symbols
 
 OFFICIAL = json.loads((Path(__file__).parent / "data" / "mandarin_phones.json").read_text(encoding="utf-8"))
 
@@ -306,7 +306,7 @@ def test_nothing_is_written_and_nothing_is_loaded_before_it_is_needed(tmp_path: 
     program = """
 import sys, time
 began = time.process_time()
-import sovits_core.text.mandarin as mandarin
+import sovits_core.text.chinese.mandarin as mandarin
 assert not {"jieba", "pypinyin", "opencc", "pkg_resources"} & set(sys.modules)
 print(mandarin.phones("你好"))
 """
@@ -321,7 +321,7 @@ print(mandarin.phones("你好"))
 
 def test_a_cache_in_the_temporary_folder_is_not_believed(tmp_path: Path) -> None:
     (tmp_path / "jieba.cache").write_bytes(b"not a dictionary")
-    program = "import sovits_core.text.mandarin as mandarin; print(mandarin.phones('你好'))"
+    program = "import sovits_core.text.chinese.mandarin as mandarin; print(mandarin.phones('你好'))"
     subprocess.run([sys.executable, "-c", program], env={"TMPDIR": str(tmp_path)}, check=True, capture_output=True)
     assert (tmp_path / "jieba.cache").read_bytes() == b"not a dictionary"
 
@@ -332,7 +332,7 @@ def test_a_missing_package_names_the_extra(package: str) -> None:
 import sys
 sys.modules[{package!r}] = None
 from sovits_core.errors import {MissingExtra.__name__}
-from sovits_core.text import mandarin
+from sovits_core.text.chinese import mandarin
 try:
     mandarin.phones(mandarin.normalize("你好"))
 except MissingExtra as error:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sovits_core.features import resample, spectrogram
+from sovits_core.features.recording import resample, spectrogram
 from tiny_base.acoustics import (
     BANDS,
     LATENT,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sovits_core.features import resample
+from sovits_core.features.recording import resample
 from sovits_core.text import phonemize
 from tiny_base import lines
 from tiny_base.acoustics import HOP, SAMPLE_RATE, analyse

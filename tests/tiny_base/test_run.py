@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import nn
 
-from sovits_core.bundles import open_base
-from sovits_core.checkpoints import load_weights
-from sovits_core.features import resample
-from sovits_core.model_config import DiscriminatorConfig, SynthesizerConfig, TextToSemanticConfig
+from sovits_core.bundle.base import open_base
+from sovits_core.bundle.model_config import DiscriminatorConfig, SynthesizerConfig, TextToSemanticConfig
+from sovits_core.features.recording import resample
+from sovits_core.formats.checkpoints import load_weights
 from sovits_core.models import Synthesizer
 from sovits_core.models.normed import fold_weight_norm
 from sovits_core.models.waveform import WaveformGenerator

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sovits_core.losses import PADDING_TARGET
+from sovits_core.models.losses import PADDING_TARGET
 from tiny_base.codes import CODES, Code
 from tiny_base.semantic import Piece, example, joined, token_loss, trimmed
 

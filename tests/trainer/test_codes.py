@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sovits_core.bundles import EMBEDDED, PhoneCodes
-from sovits_core.features import training_features
+from sovits_core.bundle.base import EMBEDDED, PhoneCodes
+from sovits_core.features.recording import training_features
 from sovits_core.text import phonemize
 from sovits_core.text.spoken import spoken_phones
 from voice_trainer.audio import TRAINING_RATE, decode, resample

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from sovits_core.adapters import attach_adapter
-from sovits_core.bundles import FinetuningDocument, open_base
-from sovits_core.checkpoints import load_weights
-from sovits_core.features import spectrogram
+from sovits_core.bundle.base import FinetuningDocument, open_base
+from sovits_core.features.recording import spectrogram
+from sovits_core.formats.adapters import attach_adapter
+from sovits_core.formats.checkpoints import load_weights
 from sovits_core.models import Synthesizer, TextToSemantic
-from sovits_core.networks import Networks
+from sovits_core.models.networks import Networks
 from voice_trainer.errors import BadData
 from voice_trainer.examples import Example, collate, epoch_order
 from voice_trainer.finetune import Detail, Finetuner, synthesis_losses

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from sovits_core.bundles import Gate as BaseGate
+from sovits_core.bundle.base import Gate as BaseGate
 from voice_trainer.errors import Refused
 from voice_trainer.gates import DEFAULTS, Verdict, chosen_gates, judge
 from voice_trainer.job import Gate

@@ -18,7 +18,7 @@ import soundfile
 from safetensors.numpy import load_file
 
 from sovits_core.stores import FolderStore, open_store
-from sovits_core.symbols import symbols_sha256
+from sovits_core.text.symbols import symbols_sha256
 from voice_trainer.__main__ import main
 from voice_trainer.checkpoint import KEY as CHECKPOINT
 

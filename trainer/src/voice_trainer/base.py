@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sovits_core.bundles import LARGEST_BASE_JSON, BaseBundle, BaseDocument, open_base
+from sovits_core.bundle.base import LARGEST_BASE_JSON, BaseBundle, BaseDocument, open_base
 from sovits_core.errors import BaseRejected
 from sovits_core.stores import NotFound, Store, open_store
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from transformers import HubertModel
 
-from sovits_core.alignment import align_codes, without_silence
-from sovits_core.bundles import PhoneCodes
-from sovits_core.features import prompt_features, training_features
+from sovits_core.bundle.base import PhoneCodes
+from sovits_core.features.alignment import align_codes, without_silence
+from sovits_core.features.recording import prompt_features, training_features
 from sovits_core.models import Synthesizer
 from sovits_core.text.spoken import word_ends
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sovits_core.generation import speak
-from sovits_core.losses import semantic_loss
-from sovits_core.networks import Networks
+from sovits_core.models.losses import semantic_loss
+from sovits_core.models.networks import Networks
+from sovits_core.synthesis.generation import speak
 from voice_trainer import audio
 from voice_trainer.audio import Samples
 from voice_trainer.clips import Clip, analysis_samples

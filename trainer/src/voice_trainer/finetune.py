@@ -10,12 +10,12 @@ from peft import PeftModel
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.bundles import FinetuningDocument
-from sovits_core.losses import KL_WEIGHT, MEL_WEIGHT, kl_loss, mel_loss, semantic_loss
+from sovits_core.bundle.base import FinetuningDocument
 from sovits_core.models import Synthesizer
+from sovits_core.models.losses import KL_WEIGHT, MEL_WEIGHT, kl_loss, mel_loss, semantic_loss
 from sovits_core.models.masks import frame_mask
+from sovits_core.models.networks import Networks
 from sovits_core.models.synthesizer import TrainingPass, cut, slice_starts
-from sovits_core.networks import Networks
 from voice_trainer.errors import BadData
 from voice_trainer.examples import Batch
 

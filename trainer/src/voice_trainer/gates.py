@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-from sovits_core.bundles import DEFAULT_GATES
-from sovits_core.bundles import Gate as BaseGate
+from sovits_core.bundle.base import DEFAULT_GATES
+from sovits_core.bundle.base import Gate as BaseGate
 from voice_trainer.errors import Refused
 from voice_trainer.job import Gate
 

@@ -10,15 +10,15 @@ from torch import Tensor
 from transformers import HubertModel
 from transformers.utils.logging import disable_progress_bar
 
-from sovits_core.bundles import TEXT_ENCODER
-from sovits_core.checkpoints import load_weights
-from sovits_core.features import load_hubert, spectrogram
-from sovits_core.model_config import SpeakerEncoderConfig
+from sovits_core.bundle.base import TEXT_ENCODER
+from sovits_core.bundle.model_config import SpeakerEncoderConfig
+from sovits_core.features.recording import load_hubert, spectrogram
+from sovits_core.features.speaker import speaker_vector
+from sovits_core.features.text import TextEncoder, load_bert, text_features
+from sovits_core.formats.checkpoints import load_weights
 from sovits_core.models import SpeakerEncoder, Synthesizer, TextToSemantic
-from sovits_core.networks import Networks
-from sovits_core.speaker_features import speaker_vector
+from sovits_core.models.networks import Networks
 from sovits_core.text import Phonemes
-from sovits_core.text_features import TextEncoder, load_bert, text_features
 from voice_trainer.base import JobBase
 from voice_trainer.cores import usable_threads, visible_cores
 from voice_trainer.errors import Refused

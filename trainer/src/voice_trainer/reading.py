@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sovits_core.bundles import POLYPHONES
+from sovits_core.bundle.base import POLYPHONES
 from sovits_core.text import PolyphoneReader
-from sovits_core.text.g2pw import open_g2pw
+from sovits_core.text.chinese.g2pw import open_g2pw
 from voice_trainer.base import JobBase
 from voice_trainer.cores import usable_threads, visible_cores
 

@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sovits_core.generation import generate, speak
-from sovits_core.networks import Networks
-from sovits_core.sampling import Sampling
-from sovits_core.symbols import phone_ids
+from sovits_core.models.networks import Networks
+from sovits_core.synthesis.generation import generate, speak
+from sovits_core.synthesis.sampling import Sampling
 from sovits_core.text import PolyphoneReader, phonemize_to_speak
+from sovits_core.text.symbols import phone_ids
 from voice_trainer.audio import Samples
 from voice_trainer.networks import Encoders
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from sovits_core.bundles import open_base
+from sovits_core.bundle.base import open_base
 from sovits_core.errors import SovitsError
 from tiny_base.errors import PretrainError
 from tiny_base.run import pretrain

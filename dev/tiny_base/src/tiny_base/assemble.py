@@ -10,12 +10,12 @@ from pathlib import Path
 
 from transformers import HubertModel
 
-from sovits_core.bundles import BaseDocument, open_base
-from sovits_core.checkpoints import load_weights, save_weights
+from sovits_core.bundle.base import BaseDocument, open_base
 from sovits_core.export import export_graphs
+from sovits_core.formats.checkpoints import load_weights, save_weights
 from sovits_core.models import Discriminator
-from sovits_core.networks import Networks
-from sovits_core.symbols import symbols_sha256
+from sovits_core.models.networks import Networks
+from sovits_core.text.symbols import symbols_sha256
 from tiny_base.codes import phone_codes
 from tiny_base.errors import PretrainError
 from tiny_base.sizes import PretrainConfig

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.bundles import PhoneCodes
+from sovits_core.bundle.base import PhoneCodes
 from sovits_core.models import Synthesizer
 from sovits_core.text.spoken import SILENCE
 from tiny_base.acoustics import Acoustics

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.losses import adversarial_loss, discriminator_loss, feature_loss
 from sovits_core.models import Synthesizer
 from sovits_core.models.discriminator import Judgement
+from sovits_core.models.losses import adversarial_loss, discriminator_loss, feature_loss
 from tiny_base.acoustics import BANDS, audible
 from tiny_base.batches import Similar, Spoken
 from tiny_base.prior import LONGEST, RECORDED_SHARE, SPREAD_WEIGHT, Predicted, frame_loss, predict

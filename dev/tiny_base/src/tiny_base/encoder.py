@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import HubertConfig, HubertModel
 
-from sovits_core.alignment import best_path
-from sovits_core.features import SHORTEST_HUBERT_INPUT, TRAINING_SCALE
+from sovits_core.features.alignment import best_path
+from sovits_core.features.recording import SHORTEST_HUBERT_INPUT, TRAINING_SCALE
 from sovits_core.text.spoken import SILENCE, spoken_phones, word_ends
 from tiny_base.codes import READINGS, code_labels, code_vectors, phone_scores
 from tiny_base.data import Utterance, floats

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 import torch
 from tqdm import tqdm
 
-from sovits_core.features import resample
+from sovits_core.features.recording import resample
 from sovits_core.text import phone_ids, phonemize
 from tiny_base.acoustics import BANDS, SAMPLE_RATE, Acoustics, analyse
 from tiny_base.batches import Spoken

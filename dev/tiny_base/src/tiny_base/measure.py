@@ -10,9 +10,9 @@ from pystoi import stoi
 from torch import Tensor
 from transformers import HubertModel
 
-from sovits_core.features import resample, spectrogram, training_features
-from sovits_core.generation import speak
+from sovits_core.features.recording import resample, spectrogram, training_features
 from sovits_core.models import Synthesizer
+from sovits_core.synthesis.generation import speak
 from tiny_base.acoustics import HOP, SAMPLE_RATE
 from tiny_base.data import Utterance, floats
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from sovits_core.bundles import BaseBundle
-from sovits_core.checkpoints import load_weights
+from sovits_core.bundle.base import BaseBundle
+from sovits_core.formats.checkpoints import load_weights
 from sovits_core.models import Discriminator, Synthesizer, TextToSemantic
 from tiny_base import semantic, subbands
 from tiny_base.codes import read_projection, write_codebook

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from sovits_core.features import spectrogram
+from sovits_core.features.recording import spectrogram
 from sovits_core.models import Synthesizer
 from sovits_core.models.masks import length_mask
 from tiny_base.acoustics import BANDS, CHANCE, CHANCES, HOP, LATENT, PITCH, VOICING, audible

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from sovits_core.bundles import BaseBundle
-from sovits_core.features import training_features
+from sovits_core.bundle.base import BaseBundle
+from sovits_core.features.recording import training_features
 from sovits_core.models import Synthesizer
-from sovits_core.networks import Networks
+from sovits_core.models.networks import Networks
 from tiny_base.assemble import assemble
 from tiny_base.batches import Spoken
 from tiny_base.codes import write_projection

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.losses import PADDING_TARGET, semantic_targets
 from sovits_core.models import TextToSemantic
+from sovits_core.models.losses import PADDING_TARGET, semantic_targets
 from sovits_core.models.masks import length_mask
 from sovits_core.models.semantic import Layer, visible
 from tiny_base.batches import Similar, Spoken, pad

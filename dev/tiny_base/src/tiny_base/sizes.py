@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from sovits_core.model_config import DiscriminatorConfig, ModelConfig, SynthesizerConfig, TextToSemanticConfig
+from sovits_core.bundle.model_config import DiscriminatorConfig, ModelConfig, SynthesizerConfig, TextToSemanticConfig
 from tiny_base.acoustics import LATENT
 from tiny_base.codes import CODES, READINGS
 from tiny_base.subbands import FEWEST_CHANNELS, RATES

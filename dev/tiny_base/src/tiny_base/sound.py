@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.losses import adversarial_loss, discriminator_loss, feature_loss
 from sovits_core.models import Discriminator, Synthesizer
+from sovits_core.models.losses import adversarial_loss, discriminator_loss, feature_loss
 from tiny_base.acoustics import BANDS, CHANCES, HOP, PITCH, audible
 from tiny_base.pulses import CHANCE_DEVIATION, sound
 from tiny_base.stage import Stage

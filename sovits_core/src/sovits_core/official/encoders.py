@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import BertConfig, BertModel, HubertConfig, HubertModel
 
-from sovits_core.checkpoints import compare_shapes
 from sovits_core.errors import OfficialFileRejected
+from sovits_core.formats.checkpoints import compare_shapes
 from sovits_core.official.files import OfficialFile, checked, halved, read_official
 
 LARGEST_CONFIG = 1024 * 1024

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from peft import PeftModel
 
-from sovits_core.adapters import load_adapter
-from sovits_core.networks import Networks
+from sovits_core.formats.adapters import load_adapter
+from sovits_core.models.networks import Networks
 from voice_trainer import audio
 from voice_trainer.clips import Clip, read_clips, training_copy
 from voice_trainer.codes import CodeReader

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from sovits_core.symbols import phone_ids
 from sovits_core.text import phonemize
+from sovits_core.text.symbols import phone_ids
 from voice_trainer.audio import read_flac
 from voice_trainer.clips import read_clips, training_copy
 from voice_trainer.codes import CodeReader

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from sovits_core.bundles import BaseDocument
+from sovits_core.bundle.base import BaseDocument
 from sovits_core.errors import TextRejected
 from sovits_core.stores import open_store
-from sovits_core.symbols import symbols
 from sovits_core.text import LANGUAGES, PolyphoneReader, phonemize
+from sovits_core.text.symbols import symbols
 from voice_trainer import audio
 from voice_trainer.clips import Clip, analysis_copy, held_out_ids, training_copy, write_clips
 from voice_trainer.dataset import DatasetDigest, Problems, Recording, fetch, read_dataset, shown

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 
-from sovits_core.adapters import attach_adapter, save_adapter
+from sovits_core.bundle.model_config import SynthesizerConfig
 from sovits_core.errors import AdapterRejected
-from sovits_core.features import spectrogram
-from sovits_core.model_config import SynthesizerConfig
+from sovits_core.features.recording import spectrogram
+from sovits_core.formats.adapters import attach_adapter, save_adapter
 from voice_trainer.audio import read_flac
 from voice_trainer.checkpoint import Curves, restore_checkpoint, save_checkpoint
 from voice_trainer.clips import read_clips, training_copy
