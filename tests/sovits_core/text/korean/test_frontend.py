@@ -9,7 +9,7 @@ from sovits_core.text import phone_ids, phonemize
 from sovits_core.text.korean.frontend import normalize
 from sovits_core.text.korean.letters import Syllable, letters, split_syllable
 
-CASES: list[dict[str, str]] = json.loads((Path(__file__).parent / "data" / "korean_phones.json").read_text("utf-8"))
+CASES: list[dict[str, str]] = json.loads((Path(__file__).parents[1] / "data" / "korean_phones.json").read_text("utf-8"))
 BETTER = {
     # The official front end puts its list of exceptions (꽃잎 → 꼰닙) before the rules, so that the p of 잎 is
     # lost; the dictionary of the National Institute has 꼰니피.

@@ -18,7 +18,7 @@ from sovits_core.text.chinese.readings import Reading, parse
 from sovits_core.text.chinese.syllables import split_syllable
 from sovits_core.text.symbols import symbols
 
-OFFICIAL = json.loads((Path(__file__).parent / "data" / "mandarin_phones.json").read_text(encoding="utf-8"))
+OFFICIAL = json.loads((Path(__file__).parents[1] / "data" / "mandarin_phones.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("sentence", OFFICIAL, ids=lambda sentence: f"{sentence['version']} {sentence['text']}")

@@ -9,7 +9,7 @@ import pytest
 
 from sovits_core.__main__ import USAGE_ERROR, main
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "text" / "data"
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, lines: bytes, *options: str) -> int:

@@ -13,7 +13,7 @@ from sovits_core.text import phone_ids, phonemize
 from sovits_core.text.chinese.cantonese import normalize, phones, phones_by_character
 from sovits_core.text.symbols import symbols
 
-OFFICIAL = json.loads((Path(__file__).parent / "data" / "cantonese_phones.json").read_text(encoding="utf-8"))
+OFFICIAL = json.loads((Path(__file__).parents[1] / "data" / "cantonese_phones.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("sentence", OFFICIAL, ids=lambda sentence: sentence["text"])

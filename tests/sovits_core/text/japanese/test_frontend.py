@@ -10,7 +10,9 @@ import pytest
 
 from sovits_core.text import phone_ids, phonemize
 
-CASES: list[dict[str, str]] = json.loads((Path(__file__).parent / "data" / "japanese_phones.json").read_text("utf-8"))
+CASES: list[dict[str, str]] = json.loads(
+    (Path(__file__).parents[1] / "data" / "japanese_phones.json").read_text("utf-8")
+)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['symbols']} {case['text']}")
