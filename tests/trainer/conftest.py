@@ -16,7 +16,7 @@ from sovits_core.bundle.model_config import SpeakerEncoderConfig, SynthesizerCon
 from sovits_core.formats.checkpoints import save_weights
 from sovits_core.models import SpeakerEncoder, Synthesizer, TextToSemantic
 from sovits_core.text.symbols import symbols_sha256
-from voice_trainer.documents import digest_of
+from voice_trainer.job.results import digest_of
 
 INPUT_HASH = "3fa9c2d1" + "0" * 56
 
