@@ -15,7 +15,7 @@ from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.manifests.job_document import job_document
 from voice_operator.manifests.server import DesiredVoice, Server, desired_document
 from voice_operator.reconcile.effects import StartJob
-from voice_operator.reconcile.world import Voice
+from voice_operator.reconcile.observed import Voice
 from voice_operator.settings import Settings
 from voice_trainer import documents as written_by_trainer
 from voice_trainer import errors as trainer_errors

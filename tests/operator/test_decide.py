@@ -10,9 +10,8 @@ from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_status import GateVerdict, ObservedDataset, StageStatus, VoiceModelStatus
 from voice_operator.reconcile.decide import CHECKS, Decision, decide
 from voice_operator.reconcile.effects import CreateRevision, DeleteJob, SetRevisionState, StartJob, SuspendJob
-from voice_operator.reconcile.notes import notes_of
-from voice_operator.reconcile.status import status_of
-from voice_operator.reconcile.world import (
+from voice_operator.reconcile.events import notes_of
+from voice_operator.reconcile.observed import (
     JobFailure,
     JobSeen,
     LoadedVoice,
@@ -24,6 +23,7 @@ from voice_operator.reconcile.world import (
     StageOutput,
     Voice,
 )
+from voice_operator.reconcile.status import status_of
 
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
 HASH = "3fa9c2d1" * 8

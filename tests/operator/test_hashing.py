@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from voice_operator.api.voice_model import VoiceModelSpec
-from voice_operator.reconcile.difference import covers
+from voice_operator.reconcile.diff import covers
 from voice_operator.reconcile.hashing import input_hash
 
 BASE = {"dataset_digest": "sha256:a", "base_uri": "embedded:tiny", "base_digest": "", "trainer_image": "trainer:1"}

@@ -13,8 +13,8 @@ from voice_operator.manifests.revision import voice_revision
 from voice_operator.manifests.server import deployment, desired_document, service
 from voice_operator.manifests.stage_job import seconds, stage_job
 from voice_operator.reconcile.effects import CreateRevision, StartJob
-from voice_operator.reconcile.keys import job_name
-from voice_operator.reconcile.world import DesiredVoice, Server, StageOutput, Voice
+from voice_operator.reconcile.names import job_name
+from voice_operator.reconcile.observed import DesiredVoice, Server, StageOutput, Voice
 from voice_operator.settings import Settings
 
 HASH = "3fa9c2d1" * 8

@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from voice_operator.queue import WorkQueue, work
-from voice_operator.reconcile.keys import Key
+from voice_operator.reconcile.names import Key
 
 ALICE, BOB = Key("VoiceModel", "studio", "alice"), Key("VoiceModel", "studio", "bob")
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from voice_operator.api.voice_server import VoiceServerSpec, VoiceServerStatus
+from voice_operator.reconcile.observed import DesiredVoice, LoadedVoice, PodVoices, Server
 from voice_operator.reconcile.server_status import MAX_VOICES, blocked_status, served, server_status
-from voice_operator.reconcile.world import DesiredVoice, LoadedVoice, PodVoices, Server
 
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
 DIGEST = "sha256:" + "a" * 64

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from voice_operator.errors import OperatorError
 from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
-from voice_operator.reconcile.keys import Key, KindName
+from voice_operator.reconcile.names import Key, KindName
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import kopf
 from voice_operator.api.schema import GROUP, VERSION
 from voice_operator.manifests.labels import SERVER, VOICE_MODEL
 from voice_operator.queue import WorkQueue
-from voice_operator.reconcile.keys import Key
+from voice_operator.reconcile.names import Key
 from voice_operator.servers import Servers
 
 LONGEST_PAUSE_SECONDS = 30.0

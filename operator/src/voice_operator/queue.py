@@ -5,7 +5,7 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from voice_operator.reconcile.keys import Key
+from voice_operator.reconcile.names import Key
 
 FIRST_RETRY_SECONDS = 1.0
 LAST_RETRY_SECONDS = 300.0

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from voice_operator.cluster.kube import OWN_KINDS, Kube
 from voice_operator.errors import ClusterError
 from voice_operator.queue import WorkQueue
-from voice_operator.reconcile.keys import Key
+from voice_operator.reconcile.names import Key
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from voice_operator.cluster.kube import VOICE_REVISIONS, Object
 from voice_operator.cluster.objects import is_deleting, revision_spec
 from voice_operator.cluster.observe import Cluster
 from voice_operator.errors import InvalidObject, NotFound, StoreError
-from voice_operator.reconcile.keys import Key, revision_uri, workspace_uri
-from voice_operator.reconcile.notes import Note
+from voice_operator.reconcile.events import Note
+from voice_operator.reconcile.names import Key, revision_uri, workspace_uri
 from voice_operator.reconcile.times import parse
 
 PATIENCE = timedelta(minutes=5)  # a store that is gone must not hold a namespace's deletion for ever

@@ -33,10 +33,10 @@ from voice_operator.manifests.server import (
 )
 from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
-from voice_operator.reconcile.difference import covers
-from voice_operator.reconcile.keys import Key
+from voice_operator.reconcile.diff import covers
+from voice_operator.reconcile.names import Key
+from voice_operator.reconcile.observed import DesiredVoice, PodVoices, Server
 from voice_operator.reconcile.server_status import blocked_status, server_status
-from voice_operator.reconcile.world import DesiredVoice, PodVoices, Server
 
 WHILE_LOADING = 1.0  # seconds between questions to the pods
 

@@ -17,10 +17,10 @@ from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
 from voice_operator.reconcile.consent import consent_problem
 from voice_operator.reconcile.decide import WHILE_WAITING, Decision, decide
-from voice_operator.reconcile.keys import Key
-from voice_operator.reconcile.notes import notes_of
+from voice_operator.reconcile.events import notes_of
+from voice_operator.reconcile.names import Key
+from voice_operator.reconcile.observed import Voice
 from voice_operator.reconcile.status import status_of
-from voice_operator.reconcile.world import Voice
 from voice_operator.servers import Servers
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from voice_operator.manifests.job_document import job_document_config_map
 from voice_operator.manifests.revision import voice_revision
 from voice_operator.manifests.stage_job import stage_job
 from voice_operator.reconcile.effects import CreateRevision, DeleteJob, Effect, SetRevisionState, StartJob, SuspendJob
-from voice_operator.reconcile.world import Observed, Voice
+from voice_operator.reconcile.observed import Observed, Voice
 
 
 async def carry_out(effect: Effect, observed: Observed, cluster: Cluster) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from voice_operator.api.schema import API_VERSION, GROUP
 from voice_operator.cluster.kube import EVENTS, OWN_KINDS, Kube
 from voice_operator.errors import ClusterError, Conflict, OperatorError
-from voice_operator.reconcile.keys import Key
-from voice_operator.reconcile.notes import Note
+from voice_operator.reconcile.events import Note
+from voice_operator.reconcile.names import Key
 
 REPORTER = f"{GROUP}/voice-operator"
 MAX_NOTE_BYTES = 1024  # the API server's own limit

@@ -11,7 +11,7 @@ from voice_operator.cluster.kube import PODS, Kube
 from voice_operator.documents import VoicesReport
 from voice_operator.errors import InvalidDocument
 from voice_operator.manifests.server import CONTAINER, selector
-from voice_operator.reconcile.world import LoadedVoice, PodVoices
+from voice_operator.reconcile.observed import LoadedVoice, PodVoices
 
 Object = dict[str, Any]
 

@@ -9,7 +9,7 @@ from voice_operator.documents import FailureDocument
 from voice_operator.errors import InvalidDocument
 from voice_operator.manifests import labels
 from voice_operator.manifests.stage_job import CONTAINER
-from voice_operator.reconcile.world import JobFailure, JobSeen, Problem
+from voice_operator.reconcile.observed import JobFailure, JobSeen, Problem
 
 Object = dict[str, Any]
 

@@ -18,7 +18,7 @@ from kubernetes import client, config
 
 from voice_operator.api.schema import API_VERSION
 from voice_operator.errors import ClusterError, Conflict, NotFound
-from voice_operator.reconcile.keys import KindName
+from voice_operator.reconcile.names import KindName
 
 FIELD_MANAGER = "voice-operator"
 THREADS = 8

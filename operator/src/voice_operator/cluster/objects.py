@@ -10,7 +10,7 @@ from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.errors import InvalidObject
 from voice_operator.manifests.labels import REQUESTED_AT
-from voice_operator.reconcile.world import RevisionSeen, Server, Voice
+from voice_operator.reconcile.observed import RevisionSeen, Server, Voice
 from voice_operator.settings import sentences
 
 Object = dict[str, Any]

@@ -13,8 +13,8 @@ from voice_operator.errors import NotFound, StoreError
 from voice_operator.manifests.labels import VOICE_MODEL
 from voice_operator.manifests.server import endpoint
 from voice_operator.reconcile.hashing import input_hash
-from voice_operator.reconcile.keys import revision_uri, workspace_uri
-from voice_operator.reconcile.world import JobSeen, Observed, Problem, RevisionSeen, Server, ServerSeen, Voice
+from voice_operator.reconcile.names import revision_uri, workspace_uri
+from voice_operator.reconcile.observed import JobSeen, Observed, Problem, RevisionSeen, Server, ServerSeen, Voice
 from voice_operator.settings import Settings
 
 

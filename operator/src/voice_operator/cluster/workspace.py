@@ -6,7 +6,7 @@ from voice_operator.api.voice_status import GateVerdict, Progress, StageName
 from voice_operator.cluster.store import Store
 from voice_operator.documents import ProgressDocument, StageManifest
 from voice_operator.errors import InvalidDocument, StoreError
-from voice_operator.reconcile.world import StageFolder, StageOutput
+from voice_operator.reconcile.observed import StageFolder, StageOutput
 
 PROGRESS_FOLDERS: dict[StageName, tuple[str, ...]] = {
     "prepare": ("prepare",),

@@ -8,8 +8,8 @@ from voice_operator.api.schema import API_VERSION
 from voice_operator.documents import JOB_SCHEMA
 from voice_operator.manifests.labels import VOICE_MODEL, owner, recommended
 from voice_operator.reconcile.effects import StartJob
-from voice_operator.reconcile.keys import document_name, revision_name, revision_uri, workspace_uri
-from voice_operator.reconcile.world import Voice
+from voice_operator.reconcile.names import document_name, revision_name, revision_uri, workspace_uri
+from voice_operator.reconcile.observed import Voice
 from voice_operator.settings import Settings
 
 FILE = "job.json"

@@ -14,7 +14,7 @@ from voice_operator.manifests.pod import (
     scratch,
     store_credentials,
 )
-from voice_operator.reconcile.world import DesiredVoice, Server
+from voice_operator.reconcile.observed import DesiredVoice, Server
 from voice_operator.settings import Settings
 
 CONTAINER = "inference"

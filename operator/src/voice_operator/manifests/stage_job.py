@@ -16,9 +16,9 @@ from voice_operator.manifests.pod import (
     store_credentials,
 )
 from voice_operator.reconcile.effects import StartJob
-from voice_operator.reconcile.keys import document_name, job_name, revision_name
+from voice_operator.reconcile.names import document_name, job_name, revision_name
+from voice_operator.reconcile.observed import Voice
 from voice_operator.reconcile.stages import OUT_OF_MEMORY_EXIT, PERMANENT_EXITS, TRANSIENT_EXIT
-from voice_operator.reconcile.world import Voice
 from voice_operator.settings import Settings, StagePlacement
 
 CONTAINER = "stage"

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from voice_operator.api.voice_status import GateVerdict, Phase, StageStatus
 from voice_operator.reconcile.effects import CreateRevision, DeleteJob, Effect, SetRevisionState, StartJob, SuspendJob
-from voice_operator.reconcile.keys import revision_name
+from voice_operator.reconcile.names import revision_name
+from voice_operator.reconcile.observed import Observed, RevisionSeen
 from voice_operator.reconcile.stages import batch_size_divisor, retry_at
 from voice_operator.reconcile.view import View, view_of
-from voice_operator.reconcile.world import Observed, RevisionSeen
 
 PHASE_OF_STAGE: dict[str, Phase] = {"prepare": "Preparing", "train": "Training", "evaluate": "Evaluating"}
 WHILE_RUNNING = 3.0  # seconds between looks at a running stage

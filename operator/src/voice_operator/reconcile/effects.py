@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from voice_operator.api.voice_status import StageName
-from voice_operator.reconcile.world import StageOutput
+from voice_operator.reconcile.observed import StageOutput
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 from voice_operator.api.conditions import Condition
 from voice_operator.api.voice_server import ServedVoice, VoiceServerStatus
+from voice_operator.reconcile.observed import DesiredVoice, PodVoices, Server
 from voice_operator.reconcile.status import Fact, conditions_of
-from voice_operator.reconcile.world import DesiredVoice, PodVoices, Server
 
 MAX_VOICES = 500  # what a status may list; the desired-voices document has all of them
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from voice_operator.reconcile.world import Observed, PodVoices, Problem, RevisionSeen, ServerSeen
+from voice_operator.reconcile.observed import Observed, PodVoices, Problem, RevisionSeen, ServerSeen
 
 
 @dataclass(frozen=True)

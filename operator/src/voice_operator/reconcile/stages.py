@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from voice_operator.api.voice_model import Retries
 from voice_operator.api.voice_status import FailureClass, Failures, LastFailure, StageName, StageState, StageStatus
+from voice_operator.reconcile.observed import JobFailure, JobSeen, StageOutput
 from voice_operator.reconcile.times import parse, render
-from voice_operator.reconcile.world import JobFailure, JobSeen, StageOutput
 
 PERMANENT_EXITS = (64, 65, 78)  # usage, bad data, consent or configuration: the same input fails again
 OUT_OF_MEMORY_EXIT = 90

@@ -7,11 +7,11 @@ from voice_operator.api.conditions import Condition, Truth
 from voice_operator.api.voice_status import STAGES, Artifacts, Progress, StageStatus, VoiceModelStatus
 from voice_operator.reconcile.decide import Action, Decision
 from voice_operator.reconcile.effects import DeleteJob
+from voice_operator.reconcile.observed import Problem
 from voice_operator.reconcile.serving import serving_state
 from voice_operator.reconcile.stages import stopped
 from voice_operator.reconcile.times import render
 from voice_operator.reconcile.view import View
-from voice_operator.reconcile.world import Problem
 
 CONDITION_OF_STAGE = {"prepare": "Prepared", "train": "Trained", "evaluate": "Evaluated"}
 

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from voice_operator.api.voice_status import STAGES, StageStatus
 from voice_operator.reconcile.consent import consent_problem
+from voice_operator.reconcile.observed import JobSeen, Observed, Problem, RevisionSeen, StageOutput
 from voice_operator.reconcile.serving import ServingState, current_revision, serving_state, target_revision
 from voice_operator.reconcile.stages import advance, restarted
-from voice_operator.reconcile.world import JobSeen, Observed, Problem, RevisionSeen, StageOutput
 
 
 @dataclass(frozen=True)
