@@ -15,12 +15,12 @@ from voice_operator.cluster.store import open_store
 from voice_operator.http import application, serve
 from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
-from voice_operator.servers import Servers
+from voice_operator.servers import ServerReconciler
 from voice_operator.settings import Settings
 
 VOICES = "/servers/voice-system/default/voices.json"
 
-Scenario = Callable[[aiohttp.ClientSession, Servers, asyncio.Event], Awaitable[None]]
+Scenario = Callable[[aiohttp.ClientSession, ServerReconciler, asyncio.Event], Awaitable[None]]
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def run(scenario: Scenario, kube: Kube, port: int) -> None:
     async def whole() -> None:
         queue, metrics, listed = WorkQueue(), Metrics(), asyncio.Event()
         cluster = Cluster(kube, open_store("file:///"), Inference(kube), settings)
-        servers = Servers(cluster, queue, metrics, lambda: datetime.now(UTC))
+        servers = ServerReconciler(cluster, queue, metrics, lambda: datetime.now(UTC))
         runner = await serve(application(servers, queue, kube, metrics, listed), f"127.0.0.1:{port}")
         try:
             async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
@@ -55,7 +55,7 @@ def run(scenario: Scenario, kube: Kube, port: int) -> None:
 
 
 def test_voices_are_sent_once_and_then_only_when_they_change(kube: Kube, find_port: Callable[[], int]) -> None:
-    async def scenario(session: aiohttp.ClientSession, servers: Servers, _: asyncio.Event) -> None:
+    async def scenario(session: aiohttp.ClientSession, servers: ServerReconciler, _: asyncio.Event) -> None:
         servers.documents["voice-system", "default"] = b'{"generation": 1}'
         async with session.get(VOICES) as first:
             assert await first.json() == {"generation": 1}
@@ -70,7 +70,7 @@ def test_voices_are_sent_once_and_then_only_when_they_change(kube: Kube, find_po
 
 
 def test_a_server_that_nobody_looked_at_is_unknown(kube: Kube, find_port: Callable[[], int]) -> None:
-    async def scenario(session: aiohttp.ClientSession, _: Servers, __: asyncio.Event) -> None:
+    async def scenario(session: aiohttp.ClientSession, _: ServerReconciler, __: asyncio.Event) -> None:
         async with session.get(VOICES) as answer:
             assert answer.status == 404
 
@@ -78,7 +78,7 @@ def test_a_server_that_nobody_looked_at_is_unknown(kube: Kube, find_port: Callab
 
 
 def test_ready_only_after_the_api_server_answered(kube: Kube, find_port: Callable[[], int]) -> None:
-    async def scenario(session: aiohttp.ClientSession, _: Servers, listed: asyncio.Event) -> None:
+    async def scenario(session: aiohttp.ClientSession, _: ServerReconciler, listed: asyncio.Event) -> None:
         async with session.get("/healthz") as alive, session.get("/readyz") as early:
             assert (alive.status, early.status) == (200, 503)
         listed.set()
@@ -89,7 +89,7 @@ def test_ready_only_after_the_api_server_answered(kube: Kube, find_port: Callabl
 
 
 def test_metrics_say_how_much_memory_is_held(kube: Kube, find_port: Callable[[], int]) -> None:
-    async def scenario(session: aiohttp.ClientSession, _: Servers, __: asyncio.Event) -> None:
+    async def scenario(session: aiohttp.ClientSession, _: ServerReconciler, __: asyncio.Event) -> None:
         async with session.get("/metrics") as answer:
             text = await answer.text()
         assert "voice_operator_queue_depth 0" in text

@@ -278,7 +278,7 @@ def test_an_object_of_somebody_else_is_never_taken_over(scene: Any) -> None:
     user.apply(config_map | {"metadata": {"name": "taken-voices", "namespace": "operator-tests"}})
     server = {"apiVersion": "voice.sovits.dev/v1alpha1", "kind": "VoiceServer", "spec": {"base": "tiny"}}
     user.apply(server | {"metadata": {"name": "taken", "namespace": "operator-tests"}})
-    scene.wait("the complaint", lambda: "NotOurs" in user.event_reasons("taken"))
+    scene.wait("the event", lambda: "OwnershipConflict" in user.event_reasons("taken"))
     assert user.get("configmap", "taken-voices")["data"] == {"mine": "yes"}
     user.delete("voiceserver", "taken")
 

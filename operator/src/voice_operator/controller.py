@@ -11,17 +11,17 @@ from voice_operator.reconcile.names import Key, KindName
 log = logging.getLogger(__name__)
 
 Reconcile = Callable[[Key], Awaitable[None]]
-Complain = Callable[[Key, OperatorError], Awaitable[None]]
+RecordError = Callable[[Key, OperatorError], Awaitable[None]]
 
 
 class Controller:
     """The one place at which errors of a reconcile end."""
 
     def __init__(
-        self, queue: WorkQueue, metrics: Metrics, reconcilers: dict[KindName, Reconcile], complain: Complain
+        self, queue: WorkQueue, metrics: Metrics, reconcilers: dict[KindName, Reconcile], record_error: RecordError
     ) -> None:
         self._queue = queue
-        self._complain = complain
+        self._record_error = record_error
         self._metrics = metrics
         self._reconcilers = reconcilers
 
@@ -34,7 +34,7 @@ class Controller:
             delay = self._queue.retry(key)
             self._metrics.reconciles[key.kind, "failed"] += 1
             log.warning("%s: %s; tried again in %.0f s", key, error, delay)
-            await self._complain(key, error)
+            await self._record_error(key, error)
         except Exception:  # a mistake of ours with one object must not stop the others
             delay = self._queue.retry(key)
             self._metrics.reconciles[key.kind, "crashed"] += 1

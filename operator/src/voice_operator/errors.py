@@ -38,5 +38,5 @@ class StoreError(OperatorError):
     """The object store does not answer as it should; trying again may help."""
 
 
-class NotOurs(OperatorError):
+class OwnershipConflict(OperatorError):
     """An object has the name that the operator needs but belongs to somebody else; a person must choose."""

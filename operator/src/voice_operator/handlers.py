@@ -11,7 +11,7 @@ from voice_operator.api.schema import GROUP, VERSION
 from voice_operator.manifests.labels import SERVER, VOICE_MODEL
 from voice_operator.queue import WorkQueue
 from voice_operator.reconcile.names import Key
-from voice_operator.servers import Servers
+from voice_operator.servers import ServerReconciler
 
 LONGEST_PAUSE_SECONDS = 30.0
 
@@ -24,7 +24,7 @@ class EndlessBackoff:
             yield min(2.0 ** min(attempt, 10), LONGEST_PAUSE_SECONDS) * (0.8 + 0.4 * random.random())  # noqa: S311 -- no secret
 
 
-def register(registry: kopf.OperatorRegistry, queue: WorkQueue, servers: Servers, *, namespaced: bool) -> None:
+def register(registry: kopf.OperatorRegistry, queue: WorkQueue, servers: ServerReconciler, *, namespaced: bool) -> None:
     """Connect the events of our kinds, and of the children that carry our labels, to the queue."""
 
     @kopf.on.startup(registry=registry)

@@ -8,11 +8,11 @@ from aiohttp import web
 from voice_operator.cluster.kube import Kube
 from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
-from voice_operator.servers import Servers
+from voice_operator.servers import ServerReconciler
 
 
 def application(
-    servers: Servers, queue: WorkQueue, kube: Kube, metrics: Metrics, listed: asyncio.Event
+    servers: ServerReconciler, queue: WorkQueue, kube: Kube, metrics: Metrics, listed: asyncio.Event
 ) -> web.Application:
     """Return the routes. ``listed`` is set once the API server has answered for every kind."""
 

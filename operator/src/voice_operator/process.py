@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import kopf
 
-from voice_operator.cluster.events import Recorder
+from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.kube import Kube
 from voice_operator.cluster.observe import Cluster
@@ -17,10 +17,10 @@ from voice_operator.http import application, serve
 from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue, work
 from voice_operator.resync import resync
-from voice_operator.revisions import Revisions
-from voice_operator.servers import Servers
+from voice_operator.revisions import RevisionReconciler
+from voice_operator.servers import ServerReconciler
 from voice_operator.settings import Settings
-from voice_operator.voices import Voices
+from voice_operator.voices import VoiceReconciler
 
 
 async def run(settings: Settings) -> None:
@@ -34,15 +34,17 @@ async def run(settings: Settings) -> None:
     store = open_store(settings.storage.uri)
     inference = Inference(kube)
     cluster = Cluster(kube, store, inference, settings)
-    queue, metrics, recorder, listed = WorkQueue(), Metrics(), Recorder(kube), asyncio.Event()
-    servers = Servers(cluster, queue, metrics, _now)
-    voices = Voices(cluster=cluster, queue=queue, servers=servers, recorder=recorder, metrics=metrics, clock=_now)
-    revisions = Revisions(cluster, recorder, _now)
+    queue, metrics, recorder, listed = WorkQueue(), Metrics(), EventRecorder(kube), asyncio.Event()
+    servers = ServerReconciler(cluster, queue, metrics, _now)
+    voices = VoiceReconciler(
+        cluster=cluster, queue=queue, servers=servers, recorder=recorder, metrics=metrics, clock=_now
+    )
+    revisions = RevisionReconciler(cluster, recorder, _now)
     controller = Controller(
         queue,
         metrics,
         {"VoiceModel": voices.reconcile, "VoiceServer": servers.reconcile, "VoiceRevision": revisions.reconcile},
-        recorder.complain,
+        recorder.record_error,
     )
     registry = kopf.OperatorRegistry()
     register(registry, queue, servers, namespaced=bool(settings.places))

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from voice_operator.api.voice_revision import FINALIZER, VoiceRevisionSpec
-from voice_operator.cluster.events import Recorder
+from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.kube import VOICE_REVISIONS, Object
 from voice_operator.cluster.objects import is_deleting, revision_spec
 from voice_operator.cluster.observe import Cluster
 from voice_operator.errors import InvalidObject, NotFound, StoreError
-from voice_operator.reconcile.events import Note
+from voice_operator.reconcile.events import Event
 from voice_operator.reconcile.names import Key, revision_uri, workspace_uri
 from voice_operator.reconcile.times import parse
 
@@ -22,10 +22,10 @@ COMMIT_POINTS = tuple(f"{stage}/manifest.json" for stage in ("publish", "evaluat
 log = logging.getLogger(__name__)
 
 
-class Revisions:
+class RevisionReconciler:
     """Reconciles VoiceRevisions."""
 
-    def __init__(self, cluster: Cluster, recorder: Recorder, clock: Callable[[], datetime]) -> None:
+    def __init__(self, cluster: Cluster, recorder: EventRecorder, clock: Callable[[], datetime]) -> None:
         self._cluster = cluster
         self._recorder = recorder
         self._clock = clock
@@ -44,9 +44,9 @@ class Revisions:
         finalizers = item["metadata"].get("finalizers") or []
         if not is_deleting(item) or FINALIZER not in finalizers:
             return
-        note = await self._purge(key, item)
-        log.info("%s: %s: %s", key, note.reason, note.message)
-        await self._recorder.write(key, item["metadata"]["uid"], note)
+        event = await self._purge(key, item)
+        log.info("%s: %s: %s", key, event.reason, event.message)
+        await self._recorder.record(key, item["metadata"]["uid"], event)
         others = [finalizer for finalizer in finalizers if finalizer != FINALIZER]
         patch = {"metadata": {"finalizers": others, "resourceVersion": item["metadata"]["resourceVersion"]}}
         try:
@@ -54,7 +54,7 @@ class Revisions:
         except NotFound:
             return
 
-    async def _purge(self, key: Key, item: Object) -> Note:
+    async def _purge(self, key: Key, item: Object) -> Event:
         """Delete what is below the revision's own folders; return what to tell people.
 
         Raises:
@@ -63,27 +63,27 @@ class Revisions:
         try:
             spec = revision_spec(item)
         except InvalidObject as error:
-            return Note("Warning", "ArtifactsKept", f"nothing was deleted: {error}", "Purge")
+            return Event("Warning", "ArtifactsKept", f"nothing was deleted: {error}", "Purge")
         if (item.get("status") or {}).get("legalHold"):
-            return Note(
+            return Event(
                 "Warning", "ArtifactsHeld", f"spec.retention.legalHold was set: {spec.artifacts.uri} stays", "Purge"
             )
         if not self._is_own(key, spec):
             message = f"nothing was deleted: {spec.artifacts.uri} is not the folder of this revision"
-            return Note("Warning", "ArtifactsKept", message, "Purge")
+            return Event("Warning", "ArtifactsKept", message, "Purge")
         try:
             count = await self._cluster.store.remove_below(spec.workspace, first=COMMIT_POINTS)
             count += await self._cluster.store.remove_below(spec.artifacts.uri, first=("manifest.json",))
         except StoreError as error:
             if self._clock() - parse(item["metadata"]["deletionTimestamp"]) < PATIENCE:
                 raise
-            return Note(
+            return Event(
                 "Warning",
                 "ArtifactsLeft",
                 f"{spec.artifacts.uri} could not be deleted, do it by hand: {error}",
                 "Purge",
             )
-        return Note(
+        return Event(
             "Normal",
             "ArtifactsDeleted",
             f"{count} objects below {spec.artifacts.uri} and its workspace are gone",

@@ -20,7 +20,7 @@ from voice_operator.cluster.kube import (
 )
 from voice_operator.cluster.objects import is_deleting, is_owned_by, server_from
 from voice_operator.cluster.observe import Cluster
-from voice_operator.errors import InvalidObject, NotFound, NotOurs
+from voice_operator.errors import InvalidObject, NotFound, OwnershipConflict
 from voice_operator.manifests.server import (
     FILE,
     deployment,
@@ -35,7 +35,7 @@ from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
 from voice_operator.reconcile.diff import covers
 from voice_operator.reconcile.names import Key
-from voice_operator.reconcile.observed import DesiredVoice, PodVoices, Server
+from voice_operator.reconcile.observed import DesiredVoice, PodVoices, VoiceServer
 from voice_operator.reconcile.server_status import blocked_status, server_status
 
 WHILE_LOADING = 1.0  # seconds between questions to the pods
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 Loaded = dict[str, tuple[tuple[str, str, str], ...]]  # voice id -> what each pod says
 
 
-class Servers:
+class ServerReconciler:
     """Reconciles VoiceServers, and answers which voices each must serve."""
 
     def __init__(self, cluster: Cluster, queue: WorkQueue, metrics: Metrics, clock: Callable[[], datetime]) -> None:
@@ -140,7 +140,7 @@ class Servers:
         namespaces: Iterable[str | None] = self._cluster.settings.places or (None,)
         return [item for namespace in namespaces for item in await self._cluster.kube.list(VOICE_MODELS, namespace)]
 
-    async def _apply_document(self, server: Server, voices: tuple[DesiredVoice, ...]) -> int:
+    async def _apply_document(self, server: VoiceServer, voices: tuple[DesiredVoice, ...]) -> int:
         """Write the desired-voices document if it says something new; return its generation."""
         before = await self._existing(CONFIG_MAPS, server, voices_name(server.name))
         written = _document_from(before)
@@ -155,28 +155,28 @@ class Servers:
         self.documents[(server.namespace, server.name)] = config_map["data"][FILE].encode()
         return generation
 
-    async def _ensure(self, resource: Resource, body: Object, server: Server) -> Object:
+    async def _ensure(self, resource: Resource, body: Object, server: VoiceServer) -> Object:
         """Write a child only where it differs; return it as it is now."""
         before = await self._existing(resource, server, server.name)
         return before if covers(before, body) else await self._cluster.kube.apply(resource, body)
 
-    async def _existing(self, resource: Resource, server: Server, name: str) -> Object:
+    async def _existing(self, resource: Resource, server: VoiceServer, name: str) -> Object:
         """Return the child, or an empty object where there is none.
 
         Raises:
-            NotOurs: an object of that name belongs to somebody else.
+            OwnershipConflict: an object of that name belongs to somebody else.
         """
         try:
             existing = await self._cluster.kube.get(resource, server.namespace, name)
         except NotFound:
             return {}
         if not is_owned_by(existing, server.uid):
-            raise NotOurs(
+            raise OwnershipConflict(
                 f"{resource.plural} {server.namespace}/{name} exists and is not of this VoiceServer; rename one of them"
             )
         return existing
 
-    async def _write(self, server: Server, old: VoiceServerStatus | None, new: VoiceServerStatus) -> None:
+    async def _write(self, server: VoiceServer, old: VoiceServerStatus | None, new: VoiceServerStatus) -> None:
         if new == old:
             return
         metadata = {"name": server.name, "namespace": server.namespace}

@@ -7,26 +7,26 @@ from datetime import datetime
 
 from voice_operator.api.schema import API_VERSION
 from voice_operator.api.voice_status import VoiceModelStatus
-from voice_operator.cluster.apply import carry_out
-from voice_operator.cluster.events import Recorder
+from voice_operator.cluster.apply import apply
+from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.kube import VOICE_MODELS
 from voice_operator.cluster.objects import is_deleting, voice_from
 from voice_operator.cluster.observe import Cluster, observe_voice
-from voice_operator.errors import NotFound, NotOurs
+from voice_operator.errors import NotFound, OwnershipConflict
 from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
 from voice_operator.reconcile.consent import consent_problem
 from voice_operator.reconcile.decide import WHILE_WAITING, Decision, decide
-from voice_operator.reconcile.events import notes_of
+from voice_operator.reconcile.events import events_between
 from voice_operator.reconcile.names import Key
 from voice_operator.reconcile.observed import Voice
 from voice_operator.reconcile.status import status_of
-from voice_operator.servers import Servers
+from voice_operator.servers import ServerReconciler
 
 log = logging.getLogger(__name__)
 
 
-class Voices:
+class VoiceReconciler:
     """Reconciles VoiceModels."""
 
     def __init__(
@@ -34,8 +34,8 @@ class Voices:
         *,
         cluster: Cluster,
         queue: WorkQueue,
-        servers: Servers,
-        recorder: Recorder,
+        servers: ServerReconciler,
+        recorder: EventRecorder,
         metrics: Metrics,
         clock: Callable[[], datetime],
     ) -> None:
@@ -67,9 +67,9 @@ class Voices:
         status = status_of(decision)
         if status != voice.status:
             await self._write(voice, status)
-            for note in notes_of(voice.status, status):
-                log.info("%s: %s: %s", key, note.reason, note.message)
-                await self._recorder.write(key, voice.uid, note)
+            for event in events_between(voice.status, status):
+                log.info("%s: %s: %s", key, event.reason, event.message)
+                await self._recorder.record(key, voice.uid, event)
         self._servers.voice_changed(voice.status, status)
         if decision.action.again_after is not None:
             self._queue.add_after(key, decision.action.again_after)
@@ -78,8 +78,8 @@ class Voices:
         """Carry the effects out; a name that somebody else has taken becomes the voice's state."""
         try:
             for effect in decision.action.effects:
-                await carry_out(effect, decision.view.observed, self._cluster)
-        except NotOurs as error:
+                await apply(effect, decision.view.observed, self._cluster)
+        except OwnershipConflict as error:
             conflict = replace(
                 decision.action, reason="NameConflict", message=str(error), stalled=True, again_after=WHILE_WAITING
             )

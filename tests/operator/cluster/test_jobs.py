@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from voice_operator.cluster.jobs import job_seen
+from voice_operator.cluster.jobs import observed_job
 from voice_operator.reconcile.stages import failure_class
 
 HASH = "3fa9c2d1" * 8
@@ -76,7 +76,7 @@ def failed(reason: str = "PodFailurePolicy", message: str = "") -> dict[str, str
     ],
 )
 def test_a_failed_job(condition: dict[str, str], pods: list[Any], reason: str, kind: str) -> None:
-    seen = job_seen(a_job(condition), pods, HASH)
+    seen = observed_job(a_job(condition), pods, HASH)
     assert seen is not None
     assert seen.state == "Failed"
     assert seen.failure is not None
@@ -100,24 +100,24 @@ def test_a_failed_job(condition: dict[str, str], pods: list[Any], reason: str, k
     ],
 )
 def test_a_job_that_waits(pods: list[Any], reason: str) -> None:
-    seen = job_seen(a_job(), pods, HASH)
+    seen = observed_job(a_job(), pods, HASH)
     assert seen is not None
     assert seen.waiting is not None
     assert seen.waiting.reason == reason
 
 
 def test_a_job_in_a_queue_says_so() -> None:
-    seen = job_seen(a_job(suspend=True, labels={"kueue.x-k8s.io/queue-name": "gpu"}), [], HASH)
+    seen = observed_job(a_job(suspend=True, labels={"kueue.x-k8s.io/queue-name": "gpu"}), [], HASH)
     assert seen is not None
     assert seen.waiting is not None
     assert seen.waiting.reason == "Queued"
 
 
 def test_the_hash_is_recognised_although_a_label_is_too_short_for_it() -> None:
-    seen = job_seen(a_job({"type": "Complete", "status": "True"}), [], HASH)
+    seen = observed_job(a_job({"type": "Complete", "status": "True"}), [], HASH)
     assert seen is not None
     assert (seen.input_hash, seen.state, seen.attempt) == (HASH, "Succeeded", 2)
 
 
 def test_a_job_of_somebody_else_is_ignored() -> None:
-    assert job_seen(a_job(labels={"voice.sovits.dev/stage": "bake"}), [], HASH) is None
+    assert observed_job(a_job(labels={"voice.sovits.dev/stage": "bake"}), [], HASH) is None

@@ -10,16 +10,16 @@ from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_status import GateVerdict, ObservedDataset, StageStatus, VoiceModelStatus
 from voice_operator.reconcile.decide import CHECKS, Decision, decide
 from voice_operator.reconcile.effects import CreateRevision, DeleteJob, SetRevisionState, StartJob, SuspendJob
-from voice_operator.reconcile.events import notes_of
+from voice_operator.reconcile.events import events_between
 from voice_operator.reconcile.observed import (
     JobFailure,
-    JobSeen,
     LoadedVoice,
     Observed,
+    ObservedJob,
+    ObservedRevision,
+    ObservedServer,
     PodVoices,
     Problem,
-    RevisionSeen,
-    ServerSeen,
     StageOutput,
     Voice,
 )
@@ -37,8 +37,8 @@ MISSED = replace(
     scores={"pesq": "1.2"},
 )
 PUBLISHED = replace(DONE, uri="s3://voices/studio/alice/revisions/alice-3fa9c2d1", digest=DIGEST, size=5)
-REVISION = RevisionSeen("alice-3fa9c2d1", HASH, "tiny", PUBLISHED.uri, DIGEST, scores={"pesq": "3.9"})
-OLDER = RevisionSeen("alice-00000000", "0" * 64, "tiny", "s3://voices/old", "sha256:" + "c" * 64, state="Active")
+REVISION = ObservedRevision("alice-3fa9c2d1", HASH, "tiny", PUBLISHED.uri, DIGEST, scores={"pesq": "3.9"})
+OLDER = ObservedRevision("alice-00000000", "0" * 64, "tiny", "s3://voices/old", "sha256:" + "c" * 64, state="Active")
 PREPARED = {"prepare": DONE}
 TRAINED = PREPARED | {"train": DONE}
 
@@ -59,17 +59,17 @@ def seen(voice: Voice | None = None, **found: Any) -> Observed:
     return Observed(**({"voice": voice or a_voice(), "dataset": dataset, "input_hash": HASH} | found))
 
 
-def job(stage: str = "prepare", attempt: int = 1, **about: Any) -> JobSeen:
+def job(stage: str = "prepare", attempt: int = 1, **about: Any) -> ObservedJob:
     name = f"alice-3fa9c2d1-{stage}-{attempt}"
-    return JobSeen(**({"name": name, "stage": stage, "attempt": attempt, "input_hash": HASH} | about))
+    return ObservedJob(**({"name": name, "stage": stage, "attempt": attempt, "input_hash": HASH} | about))
 
 
-def failed(exit_code: int, stage: str = "prepare", attempt: int = 1) -> JobSeen:
+def failed(exit_code: int, stage: str = "prepare", attempt: int = 1) -> ObservedJob:
     return job(stage, attempt, state="Failed", failure=JobFailure("SomeReason", "some message", exit_code))
 
 
-def a_server(*pods: PodVoices, base: str = "tiny", replicas: int = 1) -> ServerSeen:
-    return ServerSeen("voice-system", "default", base, replicas, "http://default.voice-system.svc", pods)
+def a_server(*pods: PodVoices, base: str = "tiny", replicas: int = 1) -> ObservedServer:
+    return ObservedServer("voice-system", "default", base, replicas, "http://default.voice-system.svc", pods)
 
 
 def a_pod(name: str, digest: str = DIGEST, state: str = "ready", *, ready: bool = True, error: str = "") -> PodVoices:
@@ -347,7 +347,7 @@ def test_decide(observed: Observed, phase: str, reason: str, effects: list[Any])
         ),
     ],
 )
-def test_a_finished_voice_is(server: ServerSeen | None, status: VoiceModelStatus, phase: str, reason: str) -> None:
+def test_a_finished_voice_is(server: ObservedServer | None, status: VoiceModelStatus, phase: str, reason: str) -> None:
     action = decide(seen(a_voice(status), revisions=(REVISION,), server=server), NOW).action
     assert (action.phase, action.reason) == (phase, reason)
 
@@ -362,7 +362,7 @@ def test_the_status_of_the_same_observation_is_the_same() -> None:
     _, first = settle(observed)
     later = decide(seen(a_voice(first), revisions=(REVISION,), server=a_server(a_pod("p1"))), NOW.replace(hour=9))
     assert status_of(later) == first
-    assert not notes_of(first, first)
+    assert not events_between(first, first)
 
 
 def test_a_served_voice_is_ready_in_every_respect() -> None:
@@ -415,7 +415,7 @@ def test_a_lost_consent_takes_the_voice_off_the_server() -> None:
     _, status = settle(seen(voice, revisions=(REVISION,), server=a_server(a_pod("p1"))))
     assert status.artifacts is None
     assert (status.active_revision, status.previous_revision) == (None, REVISION.name)
-    assert {note.reason for note in notes_of(old, status)} == {"ConsentRevoked", "Unloaded"}
+    assert {event.reason for event in events_between(old, status)} == {"ConsentRevoked", "Unloaded"}
 
 
 def test_a_job_that_the_operator_took_away_is_no_failure() -> None:

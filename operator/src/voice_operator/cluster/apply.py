@@ -6,7 +6,7 @@ from voice_operator.api.schema import API_VERSION
 from voice_operator.cluster.kube import CONFIG_MAPS, JOBS, VOICE_REVISIONS, Object, Resource
 from voice_operator.cluster.objects import is_deleting, is_owned_by
 from voice_operator.cluster.observe import Cluster
-from voice_operator.errors import Conflict, NotFound, NotOurs
+from voice_operator.errors import Conflict, NotFound, OwnershipConflict
 from voice_operator.manifests.job_document import job_document_config_map
 from voice_operator.manifests.revision import voice_revision
 from voice_operator.manifests.stage_job import stage_job
@@ -14,11 +14,11 @@ from voice_operator.reconcile.effects import CreateRevision, DeleteJob, Effect, 
 from voice_operator.reconcile.observed import Observed, Voice
 
 
-async def carry_out(effect: Effect, observed: Observed, cluster: Cluster) -> None:
+async def apply(effect: Effect, observed: Observed, cluster: Cluster) -> None:
     """Make the effect real.
 
     Raises:
-        NotOurs: the name is taken by somebody else's object.
+        OwnershipConflict: the name is taken by somebody else's object.
         ClusterError: the API server failed.
     """
     voice, kube, settings = observed.voice, cluster.kube, cluster.settings
@@ -54,7 +54,7 @@ async def _create(resource: Resource, body: Object, voice: Voice, cluster: Clust
         existing = await cluster.kube.get(resource, voice.namespace, name)
         if not is_owned_by(existing, voice.uid) or is_deleting(existing):
             kind = body["kind"]
-            raise NotOurs(
+            raise OwnershipConflict(
                 f"{kind} {voice.namespace}/{name} exists and is not of this VoiceModel; delete or rename one of them"
             ) from None
 

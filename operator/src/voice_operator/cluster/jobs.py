@@ -9,7 +9,7 @@ from voice_operator.documents import FailureDocument
 from voice_operator.errors import InvalidDocument
 from voice_operator.manifests import labels
 from voice_operator.manifests.stage_job import CONTAINER
-from voice_operator.reconcile.observed import JobFailure, JobSeen, Problem
+from voice_operator.reconcile.observed import JobFailure, ObservedJob, Problem
 
 Object = dict[str, Any]
 
@@ -19,7 +19,7 @@ _EXIT_CODE = re.compile(r"exit code (\d{1,3})\b")
 _IMAGE_TROUBLE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 
 
-def job_seen(job: Object, pods: Iterable[Object], input_hash: str | None) -> JobSeen | None:
+def observed_job(job: Object, pods: Iterable[Object], input_hash: str | None) -> ObservedJob | None:
     """Read a stage Job; None for a Job that is none of ours although it has our label."""
     marks = job["metadata"].get("labels") or {}
     stage, attempt = marks.get(labels.STAGE), str(marks.get(labels.ATTEMPT, ""))
@@ -34,7 +34,7 @@ def job_seen(job: Object, pods: Iterable[Object], input_hash: str | None) -> Job
         if condition.get("status") == "True"
     }
     suspended, queued = bool(spec.get("suspend")), labels.QUEUE_NAME in marks
-    seen = JobSeen(
+    seen = ObservedJob(
         name=job["metadata"]["name"],
         stage=cast("StageName", stage),
         attempt=int(attempt),
@@ -52,8 +52,8 @@ def job_seen(job: Object, pods: Iterable[Object], input_hash: str | None) -> Job
     return _with(seen, waiting=_waiting(pods))
 
 
-def _with(seen: JobSeen, **changes: Any) -> JobSeen:
-    return JobSeen(**(vars(seen) | changes))
+def _with(seen: ObservedJob, **changes: Any) -> ObservedJob:
+    return ObservedJob(**(vars(seen) | changes))
 
 
 def _failure(condition: Object, pods: list[Object]) -> JobFailure:

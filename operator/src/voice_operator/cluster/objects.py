@@ -10,7 +10,7 @@ from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.errors import InvalidObject
 from voice_operator.manifests.labels import REQUESTED_AT
-from voice_operator.reconcile.observed import RevisionSeen, Server, Voice
+from voice_operator.reconcile.observed import ObservedRevision, Voice, VoiceServer
 from voice_operator.settings import sentences
 
 Object = dict[str, Any]
@@ -35,7 +35,7 @@ def voice_from(item: Object) -> Voice:
     )
 
 
-def revision_from(item: Object, voice_uid: str) -> RevisionSeen:
+def revision_from(item: Object, voice_uid: str) -> ObservedRevision:
     """Read a VoiceRevision; one that belongs to an earlier voice of the same name is on its way out.
 
     Raises:
@@ -44,7 +44,7 @@ def revision_from(item: Object, voice_uid: str) -> RevisionSeen:
     metadata = item["metadata"]
     spec = revision_spec(item)
     status = item.get("status") or {}
-    return RevisionSeen(
+    return ObservedRevision(
         name=metadata["name"],
         input_hash=spec.input_hash,
         base=spec.base.name,
@@ -67,7 +67,7 @@ def revision_spec(item: Object) -> VoiceRevisionSpec:
     return _spec("VoiceRevision", VoiceRevisionSpec, item)
 
 
-def server_from(item: Object) -> Server:
+def server_from(item: Object) -> VoiceServer:
     """Read a VoiceServer.
 
     Raises:
@@ -75,7 +75,7 @@ def server_from(item: Object) -> Server:
     """
     metadata = item["metadata"]
     spec = _spec("VoiceServer", VoiceServerSpec, item)
-    return Server(metadata["namespace"], metadata["name"], metadata["uid"], metadata["generation"], spec)
+    return VoiceServer(metadata["namespace"], metadata["name"], metadata["uid"], metadata["generation"], spec)
 
 
 def is_deleting(item: Object) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from voice_operator.api.voice_status import ObservedDataset, StageName
 from voice_operator.cluster.inference import Inference
-from voice_operator.cluster.jobs import JOB_NAME, job_seen
+from voice_operator.cluster.jobs import JOB_NAME, observed_job
 from voice_operator.cluster.kube import JOBS, PODS, VOICE_REVISIONS, VOICE_SERVERS, Kube
 from voice_operator.cluster.objects import is_owned_by, revision_from, server_from
 from voice_operator.cluster.store import Store
@@ -14,7 +14,15 @@ from voice_operator.manifests.labels import VOICE_MODEL
 from voice_operator.manifests.server import endpoint
 from voice_operator.reconcile.hashing import input_hash
 from voice_operator.reconcile.names import revision_uri, workspace_uri
-from voice_operator.reconcile.observed import JobSeen, Observed, Problem, RevisionSeen, Server, ServerSeen, Voice
+from voice_operator.reconcile.observed import (
+    Observed,
+    ObservedJob,
+    ObservedRevision,
+    ObservedServer,
+    Problem,
+    Voice,
+    VoiceServer,
+)
 from voice_operator.settings import Settings
 
 
@@ -103,7 +111,7 @@ async def _dataset(store: Store, voice: Voice) -> tuple[ObservedDataset | None, 
     return ObservedDataset(uri=uri, digest=digest, generation=voice.generation), None
 
 
-async def _jobs(kube: Kube, voice: Voice, digest: str | None) -> tuple[JobSeen, ...]:
+async def _jobs(kube: Kube, voice: Voice, digest: str | None) -> tuple[ObservedJob, ...]:
     items = await kube.list(JOBS, voice.namespace, {VOICE_MODEL: voice.name})
     seen = []
     for item in items:
@@ -114,21 +122,21 @@ async def _jobs(kube: Kube, voice: Voice, digest: str | None) -> tuple[JobSeen, 
             for c in (item.get("status") or {}).get("conditions") or ()
         )
         pods = [] if done else await kube.list(PODS, voice.namespace, {JOB_NAME: item["metadata"]["name"]})
-        if (job := job_seen(item, pods, digest)) is not None:
+        if (job := observed_job(item, pods, digest)) is not None:
             seen.append(job)
     return tuple(seen)
 
 
-async def _revisions(cluster: Cluster, voice: Voice) -> tuple[RevisionSeen, ...]:
+async def _revisions(cluster: Cluster, voice: Voice) -> tuple[ObservedRevision, ...]:
     items = await cluster.kube.list(VOICE_REVISIONS, voice.namespace, {VOICE_MODEL: voice.name})
     return tuple(revision_from(item, voice.uid) for item in items)
 
 
-async def _server(cluster: Cluster, voice: Voice) -> ServerSeen | None:
+async def _server(cluster: Cluster, voice: Voice) -> ObservedServer | None:
     server = await find_server(cluster, voice)
     if server is None:
         return None
-    return ServerSeen(
+    return ObservedServer(
         namespace=server.namespace,
         name=server.name,
         base=server.spec.base,
@@ -138,7 +146,7 @@ async def _server(cluster: Cluster, voice: Voice) -> ServerSeen | None:
     )
 
 
-async def find_server(cluster: Cluster, voice: Voice) -> Server | None:
+async def find_server(cluster: Cluster, voice: Voice) -> VoiceServer | None:
     """Return the VoiceServer that a voice names: its own namespace's, else the default one, else the operator's."""
     wanted, default = voice.spec.serving.server, cluster.settings.default_server
     places = [voice.namespace, cluster.settings.namespace]

@@ -7,7 +7,7 @@ from datetime import datetime
 from voice_operator.api.voice_status import GateVerdict, Phase, StageStatus
 from voice_operator.reconcile.effects import CreateRevision, DeleteJob, Effect, SetRevisionState, StartJob, SuspendJob
 from voice_operator.reconcile.names import revision_name
-from voice_operator.reconcile.observed import Observed, RevisionSeen
+from voice_operator.reconcile.observed import Observed, ObservedRevision
 from voice_operator.reconcile.stages import batch_size_divisor, retry_at
 from voice_operator.reconcile.view import View, view_of
 
@@ -207,7 +207,7 @@ def decide(observed: Observed, now: datetime) -> Decision:
     return Decision(view, replace(action, effects=action.effects + _revision_states(view)))
 
 
-def _serve(view: View, target: RevisionSeen) -> Action:
+def _serve(view: View, target: ObservedRevision) -> Action:
     serving = view.serving
     if serving is not None and serving.loaded:
         return Action("Ready", "Serving", f"{target.name} is spoken: {serving.problem.message}")

@@ -10,7 +10,7 @@ from voice_operator.reconcile.status import CONDITION_OF_STAGE
 
 
 @dataclass(frozen=True)
-class Note:
+class Event:
     """One line of ``kubectl describe``."""
 
     type: Literal["Normal", "Warning"]
@@ -19,44 +19,44 @@ class Note:
     action: str = "Reconcile"
 
 
-def notes_of(old: VoiceModelStatus, new: VoiceModelStatus) -> tuple[Note, ...]:
+def events_between(old: VoiceModelStatus, new: VoiceModelStatus) -> tuple[Event, ...]:
     """Return what happened between two statuses, in the order in which it happens."""
     return (*_consent(old, new), *_stages(old, new), *_outcome(old, new))
 
 
-def _consent(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Note]:
+def _consent(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
     before, after = _condition(old, "ConsentValid"), _condition(new, "ConsentValid")
     if after is not None and after.status == "False" and (before is None or before.reason != after.reason):
-        yield Note("Warning", after.reason, after.message)
+        yield Event("Warning", after.reason, after.message)
 
 
-def _stages(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Note]:
+def _stages(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
     same_input = old.input_hash == new.input_hash
     before = {stage.name: stage for stage in old.stages} if same_input else {}
     for stage in new.stages:
         earlier = before.get(stage.name) or StageStatus(name=stage.name)
         if stage.state == "Running" and stage.attempt != earlier.attempt:
-            yield Note("Normal", "JobStarted", f"{stage.name}: {stage.job}", stage.name.capitalize())
+            yield Event("Normal", "JobStarted", f"{stage.name}: {stage.job}", stage.name.capitalize())
         if stage.last_failure is not None and stage.last_failure != earlier.last_failure:
             failure = stage.last_failure
             retry = "" if stage.state == "Failed" else "; it is tried again"
-            yield Note(
+            yield Event(
                 "Warning",
                 failure.reason,
                 f"{stage.name}, attempt {failure.attempt}: {failure.message}{retry}",
                 stage.name.capitalize(),
             )
         if stage.state == "Succeeded" and earlier.state != "Succeeded":
-            yield Note("Normal", CONDITION_OF_STAGE[stage.name], f"{stage.name} is done", stage.name.capitalize())
+            yield Event("Normal", CONDITION_OF_STAGE[stage.name], f"{stage.name} is done", stage.name.capitalize())
 
 
-def _outcome(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Note]:
+def _outcome(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
     if new.candidate_revision and new.candidate_revision != old.candidate_revision:
-        yield Note("Normal", "Published", f"{new.candidate_revision} is published", "Publish")
+        yield Event("Normal", "Published", f"{new.candidate_revision} is published", "Publish")
     if new.active_revision and new.active_revision != old.active_revision:
-        yield Note("Normal", "Serving", f"{new.active_revision} is spoken at {new.endpoint}", "Load")
+        yield Event("Normal", "Serving", f"{new.active_revision} is spoken at {new.endpoint}", "Load")
     if old.active_revision and not new.active_revision:
-        yield Note("Warning", "Unloaded", f"{old.active_revision} is served no more", "Unload")
+        yield Event("Warning", "Unloaded", f"{old.active_revision} is served no more", "Unload")
     before, after = _condition(old, "Stalled"), _condition(new, "Stalled")
     told = {stage.last_failure.reason for stage in new.stages if stage.last_failure is not None}
     consent = _condition(new, "ConsentValid")
@@ -68,7 +68,7 @@ def _outcome(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Note]:
         and after.reason not in told
         and (before is None or before.reason != after.reason)
     ):
-        yield Note("Warning", after.reason, after.message)
+        yield Event("Warning", after.reason, after.message)
 
 
 def _condition(status: VoiceModelStatus, kind: str) -> Condition | None:

@@ -48,7 +48,7 @@ class JobFailure:
 
 
 @dataclass(frozen=True)
-class JobSeen:
+class ObservedJob:
     """A stage Job of this voice."""
 
     name: str
@@ -78,7 +78,7 @@ class StageOutput:
 
 
 @dataclass(frozen=True)
-class RevisionSeen:
+class ObservedRevision:
     """A VoiceRevision of this voice."""
 
     name: str
@@ -113,7 +113,7 @@ class PodVoices:
 
 
 @dataclass(frozen=True)
-class ServerSeen:
+class ObservedServer:
     """The VoiceServer that a voice names, and its pods."""
 
     namespace: str
@@ -140,15 +140,15 @@ class Observed:
     dataset: ObservedDataset | None = None
     dataset_problem: Problem | None = None
     input_hash: str | None = None
-    jobs: tuple[JobSeen, ...] = ()
+    jobs: tuple[ObservedJob, ...] = ()
     outputs: Mapping[StageFolder, StageOutput] = field(default_factory=dict)
     progress: Progress | None = None
-    revisions: tuple[RevisionSeen, ...] = ()
-    server: ServerSeen | None = None
+    revisions: tuple[ObservedRevision, ...] = ()
+    server: ObservedServer | None = None
 
 
 @dataclass(frozen=True)
-class Server:
+class VoiceServer:
     """A VoiceServer as the API server returned it."""
 
     namespace: str

@@ -6,14 +6,14 @@ from typing import Any
 
 from voice_operator.api.conditions import Condition
 from voice_operator.api.voice_server import ServedVoice, VoiceServerStatus
-from voice_operator.reconcile.observed import DesiredVoice, PodVoices, Server
+from voice_operator.reconcile.observed import DesiredVoice, PodVoices, VoiceServer
 from voice_operator.reconcile.status import Fact, conditions_of
 
 MAX_VOICES = 500  # what a status may list; the desired-voices document has all of them
 
 
 def server_status(
-    server: Server,
+    server: VoiceServer,
     *,
     old: VoiceServerStatus | None,
     voices: tuple[DesiredVoice, ...],
@@ -42,7 +42,7 @@ def server_status(
 
 
 def blocked_status(
-    server: Server, old: VoiceServerStatus | None, known_bases: tuple[str, ...], now: datetime
+    server: VoiceServer, old: VoiceServerStatus | None, known_bases: tuple[str, ...], now: datetime
 ) -> VoiceServerStatus:
     """Return the status of a server whose base nobody configured; what it already runs goes on."""
     message = f"spec.base is {server.spec.base}, but the operator's configuration has: {', '.join(known_bases)}"
@@ -76,7 +76,7 @@ def served(voice: DesiredVoice, ready: list[PodVoices]) -> ServedVoice:
     )
 
 
-def _conditions(server: Server, old: VoiceServerStatus | None, ready: int, now: datetime) -> tuple[Condition, ...]:
+def _conditions(server: VoiceServer, old: VoiceServerStatus | None, ready: int, now: datetime) -> tuple[Condition, ...]:
     wanted = server.spec.replicas
     message = f"{ready} of {wanted} pods are ready"
     done = ready >= wanted

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from voice_operator.reconcile.observed import Observed, PodVoices, Problem, RevisionSeen, ServerSeen
+from voice_operator.reconcile.observed import Observed, ObservedRevision, ObservedServer, PodVoices, Problem
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class ServingState:
     stalled: bool = False
 
 
-def target_revision(observed: Observed, *, consent_valid: bool) -> RevisionSeen | None:
+def target_revision(observed: Observed, *, consent_valid: bool) -> ObservedRevision | None:
     """Return the revision to serve: the pinned one, else the newest approved one, else the one served already."""
     if not consent_valid:
         return None
@@ -28,13 +28,13 @@ def target_revision(observed: Observed, *, consent_valid: bool) -> RevisionSeen 
     return usable.get(voice.status.active_revision or "")
 
 
-def current_revision(observed: Observed) -> RevisionSeen | None:
+def current_revision(observed: Observed) -> ObservedRevision | None:
     """Return the revision that was trained from exactly the present input, if it exists."""
     same = (revision for revision in observed.revisions if revision.input_hash == observed.input_hash)
     return next(same, None)
 
 
-def serving_state(observed: Observed, target: RevisionSeen) -> ServingState:
+def serving_state(observed: Observed, target: ObservedRevision) -> ServingState:
     """Compare what the pods report with the target's digest."""
     voice, server = observed.voice, observed.server
     if server is None:
@@ -62,7 +62,9 @@ def serving_state(observed: Observed, target: RevisionSeen) -> ServingState:
     return _loading(voice.id, server, target, len(speaking), len(ready))
 
 
-def _loading(voice_id: str, server: ServerSeen, target: RevisionSeen, speaking: int, ready: int) -> ServingState:
+def _loading(
+    voice_id: str, server: ObservedServer, target: ObservedRevision, speaking: int, ready: int
+) -> ServingState:
     for pod in server.pods:
         report = pod.voices.get(voice_id)
         if report is not None and report.digest == target.digest and report.state == "failed":
@@ -70,7 +72,7 @@ def _loading(voice_id: str, server: ServerSeen, target: RevisionSeen, speaking: 
     return _not_yet("Loading", f"{speaking} of {ready} pods speak {target.name}")
 
 
-def _speaks(pod: PodVoices, voice_id: str, target: RevisionSeen) -> bool:
+def _speaks(pod: PodVoices, voice_id: str, target: ObservedRevision) -> bool:
     report = pod.voices.get(voice_id)
     return report is not None and report.state == "ready" and report.digest == target.digest
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from voice_operator.api.voice_model import Retries
 from voice_operator.api.voice_status import FailureClass, Failures, LastFailure, StageName, StageState, StageStatus
-from voice_operator.reconcile.observed import JobFailure, JobSeen, StageOutput
+from voice_operator.reconcile.observed import JobFailure, ObservedJob, StageOutput
 from voice_operator.reconcile.times import parse, render
 
 PERMANENT_EXITS = (64, 65, 78)  # usage, bad data, consent or configuration: the same input fails again
@@ -23,7 +23,7 @@ def advance(
     stage: StageName,
     *,
     recorded: StageStatus | None,
-    jobs: Iterable[JobSeen],
+    jobs: Iterable[ObservedJob],
     output: StageOutput | None,
     retries: Retries,
     now: datetime,
@@ -86,7 +86,7 @@ def failure_class(failure: JobFailure) -> FailureClass:
     return "OutOfMemory" if failure.exit_code == OUT_OF_MEMORY_EXIT else "Transient"
 
 
-def _count_failures(record: StageStatus, jobs: list[JobSeen], now: datetime) -> StageStatus:
+def _count_failures(record: StageStatus, jobs: list[ObservedJob], now: datetime) -> StageStatus:
     """Add what was not yet accounted for: failed Jobs, Jobs without a result, and a running Job that vanished."""
     for job in jobs:
         if job.attempt > record.counted and job.state != "Running":
@@ -115,7 +115,7 @@ def _counted(record: StageStatus, attempt: int, failure: JobFailure, now: dateti
     return record.model_copy(update={"counted": attempt, "failures": failures, "last_failure": last})
 
 
-def _state(record: StageStatus, jobs: list[JobSeen], retries: Retries) -> StageState:
+def _state(record: StageStatus, jobs: list[ObservedJob], retries: Retries) -> StageState:
     if any(job.attempt == record.attempt and job.state == "Running" for job in jobs):
         return "Running"
     failure = record.last_failure

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from voice_operator.api.voice_status import STAGES, StageStatus
 from voice_operator.reconcile.consent import consent_problem
-from voice_operator.reconcile.observed import JobSeen, Observed, Problem, RevisionSeen, StageOutput
+from voice_operator.reconcile.observed import Observed, ObservedJob, ObservedRevision, Problem, StageOutput
 from voice_operator.reconcile.serving import ServingState, current_revision, serving_state, target_revision
 from voice_operator.reconcile.stages import advance, restarted
 
@@ -18,11 +18,11 @@ class View:
     now: datetime
     consent: Problem | None
     stages: tuple[StageStatus, ...]
-    current: RevisionSeen | None  # trained from exactly the present input
-    target: RevisionSeen | None  # to be served
+    current: ObservedRevision | None  # trained from exactly the present input
+    target: ObservedRevision | None  # to be served
     serving: ServingState | None  # of the target
-    running: tuple[JobSeen, ...]  # of the present input
-    obsolete: tuple[JobSeen, ...]  # still running for an earlier input
+    running: tuple[ObservedJob, ...]  # of the present input
+    obsolete: tuple[ObservedJob, ...]  # still running for an earlier input
 
     @property
     def next_stage(self) -> StageStatus | None:
