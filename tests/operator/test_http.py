@@ -41,13 +41,13 @@ def run(scenario: Scenario, kube: Kube, port: int) -> None:
     )
 
     async def whole() -> None:
-        queue, metrics, listed = WorkQueue(), Metrics(), asyncio.Event()
+        queue, metrics, has_synced = WorkQueue(), Metrics(), asyncio.Event()
         cluster = Cluster(kube, open_store("file:///"), Inference(kube), settings)
         servers = ServerReconciler(cluster, queue, metrics, lambda: datetime.now(UTC))
-        runner = await serve(application(servers, queue, kube, metrics, listed), f"127.0.0.1:{port}")
+        runner = await serve(application(servers, queue, kube, metrics, has_synced), f"127.0.0.1:{port}")
         try:
             async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-                await scenario(session, servers, listed)
+                await scenario(session, servers, has_synced)
         finally:
             await runner.cleanup()
 
@@ -78,10 +78,10 @@ def test_a_server_that_nobody_looked_at_is_unknown(kube: Kube, find_port: Callab
 
 
 def test_ready_only_after_the_api_server_answered(kube: Kube, find_port: Callable[[], int]) -> None:
-    async def scenario(session: aiohttp.ClientSession, _: ServerReconciler, listed: asyncio.Event) -> None:
+    async def scenario(session: aiohttp.ClientSession, _: ServerReconciler, has_synced: asyncio.Event) -> None:
         async with session.get("/healthz") as alive, session.get("/readyz") as early:
             assert (alive.status, early.status) == (200, 503)
-        listed.set()
+        has_synced.set()
         async with session.get("/readyz") as late:
             assert late.status == 200
 

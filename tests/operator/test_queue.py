@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from voice_operator.queue import WorkQueue, work
+from voice_operator.queue import WorkQueue, run_worker
 from voice_operator.reconcile.names import Key
 
 ALICE, BOB = Key("VoiceModel", "studio", "alice"), Key("VoiceModel", "studio", "bob")
@@ -28,11 +28,11 @@ def test_an_event_during_a_look_leads_to_another_look_but_not_at_the_same_time()
     async def scenario() -> None:
         queue = WorkQueue()
         queue.add(ALICE)
-        key = await queue.take()
+        key = await queue.get()
         queue.add(ALICE)
         assert len(queue) == 0
         queue.done(key)
-        assert await queue.take() == ALICE
+        assert await queue.get() == ALICE
 
     run(scenario())
 
@@ -51,7 +51,7 @@ def test_workers_never_share_a_key() -> None:
             at_work.discard(key)
             looks += 1
 
-        workers = [asyncio.create_task(work(queue, look)) for _ in range(4)]
+        workers = [asyncio.create_task(run_worker(queue, look)) for _ in range(4)]
         for _ in range(50):
             queue.add(ALICE)
             queue.add(BOB)
@@ -73,9 +73,9 @@ def test_of_several_delays_the_earliest_counts() -> None:
         queue.add_after(ALICE, 0.02)
         queue.add_after(ALICE, 60)
         started = asyncio.get_running_loop().time()
-        assert await queue.take() == ALICE
+        assert await queue.get() == ALICE
         assert asyncio.get_running_loop().time() - started < 1
-        queue.close()
+        queue.shut_down()
 
     run(scenario())
 
@@ -85,7 +85,7 @@ def test_a_look_cancels_the_delay_before_it() -> None:
         queue = WorkQueue()
         queue.add_after(ALICE, 0.03)
         queue.add(ALICE)
-        queue.done(await queue.take())
+        queue.done(await queue.get())
         await asyncio.sleep(0.06)
         assert len(queue) == 0
 
@@ -95,10 +95,10 @@ def test_a_look_cancels_the_delay_before_it() -> None:
 def test_failures_wait_longer_each_time_and_success_forgets_them() -> None:
     async def scenario() -> None:
         queue = WorkQueue(jitter=lambda: 0.0)
-        assert [queue.retry(ALICE) for _ in range(3)] == [1.0, 2.0, 4.0]
-        assert [queue.retry(BOB) for _ in range(12)][-1] == 300.0
-        queue.succeed(ALICE)
-        assert queue.retry(ALICE) == 1.0
-        queue.close()
+        assert [queue.add_rate_limited(ALICE) for _ in range(3)] == [1.0, 2.0, 4.0]
+        assert [queue.add_rate_limited(BOB) for _ in range(12)][-1] == 300.0
+        queue.forget(ALICE)
+        assert queue.add_rate_limited(ALICE) == 1.0
+        queue.shut_down()
 
     run(scenario())

@@ -33,8 +33,11 @@ def test_the_pod_knows_its_namespace_better_than_the_file(tmp_path: Path) -> Non
 
 
 def test_the_operators_own_namespace_is_always_looked_at_too(tmp_path: Path) -> None:
-    assert load(tmp_path, SMALLEST | {"watchNamespaces": ["studio"], "namespace": "own"}).places == ("own", "studio")
-    assert load(tmp_path, SMALLEST).places == ()
+    assert load(tmp_path, SMALLEST | {"watchNamespaces": ["studio"], "namespace": "own"}).namespaces == (
+        "own",
+        "studio",
+    )
+    assert load(tmp_path, SMALLEST).namespaces == ()
 
 
 @pytest.mark.parametrize(

@@ -31,14 +31,14 @@ class Controller:
             with self._metrics.timed(key.kind):
                 await self._reconcilers[key.kind](key)
         except OperatorError as error:
-            delay = self._queue.retry(key)
+            delay = self._queue.add_rate_limited(key)
             self._metrics.reconciles[key.kind, "failed"] += 1
             log.warning("%s: %s; tried again in %.0f s", key, error, delay)
             await self._record_error(key, error)
         except Exception:  # a mistake of ours with one object must not stop the others
-            delay = self._queue.retry(key)
+            delay = self._queue.add_rate_limited(key)
             self._metrics.reconciles[key.kind, "crashed"] += 1
             log.exception("%s: a mistake in the operator; tried again in %.0f s", key, delay)
         else:
-            self._queue.succeed(key)
+            self._queue.forget(key)
             self._metrics.reconciles[key.kind, "done"] += 1

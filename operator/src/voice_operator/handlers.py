@@ -51,7 +51,7 @@ def register(registry: kopf.OperatorRegistry, queue: WorkQueue, servers: ServerR
 
     @kopf.on.event(GROUP, VERSION, "voiceservers", registry=registry)
     async def voice_server_changed(name: str, namespace: str | None, **_: Any) -> None:
-        servers.changed(Key("VoiceServer", namespace or "", name))
+        servers.enqueue(Key("VoiceServer", namespace or "", name))
 
     @kopf.on.event("batch", "v1", "jobs", labels={VOICE_MODEL: kopf.PRESENT}, registry=registry)
     async def job_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:

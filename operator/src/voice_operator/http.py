@@ -12,9 +12,9 @@ from voice_operator.servers import ServerReconciler
 
 
 def application(
-    servers: ServerReconciler, queue: WorkQueue, kube: Kube, metrics: Metrics, listed: asyncio.Event
+    servers: ServerReconciler, queue: WorkQueue, kube: Kube, metrics: Metrics, has_synced: asyncio.Event
 ) -> web.Application:
-    """Return the routes. ``listed`` is set once the API server has answered for every kind."""
+    """Return the routes. ``has_synced`` is set once the API server has answered for every kind."""
 
     async def voices(request: web.Request) -> web.Response:
         document = servers.documents.get((request.match_info["namespace"], request.match_info["name"]))
@@ -31,7 +31,7 @@ def application(
         return web.Response(text="ok\n")
 
     async def ready(_: web.Request) -> web.Response:
-        if not listed.is_set():
+        if not has_synced.is_set():
             raise web.HTTPServiceUnavailable(text="the API server has not answered yet\n")
         return web.Response(text="ok\n")
 

@@ -15,7 +15,7 @@ from voice_operator.controller import Controller
 from voice_operator.handlers import register
 from voice_operator.http import application, serve
 from voice_operator.metrics import Metrics
-from voice_operator.queue import WorkQueue, work
+from voice_operator.queue import WorkQueue, run_worker
 from voice_operator.resync import resync
 from voice_operator.revisions import RevisionReconciler
 from voice_operator.servers import ServerReconciler
@@ -34,7 +34,7 @@ async def run(settings: Settings) -> None:
     store = open_store(settings.storage.uri)
     inference = Inference(kube)
     cluster = Cluster(kube, store, inference, settings)
-    queue, metrics, recorder, listed = WorkQueue(), Metrics(), EventRecorder(kube), asyncio.Event()
+    queue, metrics, recorder, has_synced = WorkQueue(), Metrics(), EventRecorder(kube), asyncio.Event()
     servers = ServerReconciler(cluster, queue, metrics, _now)
     voices = VoiceReconciler(
         cluster=cluster, queue=queue, servers=servers, recorder=recorder, metrics=metrics, clock=_now
@@ -47,18 +47,18 @@ async def run(settings: Settings) -> None:
         recorder.record_error,
     )
     registry = kopf.OperatorRegistry()
-    register(registry, queue, servers, namespaced=bool(settings.places))
-    runner = await serve(application(servers, queue, kube, metrics, listed), settings.listen)
-    namespaces = settings.places
+    register(registry, queue, servers, namespaced=bool(settings.namespaces))
+    runner = await serve(application(servers, queue, kube, metrics, has_synced), settings.listen)
+    namespaces = settings.namespaces
     kopf_task = asyncio.create_task(
         kopf.operator(registry=registry, standalone=True, clusterwide=not namespaces, namespaces=namespaces),
         name="kopf",
     )
     tasks = [
         kopf_task,
-        asyncio.create_task(resync(kube, queue, namespaces, settings.resync_seconds, listed), name="resync"),
+        asyncio.create_task(resync(kube, queue, namespaces, settings.resync_seconds, has_synced), name="resync"),
         *(
-            asyncio.create_task(work(queue, controller.reconcile), name=f"worker {number}")
+            asyncio.create_task(run_worker(queue, controller.reconcile), name=f"worker {number}")
             for number in range(settings.workers)
         ),
     ]
@@ -72,7 +72,7 @@ async def run(settings: Settings) -> None:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
-        queue.close()
+        queue.shut_down()
         await runner.cleanup()
         await inference.close()
         store.close()

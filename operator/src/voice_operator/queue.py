@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from voice_operator.reconcile.names import Key
 
-FIRST_RETRY_SECONDS = 1.0
-LAST_RETRY_SECONDS = 300.0
+BASE_DELAY_SECONDS = 1.0
+MAX_DELAY_SECONDS = 300.0
 JITTER = 0.2  # so that what failed together does not come back together
 
 
@@ -18,8 +18,8 @@ class WorkQueue:
     def __init__(self, jitter: Callable[[], float] = random.random) -> None:
         self._ready: deque[Key] = deque()
         self._queued: set[Key] = set()
-        self._working: set[Key] = set()
-        self._again: set[Key] = set()  # added while being worked on
+        self._processing: set[Key] = set()
+        self._dirty: set[Key] = set()  # added while being worked on
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
         self._arrival = asyncio.Event()
@@ -30,8 +30,8 @@ class WorkQueue:
 
     def add(self, key: Key) -> None:
         """Have the key looked at as soon as possible; many calls before that are one look."""
-        if key in self._working:
-            self._again.add(key)
+        if key in self._processing:
+            self._dirty.add(key)
         elif key not in self._queued:
             self._queued.add(key)
             self._ready.append(key)
@@ -50,39 +50,39 @@ class WorkQueue:
             timer.cancel()
         self._timers[key] = loop.call_later(seconds, self._expire, key)
 
-    def retry(self, key: Key) -> float:
+    def add_rate_limited(self, key: Key) -> float:
         """Have a key that failed looked at again, later each time; return the delay in seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        delay: float = min(FIRST_RETRY_SECONDS * 2.0 ** min(failures, 30), LAST_RETRY_SECONDS)
+        delay: float = min(BASE_DELAY_SECONDS * 2.0 ** min(failures, 30), MAX_DELAY_SECONDS)
         delay *= 1 + JITTER * self._jitter()
         self.add_after(key, delay)
         return delay
 
-    def succeed(self, key: Key) -> None:
+    def forget(self, key: Key) -> None:
         """Forget the key's failures."""
         self._failures.pop(key, None)
 
-    async def take(self) -> Key:
+    async def get(self) -> Key:
         """Wait for a key; the caller must give it back with ``done``."""
         while not self._ready:
             self._arrival.clear()
             await self._arrival.wait()
         key = self._ready.popleft()
         self._queued.discard(key)
-        self._working.add(key)
+        self._processing.add(key)
         if timer := self._timers.pop(key, None):
             timer.cancel()  # the look that starts now says itself when the next one is due
         return key
 
     def done(self, key: Key) -> None:
         """Give a key back; if it was added meanwhile, it is queued again."""
-        self._working.discard(key)
-        if key in self._again:
-            self._again.discard(key)
+        self._processing.discard(key)
+        if key in self._dirty:
+            self._dirty.discard(key)
             self.add(key)
 
-    def close(self) -> None:
+    def shut_down(self) -> None:
         """Cancel all delays."""
         for timer in self._timers.values():
             timer.cancel()
@@ -93,10 +93,10 @@ class WorkQueue:
         self.add(key)
 
 
-async def work(queue: WorkQueue, reconcile: Callable[[Key], Awaitable[None]]) -> None:
+async def run_worker(queue: WorkQueue, reconcile: Callable[[Key], Awaitable[None]]) -> None:
     """Take keys for ever. ``reconcile`` deals with its own errors; whatever it raises ends the process."""
     while True:
-        key = await queue.take()
+        key = await queue.get()
         try:
             await reconcile(key)
         finally:

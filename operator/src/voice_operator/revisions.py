@@ -92,5 +92,5 @@ class RevisionReconciler:
 
     def _is_own(self, key: Key, spec: VoiceRevisionSpec) -> bool:
         """Tell whether both folders are those that names and input hash lead to; nothing else is ever deleted."""
-        place = (self._cluster.settings.storage.uri, key.namespace, spec.voice_model, spec.input_hash)
-        return spec.artifacts.uri == revision_uri(*place) and spec.workspace == workspace_uri(*place)
+        parts = (self._cluster.settings.storage.uri, key.namespace, spec.voice_model, spec.input_hash)
+        return spec.artifacts.uri == revision_uri(*parts) and spec.workspace == workspace_uri(*parts)

@@ -59,21 +59,21 @@ class ServerReconciler:
         self._loaded: dict[Key, Loaded] = {}
         self.documents: dict[tuple[str, str], bytes] = {}  # what GET /servers/<namespace>/<name>/voices.json answers
 
-    def voice_changed(self, old: VoiceModelStatus, new: VoiceModelStatus) -> None:
+    def on_voice_updated(self, old: VoiceModelStatus, new: VoiceModelStatus) -> None:
         """Have the servers looked at that must load, swap or unload a voice."""
         if (old.server, old.artifacts) != (new.server, new.artifacts):
             for server in {old.server, new.server} - {None}:
                 namespace, _, name = str(server).partition("/")
-                self.changed(Key("VoiceServer", namespace, name))
+                self.enqueue(Key("VoiceServer", namespace, name))
 
-    def voice_left(self, key: Key) -> None:
+    def on_voice_deleted(self, key: Key) -> None:
         """Have the servers looked at that may still serve a voice that is gone."""
         voice_id = f"{key.namespace}/{key.name}"
         for server, voices in list(self._desired.items()):
             if any(voice.id == voice_id for voice in voices):
-                self.changed(server)
+                self.enqueue(server)
 
-    def changed(self, key: Key) -> None:
+    def enqueue(self, key: Key) -> None:
         """Have a server looked at, with a fresh list of its voices."""
         self._desired.pop(key, None)
         self._queue.add(key)
@@ -88,7 +88,7 @@ class ServerReconciler:
         try:
             item = await kube.get(VOICE_SERVERS, key.namespace, key.name)
         except NotFound:
-            self._forget(key)
+            self._remove(key)
             return
         if is_deleting(item):
             return
@@ -115,7 +115,7 @@ class ServerReconciler:
             now=self._clock(),
         )
         await self._write(server, old, status)
-        self._wake(key, voices, pods)
+        self._enqueue_voices(key, voices, pods)
         if any(voice.state != "Ready" for voice in status.voices) and any(pod.ready for pod in pods):
             self._queue.add_after(key, WHILE_LOADING)
 
@@ -137,7 +137,7 @@ class ServerReconciler:
         return tuple(sorted(found))
 
     async def _voice_items(self) -> list[Object]:
-        namespaces: Iterable[str | None] = self._cluster.settings.places or (None,)
+        namespaces: Iterable[str | None] = self._cluster.settings.namespaces or (None,)
         return [item for namespace in namespaces for item in await self._cluster.kube.list(VOICE_MODELS, namespace)]
 
     async def _apply_document(self, server: VoiceServer, voices: tuple[DesiredVoice, ...]) -> int:
@@ -184,7 +184,7 @@ class ServerReconciler:
         await self._cluster.kube.apply(VOICE_SERVERS, body, subresource="status")
         self._metrics.writes["VoiceServer"] += 1
 
-    def _wake(self, key: Key, voices: tuple[DesiredVoice, ...], pods: tuple[PodVoices, ...]) -> None:
+    def _enqueue_voices(self, key: Key, voices: tuple[DesiredVoice, ...], pods: tuple[PodVoices, ...]) -> None:
         """Have those voices looked at about which the pods say something new."""
         loaded = {voice.id: _reports(voice.id, pods) for voice in voices}
         before = self._loaded.get(key, {})
@@ -194,14 +194,14 @@ class ServerReconciler:
                 namespace, _, name = voice_id.partition("/")
                 self._queue.add(Key("VoiceModel", namespace, name))
 
-    def _forget(self, key: Key) -> None:
+    def _remove(self, key: Key) -> None:
         """Drop a server that is gone; its voices have to say that nobody speaks them."""
         for voice in self._desired.pop(key, ()):
             namespace, _, name = voice.id.partition("/")
             self._queue.add(Key("VoiceModel", namespace, name))
         self._loaded.pop(key, None)
         self.documents.pop((key.namespace, key.name), None)
-        self._cluster.inference.forget(key.namespace, key.name)
+        self._cluster.inference.evict(key.namespace, key.name)
 
 
 def _reports(voice_id: str, pods: tuple[PodVoices, ...]) -> tuple[tuple[str, str, str], ...]:

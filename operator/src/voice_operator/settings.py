@@ -118,7 +118,7 @@ class Settings(Section):
     namespace: str = Field("voice-system", description="The operator's own namespace; POD_NAMESPACE has the last word.")
 
     @property
-    def places(self) -> tuple[str, ...]:
+    def namespaces(self) -> tuple[str, ...]:
         """Return the namespaces to look at, the operator's own among them; empty: all."""
         return tuple(sorted({*self.watch_namespaces, self.namespace})) if self.watch_namespaces else ()
 

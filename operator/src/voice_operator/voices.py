@@ -57,7 +57,7 @@ class VoiceReconciler:
         except NotFound:
             item = None
         if item is None or is_deleting(item):
-            self._servers.voice_left(key)
+            self._servers.on_voice_deleted(key)
             return
         voice = voice_from(item)
         now = self._clock()
@@ -70,9 +70,9 @@ class VoiceReconciler:
             for event in events_between(voice.status, status):
                 log.info("%s: %s: %s", key, event.reason, event.message)
                 await self._recorder.record(key, voice.uid, event)
-        self._servers.voice_changed(voice.status, status)
-        if decision.action.again_after is not None:
-            self._queue.add_after(key, decision.action.again_after)
+        self._servers.on_voice_updated(voice.status, status)
+        if decision.action.requeue_after is not None:
+            self._queue.add_after(key, decision.action.requeue_after)
 
     async def _act(self, decision: Decision) -> Decision:
         """Carry the effects out; a name that somebody else has taken becomes the voice's state."""
@@ -81,7 +81,7 @@ class VoiceReconciler:
                 await apply(effect, decision.view.observed, self._cluster)
         except OwnershipConflict as error:
             conflict = replace(
-                decision.action, reason="NameConflict", message=str(error), stalled=True, again_after=WHILE_WAITING
+                decision.action, reason="NameConflict", message=str(error), stalled=True, requeue_after=WHILE_WAITING
             )
             return replace(decision, action=conflict)
         return decision

@@ -48,10 +48,10 @@ class EventRecorder:
         await self.record(key, item["metadata"]["uid"], Event("Warning", type(error).__name__, str(error)))
 
     async def _count(self, body: dict[str, Any], now: str) -> None:
-        place = body["metadata"]["namespace"], body["metadata"]["name"]
-        existing = await self._kube.get(EVENTS, *place)
+        namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
+        existing = await self._kube.get(EVENTS, namespace, name)
         count = int((existing.get("series") or {}).get("count", 1)) + 1
-        await self._kube.merge(EVENTS, *place, {"series": {"count": count, "lastObservedTime": now}})
+        await self._kube.merge(EVENTS, namespace, name, {"series": {"count": count, "lastObservedTime": now}})
 
 
 def event_object(key: Key, uid: str, event: Event, now: str, instance: str) -> dict[str, Any]:

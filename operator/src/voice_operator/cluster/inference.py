@@ -50,7 +50,7 @@ class Inference:
                 answer.asked_at = time.monotonic()
             return answer.pods
 
-    def forget(self, namespace: str, name: str) -> None:
+    def evict(self, namespace: str, name: str) -> None:
         """Drop what is known about a VoiceServer that is gone."""
         self._answers.pop((namespace, name), None)
 

@@ -203,9 +203,9 @@ class Kube:
 
 
 def _path(resource: Resource, namespace: str | None, name: str = "", subresource: str = "") -> str:
-    place = f"/namespaces/{quote(namespace)}" if namespace else ""
+    scope = f"/namespaces/{quote(namespace)}" if namespace else ""
     parts = [resource.plural, *(quote(part) for part in (name, subresource) if part)]
-    return f"{resource.prefix}{place}/{'/'.join(parts)}"
+    return f"{resource.prefix}{scope}/{'/'.join(parts)}"
 
 
 def _checked(what: str, status: int, data: bytes) -> Object:

@@ -73,8 +73,8 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
         trainer_image=settings.images.trainer,
     )
     jobs = await _jobs(cluster.kube, voice, digest)
-    place = (settings.storage.uri, voice.namespace, voice.name, digest)
-    workspace = Workspace(cluster.store, workspace_uri(*place), digest, revision_uri(*place))
+    parts = (settings.storage.uri, voice.namespace, voice.name, digest)
+    workspace = Workspace(cluster.store, workspace_uri(*parts), digest, revision_uri(*parts))
     running: list[StageName] = [job.stage for job in jobs if job.state == "Running" and job.input_hash == digest]
     recorded = status.stages if status.input_hash == digest else ()
     published = any(revision.input_hash == digest for revision in revisions)
@@ -149,10 +149,10 @@ async def _server(cluster: Cluster, voice: Voice) -> ObservedServer | None:
 async def find_server(cluster: Cluster, voice: Voice) -> VoiceServer | None:
     """Return the VoiceServer that a voice names: its own namespace's, else the default one, else the operator's."""
     wanted, default = voice.spec.serving.server, cluster.settings.default_server
-    places = [voice.namespace, cluster.settings.namespace]
+    namespaces = [voice.namespace, cluster.settings.namespace]
     if default is not None and default.name == wanted:
-        places.insert(1, default.namespace)
-    for namespace in dict.fromkeys(places):
+        namespaces.insert(1, default.namespace)
+    for namespace in dict.fromkeys(namespaces):
         try:
             return server_from(await cluster.kube.get(VOICE_SERVERS, namespace, wanted))
         except NotFound:

@@ -26,7 +26,7 @@ class Action:
     message: str
     effects: tuple[Effect, ...] = ()
     stalled: bool = False  # only a person or a change of the spec can help
-    again_after: float | None = None  # seconds; None: the next event or resync is soon enough
+    requeue_after: float | None = None  # seconds; None: the next event or resync is soon enough
 
 
 Check = Callable[[View], Action | None]
@@ -76,7 +76,7 @@ def wait_for_dataset(view: View) -> Action | None:
     problem = view.observed.dataset_problem
     if problem is None:
         return None
-    return Action("Preparing", problem.reason, problem.message, again_after=WHILE_DATASET_MISSING)
+    return Action("Preparing", problem.reason, problem.message, requeue_after=WHILE_DATASET_MISSING)
 
 
 def stop_obsolete_jobs(view: View) -> Action | None:
@@ -89,7 +89,7 @@ def stop_obsolete_jobs(view: View) -> Action | None:
         "InputChanged",
         "the input changed; the Job of the earlier input is being stopped",
         jobs,
-        again_after=1,
+        requeue_after=1,
     )
 
 
@@ -97,7 +97,7 @@ def wait_for_deletion(view: View) -> Action | None:
     """A revision that is on its way out would be mistaken for a result."""
     if view.current is None or not view.current.deleting:
         return None
-    return Action("Preparing", "RevisionDeleting", f"{view.current.name} is being deleted", again_after=WHILE_WAITING)
+    return Action("Preparing", "RevisionDeleting", f"{view.current.name} is being deleted", requeue_after=WHILE_WAITING)
 
 
 def wait_for_review(view: View) -> Action | None:
@@ -132,7 +132,7 @@ def wait_for_running_job(view: View) -> Action | None:
         reason, message = job.waiting.reason, f"{job.name}: {job.waiting.message}"
     else:
         reason, message = PHASE_OF_STAGE[job.stage], f"{job.name} is running"
-    return Action(PHASE_OF_STAGE[job.stage], reason, message, wake, again_after=WHILE_RUNNING)
+    return Action(PHASE_OF_STAGE[job.stage], reason, message, wake, requeue_after=WHILE_RUNNING)
 
 
 def stop_at_failed_gates(view: View) -> Action | None:
@@ -155,7 +155,7 @@ def record_revision(view: View) -> Action | None:
         "Published",
         f"{name} is published",
         (CreateRevision(name, published, view.evaluated),),
-        again_after=0,
+        requeue_after=0,
     )
 
 
@@ -168,9 +168,9 @@ def start_next_stage(view: View) -> Action | None:
     wait = _seconds_until_retry(stage, view.now)
     if wait > 0 and stage.last_failure is not None:
         message = f"{stage.name} is tried again in {wait:.0f} s: {stage.last_failure.message}"
-        return Action(phase, "Retrying", message, again_after=wait)
+        return Action(phase, "Retrying", message, requeue_after=wait)
     start = StartJob(stage.name, stage.attempt + 1, batch_size_divisor(stage))
-    return Action(phase, phase, f"{stage.name} starts", (start,), again_after=WHILE_RUNNING)
+    return Action(phase, phase, f"{stage.name} starts", (start,), requeue_after=WHILE_RUNNING)
 
 
 CHECKS: tuple[Check, ...] = (
@@ -219,7 +219,7 @@ def _serve(view: View, target: ObservedRevision) -> Action:
             problem.message if problem else target.name,
             stalled=True,
         )
-    return Action("Loading", serving.problem.reason, serving.problem.message, again_after=WHILE_WAITING)
+    return Action("Loading", serving.problem.reason, serving.problem.message, requeue_after=WHILE_WAITING)
 
 
 def _revision_states(view: View) -> tuple[Effect, ...]:
