@@ -14,7 +14,7 @@ from voice_operator.reconcile.events import Event
 from voice_operator.reconcile.names import Key, revision_uri, workspace_uri
 from voice_operator.reconcile.times import parse
 
-PATIENCE = timedelta(minutes=5)  # a store that is gone must not hold a namespace's deletion for ever
+PURGE_TIMEOUT = timedelta(minutes=5)  # a store that is gone must not hold a namespace's deletion for ever
 
 # Commit points go first: a half-deleted workspace must never look like a finished one.
 COMMIT_POINTS = tuple(f"{stage}/manifest.json" for stage in ("publish", "evaluate", "train", "features", "prepare"))
@@ -75,7 +75,7 @@ class RevisionReconciler:
             count = await self._cluster.store.remove_below(spec.workspace, first=COMMIT_POINTS)
             count += await self._cluster.store.remove_below(spec.artifacts.uri, first=("manifest.json",))
         except StoreError as error:
-            if self._clock() - parse(item["metadata"]["deletionTimestamp"]) < PATIENCE:
+            if self._clock() - parse(item["metadata"]["deletionTimestamp"]) < PURGE_TIMEOUT:
                 raise
             return Event(
                 "Warning",

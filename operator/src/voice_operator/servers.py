@@ -33,12 +33,12 @@ from voice_operator.manifests.server import (
 )
 from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
-from voice_operator.reconcile.diff import covers
+from voice_operator.reconcile.diff import is_subset
 from voice_operator.reconcile.names import Key
 from voice_operator.reconcile.observed import DesiredVoice, PodVoices, VoiceServer
 from voice_operator.reconcile.server_status import blocked_status, server_status
 
-WHILE_LOADING = 1.0  # seconds between questions to the pods
+LOADING_POLL_SECONDS = 1.0  # between questions to pods that are still loading a voice
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ class ServerReconciler:
         await self._write(server, old, status)
         self._enqueue_voices(key, voices, pods)
         if any(voice.state != "Ready" for voice in status.voices) and any(pod.ready for pod in pods):
-            self._queue.add_after(key, WHILE_LOADING)
+            self._queue.add_after(key, LOADING_POLL_SECONDS)
 
     async def _list_voices(self, key: Key) -> tuple[DesiredVoice, ...]:
         """Return what the voices' statuses ask of this server; wake those that wait for a server of this name."""
@@ -142,23 +142,23 @@ class ServerReconciler:
 
     async def _apply_document(self, server: VoiceServer, voices: tuple[DesiredVoice, ...]) -> int:
         """Write the desired-voices document if it says something new; return its generation."""
-        before = await self._existing(CONFIG_MAPS, server, voices_name(server.name))
-        written = _document_from(before)
+        existing = await self._existing(CONFIG_MAPS, server, voices_name(server.name))
+        written = _document_from(existing)
         generation = int(written.get("generation", 0))
         document = desired_document(server, voices, generation, self._cluster.settings)
         if document != written:
             generation += 1
             document = desired_document(server, voices, generation, self._cluster.settings)
         config_map = voices_config_map(server, document)
-        if not covers(before, config_map):
+        if not is_subset(config_map, existing):
             await self._cluster.kube.apply(CONFIG_MAPS, config_map)
         self.documents[(server.namespace, server.name)] = config_map["data"][FILE].encode()
         return generation
 
     async def _ensure(self, resource: Resource, body: Object, server: VoiceServer) -> Object:
         """Write a child only where it differs; return it as it is now."""
-        before = await self._existing(resource, server, server.name)
-        return before if covers(before, body) else await self._cluster.kube.apply(resource, body)
+        existing = await self._existing(resource, server, server.name)
+        return existing if is_subset(body, existing) else await self._cluster.kube.apply(resource, body)
 
     async def _existing(self, resource: Resource, server: VoiceServer, name: str) -> Object:
         """Return the child, or an empty object where there is none.
@@ -187,10 +187,10 @@ class ServerReconciler:
     def _enqueue_voices(self, key: Key, voices: tuple[DesiredVoice, ...], pods: tuple[PodVoices, ...]) -> None:
         """Have those voices looked at about which the pods say something new."""
         loaded = {voice.id: _reports(voice.id, pods) for voice in voices}
-        before = self._loaded.get(key, {})
+        previous = self._loaded.get(key, {})
         self._loaded[key] = loaded
         for voice_id, reports in loaded.items():
-            if before.get(voice_id) != reports:
+            if previous.get(voice_id) != reports:
                 namespace, _, name = voice_id.partition("/")
                 self._queue.add(Key("VoiceModel", namespace, name))
 

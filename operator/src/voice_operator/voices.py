@@ -16,7 +16,7 @@ from voice_operator.errors import NotFound, OwnershipConflict
 from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
 from voice_operator.reconcile.consent import consent_problem
-from voice_operator.reconcile.decide import WHILE_WAITING, Decision, decide
+from voice_operator.reconcile.decide import WAITING_POLL_SECONDS, Decision, decide
 from voice_operator.reconcile.events import events_between
 from voice_operator.reconcile.names import Key
 from voice_operator.reconcile.observed import Voice
@@ -81,7 +81,11 @@ class VoiceReconciler:
                 await apply(effect, decision.view.observed, self._cluster)
         except OwnershipConflict as error:
             conflict = replace(
-                decision.action, reason="NameConflict", message=str(error), stalled=True, requeue_after=WHILE_WAITING
+                decision.action,
+                reason="NameConflict",
+                message=str(error),
+                stalled=True,
+                requeue_after=WAITING_POLL_SECONDS,
             )
             return replace(decision, action=conflict)
         return decision

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from voice_operator.api.voice_model import VoiceModelSpec
-from voice_operator.reconcile.diff import covers
+from voice_operator.reconcile.diff import is_subset
 from voice_operator.reconcile.hashing import input_hash
 
 BASE = {"dataset_digest": "sha256:a", "base_uri": "embedded:tiny", "base_digest": "", "trainer_image": "trainer:1"}
@@ -59,7 +59,7 @@ def test_the_order_of_gates_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("actual", "wanted", "expected"),
+    ("actual", "desired", "expected"),
     [
         pytest.param({"a": 1, "b": 2}, {"a": 1}, True, id="more than wanted"),
         pytest.param({"a": 1}, {"a": 2}, False, id="another value"),
@@ -69,5 +69,5 @@ def test_the_order_of_gates_does_not_matter() -> None:
         pytest.param({}, {"a": {"b": 1}}, False, id="a missing part"),
     ],
 )
-def test_whether_an_object_is_as_it_should_be(actual: object, wanted: object, expected: bool) -> None:
-    assert covers(actual, wanted) is expected
+def test_whether_an_object_is_as_it_should_be(actual: object, desired: object, expected: bool) -> None:
+    assert is_subset(desired, actual) is expected

@@ -16,7 +16,7 @@ from voice_operator.reconcile.observed import LoadedVoice, PodVoices
 Object = dict[str, Any]
 
 FRESH_SECONDS = 0.5
-TIMEOUT = aiohttp.ClientTimeout(total=3)
+TIMEOUT_SECONDS = 3.0
 MAX_ANSWER_BYTES = 16 << 20
 
 
@@ -24,7 +24,7 @@ MAX_ANSWER_BYTES = 16 << 20
 class _Answer:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     pods: tuple[PodVoices, ...] = ()
-    asked_at: float = float("-inf")
+    fetched_at: float = float("-inf")
 
 
 class Inference:
@@ -43,11 +43,11 @@ class Inference:
         """
         answer = self._answers.setdefault((namespace, name), _Answer())
         async with answer.lock:
-            if time.monotonic() - answer.asked_at > FRESH_SECONDS:
+            if time.monotonic() - answer.fetched_at > FRESH_SECONDS:
                 items = await self._kube.list(PODS, namespace, selector(name))
                 alive = [item for item in items if not item["metadata"].get("deletionTimestamp")]
-                answer.pods = tuple(await asyncio.gather(*(self._ask(item) for item in alive)))
-                answer.asked_at = time.monotonic()
+                answer.pods = tuple(await asyncio.gather(*(self._query(item) for item in alive)))
+                answer.fetched_at = time.monotonic()
             return answer.pods
 
     def evict(self, namespace: str, name: str) -> None:
@@ -59,7 +59,7 @@ class Inference:
         if self._session is not None:
             await self._session.close()
 
-    async def _ask(self, pod: Object) -> PodVoices:
+    async def _query(self, pod: Object) -> PodVoices:
         name, status = pod["metadata"]["name"], pod.get("status") or {}
         ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in status.get("conditions") or ())
         address, port = status.get("podIP"), _port(pod)
@@ -77,7 +77,7 @@ class Inference:
 
     async def _report(self, url: str) -> VoicesReport:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=TIMEOUT, trust_env=False)
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS), trust_env=False)
         async with self._session.get(url, allow_redirects=False) as answer:
             answer.raise_for_status()
             data = await answer.content.read(MAX_ANSWER_BYTES + 1)

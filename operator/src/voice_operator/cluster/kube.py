@@ -24,7 +24,7 @@ FIELD_MANAGER = "voice-operator"
 THREADS = 8
 PAGE = 500
 MAX_ANSWER_BYTES = 64 << 20
-TIMEOUT_SECONDS = (5.0, 30.0)  # connect, read
+REQUEST_TIMEOUT_SECONDS = (5.0, 30.0)  # connect, read
 
 Object = dict[str, Any]
 
@@ -191,7 +191,7 @@ class Kube:
                 self._client.configuration.host + url,
                 headers=headers,
                 body=content,
-                _request_timeout=TIMEOUT_SECONDS,
+                _request_timeout=REQUEST_TIMEOUT_SECONDS,
             ).response
             try:
                 data = answer.read(MAX_ANSWER_BYTES + 1, decode_content=True)

@@ -35,7 +35,7 @@ _DURATION = re.compile(r"^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
 def stage_job(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> dict[str, Any]:
     """Return the Job. Its name follows from voice, input, stage and attempt, so it cannot exist twice."""
     stage: StagePlacement = getattr(settings.stages, start.stage)
-    marks = _marks(voice, start, input_hash)
+    job_labels = _labels(voice, start, input_hash)
     queue = {labels.QUEUE_NAME: voice.spec.compute.queue_name} if voice.spec.compute.queue_name else {}
     return {
         "apiVersion": "batch/v1",
@@ -43,7 +43,7 @@ def stage_job(voice: Voice, start: StartJob, input_hash: str, settings: Settings
         "metadata": {
             "name": job_name(voice.name, input_hash, start.stage, start.attempt),
             "namespace": voice.namespace,
-            "labels": marks | queue,
+            "labels": job_labels | queue,
             "ownerReferences": labels.owner("VoiceModel", voice.name, voice.uid),
         },
         "spec": {
@@ -53,7 +53,7 @@ def stage_job(voice: Voice, start: StartJob, input_hash: str, settings: Settings
             "activeDeadlineSeconds": seconds(voice.spec.compute.timeout),
             "ttlSecondsAfterFinished": KEPT_SECONDS,
             "template": {
-                "metadata": {"labels": marks, "annotations": _keep_running()},
+                "metadata": {"labels": job_labels, "annotations": _keep_running()},
                 "spec": _pod(voice, start, input_hash, settings, stage),
             },
         },
@@ -73,7 +73,7 @@ def seconds(duration: str) -> int:
     return (hours * 60 + minutes) * 60 + rest
 
 
-def _marks(voice: Voice, start: StartJob, input_hash: str) -> dict[str, str]:
+def _labels(voice: Voice, start: StartJob, input_hash: str) -> dict[str, str]:
     return labels.recommended(name="voicemodel", instance=voice.name, component=start.stage) | {
         labels.VOICE_MODEL: voice.name,
         labels.REVISION: revision_name(voice.name, input_hash),

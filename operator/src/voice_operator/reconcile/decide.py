@@ -12,9 +12,9 @@ from voice_operator.reconcile.stages import batch_size_divisor, retry_at
 from voice_operator.reconcile.view import View, view_of
 
 PHASE_OF_STAGE: dict[str, Phase] = {"prepare": "Preparing", "train": "Training", "evaluate": "Evaluating"}
-WHILE_RUNNING = 3.0  # seconds between looks at a running stage
-WHILE_WAITING = 10.0  # seconds between looks at what normally announces itself
-WHILE_DATASET_MISSING = 30.0
+RUNNING_POLL_SECONDS = 3.0  # between passes over a running stage
+WAITING_POLL_SECONDS = 10.0  # between passes over a change that normally comes with a watch event
+DATASET_POLL_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def wait_for_dataset(view: View) -> Action | None:
     problem = view.observed.dataset_problem
     if problem is None:
         return None
-    return Action("Preparing", problem.reason, problem.message, requeue_after=WHILE_DATASET_MISSING)
+    return Action("Preparing", problem.reason, problem.message, requeue_after=DATASET_POLL_SECONDS)
 
 
 def stop_obsolete_jobs(view: View) -> Action | None:
@@ -97,7 +97,9 @@ def wait_for_deletion(view: View) -> Action | None:
     """A revision that is on its way out would be mistaken for a result."""
     if view.current is None or not view.current.deleting:
         return None
-    return Action("Preparing", "RevisionDeleting", f"{view.current.name} is being deleted", requeue_after=WHILE_WAITING)
+    return Action(
+        "Preparing", "RevisionDeleting", f"{view.current.name} is being deleted", requeue_after=WAITING_POLL_SECONDS
+    )
 
 
 def wait_for_review(view: View) -> Action | None:
@@ -127,12 +129,12 @@ def wait_for_running_job(view: View) -> Action | None:
     if not view.running:
         return None
     job = view.running[-1]
-    wake = tuple(SuspendJob(job.name, suspend=False) for job in view.running if job.suspended and not job.queued)
+    resume = tuple(SuspendJob(job.name, suspend=False) for job in view.running if job.suspended and not job.queued)
     if job.waiting is not None:
         reason, message = job.waiting.reason, f"{job.name}: {job.waiting.message}"
     else:
         reason, message = PHASE_OF_STAGE[job.stage], f"{job.name} is running"
-    return Action(PHASE_OF_STAGE[job.stage], reason, message, wake, requeue_after=WHILE_RUNNING)
+    return Action(PHASE_OF_STAGE[job.stage], reason, message, resume, requeue_after=RUNNING_POLL_SECONDS)
 
 
 def stop_at_failed_gates(view: View) -> Action | None:
@@ -170,7 +172,7 @@ def start_next_stage(view: View) -> Action | None:
         message = f"{stage.name} is tried again in {wait:.0f} s: {stage.last_failure.message}"
         return Action(phase, "Retrying", message, requeue_after=wait)
     start = StartJob(stage.name, stage.attempt + 1, batch_size_divisor(stage))
-    return Action(phase, phase, f"{stage.name} starts", (start,), requeue_after=WHILE_RUNNING)
+    return Action(phase, phase, f"{stage.name} starts", (start,), requeue_after=RUNNING_POLL_SECONDS)
 
 
 CHECKS: tuple[Check, ...] = (
@@ -219,7 +221,7 @@ def _serve(view: View, target: ObservedRevision) -> Action:
             problem.message if problem else target.name,
             stalled=True,
         )
-    return Action("Loading", serving.problem.reason, serving.problem.message, requeue_after=WHILE_WAITING)
+    return Action("Loading", serving.problem.reason, serving.problem.message, requeue_after=WAITING_POLL_SECONDS)
 
 
 def _revision_states(view: View) -> tuple[Effect, ...]:

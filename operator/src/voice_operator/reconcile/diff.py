@@ -3,16 +3,16 @@
 from typing import Any
 
 
-def covers(actual: Any, wanted: Any) -> bool:
-    """Tell whether everything in ``wanted`` is in ``actual``; what else is there does not matter.
+def is_subset(desired: Any, actual: Any) -> bool:
+    """Tell whether everything in ``desired`` is in ``actual``; what else is there does not matter.
 
     Lists must be of equal length, for nothing that the operator writes is a list that others add to.
     """
-    if isinstance(wanted, dict):
+    if isinstance(desired, dict):
         return isinstance(actual, dict) and all(
-            covers(actual.get(key), value) or (actual.get(key) is None and value in ({}, [], ""))
-            for key, value in wanted.items()
+            is_subset(value, actual.get(key)) or (actual.get(key) is None and value in ({}, [], ""))
+            for key, value in desired.items()
         )
-    if isinstance(wanted, list | tuple):
-        return isinstance(actual, list) and len(actual) == len(wanted) and all(map(covers, actual, wanted))
-    return bool(actual == wanted)
+    if isinstance(desired, list | tuple):
+        return isinstance(actual, list) and len(actual) == len(desired) and all(map(is_subset, desired, actual))
+    return bool(actual == desired)

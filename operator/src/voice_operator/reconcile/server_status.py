@@ -1,13 +1,13 @@
 """What to write into a VoiceServer's status: its pods, and each voice as they report it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from voice_operator.api.conditions import Condition
 from voice_operator.api.voice_server import ServedVoice, VoiceServerStatus
 from voice_operator.reconcile.observed import DesiredVoice, PodVoices, VoiceServer
-from voice_operator.reconcile.status import Fact, conditions_of
+from voice_operator.reconcile.status import ConditionUpdate, conditions_of
 
 MAX_VOICES = 500  # what a status may list; the desired-voices document has all of them
 
@@ -46,12 +46,12 @@ def blocked_status(
 ) -> VoiceServerStatus:
     """Return the status of a server whose base nobody configured; what it already runs goes on."""
     message = f"spec.base is {server.spec.base}, but the operator's configuration has: {', '.join(known_bases)}"
-    facts: tuple[Fact, ...] = (
-        ("Ready", "False", "BaseNotFound", message),
-        ("Reconciling", "False", "Idle", ""),
-        ("Stalled", "True", "BaseNotFound", message),
+    updates = (
+        ConditionUpdate("Ready", "False", "BaseNotFound", message),
+        ConditionUpdate("Reconciling", "False", "Idle", ""),
+        ConditionUpdate("Stalled", "True", "BaseNotFound", message),
     )
-    conditions = conditions_of(_before(old), facts, server.generation, now)
+    conditions = conditions_of(old.conditions if old is not None else (), updates, server.generation, now)
     return (old or VoiceServerStatus()).model_copy(
         update={"observed_generation": server.generation, "conditions": conditions}
     )
@@ -80,13 +80,11 @@ def _conditions(server: VoiceServer, old: VoiceServerStatus | None, ready: int, 
     wanted = server.spec.replicas
     message = f"{ready} of {wanted} pods are ready"
     done = ready >= wanted
-    facts: tuple[Fact, ...] = (
-        ("Ready", "True" if done else "False", "PodsReady" if done else "PodsNotReady", message),
-        ("Reconciling", "False" if done else "True", "Idle" if done else "PodsNotReady", "" if done else message),
-        ("Stalled", "False", "NotStalled", ""),
+    updates = (
+        ConditionUpdate("Ready", "True" if done else "False", "PodsReady" if done else "PodsNotReady", message),
+        ConditionUpdate(
+            "Reconciling", "False" if done else "True", "Idle" if done else "PodsNotReady", "" if done else message
+        ),
+        ConditionUpdate("Stalled", "False", "NotStalled", ""),
     )
-    return conditions_of(_before(old), facts, server.generation, now)
-
-
-def _before(old: VoiceServerStatus | None) -> Iterable[Condition]:
-    return old.conditions if old is not None else ()
+    return conditions_of(old.conditions if old is not None else (), updates, server.generation, now)

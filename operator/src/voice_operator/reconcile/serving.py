@@ -39,7 +39,7 @@ def serving_state(observed: Observed, target: ObservedRevision) -> ServingState:
     voice, server = observed.voice, observed.server
     if server is None:
         wanted = voice.spec.serving.server
-        return _not_yet(
+        return _not_loaded(
             "ServerNotFound",
             f"there is no VoiceServer {wanted} in the namespace {voice.namespace} or in the operator's",
         )
@@ -47,35 +47,33 @@ def serving_state(observed: Observed, target: ObservedRevision) -> ServingState:
         message = (
             f"VoiceServer {server.id} has the base {server.base}, but {target.name} was trained from {target.base}"
         )
-        return _not_yet("BaseMismatch", message, stalled=True)
+        return _not_loaded("BaseMismatch", message, stalled=True)
     if server.replicas == 0:
-        return _not_yet("ScaledToZero", f"VoiceServer {server.id} has no replicas")
+        return _not_loaded("ScaledToZero", f"VoiceServer {server.id} has no replicas")
     ready = [pod for pod in server.pods if pod.ready]
     if not ready:
-        return _not_yet("ServerNotReady", f"no pod of VoiceServer {server.id} is ready")
-    speaking = [pod for pod in ready if _speaks(pod, voice.id, target)]
+        return _not_loaded("ServerNotReady", f"no pod of VoiceServer {server.id} is ready")
+    serving = [pod for pod in ready if _serves(pod, voice.id, target)]
     already_active = voice.status.active_revision == target.name
-    if len(speaking) == len(ready) or (already_active and speaking):
+    if len(serving) == len(ready) or (already_active and serving):
         return ServingState(
-            loaded=True, problem=Problem("Loaded", f"{len(speaking)} of {len(ready)} pods speak {target.name}")
+            loaded=True, problem=Problem("Loaded", f"{len(serving)} of {len(ready)} pods serve {target.name}")
         )
-    return _loading(voice.id, server, target, len(speaking), len(ready))
+    return _loading(voice.id, server, target, len(serving), len(ready))
 
 
-def _loading(
-    voice_id: str, server: ObservedServer, target: ObservedRevision, speaking: int, ready: int
-) -> ServingState:
+def _loading(voice_id: str, server: ObservedServer, target: ObservedRevision, serving: int, ready: int) -> ServingState:
     for pod in server.pods:
         report = pod.voices.get(voice_id)
         if report is not None and report.digest == target.digest and report.state == "failed":
-            return _not_yet("LoadFailed", f"{pod.name} cannot load {target.name}: {report.error}")
-    return _not_yet("Loading", f"{speaking} of {ready} pods speak {target.name}")
+            return _not_loaded("LoadFailed", f"{pod.name} cannot load {target.name}: {report.error}")
+    return _not_loaded("Loading", f"{serving} of {ready} pods serve {target.name}")
 
 
-def _speaks(pod: PodVoices, voice_id: str, target: ObservedRevision) -> bool:
+def _serves(pod: PodVoices, voice_id: str, target: ObservedRevision) -> bool:
     report = pod.voices.get(voice_id)
     return report is not None and report.state == "ready" and report.digest == target.digest
 
 
-def _not_yet(reason: str, message: str, *, stalled: bool = False) -> ServingState:
+def _not_loaded(reason: str, message: str, *, stalled: bool = False) -> ServingState:
     return ServingState(loaded=False, problem=Problem(reason, message), stalled=stalled)

@@ -1,4 +1,4 @@
-"""What is known about each stage, from what was recorded and what is seen now; failures count once, by class."""
+"""What is known about each stage, from what was recorded and what is observed now; failures count once, by class."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -32,9 +32,9 @@ def advance(
     record = recorded or StageStatus(name=stage)
     if record.state == "Succeeded":
         return record
-    seen = sorted(jobs, key=lambda job: job.attempt)
-    if seen and seen[-1].attempt >= record.attempt:
-        newest = seen[-1]
+    observed = sorted(jobs, key=lambda job: job.attempt)
+    if observed and observed[-1].attempt >= record.attempt:
+        newest = observed[-1]
         record = record.model_copy(
             update={"attempt": newest.attempt, "job": newest.name, "started_at": newest.started_at or record.started_at}
         )
@@ -47,8 +47,8 @@ def advance(
                 "completed_at": output.completed_at,
             }
         )
-    record = _count_failures(record, seen, now)
-    return record.model_copy(update={"state": _state(record, seen, retries)})
+    record = _count_failures(record, observed, now)
+    return record.model_copy(update={"state": _state(record, observed, retries)})
 
 
 def retry_at(record: StageStatus) -> datetime | None:
@@ -91,8 +91,8 @@ def _count_failures(record: StageStatus, jobs: list[ObservedJob], now: datetime)
     for job in jobs:
         if job.attempt > record.counted and job.state != "Running":
             record = _counted(record, job.attempt, job.failure or _NO_RESULT, now)
-    gone = not any(job.attempt == record.attempt for job in jobs)
-    if record.state == "Running" and gone and record.attempt > record.counted:
+    vanished = not any(job.attempt == record.attempt for job in jobs)
+    if record.state == "Running" and vanished and record.attempt > record.counted:
         record = _counted(record, record.attempt, _VANISHED, now)
     return record
 
