@@ -1,4 +1,4 @@
-"""Sends each key to whom it concerns, and decides what an error means: try again later, and say so."""
+"""Dispatches each key to the reconciler of its kind; an error is recorded, and the key requeued with back-off."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -15,7 +15,7 @@ RecordError = Callable[[Key, OperatorError], Awaitable[None]]
 
 
 class Controller:
-    """The one place at which errors of a reconcile end."""
+    """Runs reconcilers; no error leaves it."""
 
     def __init__(
         self, queue: WorkQueue, metrics: Metrics, reconcilers: dict[KindName, Reconcile], record_error: RecordError
@@ -26,19 +26,19 @@ class Controller:
         self._reconcilers = reconcilers
 
     async def reconcile(self, key: Key) -> None:
-        """Look at one object; whatever goes wrong is logged and tried again later."""
+        """Reconcile one object; every error is logged and the key requeued."""
         try:
             with self._metrics.timed(key.kind):
                 await self._reconcilers[key.kind](key)
         except OperatorError as error:
             delay = self._queue.add_rate_limited(key)
             self._metrics.reconciles[key.kind, "failed"] += 1
-            log.warning("%s: %s; tried again in %.0f s", key, error, delay)
+            log.warning("%s: %s; requeued after %.0f s", key, error, delay)
             await self._record_error(key, error)
-        except Exception:  # a mistake of ours with one object must not stop the others
+        except Exception:  # a bug that one object triggers must not stop the others
             delay = self._queue.add_rate_limited(key)
             self._metrics.reconciles[key.kind, "crashed"] += 1
-            log.exception("%s: a mistake in the operator; tried again in %.0f s", key, delay)
+            log.exception("%s: bug in the operator; requeued after %.0f s", key, delay)
         else:
             self._queue.forget(key)
             self._metrics.reconciles[key.kind, "done"] += 1

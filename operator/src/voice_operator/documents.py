@@ -47,7 +47,7 @@ class GateResult(Document):
 
 
 class Summary(Document):
-    """The parts of a stage's summary that the operator acts upon."""
+    """The parts of a stage's summary that decisions use."""
 
     passed: bool | None = Field(None, description="Only of evaluate; absent there, nothing has passed.")
     scores: dict[Annotated[str, Field(max_length=63)], Number] = Field(default_factory=dict, max_length=32)

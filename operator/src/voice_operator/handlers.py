@@ -1,4 +1,4 @@
-"""What kopf calls: an event says *that* something changed, never *what to do*."""
+"""Watch handlers, called by kopf: an event says that an object changed and enqueues its key, nothing else."""
 
 import itertools
 import random
@@ -13,15 +13,15 @@ from voice_operator.queue import WorkQueue
 from voice_operator.reconcile.names import Key
 from voice_operator.servers import ServerReconciler
 
-LONGEST_PAUSE_SECONDS = 30.0
+MAX_BACKOFF_SECONDS = 30.0
 
 
 class EndlessBackoff:
-    """Pauses between attempts to reach the API server; they never end, or kopf would give the watch up for good."""
+    """Endless pauses between attempts to reach the API server; after a last one, kopf would give up the watch for good."""
 
     def __iter__(self) -> Iterator[float]:
         for attempt in itertools.count():
-            yield min(2.0 ** min(attempt, 10), LONGEST_PAUSE_SECONDS) * (0.8 + 0.4 * random.random())  # noqa: S311 -- no secret
+            yield min(2.0 ** min(attempt, 10), MAX_BACKOFF_SECONDS) * (0.8 + 0.4 * random.random())  # noqa: S311 -- no secret
 
 
 def register(registry: kopf.OperatorRegistry, queue: WorkQueue, servers: ServerReconciler, *, namespaced: bool) -> None:

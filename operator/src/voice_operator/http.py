@@ -19,7 +19,7 @@ def application(
     async def voices(request: web.Request) -> web.Response:
         document = servers.documents.get((request.match_info["namespace"], request.match_info["name"]))
         if document is None:
-            raise web.HTTPNotFound(text="this operator has not looked at such a VoiceServer yet\n")
+            raise web.HTTPNotFound(text="this operator has not reconciled such a VoiceServer yet\n")
         tag = hashlib.sha256(document).hexdigest()[:32]
         if any(found.value in {tag, "*"} for found in request.if_none_match or ()):
             return web.Response(status=304, headers={"ETag": f'"{tag}"'})

@@ -1,4 +1,4 @@
-"""Puts the parts together and runs them until the process is told to stop."""
+"""Wires the parts together and runs them until SIGTERM or SIGINT."""
 
 import asyncio
 import contextlib

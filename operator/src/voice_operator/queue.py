@@ -1,4 +1,4 @@
-"""The work queue: each key at most once, one worker per key at a time, with delays and back-off."""
+"""The rate-limited work queue: each key at most once, one worker per key at a time, with delays and back-off."""
 
 import asyncio
 import random
@@ -13,13 +13,13 @@ JITTER = 0.2  # so that what failed together does not come back together
 
 
 class WorkQueue:
-    """Keys that need a look. Everything happens in one event loop, so nothing is locked."""
+    """Keys to reconcile, with client-go's semantics. Everything happens in one event loop, so nothing is locked."""
 
     def __init__(self, jitter: Callable[[], float] = random.random) -> None:
         self._ready: deque[Key] = deque()
         self._queued: set[Key] = set()
         self._processing: set[Key] = set()
-        self._dirty: set[Key] = set()  # added while being worked on
+        self._dirty: set[Key] = set()  # added while being processed
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
         self._arrival = asyncio.Event()
@@ -29,7 +29,7 @@ class WorkQueue:
         return len(self._ready)
 
     def add(self, key: Key) -> None:
-        """Have the key looked at as soon as possible; many calls before that are one look."""
+        """Enqueue the key; many calls before it is processed are one pass."""
         if key in self._processing:
             self._dirty.add(key)
         elif key not in self._queued:
@@ -38,7 +38,7 @@ class WorkQueue:
             self._arrival.set()
 
     def add_after(self, key: Key, seconds: float) -> None:
-        """Have the key looked at after a while; the earliest of several requests counts."""
+        """Enqueue the key after a delay; the earliest of several requests counts."""
         if seconds <= 0:
             self.add(key)
             return
@@ -51,7 +51,7 @@ class WorkQueue:
         self._timers[key] = loop.call_later(seconds, self._expire, key)
 
     def add_rate_limited(self, key: Key) -> float:
-        """Have a key that failed looked at again, later each time; return the delay in seconds."""
+        """Enqueue a key that failed, with exponential back-off and jitter; return the delay in seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         delay: float = min(BASE_DELAY_SECONDS * 2.0 ** min(failures, 30), MAX_DELAY_SECONDS)
@@ -60,11 +60,11 @@ class WorkQueue:
         return delay
 
     def forget(self, key: Key) -> None:
-        """Forget the key's failures."""
+        """Reset the key's back-off."""
         self._failures.pop(key, None)
 
     async def get(self) -> Key:
-        """Wait for a key; the caller must give it back with ``done``."""
+        """Wait for a key; the caller must call ``done`` with it."""
         while not self._ready:
             self._arrival.clear()
             await self._arrival.wait()
@@ -72,11 +72,11 @@ class WorkQueue:
         self._queued.discard(key)
         self._processing.add(key)
         if timer := self._timers.pop(key, None):
-            timer.cancel()  # the look that starts now says itself when the next one is due
+            timer.cancel()  # the pass that starts now decides itself when the next one is due
         return key
 
     def done(self, key: Key) -> None:
-        """Give a key back; if it was added meanwhile, it is queued again."""
+        """Mark a key as processed; if it was added meanwhile, it is enqueued again."""
         self._processing.discard(key)
         if key in self._dirty:
             self._dirty.discard(key)
@@ -94,7 +94,7 @@ class WorkQueue:
 
 
 async def run_worker(queue: WorkQueue, reconcile: Callable[[Key], Awaitable[None]]) -> None:
-    """Take keys for ever. ``reconcile`` deals with its own errors; whatever it raises ends the process."""
+    """Process keys for ever. ``reconcile`` handles its own errors; any exception that leaves it ends the process."""
     while True:
         key = await queue.get()
         try:

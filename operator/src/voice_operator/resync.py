@@ -1,4 +1,4 @@
-"""Looks at everything again from time to time: watches may stall, and time itself changes things (consents expire)."""
+"""Periodic resync: enqueues every object, because watches may stall and consents expire."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 async def resync(
     kube: Kube, queue: WorkQueue, namespaces: Iterable[str], seconds: float, has_synced: asyncio.Event
 ) -> None:
-    """Queue every object for ever, every ``seconds``; set ``has_synced`` once all kinds could be listed."""
+    """Enqueue every object, every ``seconds``, for ever; set ``has_synced`` once all kinds could be listed."""
     scopes: tuple[str | None, ...] = tuple(namespaces) or (None,)  # None: all namespaces
     while True:
         try:
@@ -24,7 +24,7 @@ async def resync(
                     for item in await kube.list(resource, scope):
                         queue.add(Key(kind, item["metadata"]["namespace"], item["metadata"]["name"]))
         except ClusterError as error:
-            log.warning("not everything could be listed: %s", error)
+            log.warning("resync incomplete: %s", error)
             await asyncio.sleep(min(seconds, 5.0))
             continue
         has_synced.set()

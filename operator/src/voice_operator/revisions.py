@@ -1,4 +1,4 @@
-"""One look at a VoiceRevision: when it is deleted, what it owns in the object store goes first."""
+"""Reconciles VoiceRevisions: on deletion, artifacts in the object store are purged before the finalizer is removed."""
 
 import logging
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from voice_operator.reconcile.events import Event
 from voice_operator.reconcile.names import Key, revision_uri, workspace_uri
 from voice_operator.reconcile.times import parse
 
-PURGE_TIMEOUT = timedelta(minutes=5)  # a store that is gone must not hold a namespace's deletion for ever
+PURGE_TIMEOUT = timedelta(minutes=5)  # an unreachable store must not block the deletion of a namespace for ever
 
 # Commit points go first: a half-deleted workspace must never look like a finished one.
 COMMIT_POINTS = tuple(f"{stage}/manifest.json" for stage in ("publish", "evaluate", "train", "features", "prepare"))
@@ -31,10 +31,10 @@ class RevisionReconciler:
         self._clock = clock
 
     async def reconcile(self, key: Key) -> None:
-        """Delete the artifacts of a revision that is on its way out, then let it go.
+        """Purge the artifacts of a revision that is being deleted, then remove its finalizer.
 
         Raises:
-            OperatorError: something outside failed; the caller tries again later.
+            OperatorError: a dependency failed; the caller requeues the key.
         """
         kube = self._cluster.kube
         try:
@@ -55,10 +55,10 @@ class RevisionReconciler:
             return
 
     async def _purge(self, key: Key, item: Object) -> Event:
-        """Delete what is below the revision's own folders; return what to tell people.
+        """Delete everything below the revision's own folders; return the Event to record.
 
         Raises:
-            StoreError: the store failed, and there is still time to try again.
+            StoreError: the store failed, and PURGE_TIMEOUT has not passed yet.
         """
         try:
             spec = revision_spec(item)
@@ -91,6 +91,6 @@ class RevisionReconciler:
         )
 
     def _is_own(self, key: Key, spec: VoiceRevisionSpec) -> bool:
-        """Tell whether both folders are those that names and input hash lead to; nothing else is ever deleted."""
+        """Return whether both folders are those that names and input hash lead to; nothing else is ever deleted."""
         parts = (self._cluster.settings.storage.uri, key.namespace, spec.voice_model, spec.input_hash)
         return spec.artifacts.uri == revision_uri(*parts) and spec.workspace == workspace_uri(*parts)

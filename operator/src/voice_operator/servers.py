@@ -1,4 +1,4 @@
-"""One look at a VoiceServer: its Deployment and Service, the voices it must serve, and what its pods really speak."""
+"""Reconciles VoiceServers: Deployment, Service, the list of desired voices, and the voices that the pods report."""
 
 import json
 import logging
@@ -42,7 +42,7 @@ LOADING_POLL_SECONDS = 1.0  # between questions to pods that are still loading a
 
 log = logging.getLogger(__name__)
 
-Loaded = dict[str, tuple[tuple[str, str, str], ...]]  # voice id -> what each pod says
+Loaded = dict[str, tuple[tuple[str, str, str], ...]]  # voice id -> (pod, digest, state) of each ready pod
 
 
 class ServerReconciler:
@@ -55,34 +55,34 @@ class ServerReconciler:
         self._clock = clock
         self._desired: dict[
             Key, tuple[DesiredVoice, ...]
-        ] = {}  # what the last LIST of the voices said, until something changes
+        ] = {}  # from the last LIST of the voices, until one of them changes
         self._loaded: dict[Key, Loaded] = {}
-        self.documents: dict[tuple[str, str], bytes] = {}  # what GET /servers/<namespace>/<name>/voices.json answers
+        self.documents: dict[tuple[str, str], bytes] = {}  # body of GET /servers/<namespace>/<name>/voices.json
 
     def on_voice_updated(self, old: VoiceModelStatus, new: VoiceModelStatus) -> None:
-        """Have the servers looked at that must load, swap or unload a voice."""
+        """Enqueue the servers that must load, swap or unload a voice."""
         if (old.server, old.artifacts) != (new.server, new.artifacts):
             for server in {old.server, new.server} - {None}:
                 namespace, _, name = str(server).partition("/")
                 self.enqueue(Key("VoiceServer", namespace, name))
 
     def on_voice_deleted(self, key: Key) -> None:
-        """Have the servers looked at that may still serve a voice that is gone."""
+        """Enqueue the servers that may still serve a deleted voice."""
         voice_id = f"{key.namespace}/{key.name}"
         for server, voices in list(self._desired.items()):
             if any(voice.id == voice_id for voice in voices):
                 self.enqueue(server)
 
     def enqueue(self, key: Key) -> None:
-        """Have a server looked at, with a fresh list of its voices."""
+        """Enqueue a server; its next pass lists the voices anew."""
         self._desired.pop(key, None)
         self._queue.add(key)
 
     async def reconcile(self, key: Key) -> None:
-        """Bring one server to what it must be; safe to repeat at any time.
+        """Bring one server to its desired state; idempotent.
 
         Raises:
-            OperatorError: something outside failed; the caller tries again later.
+            OperatorError: a dependency failed; the caller requeues the key.
         """
         kube, settings = self._cluster.kube, self._cluster.settings
         try:
@@ -120,7 +120,7 @@ class ServerReconciler:
             self._queue.add_after(key, LOADING_POLL_SECONDS)
 
     async def _list_voices(self, key: Key) -> tuple[DesiredVoice, ...]:
-        """Return what the voices' statuses ask of this server; wake those that wait for a server of this name."""
+        """Return the voices whose status names this server; enqueue those that wait for a server of this name."""
         found = []
         for item in await self._voice_items():
             metadata, status = item["metadata"], item.get("status") or {}
@@ -141,7 +141,7 @@ class ServerReconciler:
         return [item for namespace in namespaces for item in await self._cluster.kube.list(VOICE_MODELS, namespace)]
 
     async def _apply_document(self, server: VoiceServer, voices: tuple[DesiredVoice, ...]) -> int:
-        """Write the desired-voices document if it says something new; return its generation."""
+        """Write the desired-voices document if it changed; return its generation."""
         existing = await self._existing(CONFIG_MAPS, server, voices_name(server.name))
         written = _document_from(existing)
         generation = int(written.get("generation", 0))
@@ -156,7 +156,7 @@ class ServerReconciler:
         return generation
 
     async def _ensure(self, resource: Resource, body: Object, server: VoiceServer) -> Object:
-        """Write a child only where it differs; return it as it is now."""
+        """Apply a child only where it differs; return its present state."""
         existing = await self._existing(resource, server, server.name)
         return existing if is_subset(body, existing) else await self._cluster.kube.apply(resource, body)
 
@@ -164,7 +164,7 @@ class ServerReconciler:
         """Return the child, or an empty object where there is none.
 
         Raises:
-            OwnershipConflict: an object of that name belongs to somebody else.
+            OwnershipConflict: an object of that name has another owner.
         """
         try:
             existing = await self._cluster.kube.get(resource, server.namespace, name)
@@ -172,7 +172,7 @@ class ServerReconciler:
             return {}
         if not is_owned_by(existing, server.uid):
             raise OwnershipConflict(
-                f"{resource.plural} {server.namespace}/{name} exists and is not of this VoiceServer; rename one of them"
+                f"{resource.plural} {server.namespace}/{name} exists and has another owner; rename it or the VoiceServer"
             )
         return existing
 
@@ -185,7 +185,7 @@ class ServerReconciler:
         self._metrics.writes["VoiceServer"] += 1
 
     def _enqueue_voices(self, key: Key, voices: tuple[DesiredVoice, ...], pods: tuple[PodVoices, ...]) -> None:
-        """Have those voices looked at about which the pods say something new."""
+        """Enqueue the voices whose state changed on some pod."""
         loaded = {voice.id: _reports(voice.id, pods) for voice in voices}
         previous = self._loaded.get(key, {})
         self._loaded[key] = loaded
@@ -195,7 +195,7 @@ class ServerReconciler:
                 self._queue.add(Key("VoiceModel", namespace, name))
 
     def _remove(self, key: Key) -> None:
-        """Drop a server that is gone; its voices have to say that nobody speaks them."""
+        """Drop the caches of a deleted server; its voices need a new status."""
         for voice in self._desired.pop(key, ()):
             namespace, _, name = voice.id.partition("/")
             self._queue.add(Key("VoiceModel", namespace, name))

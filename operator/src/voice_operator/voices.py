@@ -1,4 +1,4 @@
-"""One look at a VoiceModel: observe, decide, act, say so."""
+"""Reconciles VoiceModels: observe, decide, apply effects, write status and Events."""
 
 import logging
 from collections.abc import Callable
@@ -47,10 +47,10 @@ class VoiceReconciler:
         self._clock = clock
 
     async def reconcile(self, key: Key) -> None:
-        """Bring one voice a step further; safe to repeat at any time.
+        """Bring one voice a step further; idempotent.
 
         Raises:
-            OperatorError: something outside failed; the caller tries again later.
+            OperatorError: a dependency failed; the caller requeues the key.
         """
         try:
             item = await self._cluster.kube.get(VOICE_MODELS, key.namespace, key.name)
@@ -63,7 +63,7 @@ class VoiceReconciler:
         now = self._clock()
         consent_valid = consent_problem(voice.spec.consent, now) is None
         observed = await observe_voice(self._cluster, voice, consent_valid=consent_valid)
-        decision = await self._act(decide(observed, now))
+        decision = await self._apply(decide(observed, now))
         status = status_of(decision)
         if status != voice.status:
             await self._write(voice, status)
@@ -74,8 +74,8 @@ class VoiceReconciler:
         if decision.action.requeue_after is not None:
             self._queue.add_after(key, decision.action.requeue_after)
 
-    async def _act(self, decision: Decision) -> Decision:
-        """Carry the effects out; a name that somebody else has taken becomes the voice's state."""
+    async def _apply(self, decision: Decision) -> Decision:
+        """Apply the effects; an ownership conflict becomes the voice's state."""
         try:
             for effect in decision.action.effects:
                 await apply(effect, decision.view.observed, self._cluster)

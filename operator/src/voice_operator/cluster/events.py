@@ -1,4 +1,4 @@
-"""Kubernetes Events whose names follow from their content: a repetition counts up instead of adding an object."""
+"""The Event recorder: an Event's name follows from its content, so that a repetition increments its series."""
 
 import hashlib
 import logging
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class EventRecorder:
-    """Writes Events. A lost one is logged and never fails a reconcile."""
+    """Records Events. A lost one is logged and never fails a reconcile."""
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
@@ -33,12 +33,12 @@ class EventRecorder:
             try:
                 await self._kube.create(EVENTS, body)
             except Conflict:
-                await self._count(body, now)
+                await self._increment_series(body, now)
         except ClusterError as error:
             log.warning("event %s on %s was not written: %s", event.reason, key, error)
 
     async def record_error(self, key: Key, error: OperatorError) -> None:
-        """Tell the object's owner why the operator cannot go on; troubles with the API server are only logged."""
+        """Record an Event for an error that concerns the object; errors of the API server are only logged."""
         if isinstance(error, ClusterError):
             return
         try:
@@ -47,7 +47,7 @@ class EventRecorder:
             return
         await self.record(key, item["metadata"]["uid"], Event("Warning", type(error).__name__, str(error)))
 
-    async def _count(self, body: dict[str, Any], now: str) -> None:
+    async def _increment_series(self, body: dict[str, Any], now: str) -> None:
         namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
         existing = await self._kube.get(EVENTS, namespace, name)
         count = int((existing.get("series") or {}).get("count", 1)) + 1

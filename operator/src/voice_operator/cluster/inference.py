@@ -1,4 +1,4 @@
-"""Asks the inference pods which voices they speak. One answer is shared by everybody who asks within a moment."""
+"""Asks the inference pods which voices they have loaded; answers are cached for FRESH_SECONDS."""
 
 import asyncio
 import time
@@ -36,7 +36,7 @@ class Inference:
         self._session: aiohttp.ClientSession | None = None
 
     async def pods(self, namespace: str, name: str) -> tuple[PodVoices, ...]:
-        """Return the pods of a VoiceServer and what they speak; a pod that does not answer speaks nothing.
+        """Return the pods of a VoiceServer and their loaded voices; a pod that does not answer has none.
 
         Raises:
             ClusterError: the pods cannot be listed.
@@ -51,7 +51,7 @@ class Inference:
             return answer.pods
 
     def evict(self, namespace: str, name: str) -> None:
-        """Drop what is known about a VoiceServer that is gone."""
+        """Drop the cached answer of a deleted VoiceServer."""
         self._answers.pop((namespace, name), None)
 
     async def close(self) -> None:

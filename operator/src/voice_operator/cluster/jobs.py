@@ -1,4 +1,4 @@
-"""From a Job and its pods to what happened: running, waiting for what, or failed why."""
+"""Reads a Job and its pods: running, waiting (and why), succeeded or failed (and why)."""
 
 import re
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ _IMAGE_TROUBLE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrIm
 
 
 def observed_job(job: Object, pods: Iterable[Object], input_hash: str | None) -> ObservedJob | None:
-    """Read a stage Job; None for a Job that is none of ours although it has our label."""
+    """Read a stage Job; None for a Job that has our label but is no stage Job."""
     job_labels = job["metadata"].get("labels") or {}
     stage, attempt = job_labels.get(labels.STAGE), str(job_labels.get(labels.ATTEMPT, ""))
     if stage not in STAGES or not attempt.isdecimal():
@@ -88,7 +88,7 @@ def _last_termination(pods: list[Object]) -> Object | None:
 
 
 def _waiting(pods: list[Object]) -> Problem | None:
-    """Say why a pod does not run, where a person can do something about it or wants to know."""
+    """Return why a pod does not run, where a person can do something about it or wants to know."""
     for status in _containers(pods):
         waiting = (status.get("state") or {}).get("waiting") or {}
         reason, message = str(waiting.get("reason", "")), str(waiting.get("message", ""))[:500]

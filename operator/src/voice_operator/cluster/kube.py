@@ -106,7 +106,7 @@ class Kube:
     async def list(
         self, resource: Resource, namespace: str | None = None, labels: Mapping[str, str] | None = None
     ) -> list[Object]:
-        """Return all objects of a namespace (None: of all) as they are now, not as some cache remembers them."""
+        """Return all objects of a namespace (None: of all), read from the API server and not from a cache."""
         query = {"limit": str(PAGE)}
         if labels:
             query["labelSelector"] = ",".join(f"{name}={value}" for name, value in labels.items())
@@ -130,14 +130,14 @@ class Kube:
         return await self._request("create", path, method="POST", body=body, query={"fieldManager": FIELD_MANAGER})
 
     async def apply(self, resource: Resource, body: Object, *, subresource: str = "") -> Object:
-        """Make the named fields be as in ``body`` by server-side apply; fields that we owned and left out go."""
+        """Server-side apply; fields of this field manager that ``body`` leaves out are removed."""
         metadata = body["metadata"]
         path = _path(resource, metadata["namespace"], metadata["name"], subresource)
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return await self._request("apply", path, method="PATCH", body=body, content_type=_APPLY, query=query)
 
     async def merge(self, resource: Resource, namespace: str, name: str, patch: Object) -> Object:
-        """Change single fields; with metadata.resourceVersion in ``patch``, only if nobody else changed the object."""
+        """Merge-patch; with metadata.resourceVersion in ``patch``, optimistic concurrency control applies."""
         return await self._request(
             "patch",
             _path(resource, namespace, name),
@@ -148,7 +148,7 @@ class Kube:
         )
 
     async def delete(self, resource: Resource, namespace: str, name: str) -> None:
-        """Delete an object after its dependants; one that is gone already is fine."""
+        """Delete an object in the foreground, after its dependants; a missing object is no error."""
         try:
             await self._request(
                 "delete",

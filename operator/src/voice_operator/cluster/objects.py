@@ -1,4 +1,4 @@
-"""From what the API server returns to what decisions are made of."""
+"""Parses objects of the API server into the types that decisions use."""
 
 from typing import Any, TypeVar
 
@@ -18,10 +18,10 @@ Spec = TypeVar("Spec", bound=BaseModel)
 
 
 def voice_from(item: Object) -> Voice:
-    """Read a VoiceModel. A status that cannot be read counts as none: everything in it is found again.
+    """Read a VoiceModel. An invalid status counts as none: everything in it is observed again.
 
     Raises:
-        InvalidObject: the spec is not what the CRD promises.
+        InvalidObject: the spec does not match the CRD.
     """
     metadata = item["metadata"]
     spec = _spec("VoiceModel", VoiceModelSpec, item)
@@ -36,10 +36,10 @@ def voice_from(item: Object) -> Voice:
 
 
 def revision_from(item: Object, voice_uid: str) -> ObservedRevision:
-    """Read a VoiceRevision; one that belongs to an earlier voice of the same name is on its way out.
+    """Read a VoiceRevision; one that belongs to an earlier voice of the same name counts as being deleted.
 
     Raises:
-        InvalidObject: the spec is not what the CRD promises.
+        InvalidObject: the spec does not match the CRD.
     """
     metadata = item["metadata"]
     spec = revision_spec(item)
@@ -62,7 +62,7 @@ def revision_spec(item: Object) -> VoiceRevisionSpec:
     """Read a VoiceRevision's spec.
 
     Raises:
-        InvalidObject: it is not what the CRD promises.
+        InvalidObject: it does not match the CRD.
     """
     return _spec("VoiceRevision", VoiceRevisionSpec, item)
 
@@ -71,7 +71,7 @@ def server_from(item: Object) -> VoiceServer:
     """Read a VoiceServer.
 
     Raises:
-        InvalidObject: the spec is not what the CRD promises.
+        InvalidObject: the spec does not match the CRD.
     """
     metadata = item["metadata"]
     spec = _spec("VoiceServer", VoiceServerSpec, item)
@@ -79,12 +79,12 @@ def server_from(item: Object) -> VoiceServer:
 
 
 def is_deleting(item: Object) -> bool:
-    """Tell whether the object is on its way out."""
+    """Return whether the object is being deleted."""
     return bool(item["metadata"].get("deletionTimestamp"))
 
 
 def is_owned_by(item: Object, uid: str) -> bool:
-    """Tell whether ``uid`` is an owner of the object."""
+    """Return whether ``uid`` is an owner of the object."""
     return any(reference.get("uid") == uid for reference in item["metadata"].get("ownerReferences") or ())
 
 

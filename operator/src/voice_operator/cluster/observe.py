@@ -1,4 +1,4 @@
-"""Looks at everything that a decision about a voice needs; reads only."""
+"""Observes everything that a decision about a voice needs; reads only."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ from voice_operator.settings import Settings
 
 @dataclass(frozen=True)
 class Cluster:
-    """Everything outside that the operator talks to."""
+    """The clients of all dependencies, and the settings."""
 
     kube: Kube
     store: Store
@@ -37,11 +37,11 @@ class Cluster:
 
 
 async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) -> Observed:
-    """Return what is known about the voice now. Without consent its recordings are not even listed.
+    """Return the observed state of the voice. Without consent its recordings are not even listed.
 
     Raises:
         ClusterError: the API server failed.
-        StoreError, InvalidDocument: the object store failed, or holds what it should not.
+        StoreError, InvalidDocument: the object store failed, or holds an invalid document.
     """
     settings, status = cluster.settings, voice.status
     revisions = await _revisions(cluster, voice)
@@ -113,7 +113,7 @@ async def _dataset(store: Store, voice: Voice) -> tuple[ObservedDataset | None, 
 
 async def _jobs(kube: Kube, voice: Voice, digest: str | None) -> tuple[ObservedJob, ...]:
     items = await kube.list(JOBS, voice.namespace, {VOICE_MODEL: voice.name})
-    seen = []
+    observed = []
     for item in items:
         if not is_owned_by(item, voice.uid):
             continue
@@ -123,8 +123,8 @@ async def _jobs(kube: Kube, voice: Voice, digest: str | None) -> tuple[ObservedJ
         )
         pods = [] if done else await kube.list(PODS, voice.namespace, {JOB_NAME: item["metadata"]["name"]})
         if (job := observed_job(item, pods, digest)) is not None:
-            seen.append(job)
-    return tuple(seen)
+            observed.append(job)
+    return tuple(observed)
 
 
 async def _revisions(cluster: Cluster, voice: Voice) -> tuple[ObservedRevision, ...]:
@@ -148,13 +148,13 @@ async def _server(cluster: Cluster, voice: Voice) -> ObservedServer | None:
 
 async def find_server(cluster: Cluster, voice: Voice) -> VoiceServer | None:
     """Return the VoiceServer that a voice names: its own namespace's, else the default one, else the operator's."""
-    wanted, default = voice.spec.serving.server, cluster.settings.default_server
+    requested, default = voice.spec.serving.server, cluster.settings.default_server
     namespaces = [voice.namespace, cluster.settings.namespace]
-    if default is not None and default.name == wanted:
+    if default is not None and default.name == requested:
         namespaces.insert(1, default.namespace)
     for namespace in dict.fromkeys(namespaces):
         try:
-            return server_from(await cluster.kube.get(VOICE_SERVERS, namespace, wanted))
+            return server_from(await cluster.kube.get(VOICE_SERVERS, namespace, requested))
         except NotFound:
             continue
     return None

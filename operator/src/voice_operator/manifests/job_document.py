@@ -1,4 +1,4 @@
-"""The job document: everything that the trainer is told (docs/contracts.md), in a ConfigMap."""
+"""The job document (docs/contracts.md): all input of a stage Job, in a ConfigMap."""
 
 import json
 from typing import Any

@@ -69,7 +69,7 @@ def voices_config_map(server: VoiceServer, document: dict[str, Any]) -> dict[str
 
 
 def service(server: VoiceServer) -> dict[str, Any]:
-    """Return the Service that speaks."""
+    """Return the Service of the inference pods."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -109,7 +109,7 @@ def _pod(server: VoiceServer, settings: Settings) -> dict[str, Any]:
             f"{settings.operator_url.rstrip('/')}/servers/{server.namespace}/{server.name}/{FILE}"
         )
     environment |= inference.environment
-    asked = server.spec.resources
+    resources = server.spec.resources
     pod: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -123,11 +123,11 @@ def _pod(server: VoiceServer, settings: Settings) -> dict[str, Any]:
                 **store_credentials(settings),
                 "ports": [{"name": "http", "containerPort": inference.port, "protocol": "TCP"}],
                 "startupProbe": _probe("/healthz", period=2, failures=150),
-                # The server closes its port at SIGTERM; until then endpoints everywhere must have forgotten the pod.
+                # The server closes its port at SIGTERM; by then the pod must be out of all EndpointSlices.
                 "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
                 "livenessProbe": _probe("/healthz", period=10, failures=6),
                 "readinessProbe": _probe("/readyz", period=2, failures=3),
-                "resources": inference.resources if asked is None else asked.document(),
+                "resources": inference.resources if resources is None else resources.document(),
                 "securityContext": container_security(),
                 "volumeMounts": [
                     # A folder, not a subPath: only then does the kubelet bring later versions in.

@@ -1,4 +1,4 @@
-"""Whether the speaker's permission holds today."""
+"""Validity of the speaker's consent."""
 
 from datetime import UTC, date, datetime
 

@@ -1,4 +1,4 @@
-"""What to do next for a voice. The order of CHECKS is the policy: the first check with an opinion decides."""
+"""Decides the next action for a voice. The order of CHECKS is the policy: the first check with an opinion decides."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,14 +19,14 @@ DATASET_POLL_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Action:
-    """What to do, and what to say about it on the Ready condition."""
+    """The effects to apply, and the Ready condition that reports them."""
 
     phase: Phase
     reason: str
     message: str
     effects: tuple[Effect, ...] = ()
     stalled: bool = False  # only a person or a change of the spec can help
-    requeue_after: float | None = None  # seconds; None: the next event or resync is soon enough
+    requeue_after: float | None = None  # seconds; None: wait for the next watch event or resync
 
 
 Check = Callable[[View], Action | None]
@@ -41,7 +41,7 @@ def stop_without_consent(view: View) -> Action | None:
 
 
 def hold_while_suspended(view: View) -> Action | None:
-    """Pause what runs; a queue's own decisions about its Jobs are left alone."""
+    """Suspend running Jobs; those of a Kueue queue are left to the queue."""
     if not view.observed.voice.spec.suspend:
         return None
     jobs = tuple(SuspendJob(job.name, suspend=True) for job in view.running if not job.suspended and not job.queued)
@@ -49,7 +49,7 @@ def hold_while_suspended(view: View) -> Action | None:
 
 
 def serve_the_pin(view: View) -> Action | None:
-    """A rollback wins over every training; a pin that names nothing keeps what is served."""
+    """A rollback takes precedence over training; a pin without a revision changes nothing that is served."""
     pin = view.observed.voice.spec.serving.pin
     if not pin:
         return None
@@ -72,7 +72,7 @@ def refuse_unknown_base(view: View) -> Action | None:
 
 
 def wait_for_dataset(view: View) -> Action | None:
-    """Recordings may still be on their way."""
+    """Recordings may still be being uploaded."""
     problem = view.observed.dataset_problem
     if problem is None:
         return None
@@ -94,7 +94,7 @@ def stop_obsolete_jobs(view: View) -> Action | None:
 
 
 def wait_for_deletion(view: View) -> Action | None:
-    """A revision that is on its way out would be mistaken for a result."""
+    """A revision that is being deleted would be mistaken for a result."""
     if view.current is None or not view.current.deleting:
         return None
     return Action(
@@ -125,7 +125,7 @@ def stop_after_failure(view: View) -> Action | None:
 
 
 def wait_for_running_job(view: View) -> Action | None:
-    """One Job at a time per voice; look at its progress."""
+    """One Job at a time per voice; poll its progress."""
     if not view.running:
         return None
     job = view.running[-1]
@@ -195,14 +195,14 @@ CHECKS: tuple[Check, ...] = (
 
 @dataclass(frozen=True)
 class Decision:
-    """The action, and the facts that status and events are derived from."""
+    """The action, and the view that status and Events are derived from."""
 
     view: View
     action: Action
 
 
 def decide(observed: Observed, now: datetime) -> Decision:
-    """Return the first opinion of CHECKS, completed by what each revision is used for now."""
+    """Return the first opinion of CHECKS, with the state of each revision added to its effects."""
     view = view_of(observed, now)
     opinions = (check(view) for check in CHECKS)
     action = next(opinion for opinion in opinions if opinion is not None)
@@ -212,7 +212,7 @@ def decide(observed: Observed, now: datetime) -> Decision:
 def _serve(view: View, target: ObservedRevision) -> Action:
     serving = view.serving
     if serving is not None and serving.loaded:
-        return Action("Ready", "Serving", f"{target.name} is spoken: {serving.problem.message}")
+        return Action("Ready", "Serving", f"{target.name} is served: {serving.problem.message}")
     if serving is None or serving.stalled:
         problem = None if serving is None else serving.problem
         return Action(

@@ -1,12 +1,12 @@
-"""Whether an object already is as it should be: the API server adds defaults, so equality would always say no."""
+"""Comparison of desired and actual objects: the API server adds defaults, so equality would never hold."""
 
 from typing import Any
 
 
 def is_subset(desired: Any, actual: Any) -> bool:
-    """Tell whether everything in ``desired`` is in ``actual``; what else is there does not matter.
+    """Return whether every field of ``desired`` has its value in ``actual``; other fields are ignored.
 
-    Lists must be of equal length, for nothing that the operator writes is a list that others add to.
+    Lists must be of equal length, because no controller adds items to a list that the operator writes.
     """
     if isinstance(desired, dict):
         return isinstance(actual, dict) and all(

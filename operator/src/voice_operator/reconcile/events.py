@@ -1,4 +1,4 @@
-"""Events: one for each thing that happened between two statuses, so that conditions and events share their reasons."""
+"""Derives Events from the difference of two statuses, so that conditions and Events share their reasons."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from voice_operator.reconcile.status import CONDITION_OF_STAGE
 
 @dataclass(frozen=True)
 class Event:
-    """One line of ``kubectl describe``."""
+    """A Kubernetes Event without its object: one line of ``kubectl describe``."""
 
     type: Literal["Normal", "Warning"]
     reason: str
@@ -20,21 +20,21 @@ class Event:
 
 
 def events_between(old: VoiceModelStatus, new: VoiceModelStatus) -> tuple[Event, ...]:
-    """Return what happened between two statuses, in the order in which it happens."""
+    """Return one Event for each change between two statuses, in causal order."""
     return (*_consent(old, new), *_stages(old, new), *_outcome(old, new))
 
 
 def _consent(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
-    before, after = _condition(old, "ConsentValid"), _condition(new, "ConsentValid")
-    if after is not None and after.status == "False" and (before is None or before.reason != after.reason):
-        yield Event("Warning", after.reason, after.message)
+    earlier, current = _condition(old, "ConsentValid"), _condition(new, "ConsentValid")
+    if current is not None and current.status == "False" and (earlier is None or earlier.reason != current.reason):
+        yield Event("Warning", current.reason, current.message)
 
 
 def _stages(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
     same_input = old.input_hash == new.input_hash
-    before = {stage.name: stage for stage in old.stages} if same_input else {}
+    recorded = {stage.name: stage for stage in old.stages} if same_input else {}
     for stage in new.stages:
-        earlier = before.get(stage.name) or StageStatus(name=stage.name)
+        earlier = recorded.get(stage.name) or StageStatus(name=stage.name)
         if stage.state == "Running" and stage.attempt != earlier.attempt:
             yield Event("Normal", "JobStarted", f"{stage.name}: {stage.job}", stage.name.capitalize())
         if stage.last_failure is not None and stage.last_failure != earlier.last_failure:
@@ -54,21 +54,21 @@ def _outcome(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
     if new.candidate_revision and new.candidate_revision != old.candidate_revision:
         yield Event("Normal", "Published", f"{new.candidate_revision} is published", "Publish")
     if new.active_revision and new.active_revision != old.active_revision:
-        yield Event("Normal", "Serving", f"{new.active_revision} is spoken at {new.endpoint}", "Load")
+        yield Event("Normal", "Serving", f"{new.active_revision} is served at {new.endpoint}", "Load")
     if old.active_revision and not new.active_revision:
-        yield Event("Warning", "Unloaded", f"{old.active_revision} is served no more", "Unload")
-    before, after = _condition(old, "Stalled"), _condition(new, "Stalled")
-    told = {stage.last_failure.reason for stage in new.stages if stage.last_failure is not None}
+        yield Event("Warning", "Unloaded", f"{old.active_revision} is no longer served", "Unload")
+    earlier, current = _condition(old, "Stalled"), _condition(new, "Stalled")
+    reported = {stage.last_failure.reason for stage in new.stages if stage.last_failure is not None}
     consent = _condition(new, "ConsentValid")
     if consent is not None:
-        told.add(consent.reason)
+        reported.add(consent.reason)
     if (
-        after is not None
-        and after.status == "True"
-        and after.reason not in told
-        and (before is None or before.reason != after.reason)
+        current is not None
+        and current.status == "True"
+        and current.reason not in reported
+        and (earlier is None or earlier.reason != current.reason)
     ):
-        yield Event("Warning", after.reason, after.message)
+        yield Event("Warning", current.reason, current.message)
 
 
 def _condition(status: VoiceModelStatus, kind: str) -> Condition | None:

@@ -1,4 +1,4 @@
-"""What to write into a VoiceServer's status: its pods, and each voice as they report it."""
+"""Derives a VoiceServer's status: its pods, and each voice as they report it."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,7 +9,7 @@ from voice_operator.api.voice_server import ServedVoice, VoiceServerStatus
 from voice_operator.reconcile.observed import DesiredVoice, PodVoices, VoiceServer
 from voice_operator.reconcile.status import ConditionUpdate, conditions_of
 
-MAX_VOICES = 500  # what a status may list; the desired-voices document has all of them
+MAX_VOICES = 500  # listed in the status; the desired-voices document has all of them
 
 
 def server_status(
@@ -44,7 +44,7 @@ def server_status(
 def blocked_status(
     server: VoiceServer, old: VoiceServerStatus | None, known_bases: tuple[str, ...], now: datetime
 ) -> VoiceServerStatus:
-    """Return the status of a server whose base nobody configured; what it already runs goes on."""
+    """Return the status of a server whose base is not configured; its children are left as they are."""
     message = f"spec.base is {server.spec.base}, but the operator's configuration has: {', '.join(known_bases)}"
     updates = (
         ConditionUpdate("Ready", "False", "BaseNotFound", message),
@@ -58,7 +58,7 @@ def blocked_status(
 
 
 def served(voice: DesiredVoice, ready: list[PodVoices]) -> ServedVoice:
-    """Return one voice as the ready pods report it: Ready only where all of them speak exactly this digest."""
+    """Return one voice as the ready pods report it: Ready only where all of them have loaded exactly this digest."""
     reports = [
         report for pod in ready if (report := pod.voices.get(voice.id)) is not None and report.digest == voice.digest
     ]
@@ -77,9 +77,9 @@ def served(voice: DesiredVoice, ready: list[PodVoices]) -> ServedVoice:
 
 
 def _conditions(server: VoiceServer, old: VoiceServerStatus | None, ready: int, now: datetime) -> tuple[Condition, ...]:
-    wanted = server.spec.replicas
-    message = f"{ready} of {wanted} pods are ready"
-    done = ready >= wanted
+    desired = server.spec.replicas
+    message = f"{ready} of {desired} pods are ready"
+    done = ready >= desired
     updates = (
         ConditionUpdate("Ready", "True" if done else "False", "PodsReady" if done else "PodsNotReady", message),
         ConditionUpdate(

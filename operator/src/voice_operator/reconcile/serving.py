@@ -1,4 +1,4 @@
-"""Which revision a voice must be served with, and whether the pods really speak it: by digest, never by name."""
+"""Selects the revision to serve, and compares it with those that the pods have loaded: by digest, never by name."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from voice_operator.reconcile.observed import Observed, ObservedRevision, Observ
 
 @dataclass(frozen=True)
 class ServingState:
-    """Whether the target is spoken; otherwise why not. ``stalled``: only a person can help."""
+    """Whether the target is loaded, else why not. ``stalled``: only a person can help."""
 
     loaded: bool
     problem: Problem
@@ -35,13 +35,13 @@ def current_revision(observed: Observed) -> ObservedRevision | None:
 
 
 def serving_state(observed: Observed, target: ObservedRevision) -> ServingState:
-    """Compare what the pods report with the target's digest."""
+    """Compare the digests that the pods report with the target's."""
     voice, server = observed.voice, observed.server
     if server is None:
-        wanted = voice.spec.serving.server
+        requested = voice.spec.serving.server
         return _not_loaded(
             "ServerNotFound",
-            f"there is no VoiceServer {wanted} in the namespace {voice.namespace} or in the operator's",
+            f"there is no VoiceServer {requested} in the namespace {voice.namespace} or in the operator's",
         )
     if server.base != target.base:
         message = (

@@ -1,4 +1,4 @@
-"""What is known about each stage, from what was recorded and what is observed now; failures count once, by class."""
+"""The state machine of a stage: the recorded status advanced by observed Jobs; each failure counts once, by class."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -66,19 +66,19 @@ def batch_size_divisor(record: StageStatus) -> int:
 
 
 def restarted(record: StageStatus) -> StageStatus:
-    """Return the record with its failures forgiven and its attempts' numbers kept: no Job's name comes twice."""
+    """Return the record with its failures reset and its attempt number kept: no Job name is used twice."""
     return StageStatus(name=record.name, attempt=record.attempt, counted=record.attempt)
 
 
 def stopped(record: StageStatus) -> StageStatus:
-    """Return the record of a stage whose Job the operator itself took away: that is no failure."""
+    """Return the record of a stage whose Job the operator itself deleted: that is no failure."""
     if record.state != "Running":
         return record
     return record.model_copy(update={"state": "Pending", "counted": record.attempt})
 
 
 def failure_class(failure: JobFailure) -> FailureClass:
-    """Tell what may help: nothing, a smaller batch, or another attempt."""
+    """Classify a failure by its remedy: none, a smaller batch, or another attempt."""
     if failure.deadline:
         return "DeadlineExceeded"
     if failure.exit_code in PERMANENT_EXITS:
@@ -87,7 +87,7 @@ def failure_class(failure: JobFailure) -> FailureClass:
 
 
 def _count_failures(record: StageStatus, jobs: list[ObservedJob], now: datetime) -> StageStatus:
-    """Add what was not yet accounted for: failed Jobs, Jobs without a result, and a running Job that vanished."""
+    """Count what was not yet counted: failed Jobs, Jobs without a result, and a running Job that vanished."""
     for job in jobs:
         if job.attempt > record.counted and job.state != "Running":
             record = _counted(record, job.attempt, job.failure or _NO_RESULT, now)

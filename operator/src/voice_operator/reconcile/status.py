@@ -1,4 +1,4 @@
-"""What to write into a VoiceModel's status: conditions for programs, a phase and progress for people."""
+"""Derives a VoiceModel's status: conditions for programs, a phase and progress for people."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -145,7 +145,7 @@ def _approval_condition(view: View) -> ConditionUpdate:
         return ConditionUpdate("Approved", "Unknown", "NothingToApprove")
     if view.current.name == voice.status.active_revision:
         return ConditionUpdate(
-            "Approved", "True", "ServedAlready", f"{view.current.name} was served before a review was asked for"
+            "Approved", "True", "ServedAlready", f"{view.current.name} was served before a review was required"
         )
     return ConditionUpdate("Approved", "False", "AwaitingReview", f"{view.current.name} waits for approval")
 
@@ -156,19 +156,19 @@ def _serving_condition(view: View) -> ConditionUpdate:
         return ConditionUpdate("Serving", "False", reason)
     if view.serving.loaded:
         return ConditionUpdate(
-            "Serving", "True", "Loaded", f"{view.target.name} is spoken: {view.serving.problem.message}"
+            "Serving", "True", "Loaded", f"{view.target.name} is served: {view.serving.problem.message}"
         )
     old = view.observed.voice.status.active_revision
     active = next((revision for revision in view.observed.revisions if revision.name == old), None)
     if active is not None and active is not view.target and serving_state(view.observed, active).loaded:
         return ConditionUpdate(
-            "Serving", "True", "Loaded", f"{active.name} is spoken until {view.target.name} is loaded"
+            "Serving", "True", "Loaded", f"{active.name} is served until {view.target.name} is loaded"
         )
     return ConditionUpdate("Serving", "False", view.serving.problem.reason, view.serving.problem.message)
 
 
 def _revisions(view: View) -> tuple[str | None, str | None, str | None]:
-    """Return active, candidate and previous revision: a target becomes active when the pods speak it."""
+    """Return active, candidate and previous revision: a target becomes active when the pods have loaded it."""
     old = view.observed.voice.status
     waiting = view.current.name if view.current is not None and not view.current.deleting else None
     if view.target is None:
