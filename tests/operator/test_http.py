@@ -25,7 +25,7 @@ Scenario = Callable[[aiohttp.ClientSession, ServerReconciler, asyncio.Event], Aw
 
 @pytest.fixture
 def kube() -> Iterator[Kube]:
-    """A client of an API server that nobody asks here."""
+    """A client of an API server that gets no request here."""
     found = Kube(client.Configuration(host="http://127.0.0.1:9"))
     yield found
     found.close()
@@ -69,7 +69,7 @@ def test_voices_are_sent_once_and_then_only_when_they_change(kube: Kube, find_po
     run(scenario, kube, find_port())
 
 
-def test_a_server_that_nobody_looked_at_is_unknown(kube: Kube, find_port: Callable[[], int]) -> None:
+def test_a_server_that_was_not_reconciled_is_unknown(kube: Kube, find_port: Callable[[], int]) -> None:
     async def scenario(session: aiohttp.ClientSession, _: ServerReconciler, __: asyncio.Event) -> None:
         async with session.get(VOICES) as answer:
             assert answer.status == 404

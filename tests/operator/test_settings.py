@@ -32,7 +32,7 @@ def test_the_pod_knows_its_namespace_better_than_the_file(tmp_path: Path) -> Non
     assert load(tmp_path, SMALLEST | {"namespace": "a"}, POD_NAMESPACE="b").namespace == "b"
 
 
-def test_the_operators_own_namespace_is_always_looked_at_too(tmp_path: Path) -> None:
+def test_the_operators_own_namespace_is_always_watched_too(tmp_path: Path) -> None:
     assert load(tmp_path, SMALLEST | {"watchNamespaces": ["studio"], "namespace": "own"}).namespaces == (
         "own",
         "studio",

@@ -155,9 +155,9 @@ def test_a_revoked_consent_unloads_the_voice(scene: Any) -> None:
     scene.apply("taken-back")
     scene.train("taken-back")
     scene.wait_until_ready("taken-back")
-    assert "taken-back" in scene.spoken()
+    assert "taken-back" in scene.served()
     scene.user.patch("voicemodel", "taken-back", {"spec": {"consent": {"revoked": True}}})
-    scene.wait("the voice to be unloaded", lambda: "taken-back" not in scene.spoken())
+    scene.wait("the voice to be unloaded", lambda: "taken-back" not in scene.served())
     assert "activeRevision" not in scene.user.status("taken-back")
 
 
@@ -203,12 +203,12 @@ def test_a_pin_rolls_back_and_without_it_the_newest_returns_untrained(scene: Any
 
 
 def test_a_voice_that_cannot_be_loaded_says_why(scene: Any) -> None:
-    scene.speaker.fails["operator-tests/broken"] = "adapter_model.safetensors: sha256 differs"
+    scene.inference.fails["operator-tests/broken"] = "adapter_model.safetensors: sha256 differs"
     scene.apply("broken")
     scene.train("broken")
     scene.wait("the reason", lambda: scene.user.condition("broken", "Serving")["reason"] == "LoadFailed")
     assert "sha256 differs" in scene.user.condition("broken", "Ready")["message"]
-    del scene.speaker.fails["operator-tests/broken"]
+    del scene.inference.fails["operator-tests/broken"]
     scene.wait_until_ready("broken")
 
 
@@ -221,7 +221,7 @@ def test_deletion_unloads_the_voice_and_deletes_its_artifacts_only(scene: Any) -
     bystander.parent.mkdir(parents=True)
     bystander.write_text("{}")
     user.delete("voicemodel", "goner")
-    scene.wait("the voice to be unloaded", lambda: "goner" not in scene.spoken())
+    scene.wait("the voice to be unloaded", lambda: "goner" not in scene.served())
     scene.wait("the revision to go", lambda: not user.exists("voicerevision", revision), seconds=60)
     assert not list((folder / "goner").rglob("*.json"))
     assert bystander.exists()
@@ -285,7 +285,7 @@ def test_an_object_of_somebody_else_is_never_taken_over(scene: Any) -> None:
 
 def test_a_restart_writes_nothing(scene: Any) -> None:
     """Runs last: all the voices above must stay as they are."""
-    time.sleep(12)  # whatever was still moving has settled: the longest pause between looks is ten seconds
+    time.sleep(12)  # whatever was still moving has settled: the longest pause between passes is ten seconds
     before = versions(scene.user)
     assert scene.operator.stop() == 0
     scene.operator.start()

@@ -17,7 +17,7 @@ MAX_BACKOFF_SECONDS = 30.0
 
 
 class EndlessBackoff:
-    """Endless pauses between attempts to reach the API server; after a last one, kopf would give up the watch for good."""
+    """Endless pauses between attempts to reach the API server; after a last one, kopf would end the watch for good."""
 
     def __iter__(self) -> Iterator[float]:
         for attempt in itertools.count():

@@ -172,7 +172,7 @@ class ServerReconciler:
             return {}
         if not is_owned_by(existing, server.uid):
             raise OwnershipConflict(
-                f"{resource.plural} {server.namespace}/{name} exists and has another owner; rename it or the VoiceServer"
+                f"{resource.plural} {server.namespace}/{name}: it has another owner; delete it or rename the VoiceServer"
             )
         return existing
 

@@ -1,4 +1,4 @@
-"""What the operator asks Kubernetes to run."""
+"""Manifests of everything that the operator creates."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a VoiceServer says about its voices: only a digest that every ready pod speaks counts."""
+"""The status of a VoiceServer: only a digest that every ready pod has loaded counts."""
 
 from datetime import UTC, datetime
 

@@ -18,7 +18,7 @@ CONDITION_OF_STAGE = {"prepare": "Prepared", "train": "Trained", "evaluate": "Ev
 
 
 class ConditionUpdate(NamedTuple):
-    """A condition as this pass finds it, before it is merged with the earlier one."""
+    """A condition found by this pass; its time of transition depends on the earlier one."""
 
     type: str
     status: ConditionStatus
