@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 NAMESPACE = "operator-tests"
 DIGEST = "sha256:" + "a" * 64
@@ -248,10 +250,16 @@ class Operator:
         self.process.terminate()
         return self.process.wait(timeout=30)
 
-    def metrics(self) -> dict[str, float]:
+    def metrics(self) -> list[Sample]:
         with urllib.request.urlopen(f"{self.url}/metrics", timeout=5) as answer:  # noqa: S310 -- as above
-            lines = [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
-        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+            families = text_string_to_metric_families(answer.read().decode())
+            return [sample for family in families for sample in family.samples]
+
+    def metric(self, name: str, /, **labels: str) -> float:
+        """The sum of all series of a metric that have these labels."""
+        found = [s.value for s in self.metrics() if s.name == name and labels.items() <= s.labels.items()]
+        assert found, f"no series {name} with {labels}"
+        return sum(found)
 
     def _is_ready(self) -> bool:
         assert self.process is not None

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 from kubernetes import client
+from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client.parser import text_string_to_metric_families
 
 from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.kube import Kube
@@ -26,7 +28,7 @@ Scenario = Callable[[aiohttp.ClientSession, ServerReconciler, asyncio.Event], Aw
 @pytest.fixture
 def kube() -> Iterator[Kube]:
     """A client of an API server that gets no request here."""
-    found = Kube(client.Configuration(host="http://127.0.0.1:9"))
+    found = Kube(client.Configuration(host="http://127.0.0.1:9"), Metrics())
     yield found
     found.close()
 
@@ -41,10 +43,10 @@ def run(scenario: Scenario, kube: Kube, port: int) -> None:
     )
 
     async def whole() -> None:
-        queue, metrics, has_synced = WorkQueue(), Metrics(), asyncio.Event()
+        metrics, has_synced = Metrics(), asyncio.Event()
         cluster = Cluster(kube, open_store("file:///"), Inference(kube), settings)
-        servers = ServerReconciler(cluster, queue, metrics, lambda: datetime.now(UTC))
-        runner = await serve(application(servers, queue, kube, metrics, has_synced), f"127.0.0.1:{port}")
+        servers = ServerReconciler(cluster, WorkQueue(metrics), metrics, lambda: datetime.now(UTC))
+        runner = await serve(application(servers, metrics, has_synced), f"127.0.0.1:{port}")
         try:
             async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
                 await scenario(session, servers, has_synced)
@@ -88,11 +90,17 @@ def test_ready_only_after_the_api_server_answered(kube: Kube, find_port: Callabl
     run(scenario, kube, find_port())
 
 
-def test_metrics_say_how_much_memory_is_held(kube: Kube, find_port: Callable[[], int]) -> None:
+def test_metrics_are_scraped_in_the_format_that_prometheus_expects(kube: Kube, find_port: Callable[[], int]) -> None:
     async def scenario(session: aiohttp.ClientSession, _: ServerReconciler, __: asyncio.Event) -> None:
         async with session.get("/metrics") as answer:
-            text = await answer.text()
-        assert "voice_operator_queue_depth 0" in text
-        assert "process_resident_memory_bytes" in text
+            assert answer.headers["Content-Type"] == CONTENT_TYPE_LATEST
+            families = list(text_string_to_metric_families(await answer.text()))
+        assert all(family.documentation for family in families), "each metric has its HELP"
+        samples = {
+            (sample.name, *sample.labels.values()): sample.value for family in families for sample in family.samples
+        }
+        assert samples["workqueue_depth", "voicemodel"] == 0
+        assert samples["controller_runtime_reconcile_total", "voiceserver", "error"] == 0
+        assert samples[("process_resident_memory_bytes",)] > 2**20
 
     run(scenario, kube, find_port())

@@ -4,13 +4,13 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from voice_operator.errors import OperatorError
-from voice_operator.metrics import Metrics
+from voice_operator.metrics import Metrics, controller_name
 from voice_operator.queue import WorkQueue
 from voice_operator.reconcile.names import Key, KindName
 
 log = logging.getLogger(__name__)
 
-Reconcile = Callable[[Key], Awaitable[None]]
+Reconcile = Callable[[Key], Awaitable[float | None]]  # returns the seconds after which to requeue, or None
 RecordError = Callable[[Key, OperatorError], Awaitable[None]]
 
 
@@ -27,18 +27,21 @@ class Controller:
 
     async def reconcile(self, key: Key) -> None:
         """Reconcile one object; every error is logged and the key requeued."""
+        controller, result = controller_name(key.kind), "error"
         try:
-            with self._metrics.timed(key.kind):
-                await self._reconcilers[key.kind](key)
+            with self._metrics.reconcile_time.labels(controller).time():
+                requeue_after = await self._reconcilers[key.kind](key)
         except OperatorError as error:
             delay = self._queue.add_rate_limited(key)
-            self._metrics.reconciles[key.kind, "failed"] += 1
             log.warning("%s: %s; requeued after %.0f s", key, error, delay)
             await self._record_error(key, error)
         except Exception:  # a bug that one object triggers must not stop the others
             delay = self._queue.add_rate_limited(key)
-            self._metrics.reconciles[key.kind, "crashed"] += 1
+            self._metrics.reconcile_panics.labels(controller).inc()
             log.exception("%s: bug in the operator; requeued after %.0f s", key, delay)
         else:
             self._queue.forget(key)
-            self._metrics.reconciles[key.kind, "done"] += 1
+            if requeue_after is not None:
+                self._queue.add_after(key, requeue_after)
+            result = "success" if requeue_after is None else "requeue_after"
+        self._metrics.reconciles.labels(controller, result).inc()

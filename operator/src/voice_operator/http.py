@@ -4,16 +4,13 @@ import asyncio
 import hashlib
 
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from voice_operator.cluster.kube import Kube
 from voice_operator.metrics import Metrics
-from voice_operator.queue import WorkQueue
 from voice_operator.servers import ServerReconciler
 
 
-def application(
-    servers: ServerReconciler, queue: WorkQueue, kube: Kube, metrics: Metrics, has_synced: asyncio.Event
-) -> web.Application:
+def application(servers: ServerReconciler, metrics: Metrics, has_synced: asyncio.Event) -> web.Application:
     """Return the routes. ``has_synced`` is set once the API server has answered for every kind."""
 
     async def voices(request: web.Request) -> web.Response:
@@ -36,7 +33,7 @@ def application(
         return web.Response(text="ok\n")
 
     async def show_metrics(_: web.Request) -> web.Response:
-        return web.Response(text=metrics.render(queued=len(queue), requests=kube.requests))
+        return web.Response(body=metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application(client_max_size=1024)
     app.router.add_get("/servers/{namespace}/{name}/voices.json", voices)

@@ -30,15 +30,14 @@ async def run(settings: Settings) -> None:
         InvalidSettings: the object store's environment is incomplete.
         ClusterError: there are no credentials for an API server.
     """
-    kube = Kube.connect()
+    metrics = Metrics()
+    kube = Kube.connect(metrics)
     store = open_store(settings.storage.uri)
     inference = Inference(kube)
     cluster = Cluster(kube, store, inference, settings)
-    queue, metrics, recorder, has_synced = WorkQueue(), Metrics(), EventRecorder(kube), asyncio.Event()
+    queue, recorder, has_synced = WorkQueue(metrics), EventRecorder(kube), asyncio.Event()
     servers = ServerReconciler(cluster, queue, metrics, _now)
-    voices = VoiceReconciler(
-        cluster=cluster, queue=queue, servers=servers, recorder=recorder, metrics=metrics, clock=_now
-    )
+    voices = VoiceReconciler(cluster=cluster, servers=servers, recorder=recorder, metrics=metrics, clock=_now)
     revisions = RevisionReconciler(cluster, recorder, _now)
     controller = Controller(
         queue,
@@ -47,8 +46,8 @@ async def run(settings: Settings) -> None:
         recorder.record_error,
     )
     registry = kopf.OperatorRegistry()
-    register(registry, queue, servers, namespaced=bool(settings.namespaces))
-    runner = await serve(application(servers, queue, kube, metrics, has_synced), settings.listen)
+    register(registry, queue, servers, metrics, namespaced=bool(settings.namespaces))
+    runner = await serve(application(servers, metrics, has_synced), settings.listen)
     namespaces = settings.namespaces
     kopf_task = asyncio.create_task(
         kopf.operator(registry=registry, standalone=True, clusterwide=not namespaces, namespaces=namespaces),

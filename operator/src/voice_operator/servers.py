@@ -78,8 +78,8 @@ class ServerReconciler:
         self._desired.pop(key, None)
         self._queue.add(key)
 
-    async def reconcile(self, key: Key) -> None:
-        """Bring one server to its desired state; idempotent.
+    async def reconcile(self, key: Key) -> float | None:
+        """Bring one server to its desired state; idempotent. Return the seconds after which to requeue, or None.
 
         Raises:
             OperatorError: a dependency failed; the caller requeues the key.
@@ -89,14 +89,14 @@ class ServerReconciler:
             item = await kube.get(VOICE_SERVERS, key.namespace, key.name)
         except NotFound:
             self._remove(key)
-            return
+            return None
         if is_deleting(item):
-            return
+            return None
         server = server_from(item)
         old = _status_from(item)
         if server.spec.base not in settings.bases:
             await self._write(server, old, blocked_status(server, old, tuple(sorted(settings.bases)), self._clock()))
-            return
+            return None
         voices = self._desired.get(key) or await self._list_voices(key)
         self._desired[key] = voices
         generation = await self._apply_document(server, voices)
@@ -117,7 +117,8 @@ class ServerReconciler:
         await self._write(server, old, status)
         self._enqueue_voices(key, voices, pods)
         if any(voice.state != "Ready" for voice in status.voices) and any(pod.ready for pod in pods):
-            self._queue.add_after(key, LOADING_POLL_SECONDS)
+            return LOADING_POLL_SECONDS
+        return None
 
     async def _list_voices(self, key: Key) -> tuple[DesiredVoice, ...]:
         """Return the voices whose status names this server; enqueue those that wait for a server of this name."""
@@ -172,7 +173,7 @@ class ServerReconciler:
             return {}
         if not is_owned_by(existing, server.uid):
             raise OwnershipConflict(
-                f"{resource.plural} {server.namespace}/{name}: it has another owner; delete it or rename the VoiceServer"
+                f"{resource.plural} {server.namespace}/{name} has another owner; delete it or rename the VoiceServer"
             )
         return existing
 
@@ -182,7 +183,7 @@ class ServerReconciler:
         metadata = {"name": server.name, "namespace": server.namespace}
         body = {"apiVersion": API_VERSION, "kind": "VoiceServer", "metadata": metadata, "status": new.document()}
         await self._cluster.kube.apply(VOICE_SERVERS, body, subresource="status")
-        self._metrics.writes["VoiceServer"] += 1
+        self._metrics.status_writes.labels("VoiceServer").inc()
 
     def _enqueue_voices(self, key: Key, voices: tuple[DesiredVoice, ...], pods: tuple[PodVoices, ...]) -> None:
         """Enqueue the voices whose state changed on some pod."""

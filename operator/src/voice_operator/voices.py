@@ -14,9 +14,9 @@ from voice_operator.cluster.objects import is_deleting, voice_from
 from voice_operator.cluster.observe import Cluster, observe_voice
 from voice_operator.errors import NotFound, OwnershipConflict
 from voice_operator.metrics import Metrics
-from voice_operator.queue import WorkQueue
 from voice_operator.reconcile.consent import consent_problem
 from voice_operator.reconcile.decide import WAITING_POLL_SECONDS, Decision, decide
+from voice_operator.reconcile.effects import StartJob
 from voice_operator.reconcile.events import events_between
 from voice_operator.reconcile.names import Key
 from voice_operator.reconcile.observed import Voice
@@ -33,37 +33,39 @@ class VoiceReconciler:
         self,
         *,
         cluster: Cluster,
-        queue: WorkQueue,
         servers: ServerReconciler,
         recorder: EventRecorder,
         metrics: Metrics,
         clock: Callable[[], datetime],
     ) -> None:
         self._cluster = cluster
-        self._queue = queue
         self._servers = servers
         self._recorder = recorder
         self._metrics = metrics
         self._clock = clock
 
-    async def reconcile(self, key: Key) -> None:
-        """Bring one voice a step further; idempotent.
+    async def reconcile(self, key: Key) -> float | None:
+        """Bring one voice a step further; idempotent. Return the seconds after which to requeue, or None.
 
         Raises:
             OperatorError: a dependency failed; the caller requeues the key.
         """
+        with self._metrics.event_to_job(key) as job_created:
+            return await self._reconcile(key, job_created)
+
+    async def _reconcile(self, key: Key, job_created: Callable[[], None]) -> float | None:
         try:
             item = await self._cluster.kube.get(VOICE_MODELS, key.namespace, key.name)
         except NotFound:
             item = None
         if item is None or is_deleting(item):
             self._servers.on_voice_deleted(key)
-            return
+            return None
         voice = voice_from(item)
         now = self._clock()
         consent_valid = consent_problem(voice.spec.consent, now) is None
         observed = await observe_voice(self._cluster, voice, consent_valid=consent_valid)
-        decision = await self._apply(decide(observed, now))
+        decision = await self._apply(decide(observed, now), job_created)
         status = status_of(decision)
         if status != voice.status:
             await self._write(voice, status)
@@ -71,14 +73,15 @@ class VoiceReconciler:
                 log.info("%s: %s: %s", key, event.reason, event.message)
                 await self._recorder.record(key, voice.uid, event)
         self._servers.on_voice_updated(voice.status, status)
-        if decision.action.requeue_after is not None:
-            self._queue.add_after(key, decision.action.requeue_after)
+        return decision.action.requeue_after
 
-    async def _apply(self, decision: Decision) -> Decision:
+    async def _apply(self, decision: Decision, job_created: Callable[[], None]) -> Decision:
         """Apply the effects; an ownership conflict becomes the voice's state."""
         try:
             for effect in decision.action.effects:
                 await apply(effect, decision.view.observed, self._cluster)
+                if isinstance(effect, StartJob):
+                    job_created()
         except OwnershipConflict as error:
             conflict = replace(
                 decision.action,
@@ -94,4 +97,4 @@ class VoiceReconciler:
         metadata = {"name": voice.name, "namespace": voice.namespace}
         body = {"apiVersion": API_VERSION, "kind": "VoiceModel", "metadata": metadata, "status": status.document()}
         await self._cluster.kube.apply(VOICE_MODELS, body, subresource="status")
-        self._metrics.writes["VoiceModel"] += 1
+        self._metrics.status_writes.labels("VoiceModel").inc()

@@ -55,7 +55,7 @@ async def _create(resource: Resource, body: Object, voice: Voice, cluster: Clust
         if not is_owned_by(existing, voice.uid) or is_deleting(existing):
             kind = body["kind"]
             raise OwnershipConflict(
-                f"{kind} {voice.namespace}/{name}: it has another owner; delete it or rename the VoiceModel"
+                f"{kind} {voice.namespace}/{name} has another owner; delete it or rename the VoiceModel"
             ) from None
 
 

@@ -6,6 +6,7 @@ megabytes, and what arrives is checked by our own types anyway.
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from kubernetes import client, config
 
 from voice_operator.api.schema import API_VERSION
 from voice_operator.errors import ClusterError, Conflict, NotFound
+from voice_operator.metrics import Metrics
 from voice_operator.reconcile.names import KindName
 
 FIELD_MANAGER = "voice-operator"
@@ -66,14 +68,14 @@ OWN_KINDS: dict[KindName, Resource] = {
 class Kube:
     """The API server."""
 
-    def __init__(self, configuration: client.Configuration) -> None:
+    def __init__(self, configuration: client.Configuration, metrics: Metrics) -> None:
         configuration.connection_pool_maxsize = THREADS
         self._client = client.ApiClient(configuration)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="kube")
-        self.requests: dict[str, int] = {}  # by verb, for /metrics
+        self._metrics = metrics
 
     @classmethod
-    def connect(cls) -> Self:
+    def connect(cls, metrics: Metrics) -> Self:
         """Use the pod's service account, else the kubeconfig.
 
         Raises:
@@ -92,7 +94,7 @@ class Kube:
                     reason="NoCredentials",
                     message=f"no service account and no usable KUBECONFIG: {error}",
                 ) from error
-        return cls(configuration)
+        return cls(configuration, metrics)
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """Return one object.
@@ -101,7 +103,7 @@ class Kube:
             NotFound: there is none.
             ClusterError: the request failed.
         """
-        return await self._request("get", _path(resource, namespace, name))
+        return await self._request("get", resource, _path(resource, namespace, name))
 
     async def list(
         self, resource: Resource, namespace: str | None = None, labels: Mapping[str, str] | None = None
@@ -112,7 +114,7 @@ class Kube:
             query["labelSelector"] = ",".join(f"{name}={value}" for name, value in labels.items())
         found: list[Object] = []
         while True:
-            page = await self._request("list", _path(resource, namespace), query=query)
+            page = await self._request("list", resource, _path(resource, namespace), query=query)
             found.extend(page.get("items") or ())
             token = (page.get("metadata") or {}).get("continue")
             if not token:
@@ -127,19 +129,22 @@ class Kube:
             ClusterError: the request failed.
         """
         path = _path(resource, body["metadata"]["namespace"])
-        return await self._request("create", path, method="POST", body=body, query={"fieldManager": FIELD_MANAGER})
+        return await self._request(
+            "create", resource, path, method="POST", body=body, query={"fieldManager": FIELD_MANAGER}
+        )
 
     async def apply(self, resource: Resource, body: Object, *, subresource: str = "") -> Object:
         """Server-side apply; fields of this field manager that ``body`` leaves out are removed."""
         metadata = body["metadata"]
         path = _path(resource, metadata["namespace"], metadata["name"], subresource)
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
-        return await self._request("apply", path, method="PATCH", body=body, content_type=_APPLY, query=query)
+        return await self._request("apply", resource, path, method="PATCH", body=body, content_type=_APPLY, query=query)
 
     async def merge(self, resource: Resource, namespace: str, name: str, patch: Object) -> Object:
         """Merge-patch; with metadata.resourceVersion in ``patch``, optimistic concurrency control applies."""
         return await self._request(
             "patch",
+            resource,
             _path(resource, namespace, name),
             method="PATCH",
             body=patch,
@@ -152,6 +157,7 @@ class Kube:
         try:
             await self._request(
                 "delete",
+                resource,
                 _path(resource, namespace, name),
                 method="DELETE",
                 body={"kind": "DeleteOptions", "propagationPolicy": "Foreground"},
@@ -167,6 +173,7 @@ class Kube:
     async def _request(
         self,
         verb: str,
+        resource: Resource,
         path: str,
         *,
         method: str = "GET",
@@ -174,13 +181,19 @@ class Kube:
         content_type: str = _JSON,
         query: Mapping[str, str] | None = None,
     ) -> Object:
-        self.requests[verb] = self.requests.get(verb, 0) + 1
         url = path + (f"?{urlencode(query)}" if query else "")
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._send, method, url, body, content_type
-        )
+        started, code = time.monotonic(), "<error>"
+        try:
+            status, data = await asyncio.get_running_loop().run_in_executor(
+                self._threads, self._send, method, url, body, content_type
+            )
+            code = str(status)
+        finally:
+            self._metrics.api_requests.labels(verb, resource.plural, code).inc()
+            self._metrics.api_duration.labels(verb, resource.plural).observe(time.monotonic() - started)
+        return _checked(f"{method} {url}", status, data)
 
-    def _send(self, method: str, url: str, body: Object | None, content_type: str) -> Object:
+    def _send(self, method: str, url: str, body: Object | None, content_type: str) -> tuple[int, bytes]:
         headers = {"Accept": _JSON, "Content-Type": content_type, "User-Agent": FIELD_MANAGER}
         # The client encodes JSON by itself; any other type wants to be given as text.
         content = json.dumps(body) if content_type == _APPLY else body
@@ -199,7 +212,7 @@ class Kube:
                 answer.release_conn()
         except (urllib3.exceptions.HTTPError, client.ApiException) as error:
             raise ClusterError(f"{method} {url}", status=0, reason="Unreachable", message=str(error)) from error
-        return _checked(f"{method} {url}", answer.status, data)
+        return answer.status, data
 
 
 def _path(resource: Resource, namespace: str | None, name: str = "", subresource: str = "") -> str:
