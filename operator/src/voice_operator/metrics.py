@@ -1,7 +1,7 @@
 """Prometheus metrics, in a registry of their own.
 
-Where client-go (``workqueue_*``, ``rest_client_*``) or controller-runtime has a metric of the same meaning, its name and
-labels are used, so that dashboards and alerts for operators apply here too.
+Where client-go (``workqueue_*``, ``rest_client_*``) or controller-runtime has a metric of the same meaning, its name
+and labels are used, so that dashboards and alerts for operators apply here too.
 """
 
 import time
