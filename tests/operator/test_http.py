@@ -1,12 +1,12 @@
 """The operator's own endpoint: voices with an ETag, probes, metrics."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import aiohttp
+import kopf
 import pytest
-from kubernetes import client
 from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -26,11 +26,9 @@ Scenario = Callable[[aiohttp.ClientSession, ServerReconciler, asyncio.Event], Aw
 
 
 @pytest.fixture
-def kube() -> Iterator[Kube]:
+def kube() -> Kube:
     """A client of an API server that gets no request here."""
-    found = Kube(client.Configuration(host="http://127.0.0.1:9"), Metrics())
-    yield found
-    found.close()
+    return Kube(lambda: kopf.ConnectionInfo(server="http://127.0.0.1:9"), Metrics())
 
 
 def run(scenario: Scenario, kube: Kube, port: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import kopf
 
 from voice_operator.api.schema import GROUP, VERSION
+from voice_operator.cluster.credentials import load_credentials
 from voice_operator.manifests.labels import SERVER, VOICE_MODEL
 from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
@@ -44,8 +45,8 @@ def register(
         settings.scanning.disabled = namespaced
 
     @kopf.on.login(registry=registry)
-    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return load_credentials()
 
     @kopf.on.event(GROUP, VERSION, "voicemodels", registry=registry)
     async def voice_model_changed(name: str, namespace: str | None, **_: Any) -> None:

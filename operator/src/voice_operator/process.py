@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import kopf
 
+from voice_operator.cluster.credentials import load_credentials
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.kube import Kube
@@ -31,7 +32,7 @@ async def run(settings: Settings) -> None:
         ClusterError: there are no credentials for an API server.
     """
     metrics = Metrics()
-    kube = Kube.connect(metrics)
+    kube = Kube(load_credentials, metrics)
     store = open_store(settings.storage.uri)
     inference = Inference(kube)
     cluster = Cluster(kube, store, inference, settings)
@@ -75,7 +76,7 @@ async def run(settings: Settings) -> None:
         await runner.cleanup()
         await inference.close()
         store.close()
-        kube.close()
+        await kube.close()
 
 
 def _now() -> datetime:

@@ -7,9 +7,10 @@ from typing import Any
 
 import aiohttp
 
+from voice_operator.cluster.answers import read_bounded
 from voice_operator.cluster.kube import PODS, Kube
 from voice_operator.documents import VoicesReport
-from voice_operator.errors import InvalidDocument
+from voice_operator.errors import AnswerTooLarge, InvalidDocument
 from voice_operator.manifests.server import CONTAINER, selector
 from voice_operator.reconcile.observed import LoadedVoice, PodVoices
 
@@ -68,7 +69,7 @@ class Inference:
         host = f"[{address}]" if ":" in address else address
         try:
             report = await self._report(f"http://{host}:{port}/v1/voices")
-        except (aiohttp.ClientError, TimeoutError, InvalidDocument):
+        except (aiohttp.ClientError, TimeoutError, AnswerTooLarge, InvalidDocument):
             return PodVoices(name, ready=ready)
         voices = {
             voice.id: LoadedVoice(voice.revision, voice.digest, voice.state, voice.error[:500]) for voice in report.data
@@ -80,12 +81,7 @@ class Inference:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS), trust_env=False)
         async with self._session.get(url, allow_redirects=False) as answer:
             answer.raise_for_status()
-            data = await answer.content.read(MAX_ANSWER_BYTES + 1)
-            while not answer.content.at_eof() and len(data) <= MAX_ANSWER_BYTES:
-                data += await answer.content.read(MAX_ANSWER_BYTES + 1 - len(data))
-        if len(data) > MAX_ANSWER_BYTES:
-            raise InvalidDocument(f"{url}: larger than {MAX_ANSWER_BYTES} bytes")
-        return VoicesReport.read(data, url)
+            return VoicesReport.read(await read_bounded(answer, MAX_ANSWER_BYTES), url)
 
 
 def _port(pod: Object) -> int | None:
