@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from voice_operator.errors import InvalidDocument
-from voice_operator.settings import sentences
+from voice_operator.validation import sentences
 
 JOB_SCHEMA = "voice.sovits.dev/job/v1"
 DESIRED_SCHEMA = "voice.sovits.dev/desired-voices/v1"

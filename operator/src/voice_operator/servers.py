@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from voice_operator.api.schema import API_VERSION
 from voice_operator.api.voice_server import VoiceServerStatus
 from voice_operator.api.voice_status import VoiceModelStatus
@@ -20,7 +22,7 @@ from voice_operator.cluster.kube import (
 )
 from voice_operator.cluster.objects import is_deleting, is_owned_by, server_from
 from voice_operator.cluster.observe import Cluster
-from voice_operator.errors import InvalidObject, NotFound, OwnershipConflict
+from voice_operator.errors import NotFound, OwnershipConflict
 from voice_operator.manifests.server import (
     FILE,
     deployment,
@@ -225,5 +227,5 @@ def _document_from(config_map: Object) -> dict[str, Any]:
 def _status_from(item: Object) -> VoiceServerStatus | None:
     try:
         return VoiceServerStatus.model_validate(item["status"]) if item.get("status") else None
-    except ValueError as error:
-        raise InvalidObject(f"VoiceServer {item['metadata']['name']}: its status cannot be read: {error}") from error
+    except ValidationError:
+        return None  # everything in it is observed again

@@ -11,7 +11,7 @@ from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.errors import InvalidObject
 from voice_operator.manifests.labels import REQUESTED_AT
 from voice_operator.reconcile.observed import ObservedRevision, Voice, VoiceServer
-from voice_operator.settings import sentences
+from voice_operator.validation import sentences
 
 Object = dict[str, Any]
 Spec = TypeVar("Spec", bound=BaseModel)
