@@ -3,18 +3,15 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 import aiohttp
 
 from voice_operator.cluster.answers import read_bounded
-from voice_operator.cluster.kube import PODS, Kube
+from voice_operator.cluster.kube import PODS, Kube, Object
 from voice_operator.documents import VoicesReport
 from voice_operator.errors import AnswerTooLarge, InvalidDocument
 from voice_operator.manifests.server import CONTAINER, selector
 from voice_operator.reconcile.observed import LoadedVoice, PodVoices
-
-Object = dict[str, Any]
 
 FRESH_SECONDS = 0.5
 TIMEOUT_SECONDS = 3.0

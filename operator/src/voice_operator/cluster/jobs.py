@@ -5,13 +5,12 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from voice_operator.api.voice_status import STAGES, StageName
+from voice_operator.cluster.kube import Object
 from voice_operator.documents import FailureDocument
 from voice_operator.errors import InvalidDocument
 from voice_operator.manifests import labels
 from voice_operator.manifests.stage_job import CONTAINER
 from voice_operator.reconcile.observed import JobFailure, ObservedJob, Problem
-
-Object = dict[str, Any]
 
 JOB_NAME = "batch.kubernetes.io/job-name"
 
@@ -61,19 +60,19 @@ def _failure(condition: Object, pods: list[Object]) -> JobFailure:
     message = str(condition.get("message", ""))[:1000]
     if condition.get("reason") == "DeadlineExceeded":
         return JobFailure("DeadlineExceeded", "the stage ran longer than spec.compute.timeout", deadline=True)
-    ended = _last_termination(pods)
-    if ended is None:
+    terminated = _last_termination(pods)
+    if terminated is None:
         match = _EXIT_CODE.search(message)
         reason = str(condition.get("reason") or "JobFailed")
         return JobFailure(reason, message or "the Job failed", exit_code=int(match.group(1)) if match else None)
-    exit_code = int(ended.get("exitCode", 1))
-    termination = str(ended.get("message") or "")
+    exit_code = int(terminated.get("exitCode", 1))
+    termination = str(terminated.get("message") or "")
     try:
         document = FailureDocument.read(
             termination.strip().splitlines()[-1] if termination.strip() else "", "termination message"
         )
     except InvalidDocument:
-        if ended.get("reason") == "OOMKilled":
+        if terminated.get("reason") == "OOMKilled":
             return JobFailure("OutOfHostMemory", "the container used more memory than its limit", exit_code)
         tail = f": {termination.strip()[-500:]}" if termination.strip() else ""
         return JobFailure("UnknownExit", f"the container ended with exit code {exit_code}{tail}", exit_code)

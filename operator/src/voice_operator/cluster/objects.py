@@ -1,6 +1,6 @@
 """Parses objects of the API server into the types that decisions use."""
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -8,12 +8,12 @@ from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_revision import VoiceRevisionSpec
 from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import VoiceModelStatus
+from voice_operator.cluster.kube import Object
 from voice_operator.errors import InvalidObject
 from voice_operator.manifests.labels import REQUESTED_AT
 from voice_operator.reconcile.observed import ObservedRevision, Voice, VoiceServer
 from voice_operator.validation import sentences
 
-Object = dict[str, Any]
 Spec = TypeVar("Spec", bound=BaseModel)
 
 
