@@ -75,4 +75,4 @@ def test_a_long_value_is_cut() -> None:
 def test_broken_json_says_where() -> None:
     with pytest.raises(ValidationError) as caught:
         Whole.model_validate_json("{")
-    assert sentences(caught.value) == ["the document: no JSON: EOF while parsing an object at line 1 column 1"]
+    assert sentences(caught.value) == ["the document: Invalid JSON: EOF while parsing an object at line 1 column 1"]

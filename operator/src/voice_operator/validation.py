@@ -28,7 +28,7 @@ def _sentence(problem: "ErrorDetails") -> str:
         case "extra_forbidden":
             return f"{field}: unknown field; correct its spelling or remove it"
         case "json_invalid":
-            return f"{field}: no JSON: {problem['ctx']['error']}"
+            return f"{field}: {problem['msg']}"
         case "value_error":  # raised by a validator of ours, whose sentence names field and value
             return str(problem["ctx"]["error"])
         case _:
