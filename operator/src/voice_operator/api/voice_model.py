@@ -36,7 +36,10 @@ class Dataset(Schema):
     digest: str = Field(
         "",
         max_length=71,
-        description="Pins the recordings; empty: their state when the operator first looks.",
+        description=(
+            "Pins the recordings: SHA-256 over the SHA-256 of each file, the datasetDigest of the voice's "
+            "report; empty: the recordings as they are when the operator lists them."
+        ),
         json_schema_extra=rules(
             (
                 f"self == '' || self.matches('{DIGEST}')",

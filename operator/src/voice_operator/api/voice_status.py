@@ -85,14 +85,22 @@ class Artifacts(Schema):
 
 
 class ObservedDataset(Schema):
-    """The recordings as they were when the operator looked."""
+    """The recordings as they were when the operator listed them; a pinned dataset is not listed."""
 
     uri: Uri
-    digest: Digest = Field(description="Of the spec, or over names, sizes and ETags of the files.")
+    digest: Digest = Field("", description="spec.dataset.digest; empty: the recordings are not pinned.")
+    fingerprint: Digest = Field(
+        "", description="SHA-256 over names, sizes and ETags of the files; empty: the recordings are pinned."
+    )
     generation: int = Field(
-        0, ge=0, description="metadata.generation at that time: it is looked at again when that changes."
+        0, ge=0, description="metadata.generation at that time: they are listed again when that changes."
     )
 
+
+    @property
+    def identity(self) -> str:
+        """What tells these recordings from others: the pinned digest, else the fingerprint."""
+        return self.digest or self.fingerprint
 
 Scores = Annotated[dict[Annotated[str, Field(max_length=63)], Decimal], Field(max_length=32)]
 

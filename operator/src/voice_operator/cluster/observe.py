@@ -59,7 +59,7 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
     base = settings.bases[voice.spec.base]
     digest = input_hash(
         voice.spec,
-        dataset_digest=dataset.digest,
+        dataset_digest=dataset.identity,
         base_uri=base.uri,
         base_digest=base.digest,
         trainer_image=settings.images.trainer,
@@ -86,21 +86,22 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
 
 
 async def _dataset(store: Store, voice: Voice) -> tuple[ObservedDataset | None, Problem | None]:
-    """Return the recordings' digest, taken once per generation or request, so that it cannot flap while a Job runs."""
+    """Return the recordings, listed once per generation or request: their fingerprint cannot flap while a Job runs."""
     spec, recorded = voice.spec.dataset, voice.status.dataset
     uri = spec.uri.rstrip("/")
     if spec.digest:
         return ObservedDataset(uri=uri, digest=spec.digest, generation=voice.generation), None
     answered = voice.request == (voice.status.last_handled_request or "")
     if recorded is not None and recorded.uri == uri and recorded.generation == voice.generation and answered:
-        return recorded, None
+        # Statuses of 0.1.0 have the fingerprint under the name of the digest.
+        return recorded.model_copy(update={"digest": "", "fingerprint": recorded.identity}), None
     try:
-        digest = await store.fingerprint(uri)
+        fingerprint = await store.fingerprint(uri)
     except StoreError as error:
         return None, Problem("DatasetUnreachable", str(error))
-    if digest is None:
+    if fingerprint is None:
         return None, Problem("DatasetNotFound", f"spec.dataset.uri: there is nothing below {uri}")
-    return ObservedDataset(uri=uri, digest=digest, generation=voice.generation), None
+    return ObservedDataset(uri=uri, fingerprint=fingerprint, generation=voice.generation), None
 
 
 async def _jobs(kube: Kube, voice: Voice, digest: str | None) -> tuple[JobSeen, ...]:

@@ -29,7 +29,7 @@ def voice_revision(
         input_hash=input_hash,
         workspace=workspace_uri(settings.storage.uri, voice.namespace, voice.name, input_hash),
         language=voice.spec.language,
-        dataset=ResolvedDataset(uri=dataset.uri, digest=dataset.digest),
+        dataset=ResolvedDataset(uri=dataset.uri, digest=dataset.digest, fingerprint=dataset.fingerprint),
         base=ResolvedBase(name=voice.spec.base, uri=base.uri, digest=base.digest),
         training=voice.spec.training,
         trainer_image=settings.images.trainer,
