@@ -1,6 +1,7 @@
 """What the operator asks Kubernetes to run."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from voice_operator.errors import InvalidSettings
@@ -100,6 +100,7 @@ class Settings(Section):
 
     images: Images
     bases: dict[str, Base] = Field(min_length=1)
+    default_base: str = Field("tiny", description="Base of the voices that name none; one of bases.")
     storage: Storage
     stages: Stages = Field(default_factory=Stages)
     inference: Inference = Field(default_factory=Inference)
@@ -116,6 +117,15 @@ class Settings(Section):
     workers: int = Field(4, ge=1, le=64, description="How many objects are worked on at a time.")
     resync_seconds: float = Field(300, gt=0, description="How often everything is looked at again.")
     namespace: str = Field("voice-system", description="The operator's own namespace; POD_NAMESPACE has the last word.")
+
+    @model_validator(mode="after")
+    def _default_base_exists(self) -> Self:
+        if self.default_base not in self.bases:
+            known = ", ".join(sorted(self.bases))
+            raise ValueError(
+                f"defaultBase is {self.default_base!r}, which is not in bases ({known}); name one of these"
+            )
+        return self
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -154,6 +164,9 @@ def sentences(error: ValidationError) -> list[str]:
     """Return one line per problem: the key, what is wrong, and the value found."""
     lines = []
     for problem in error.errors(include_url=False):
+        if problem["type"] == "value_error":  # a sentence of ours, which names the key and what was found
+            lines.append(str(problem["ctx"]["error"]))
+            continue
         key = ".".join(str(part) for part in problem["loc"]) or "the document"
         found = "" if problem["type"] == "missing" else f" (found {str(problem['input'])[:100]!r})"
         lines.append(f"{key}: {problem['msg']}{found}")

@@ -279,10 +279,14 @@ class VoiceModelSpec(Schema):
     dataset: Dataset
     consent: Consent
     source: Source = Field(default_factory=Source)
-    base: str = Field(
-        "v2Pro",
+    base: str | None = Field(
+        None,
         max_length=40,
-        description="Base model, by its name in the operator's configuration.",
+        description=(
+            "Base model, by its name in the operator's configuration (chart value bases). Absent: the installation's "
+            "default base (chart value defaultBase) when the voice is first seen; status.base names it, and a later "
+            "change of the default trains nothing again."
+        ),
         json_schema_extra=rules(
             (
                 "self.matches('^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')",

@@ -11,6 +11,7 @@ from voice_operator.api.schema import (
     Message,
     ObjectName,
     Schema,
+    ShortText,
     Time,
     Uri,
     atomic_list,
@@ -96,11 +97,11 @@ class ObservedDataset(Schema):
         0, ge=0, description="metadata.generation at that time: they are listed again when that changes."
     )
 
-
     @property
     def identity(self) -> str:
         """What tells these recordings from others: the pinned digest, else the fingerprint."""
         return self.digest or self.fingerprint
+
 
 Scores = Annotated[dict[Annotated[str, Field(max_length=63)], Decimal], Field(max_length=32)]
 
@@ -115,6 +116,9 @@ class VoiceModelStatus(Schema):
         None, max_length=256, description="The voice.sovits.dev/requested-at annotation last acted upon."
     )
     input_hash: str | None = Field(None, max_length=64, description="SHA-256 over everything that changes the result.")
+    base: ShortText | None = Field(
+        None, description="Base that the voice is made from: spec.base, else the default base when it was first seen."
+    )
     dataset: ObservedDataset | None = None
     active_revision: ObjectName | None = Field(None, description="VoiceRevision that is being spoken.")
     candidate_revision: ObjectName | None = Field(None, description="VoiceRevision that is to be spoken next.")

@@ -1,6 +1,6 @@
 """Looks at everything that a decision about a voice needs; reads only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voice_operator.api.voice_status import ObservedDataset, StageName
 from voice_operator.cluster.inference import Inference
@@ -14,6 +14,7 @@ from voice_operator.manifests.labels import VOICE_MODEL
 from voice_operator.manifests.server import endpoint
 from voice_operator.reconcile.hashing import input_hash
 from voice_operator.reconcile.keys import revision_uri, workspace_uri
+from voice_operator.reconcile.serving import base_of
 from voice_operator.reconcile.world import JobSeen, Observed, Problem, RevisionSeen, Server, ServerSeen, Voice
 from voice_operator.settings import Settings
 
@@ -37,8 +38,9 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
     """
     settings, status = cluster.settings, voice.status
     revisions = await _revisions(cluster, voice)
+    voice = replace(voice, default_base=base_of(revisions) or settings.default_base)
     server = await _server(cluster, voice) if revisions else None
-    known = voice.spec.base in settings.bases
+    known = voice.base in settings.bases
     dataset: ObservedDataset | None = status.dataset
     problem: Problem | None = None
     if known and consent_valid:
@@ -56,10 +58,11 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
             revisions=revisions,
             server=server,
         )
-    base = settings.bases[voice.spec.base]
+    base = settings.bases[voice.base]
     digest = input_hash(
         voice.spec,
         dataset_digest=dataset.identity,
+        base=voice.base,
         base_uri=base.uri,
         base_digest=base.digest,
         trainer_image=settings.images.trainer,

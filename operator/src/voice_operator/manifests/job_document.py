@@ -18,7 +18,7 @@ FILE = "job.json"
 def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> dict[str, Any]:
     """Return the document of one attempt of one stage."""
     spec = voice.spec
-    base = settings.bases[spec.base]
+    base = settings.bases[voice.base]
     place = (settings.storage.uri, voice.namespace, voice.name, input_hash)
     return {
         "schema": JOB_SCHEMA,
@@ -29,7 +29,7 @@ def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Setti
         "dataset": {"uri": spec.dataset.uri.rstrip("/"), "digest": spec.dataset.digest},
         "consent": spec.consent.document(),
         "source": spec.source.document(),
-        "base": {"name": spec.base, "uri": base.uri, "digest": base.digest},
+        "base": {"name": voice.base, "uri": base.uri, "digest": base.digest},
         "training": spec.training.document(),
         "evaluation": {
             "texts": list(spec.evaluation.texts),

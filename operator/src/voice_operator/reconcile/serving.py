@@ -1,5 +1,6 @@
 """Which revision a voice must be served with, and whether the pods really speak it: by digest, never by name."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from voice_operator.reconcile.world import Observed, PodVoices, Problem, RevisionSeen, ServerSeen
@@ -32,6 +33,12 @@ def current_revision(observed: Observed) -> RevisionSeen | None:
     """Return the revision that was trained from exactly the present input, if it exists."""
     same = (revision for revision in observed.revisions if revision.input_hash == observed.input_hash)
     return next(same, None)
+
+
+def base_of(revisions: Iterable[RevisionSeen]) -> str:
+    """Return the base of the voice's revisions, the active one's first; empty: there are none."""
+    found = sorted(revisions, key=lambda revision: (revision.state != "Active", revision.name))
+    return found[0].base if found else ""
 
 
 def serving_state(observed: Observed, target: RevisionSeen) -> ServingState:
