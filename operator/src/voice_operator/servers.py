@@ -149,7 +149,7 @@ class Servers:
         if document != written:
             generation += 1
             document = desired_document(server, voices, generation, self._cluster.settings)
-        config_map = voices_config_map(server, document)
+        config_map = voices_config_map(server, document, self._cluster.settings)
         if not covers(before, config_map):
             await self._cluster.kube.apply(CONFIG_MAPS, config_map)
         self.documents[(server.namespace, server.name)] = config_map["data"][FILE].encode()

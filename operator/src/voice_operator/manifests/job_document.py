@@ -7,6 +7,7 @@ from voice_operator import __version__
 from voice_operator.api.schema import API_VERSION
 from voice_operator.documents import JOB_SCHEMA
 from voice_operator.manifests.labels import VOICE_MODEL, owner, recommended
+from voice_operator.manifests.pod import store_files
 from voice_operator.reconcile.effects import StartJob
 from voice_operator.reconcile.keys import document_name, revision_name, revision_uri, workspace_uri
 from voice_operator.reconcile.world import Voice
@@ -55,5 +56,6 @@ def job_document_config_map(voice: Voice, start: StartJob, input_hash: str, sett
             "ownerReferences": owner("VoiceModel", voice.name, voice.uid),
             "annotations": {"kubernetes.io/description": f"Job document of {voice.name} ({API_VERSION})"},
         },
-        "data": {FILE: json.dumps(job_document(voice, start, input_hash, settings), indent=1, ensure_ascii=False)},
+        "data": {FILE: json.dumps(job_document(voice, start, input_hash, settings), indent=1, ensure_ascii=False)}
+        | store_files(settings),
     }
