@@ -121,7 +121,8 @@ def test_the_smallest_voice_gets_all_defaults(user: Any, a_voice: Callable[..., 
     spec = user.get("voice", "defaults", "default")["spec"]
     assert (spec["training"]["learningRate"], spec["compute"]["timeout"]) == ("2e-4", "12h")
     assert "base" not in spec, "the installation's, which the API server does not know"
-    user.apply(document | {"spec": spec})  # what tools write back, with every default in it, is accepted
+    # What tools write back, with every default in it, is accepted. JSON, for PyYAML writes "2e-4" without quotes.
+    user.run("apply", "-f", "-", stdin=json.dumps(document | {"spec": spec}))
     assert spec["evaluation"] == {"texts": []} or spec["evaluation"] == {}
     assert "voicemodel.voice.sovits.dev/defaults" in user.run("get", "sovits", "-n", "default", "-o", "name").stdout
 
@@ -142,7 +143,7 @@ def test_what_is_not_available_yet_does_not_stop_an_object_that_has_it_already(u
     old = a_voice("old", suspend=True, review={"required": True})
     old["metadata"]["namespace"] = "default"
     wait_until_accepted(user, old)
-    user.run("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump(plain(rules)))
+    user.run("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(plain(rules)))
     refused = a_voice("new", review={"required": True})
     wait_until_refused(user, refused)
     status = {"apiVersion": old["apiVersion"], "kind": old["kind"], "status": {"phase": "Suspended"}}
