@@ -24,7 +24,11 @@ def test_a_fresh_installation_is_understood(read):
     assert settings.images.inference == "voice-inference:0.1.0"
     assert settings.bases["tiny"].uri == "embedded:tiny"
     assert settings.storage.uri == "s3://voices"
-    assert settings.storage.secret_name == "voice-operator-s3"
+    assert settings.storage.secret_name == "", "without keys there is no Secret"
+    assert settings.default_base == "tiny"
+    assert settings.storage.environment() == {}, "AWS, or what the Secret of an earlier version says"
+    assert settings.proxy.environment() == {}
+    assert settings.stages.service_account_name == settings.inference.service_account_name == ""
     assert settings.watch_namespaces == ()
     assert settings.default_server is not None
     assert (settings.default_server.namespace, settings.default_server.name) == ("voice-system", "default")
@@ -53,6 +57,50 @@ def test_the_pod_reads_the_file_that_the_config_map_holds(chart):
     assert set(chart.one("ConfigMap", name=volume["configMap"]["name"])["data"]) == {"config.yaml"}
 
 
+STORE = {
+    "storage": {"endpoint": "https://s3.example.com/", "region": "eu-1", "addressing": "virtual"},
+    "proxy": {"http": "http://proxy:3128", "https": "http://proxy:3129", "noProxy": ["s3.example.com"]},
+}
+
+
+def test_the_operator_reaches_the_store_as_its_children_do(chart, read):
+    """The chart writes the same into the operator's environment as the operator into its children's."""
+    settings = read(STORE)
+    (container,) = chart.one("Deployment", STORE)["spec"]["template"]["spec"]["containers"]
+    own = {item["name"]: item["value"] for item in container["env"] if "value" in item}
+    children = settings.storage.environment() | settings.proxy.environment()
+    assert children["AWS_ENDPOINT_URL_S3"] == "https://s3.example.com"
+    assert {"AWS_REGION", "VOICE_S3_ADDRESSING", "HTTP_PROXY", "HTTPS_PROXY"} < children.keys()
+    assert {"s3.example.com", ".svc", "169.254.169.254"} <= set(children["NO_PROXY"].split(","))
+    assert own.pop("NO_PROXY") == children.pop("NO_PROXY") + ",$(KUBERNETES_SERVICE_HOST)", "no proxy to the API server"
+    assert children.items() <= own.items()
+    assert own.keys() == children.keys() | {"VOICE_OPERATOR_CONFIG"}
+
+
+def test_the_operator_has_the_authorities_where_its_configuration_says(chart):
+    values = {"storage": {"caConfigMap": "store-ca", "endpoint": "https://s3.example.com"}}
+    pod = chart.one("Deployment", values)["spec"]["template"]["spec"]
+    config = yaml.safe_load(chart.one("ConfigMap", values)["data"]["config.yaml"])
+    (container,) = pod["containers"]
+    environment = {item["name"]: item.get("value") for item in container["env"]}
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    (volume,) = [volume for volume in pod["volumes"] if volume.get("configMap", {}).get("name") == "store-ca"]
+    (item,) = volume["configMap"]["items"]
+    assert item["key"] == "ca.crt"
+    assert environment["AWS_CA_BUNDLE"] == config["storage"]["caFile"] == f"{mounts[volume['name']]}/{item['path']}"
+
+
+def test_the_server_gets_the_default_base_unless_told_otherwise(chart):
+    bases = {"v2Pro": {"uri": "s3://bases/v2Pro"}}
+
+    def base(values):
+        return chart.one("VoiceServer", values, name="default")["spec"]["base"]
+
+    assert base({}) == "tiny"
+    assert base({"bases": bases, "defaultBase": "v2Pro"}) == "v2Pro"
+    assert base({"bases": bases, "defaultBase": "v2Pro", "serving": {"base": "tiny"}}) == "tiny"
+
+
 def test_the_policy_for_inference_pods_opens_the_port_they_listen_on(chart, read):
     policy = chart.one("NetworkPolicy", name="voice-operator-inference")
     assert policy["spec"]["ingress"][0]["ports"] == [{"protocol": "TCP", "port": read().inference.port}]
@@ -69,8 +117,10 @@ def test_all_that_an_administrator_may_decide_arrives(read):
                 "trainer": {"ref": "trainer:dev"},
             },
             "bases": {"v2Pro": {"uri": "s3://bases/v2Pro", "digest": f"sha256:{'a' * 64}"}},
+            "defaultBase": "v2Pro",
             "storage": {"uri": "s3://my-voices/production/", "existingSecret": "keys"},
             "stages": {
+                "serviceAccount": {"name": "trainer"},
                 "prepare": {"scratch": "5Gi"},
                 "train": {
                     "resources": {"limits": {"memory": "32Gi"}},
@@ -78,7 +128,12 @@ def test_all_that_an_administrator_may_decide_arrives(read):
                     "tolerations": [toleration],
                 },
             },
-            "inference": {"cache": "1Gi", "environment": {"OMP_NUM_THREADS": "2"}, "nodeSelector": {"pool": "cpu"}},
+            "inference": {
+                "serviceAccount": {"create": True},
+                "cache": "1Gi",
+                "environment": {"OMP_NUM_THREADS": "2"},
+                "nodeSelector": {"pool": "cpu"},
+            },
             "serving": {"create": False},
             "watchNamespaces": ["studio"],
             "operator": {"workers": 8, "resyncSeconds": 60},
@@ -92,6 +147,9 @@ def test_all_that_an_administrator_may_decide_arrives(read):
     assert settings.bases["v2Pro"].digest == f"sha256:{'a' * 64}"
     assert settings.storage.uri == "s3://my-voices/production"
     assert settings.storage.secret_name == "keys"
+    assert settings.default_base == "v2Pro"
+    assert settings.stages.service_account_name == "trainer"
+    assert settings.inference.service_account_name == "voice-operator-inference"
     assert settings.stages.prepare.scratch == "5Gi"
     assert settings.stages.train.resources["limits"]["memory"] == "32Gi"
     assert settings.stages.train.node_selector == {"pool": "gpu"}
@@ -108,6 +166,8 @@ def test_all_that_an_administrator_may_decide_arrives(read):
 def test_the_example_values_are_understood(read, example_values):
     for values in example_values.values():
         settings = read(values)
-        assert values.get("serving", {}).get("base", "tiny") in settings.bases
+        assert values.get("serving", {}).get("base", settings.default_base) in settings.bases
     production = read(example_values["production"])
+    assert production.storage.environment() == {"AWS_REGION": "eu-central-1"}, "AWS needs no address"
+    assert production.storage.secret_name == "", "nor keys"
     assert all(base.digest or base.uri.startswith("embedded:") for base in production.bases.values())

@@ -71,6 +71,16 @@ def test_what_the_example_values_render_passes_strict_validation(cluster, notes,
         assert applied.returncode == 0, applied.stderr
 
 
+def test_without_keys_the_notes_tell_which_service_accounts_must_exist(cluster, notes):
+    values = {"storage": {}, "stages": {"serviceAccount": {"create": True}}}
+    told = cluster.helm("upgrade", cluster.chart.folder, "--dry-run=server", values=values)
+    assert "There is no Secret with keys for the object store" in told
+    assert (
+        "Jobs run as the ServiceAccount voice-operator-stages, which must exist in each namespace with voices." in told
+    )
+    assert "Servers run as" not in told
+
+
 def test_the_operator_may_work_everywhere_and_may_not_look_around(cluster, notes):
     for namespace in ("studio", "default"):
         assert [right for right in NEEDED if not cluster.operator_may(*right, namespace)] == []

@@ -4,10 +4,18 @@ import pytest
 
 BASES = {"tiny": {"uri": "embedded:tiny"}, "v2Pro": {"uri": "s3://voices/bases/v2Pro", "digest": f"sha256:{'0' * 64}"}}
 
+KEYS = {"accessKey": "key", "secretKey": "secret"}
+
 VALUE_SETS = {
     "defaults": {},
     "namespaced": {"watchNamespaces": ["studio", "voice-system"], "rbac": {"aggregate": False}},
     "existing Secret": {"storage": {"existingSecret": "s3-keys", "endpoint": "https://s3.example.com"}},
+    "web identity": {
+        "storage": {"region": "eu-central-1", "secretNamespaces": ["studio"]},
+        "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/operator"}},
+        "stages": {"serviceAccount": {"create": True, "annotations": {"eks.amazonaws.com/role-arn": "arn:stages"}}},
+        "inference": {"serviceAccount": {"create": True, "name": "speaker"}},
+    },
     "everything on": {
         "images": {
             "registry": "registry.example.com/voices/",
@@ -15,12 +23,22 @@ VALUE_SETS = {
             "trainer": {"digest": f"sha256:{'a' * 64}"},
         },
         "bases": BASES,
-        "storage": {"endpoint": "http://s3.storage.svc:9000", "secretNamespaces": ["studio", "voice-system"]},
+        "storage": {
+            "endpoint": "https://s3.storage.svc:9000",
+            "region": "eu-central-1",
+            "addressing": "virtual",
+            "caConfigMap": "store-ca",
+            "accessKey": "key",
+            "secretKey": "secret",
+            "secretNamespaces": ["studio", "voice-system"],
+        },
+        "proxy": {"http": "http://proxy:3128", "https": "http://proxy:3129", "noProxy": ["s3.example.com"]},
+        "defaultBase": "v2Pro",
         "serving": {"base": "v2Pro", "replicas": 3, "resources": {"limits": {"memory": "8Gi", "cpu": 4}}},
         "inference": {"environment": {"OMP_NUM_THREADS": "2"}},
         "stages": {"train": {"tolerations": [{"key": "gpu", "operator": "Exists"}], "nodeSelector": {"pool": "gpu"}}},
         "operator": {
-            "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
+            "extraEnv": [{"name": "TZ", "value": "Europe/Berlin"}],
             "affinity": {"nodeAffinity": {}},
             "podAnnotations": {"a": "b"},
             "podLabels": {"team": "voices"},
@@ -155,6 +173,7 @@ def test_the_secret_is_made_in_the_release_namespace_and_in_those_named(chart):
         "endpoint": "http://s3:7070",
         "accessKey": "id",
         "secretKey": 'it\'s: "quoted"',
+        "sessionToken": "temporary",
         "secretNamespaces": ["studio", "voice-system"],
     }
     secrets = [item for item in chart.objects({"storage": storage}) if item["kind"] == "Secret"]
@@ -164,9 +183,8 @@ def test_the_secret_is_made_in_the_release_namespace_and_in_those_named(chart):
     assert secrets[0]["stringData"] == {
         "AWS_ACCESS_KEY_ID": "id",
         "AWS_SECRET_ACCESS_KEY": 'it\'s: "quoted"',
-        "AWS_ENDPOINT_URL_S3": "http://s3:7070",
-        "AWS_REGION": "us-east-1",
-    }
+        "AWS_SESSION_TOKEN": "temporary",
+    }, "keys, and nothing that is no secret"
 
 
 def test_an_existing_secret_is_used_and_none_is_made(chart):
@@ -174,6 +192,26 @@ def test_an_existing_secret_is_used_and_none_is_made(chart):
     assert not [item for item in objects if item["kind"] == "Secret"]
     (deployment,) = [item for item in objects if item["kind"] == "Deployment"]
     assert deployment["spec"]["template"]["spec"]["containers"][0]["envFrom"] == [{"secretRef": {"name": "s3-keys"}}]
+
+
+def test_without_keys_there_is_no_secret_and_nobody_waits_for_one(chart):
+    objects = chart.objects({})
+    assert not [item for item in objects if item["kind"] == "Secret"]
+    (deployment,) = [item for item in objects if item["kind"] == "Deployment"]
+    assert "envFrom" not in deployment["spec"]["template"]["spec"]["containers"][0]
+
+
+def test_the_pods_service_accounts_are_made_where_pods_may_run_and_get_no_token(chart):
+    accounts = [item for item in chart.objects(VALUE_SETS["web identity"]) if item["kind"] == "ServiceAccount"]
+    made = {(item["metadata"]["namespace"], item["metadata"]["name"]): item for item in accounts}
+    names = ("voice-operator-stages", "speaker")
+    places = {(namespace, name) for namespace in ("studio", "voice-system") for name in names}
+    assert made.keys() == places | {("voice-system", "voice-operator")}
+    assert not any(item["automountServiceAccountToken"] for item in accounts)
+    annotations = made["studio", "voice-operator-stages"]["metadata"]["annotations"]
+    assert annotations == {"eks.amazonaws.com/role-arn": "arn:stages"}
+    bound = [item for item in chart.objects(VALUE_SETS["web identity"]) if item["kind"].endswith("RoleBinding")]
+    assert {subject["name"] for item in bound for subject in item["subjects"]} == {"voice-operator"}
 
 
 def rights(roles):
@@ -231,15 +269,29 @@ def test_policies_let_through_the_port_of_the_store(chart):
     def ports(endpoint, name):
         policy = chart.one(
             "NetworkPolicy",
-            {"storage": {"endpoint": endpoint}, "networkPolicy": {"storage": {"ports": [7070]}}},
+            {"storage": KEYS | {"endpoint": endpoint}, "networkPolicy": {"storage": {"ports": [7070]}}},
             name=name,
         )
         return {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
 
     for name in ("voice-operator", "voice-operator-inference"):
+        assert 443 not in ports("http://s3.storage.svc:9000", "voice-operator-inference")
         assert {53, 9000, 7070} <= ports("http://s3.storage.svc:9000", name)
         assert {53, 80, 7070} <= ports("http://s3.example.com", name)
         assert {53, 443, 7070} <= ports("", name)
+
+
+@pytest.mark.parametrize("name", ["voice-operator", "voice-operator-inference"])
+def test_policies_let_through_proxies_and_where_a_cloud_hands_out_keys(chart, name):
+    def egress(values):
+        return chart.one("NetworkPolicy", values, name=name)["spec"]["egress"]
+
+    proxied = egress({"proxy": {"https": "http://proxy:3128", "http": "http://proxy"}})
+    assert {3128, 80} <= {port["port"] for rule in proxied for port in rule["ports"]}
+    nodes = [rule for rule in egress({}) if rule["ports"] == [{"protocol": "TCP", "port": 80}]]
+    assert {peer["ipBlock"]["cidr"] for rule in nodes for peer in rule["to"]} >= {"169.254.169.254/32"}
+    with_keys = egress({"storage": KEYS})
+    assert not [rule for rule in with_keys if any("ipBlock" in peer for peer in rule.get("to", ()))]
 
 
 def test_the_operator_still_reaches_servers_when_only_a_gateway_may_ask_for_speech(chart):

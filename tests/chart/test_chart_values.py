@@ -64,6 +64,13 @@ import yaml
             id="a budget that blocks every drain",
         ),
         pytest.param({"service": {"port": 99999}}, ["/service/port"], id="a port that is none"),
+        pytest.param(
+            {"storage": {"addressing": "dns"}}, ["/storage/addressing", "virtual"], id="an unknown addressing"
+        ),
+        pytest.param({"storage": {"caConfigMap": "My CA"}}, ["/storage/caConfigMap"], id="no ConfigMap's name"),
+        pytest.param({"proxy": {"https": "proxy:3128"}}, ["/proxy/https"], id="a proxy without scheme"),
+        pytest.param({"proxy": {"noProxy": "a,b"}}, ["/proxy/noProxy", "array"], id="hosts in one text"),
+        pytest.param({"stages": {"serviceAccount": "x"}}, ["/stages/serviceAccount", "object"], id="an account's name"),
     ],
 )
 def test_the_schema_refuses_and_names_the_key(chart, values, named):
@@ -76,10 +83,17 @@ def test_the_schema_refuses_and_names_the_key(chart, values, named):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        pytest.param(
-            {"storage": {"accessKey": "", "secretKey": ""}}, "storage.accessKey is empty", id="no keys and no Secret"
-        ),
         pytest.param({"storage": {"accessKey": "a"}}, "storage.secretKey is empty", id="half of the keys"),
+        pytest.param({"storage": {"secretKey": "a"}}, "storage.accessKey is empty", id="the other half"),
+        pytest.param({"storage": {"sessionToken": "t"}}, "storage.accessKey is empty", id="a token without keys"),
+        pytest.param(
+            {"defaultBase": "v2Pro"}, 'defaultBase is "v2Pro", which is not in bases (tiny)', id="a default of nothing"
+        ),
+        pytest.param(
+            {part: {"serviceAccount": {"create": True, "name": "pods"}} for part in ("stages", "inference")},
+            'stages.serviceAccount.name and inference.serviceAccount.name are both "pods"',
+            id="one ServiceAccount made twice",
+        ),
         pytest.param(
             {"storage": {"existingSecret": "s", "accessKey": "a"}},
             "storage.existingSecret excludes storage.accessKey",

@@ -39,7 +39,7 @@ def test_the_full_example_shows_the_defaults_where_it_does_not_say_otherwise(exa
     spec = examples["alice-full.yaml"]["spec"]
     least = {key: spec[key] for key in ("language", "dataset", "consent")}
     defaults = VoiceModelSpec.model_validate(least).document()
-    for section in ("training", "review", "serving", "compute", "retries", "retention", "base", "suspend"):
+    for section in ("training", "review", "serving", "compute", "retries", "retention", "suspend"):
         assert spec[section] == defaults[section]
 
 

@@ -1,9 +1,12 @@
 """A real API server refuses what is wrong, in a sentence that names the field."""
 
+import json
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.cluster
 
@@ -76,6 +79,26 @@ CONSENT = {"holder": "Alice A.", "statement": "I agree."}
         pytest.param({"serving": {"pin": "A B"}}, "spec.serving.pin must be", id="no revision's name"),
         pytest.param({"source": {"commit": "main"}}, "spec.source.commit must be", id="a branch is no commit"),
         pytest.param({"base": "../x"}, "spec.base must be the name of a base", id="no base's name"),
+        pytest.param(
+            {"evaluation": {"gates": [{"metric": "speakerSimilarity", "min": "0.8"}]}},
+            "this metric of a gate is not available yet; use pesq or stoi",
+            id="a metric that nothing measures",
+        ),
+        pytest.param(
+            {"evaluation": {"gates": [{"metric": "cer", "max": "0.1"}]}},
+            "spec.evaluation.gates[0].metric: Invalid value",
+            id="another metric that nothing measures",
+        ),
+        *(
+            pytest.param({part: {field: value}}, f"spec.{part}.{field} is not available yet; leave it out", id=field)
+            for part, field, value in (
+                ("review", "required", True),
+                ("review", "approvals", 2),
+                ("retries", "preemption", 0),
+                ("retention", "unusedDays", 30),
+                ("retention", "keepRevisions", 10),
+            )
+        ),
         pytest.param({"speaker": "Alice"}, 'unknown field "spec.speaker"', id="a field nobody reads"),
     ],
 )
@@ -96,9 +119,57 @@ def test_the_smallest_voice_gets_all_defaults(user: Any, a_voice: Callable[..., 
     document["spec"].pop("base")
     user.apply(document)
     spec = user.get("voice", "defaults", "default")["spec"]
-    assert (spec["base"], spec["training"]["learningRate"], spec["compute"]["timeout"]) == ("v2Pro", "2e-4", "12h")
+    assert (spec["training"]["learningRate"], spec["compute"]["timeout"]) == ("2e-4", "12h")
+    assert "base" not in spec, "the installation's, which the API server does not know"
+    # What tools write back, with every default in it, is accepted. JSON, for PyYAML writes "2e-4" without quotes.
+    user.run("apply", "-f", "-", stdin=json.dumps(document | {"spec": spec}))
     assert spec["evaluation"] == {"texts": []} or spec["evaluation"] == {}
     assert "voicemodel.voice.sovits.dev/defaults" in user.run("get", "sovits", "-n", "default", "-o", "name").stdout
+
+
+def test_explain_says_what_an_absent_base_is(user: Any) -> None:
+    told = " ".join(user.run("explain", "voicemodel.spec.base").stdout.split())
+    assert "Absent: the installation's default base (chart value defaultBase)" in told
+    assert "Not available yet." in user.run("explain", "voicemodel.spec.review.required").stdout
+
+
+def test_what_is_not_available_yet_does_not_stop_an_object_that_has_it_already(user: Any, a_voice: Any) -> None:
+    """A voice from before the refusals goes on: the API server checks only what a request changes."""
+    crd = "voicemodels.voice.sovits.dev"
+    rules = json.loads(user.run("get", "crd", crd, "-o", "json").stdout)
+    required = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/review/properties/required"
+    without = json.dumps([{"op": "remove", "path": f"{required}/x-kubernetes-validations"}])
+    user.run("patch", "crd", crd, "--type=json", "-p", without)
+    old = a_voice("old", suspend=True, review={"required": True})
+    old["metadata"]["namespace"] = "default"
+    wait_until_accepted(user, old)
+    user.run("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(plain(rules)))
+    refused = a_voice("new", review={"required": True})
+    wait_until_refused(user, refused)
+    status = {"apiVersion": old["apiVersion"], "kind": old["kind"], "status": {"phase": "Suspended"}}
+    status["metadata"] = {"name": "old", "namespace": "default"}
+    user.run("apply", "--server-side", "--subresource=status", "-f", "-", stdin=yaml.safe_dump(status))
+    user.run("patch", "voice", "old", "-n", "default", "--type=merge", "-p", '{"spec": {"suspend": false}}')
+    assert user.get("voice", "old", "default")["spec"]["review"]["required"] is True
+
+
+def plain(crd: dict[str, Any]) -> dict[str, Any]:
+    return {key: crd[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": {"name": crd["metadata"]["name"]}}
+
+
+def wait_until_accepted(user: Any, document: dict[str, Any]) -> None:
+    deadline = time.monotonic() + 30  # a changed CRD is not in force at once
+    while user.run("apply", "-f", "-", stdin=yaml.safe_dump(document), check=False).returncode:
+        assert time.monotonic() < deadline, "still refused"
+        time.sleep(0.5)
+
+
+def wait_until_refused(user: Any, document: dict[str, Any]) -> None:
+    deadline = time.monotonic() + 30
+    create = ("create", "--dry-run=server", "-f", "-")
+    while not user.run(*create, stdin=yaml.safe_dump(document), check=False).returncode:
+        assert time.monotonic() < deadline, "still accepted"
+        time.sleep(0.5)
 
 
 def test_a_revision_never_changes(user: Any) -> None:

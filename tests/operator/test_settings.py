@@ -53,6 +53,29 @@ def test_the_operators_own_namespace_is_always_watched_too(tmp_path: Path) -> No
         pytest.param({"workers": 0}, "workers: 0: must be greater than or equal to 1", id="no workers"),
         pytest.param({"operatorUrl": "operator:8080"}, "operatorUrl", id="an address without a scheme"),
         pytest.param({"inference": {"port": 99999}}, "inference.port", id="a port that cannot be"),
+        pytest.param(
+            {"defaultBase": "v2Pro"},
+            "defaultBase is 'v2Pro', which is not in bases (tiny); name one of these",
+            id="a default base that is none",
+        ),
+        pytest.param({"bases": {"x": {"uri": "u"}}}, "defaultBase is 'tiny', which is not in bases (x)", id="no tiny"),
+        pytest.param(
+            {"storage": {"uri": "s3://voices", "endpoint": "s3:9000"}}, "storage.endpoint", id="a store without scheme"
+        ),
+        pytest.param(
+            {"storage": {"uri": "s3://voices", "addressing": "dns"}}, "storage.addressing", id="an unknown addressing"
+        ),
+        pytest.param(
+            {"storage": {"uri": "s3://voices", "caFile": "/nowhere/ca.crt"}},
+            "storage.caFile: /nowhere/ca.crt: No such file or directory; put the certificates",
+            id="a CA that is not there",
+        ),
+        pytest.param(
+            {"storage": {"uri": "s3://voices", "caFile": yaml.__file__}},
+            "holds no certificate; it must be PEM",
+            id="no PEM",
+        ),
+        pytest.param({"proxy": {"https": "proxy:3128"}}, "proxy.https", id="a proxy without scheme"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, change: dict[str, object], sentence: str) -> None:
@@ -60,6 +83,16 @@ def test_a_mistake_is_named(tmp_path: Path, change: dict[str, object], sentence:
         load(tmp_path, SMALLEST | change)
     assert sentence in str(caught.value)
     assert "config.yaml" in str(caught.value)
+
+
+def test_the_stores_authorities_are_read_once_with_the_file(tmp_path: Path) -> None:
+    pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    (tmp_path / "ca.crt").write_text(pem)
+    storage = {"uri": "s3://voices", "caFile": str(tmp_path / "ca.crt")}
+    assert load(tmp_path, SMALLEST | {"storage": storage}).storage.ca == pem
+    (tmp_path / "ca.crt").write_text(pem * 10_000)
+    with pytest.raises(InvalidSettings, match="larger than 262144 bytes"):
+        load(tmp_path, SMALLEST | {"storage": storage})
 
 
 @pytest.mark.parametrize("content", ["- a\n- b\n", "{", ""])

@@ -8,14 +8,27 @@ images:
   pullSecrets: {{ toJson $images.pullSecrets }}
 bases:
   {{- toYaml .Values.bases | nindent 2 }}
+defaultBase: {{ include "voice-operator.defaultBase" . | quote }}
 storage:
   uri: {{ .Values.storage.uri | quote }}
+  endpoint: {{ .Values.storage.endpoint | quote }}
+  region: {{ .Values.storage.region | quote }}
+  addressing: {{ .Values.storage.addressing }}
+  {{- if .Values.storage.caConfigMap }}
+  caFile: {{ include "voice-operator.caFile" . }}
+  {{- end }}
   secretName: {{ include "voice-operator.storageSecretName" . | quote }}
+proxy:
+  http: {{ .Values.proxy.http | quote }}
+  https: {{ .Values.proxy.https | quote }}
+  noProxy: {{ include "voice-operator.noProxy" . | quote }}
 stages:
-  {{- toYaml .Values.stages | nindent 2 }}
+  serviceAccountName: {{ include "voice-operator.stagesServiceAccountName" . | quote }}
+  {{- toYaml (omit .Values.stages "serviceAccount") | nindent 2 }}
 inference:
   port: {{ include "voice-operator.inferencePort" . }}
-  {{- toYaml .Values.inference | nindent 2 }}
+  serviceAccountName: {{ include "voice-operator.inferenceServiceAccountName" . | quote }}
+  {{- toYaml (omit .Values.inference "serviceAccount") | nindent 2 }}
 {{- if .Values.serving.create }}
 defaultServer:
   namespace: {{ .Release.Namespace | quote }}

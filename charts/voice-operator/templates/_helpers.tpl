@@ -64,9 +64,81 @@ and a digest over a tag.
 {{- end -}}
 {{- end -}}
 
-{{/* The Secret that holds the object store's keys, under the same name in every namespace that needs it. */}}
+{{/* The Secret that holds the object store's keys, under the same name in every namespace that needs it; empty: there is none. */}}
 {{- define "voice-operator.storageSecretName" -}}
-{{- .Values.storage.existingSecret | default (printf "%s-s3" (include "voice-operator.fullname" .)) -}}
+{{- $storage := .Values.storage -}}
+{{- if $storage.existingSecret -}}
+{{- $storage.existingSecret -}}
+{{- else if or $storage.accessKey $storage.secretKey $storage.sessionToken -}}
+{{- printf "%s-s3" (include "voice-operator.fullname" .) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The namespaces with voices or servers that the values name, the release's own among them, one per line. */}}
+{{- define "voice-operator.storageNamespaces" -}}
+{{- prepend .Values.storage.secretNamespaces .Release.Namespace | uniq | sortAlpha | join "\n" -}}
+{{- end -}}
+
+{{/* Where the operator finds the authorities of the store's certificate. */}}
+{{- define "voice-operator.caFile" -}}/etc/voice-operator-ca/ca.crt{{- end -}}
+
+{{/* What is reached without the proxy: everything inside the cluster, the node's own services, and what the values name. */}}
+{{- define "voice-operator.noProxy" -}}
+{{- concat (list "localhost" "127.0.0.1" "::1" ".svc" ".cluster.local" "169.254.169.254" "169.254.170.23") .Values.proxy.noProxy | uniq | join "," -}}
+{{- end -}}
+
+{{/*
+Where the store is and through which proxy, as the operator's own environment; it writes the same into its children
+(voice_operator.settings). Empty ones are left out: a Secret made for an earlier version of this chart may have them.
+*/}}
+{{- define "voice-operator.storageEnvironment" -}}
+{{- with trimSuffix "/" .Values.storage.endpoint }}
+- {name: AWS_ENDPOINT_URL_S3, value: {{ . | quote }}}
+{{- end }}
+{{- with .Values.storage.region }}
+- {name: AWS_REGION, value: {{ . | quote }}}
+{{- end }}
+{{- if ne .Values.storage.addressing "auto" }}
+- {name: VOICE_S3_ADDRESSING, value: {{ .Values.storage.addressing | quote }}}
+{{- end }}
+{{- if .Values.storage.caConfigMap }}
+- {name: AWS_CA_BUNDLE, value: {{ include "voice-operator.caFile" . | quote }}}
+{{- end }}
+{{- with .Values.proxy.http }}
+- {name: HTTP_PROXY, value: {{ . | quote }}}
+{{- end }}
+{{- with .Values.proxy.https }}
+- {name: HTTPS_PROXY, value: {{ . | quote }}}
+{{- end }}
+{{- if or .Values.proxy.http .Values.proxy.https }}
+# The API server is reached by its address, which only the kubelet knows.
+- {name: NO_PROXY, value: {{ printf "%s,$(KUBERNETES_SERVICE_HOST)" (include "voice-operator.noProxy" .) | quote }}}
+{{- end }}
+{{- end -}}
+
+{{- define "voice-operator.stagesServiceAccountName" -}}
+{{- $account := .Values.stages.serviceAccount -}}
+{{- if $account.name -}}{{- $account.name -}}
+{{- else if $account.create -}}{{- printf "%s-stages" (include "voice-operator.fullname" .) -}}{{- end -}}
+{{- end -}}
+
+{{- define "voice-operator.inferenceServiceAccountName" -}}
+{{- $account := .Values.inference.serviceAccount -}}
+{{- if $account.name -}}{{- $account.name -}}
+{{- else if $account.create -}}{{- printf "%s-inference" (include "voice-operator.fullname" .) -}}{{- end -}}
+{{- end -}}
+
+{{/* The base of the voices that name none. */}}
+{{- define "voice-operator.defaultBase" -}}
+{{- if not (hasKey .Values.bases .Values.defaultBase) -}}
+{{- fail (printf "defaultBase is %q, which is not in bases (%s)" .Values.defaultBase (keys .Values.bases | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- .Values.defaultBase -}}
+{{- end -}}
+
+{{/* The base of the chart's VoiceServer. */}}
+{{- define "voice-operator.servingBase" -}}
+{{- .Values.serving.base | default (include "voice-operator.defaultBase" .) -}}
 {{- end -}}
 
 {{/* Where pods reach the operator; without the cluster domain, which differs between clusters. */}}
@@ -83,7 +155,7 @@ and a digest over a tag.
 
 {{/* The spec of the chart's VoiceServer. */}}
 {{- define "voice-operator.serverSpec" -}}
-base: {{ .Values.serving.base }}
+base: {{ include "voice-operator.servingBase" . }}
 replicas: {{ .Values.serving.replicas }}
 {{- with .Values.serving.resources }}
 resources:

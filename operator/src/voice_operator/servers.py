@@ -152,7 +152,7 @@ class ServerReconciler:
         if document != written:
             generation += 1
             document = desired_document(server, voices, generation, self._cluster.settings)
-        config_map = voices_config_map(server, document)
+        config_map = voices_config_map(server, document, self._cluster.settings)
         if not is_subset(config_map, existing):
             await self._cluster.kube.apply(CONFIG_MAPS, config_map)
         self.documents[(server.namespace, server.name)] = config_map["data"][FILE].encode()

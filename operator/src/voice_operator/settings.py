@@ -4,13 +4,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from voice_operator.errors import InvalidSettings
 from voice_operator.validation import sentences
 
 _MAX_CONFIG_BYTES = 1 << 20
+_MAX_CA_BYTES = 256 << 10  # it travels in ConfigMaps, which hold 1 MiB, beside the list of a server's voices
+_PROXY = "^(https?://[^ ]+)?$"
 
 StoreUri = Annotated[str, Field(pattern=r"^(s3://[a-z0-9][a-z0-9.-]*[a-z0-9](/[A-Za-z0-9._/-]*)?|file:///.*)$")]
 Tolerations = tuple[dict[str, Any], ...]
@@ -39,17 +41,64 @@ class Base(Section):
 
 
 class Storage(Section):
-    """Where everything between the stages, and every published voice, lies."""
+    """Where everything between the stages, and every published voice, lies, and how pods reach it."""
 
     uri: StoreUri
+    endpoint: str = Field(
+        "",
+        pattern="^(https?://[^/?#@ ]+/?)?$",
+        description="Address of an S3 server, such as https://s3.example.org; empty: AWS, by region.",
+    )
+    region: str = Field("", pattern="^[a-zA-Z0-9-]*$", description="Empty: AWS_REGION of the Secret, else us-east-1.")
+    addressing: Literal["auto", "path", "virtual"] = Field(
+        "auto",
+        description="Whether the bucket stands in the path or in the name of the host; auto: as the server needs it.",
+    )
+    ca_file: Path | None = Field(None, description="PEM file of the authorities that signed the server's certificate.")
+    ca: str = Field("", max_length=_MAX_CA_BYTES, description="What is in caFile; the pods get it from the operator.")
     secret_name: str = Field(
-        "", description="Secret with AWS_* keys in each namespace that has voices or servers; empty: none."
+        "",
+        description=(
+            "Secret with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and perhaps AWS_SESSION_TOKEN in each namespace "
+            "that has voices or servers; empty: pods get keys from their service account or their node."
+        ),
     )
 
     @field_validator("uri")
     @classmethod
     def _without_slash(cls, uri: str) -> str:
         return uri.rstrip("/")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_ca(cls, given: Any) -> Any:
+        """Read caFile, so that every manifest is made from the settings alone."""
+        file = given.get("caFile") if isinstance(given, dict) else None
+        return given | {"ca": _certificates(file)} if file else given
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that tell a pod where the store is; the keys come from elsewhere."""
+        variables = {
+            "AWS_ENDPOINT_URL_S3": self.endpoint.rstrip("/"),
+            "AWS_REGION": self.region,
+            "VOICE_S3_ADDRESSING": "" if self.addressing == "auto" else self.addressing,
+        }
+        return {name: value for name, value in variables.items() if value}
+
+
+class Proxy(Section):
+    """The HTTP proxy between the cluster and the store."""
+
+    http: str = Field("", pattern=_PROXY, description="For http:// addresses.")
+    https: str = Field("", pattern=_PROXY, description="For https:// addresses.")
+    no_proxy: str = Field("", description="Hosts and domains that are reached directly, separated by commas.")
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables; none without a proxy."""
+        if not (self.http or self.https):
+            return {}
+        variables = {"HTTP_PROXY": self.http, "HTTPS_PROXY": self.https, "NO_PROXY": self.no_proxy}
+        return {name: value for name, value in variables.items() if value}
 
 
 class Placement(Section):
@@ -72,6 +121,9 @@ class Stages(Section):
     prepare: StagePlacement = Field(default_factory=StagePlacement)
     train: StagePlacement = Field(default_factory=StagePlacement)
     evaluate: StagePlacement = Field(default_factory=StagePlacement)
+    service_account_name: str = Field(
+        "", description="ServiceAccount of their pods, in each namespace that has voices; empty: the namespace's own."
+    )
 
 
 class Inference(Placement):
@@ -80,6 +132,9 @@ class Inference(Placement):
     port: int = Field(8080, ge=1, le=65535)
     cache: str = Field("10Gi", description="Size of the local folder for bases and voices.")
     environment: dict[str, str] = Field(default_factory=dict, description="Extra environment variables of the pods.")
+    service_account_name: str = Field(
+        "", description="ServiceAccount of the pods, in each namespace that has servers; empty: the namespace's own."
+    )
 
 
 class DefaultServer(Section):
@@ -94,7 +149,9 @@ class Settings(Section):
 
     images: Images
     bases: dict[str, Base] = Field(min_length=1)
+    default_base: str = Field("tiny", description="Base of the voices that name none; one of bases.")
     storage: Storage
+    proxy: Proxy = Field(default_factory=Proxy)
     stages: Stages = Field(default_factory=Stages)
     inference: Inference = Field(default_factory=Inference)
     default_server: DefaultServer | None = None
@@ -110,6 +167,15 @@ class Settings(Section):
     workers: int = Field(4, ge=1, le=64, description="How many objects are worked on at a time.")
     resync_seconds: float = Field(300, gt=0, description="How often everything is reconciled again.")
     namespace: str = Field("voice-system", description="The operator's own namespace; POD_NAMESPACE has the last word.")
+
+    @model_validator(mode="after")
+    def _default_base_exists(self) -> Self:
+        if self.default_base not in self.bases:
+            known = ", ".join(sorted(self.bases))
+            raise ValueError(
+                f"defaultBase is {self.default_base!r}, which is not in bases ({known}); name one of these"
+            )
+        return self
 
     @property
     def namespaces(self) -> tuple[str, ...]:
@@ -142,3 +208,26 @@ class Settings(Section):
             return cls.model_validate(content)
         except ValidationError as error:
             raise InvalidSettings("\n".join(f"{path}: {line}" for line in sentences(error))) from error
+
+
+def _certificates(file: object) -> str:
+    """Return a PEM file's text.
+
+    Raises:
+        ValueError: it cannot be read, is too large, or holds no certificate.
+    """
+    path = Path(str(file))
+    try:
+        with path.open("rb") as opened:
+            text = opened.read(_MAX_CA_BYTES + 1).decode("ascii", errors="replace")
+    except OSError as error:
+        raise ValueError(
+            f"storage.caFile: {path}: {error.strerror or error}; put the certificates of the store's authority there"
+        ) from error
+    if len(text) > _MAX_CA_BYTES:
+        raise ValueError(
+            f"storage.caFile: {path} is larger than {_MAX_CA_BYTES} bytes; keep the store's authorities only"
+        )
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise ValueError(f"storage.caFile: {path} holds no certificate; it must be PEM")
+    return text

@@ -1,6 +1,7 @@
 """Manifests of everything that the operator creates."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import ObservedDataset, VoiceModelStatus
 from voice_operator.manifests.job_document import job_document_config_map
 from voice_operator.manifests.revision import voice_revision
-from voice_operator.manifests.server import deployment, desired_document, service
+from voice_operator.manifests.server import deployment, desired_document, service, voices_config_map
 from voice_operator.manifests.stage_job import seconds, stage_job
 from voice_operator.reconcile.effects import CreateRevision, StartJob
 from voice_operator.reconcile.names import job_name
@@ -145,10 +146,10 @@ def test_a_revision_says_what_it_was_made_from() -> None:
     published = StageOutput(
         "s", "e", uri="s3://voices/studio/alice/revisions/alice-3fa9c2d1", digest="sha256:" + "d" * 64
     )
-    dataset = ObservedDataset(uri="s3://data/alice", digest="sha256:" + "e" * 64)
+    dataset = ObservedDataset(uri="s3://data/alice", fingerprint="sha256:" + "e" * 64)
     effect = CreateRevision("alice-3fa9c2d1", published, StageOutput("s", "e", scores={"pesq": "3.9"}))
     revision = voice_revision(a_voice(), effect, HASH, dataset, some_settings())
-    assert revision["spec"]["dataset"]["digest"] == dataset.digest
+    assert revision["spec"]["dataset"] == {"uri": dataset.uri, "digest": "", "fingerprint": dataset.fingerprint}
     assert revision["spec"]["workspace"] == f"s3://voices/studio/alice/{HASH}"
     assert revision["spec"]["trainerImage"] == "trainer:1"
     assert revision["spec"]["consent"]["holder"] == "Alice A."
@@ -164,6 +165,93 @@ def test_voices_never_restart_pods() -> None:
     assert "alice" not in json.dumps(pod)
     assert not any("subPath" in mount for mount in pod["spec"]["containers"][0]["volumeMounts"])
     assert "app.kubernetes.io/version" not in pod["metadata"]["labels"], "nor does an upgrade of the operator"
+
+
+CA = "-----BEGIN CERTIFICATE-----"
+STORE = {
+    "storage": {
+        "uri": "s3://voices",
+        "endpoint": "https://s3.example.com/",
+        "region": "eu-central-1",
+        "addressing": "virtual",
+        "ca": CA,
+    },
+    "proxy": {"https": "http://proxy:3128", "noProxy": ".svc"},
+    "stages": {"serviceAccountName": "stages"},
+    "inference": {"serviceAccountName": "speaker"},
+}
+STORE_VARIABLES = {
+    "AWS_ENDPOINT_URL_S3": "https://s3.example.com",
+    "AWS_REGION": "eu-central-1",
+    "VOICE_S3_ADDRESSING": "virtual",
+    "HTTPS_PROXY": "http://proxy:3128",
+    "NO_PROXY": ".svc",
+}
+
+
+def pods_and_files(settings: Settings) -> list[tuple[dict[str, Any], dict[str, str]]]:
+    """The pods of a stage and of a server, each with what its ConfigMap holds."""
+    start = StartJob("train", 1)
+    document = desired_document(SERVER, [], 1, settings)
+    return [
+        (
+            stage_job(a_voice(), start, HASH, settings)["spec"]["template"]["spec"],
+            job_document_config_map(a_voice(), start, HASH, settings)["data"],
+        ),
+        (
+            deployment(SERVER, settings)["spec"]["template"]["spec"],
+            voices_config_map(SERVER, document, settings)["data"],
+        ),
+    ]
+
+
+def variables_of(pod: dict[str, Any]) -> dict[str, str]:
+    return {variable["name"]: variable["value"] for variable in pod["containers"][0]["env"]}
+
+
+def test_pods_know_where_the_store_is_and_whose_certificate_it_has() -> None:
+    for pod, files in pods_and_files(some_settings(**STORE)):
+        variables = variables_of(pod)
+        assert STORE_VARIABLES.items() <= variables.items()
+        folder, _, file = variables["AWS_CA_BUNDLE"].rpartition("/")
+        assert files[file] == CA
+        (volume,) = [mount["name"] for mount in pod["containers"][0]["volumeMounts"] if mount["mountPath"] == folder]
+        assert "configMap" in next(found for found in pod["volumes"] if found["name"] == volume)
+
+
+def test_without_a_secret_pods_get_keys_by_their_service_account_and_still_no_token() -> None:
+    pods = [pod for pod, _ in pods_and_files(some_settings(**STORE))]
+    assert [pod["serviceAccountName"] for pod in pods] == ["stages", "speaker"]
+    assert not any("envFrom" in pod["containers"][0] or pod["automountServiceAccountToken"] for pod in pods)
+
+
+def test_a_store_on_aws_with_keys_needs_only_the_secret() -> None:
+    for pod, files in pods_and_files(some_settings()):
+        assert not {name for name in variables_of(pod) if name.startswith(("AWS_", "VOICE_S3", "HTTP"))}
+        assert pod["containers"][0]["envFrom"] == [{"secretRef": {"name": "store"}}]
+        assert "serviceAccountName" not in pod
+        assert len(files) == 1
+
+
+def test_an_administrator_may_overrule_the_stores_variables_of_a_server() -> None:
+    settings = some_settings(**STORE | {"inference": {"environment": {"AWS_REGION": "eu-west-1"}}})
+    pod = deployment(SERVER, settings)["spec"]["template"]["spec"]
+    assert [found["value"] for found in pod["containers"][0]["env"] if found["name"] == "AWS_REGION"] == ["eu-west-1"]
+
+
+def test_a_voice_without_a_base_is_made_from_the_one_it_began_with() -> None:
+    settings = some_settings(bases={"tiny": {"uri": "embedded:tiny"}, "large": {"uri": "s3://bases/large"}})
+
+    def base(voice: Voice) -> str:
+        data = job_document_config_map(voice, StartJob("train", 1), HASH, settings)["data"]
+        return str(json.loads(data["job.json"])["base"]["name"])
+
+    silent = replace(a_voice(base=None), default_base="large")
+    assert base(silent) == "large", "the installation's"
+    assert base(replace(silent, status=VoiceModelStatus(base="tiny"))) == "tiny", "a changed default trains nothing"
+    assert base(replace(a_voice(base="large"), status=VoiceModelStatus(base="tiny"))) == "large", (
+        "spec has the last word"
+    )
 
 
 def test_a_server_finds_the_operator_only_where_there_is_a_url() -> None:

@@ -55,7 +55,7 @@ def a_voice(status: VoiceModelStatus | None = None, request: str = "", **spec: A
 
 
 def observe(voice: Voice | None = None, **found: Any) -> Observed:
-    dataset = ObservedDataset(uri="s3://voices/alice", digest=DIGEST, generation=3)
+    dataset = ObservedDataset(uri="s3://voices/alice", fingerprint=DIGEST, generation=3)
     return Observed(**({"voice": voice or a_voice(), "dataset": dataset, "input_hash": HASH} | found))
 
 

@@ -7,7 +7,13 @@ import pytest
 from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.reconcile.hashing import input_hash
 
-BASE = {"dataset_digest": "sha256:a", "base_uri": "embedded:tiny", "base_digest": "", "trainer_image": "trainer:1"}
+BASE = {
+    "dataset_digest": "sha256:a",
+    "base": "tiny",
+    "base_uri": "embedded:tiny",
+    "base_digest": "",
+    "trainer_image": "trainer:1",
+}
 
 
 def the_hash(spec: dict[str, Any] | None = None, **inputs: str) -> str:
@@ -25,7 +31,7 @@ def the_hash(spec: dict[str, Any] | None = None, **inputs: str) -> str:
         pytest.param({"language": "ja"}, {}, id="the language"),
         pytest.param({"dataset": {"uri": "s3://voices/bob"}}, {}, id="the URI of the dataset"),
         pytest.param({}, {"dataset_digest": "sha256:b"}, id="the recordings"),
-        pytest.param({"base": "v2"}, {}, id="the base"),
+        pytest.param({}, {"base": "v2"}, id="the base"),
         pytest.param({}, {"base_digest": "sha256:c"}, id="the base's content"),
         pytest.param({"training": {"seed": 1}}, {}, id="a hyperparameter"),
         pytest.param({"evaluation": {"texts": ["Hello."]}}, {}, id="the sentences"),

@@ -14,10 +14,12 @@ from voice_operator.api.schema import (
     atomic_list,
     map_list,
     rules,
+    unavailable,
 )
 
 Language = Literal["zh", "en", "ja", "ko", "yue"]
 Metric = Literal["pesq", "stoi", "speakerSimilarity", "cer"]
+MEASURED: tuple[Metric, ...] = ("pesq", "stoi")  # by the trainer; a gate on another would hold every voice back
 
 
 class Dataset(Schema):
@@ -36,7 +38,10 @@ class Dataset(Schema):
     digest: str = Field(
         "",
         max_length=71,
-        description="Pins the recordings; empty: their state when the operator first looks.",
+        description=(
+            "Pins the recordings: SHA-256 over the SHA-256 of each file, the datasetDigest of the voice's "
+            "report; empty: the recordings as they are when the operator lists them."
+        ),
         json_schema_extra=rules(
             (
                 f"self == '' || self.matches('{DIGEST}')",
@@ -134,7 +139,12 @@ class Training(Schema):
 class Gate(Schema):
     """One score that the trained voice must reach before it is published."""
 
-    metric: Metric = Field(description="Which score.")
+    metric: Metric = Field(
+        description=f"Which score; only {' and '.join(MEASURED)} are available yet.",
+        json_schema_extra=rules(
+            (f"self in {list(MEASURED)}", f"this metric of a gate is not available yet; use {' or '.join(MEASURED)}")
+        ),
+    )
     min: Decimal | None = Field(
         None,
         description="The score must be at least this, as a decimal string.",
@@ -177,8 +187,18 @@ class Evaluation(Schema):
 class Review(Schema):
     """Whether people must approve a trained voice before it is served."""
 
-    required: bool = Field(False, description="True holds a trained voice until it is approved.")
-    approvals: int = Field(1, ge=1, le=10, description="How many people must approve.")
+    required: bool = Field(
+        False,
+        description="True holds a trained voice until it is approved. Not available yet.",
+        json_schema_extra=unavailable("spec.review.required", default=False),
+    )
+    approvals: int = Field(
+        1,
+        ge=1,
+        le=10,
+        description="How many people must approve. Not available yet.",
+        json_schema_extra=unavailable("spec.review.approvals", default=1),
+    )
 
 
 class Serving(Schema):
@@ -251,20 +271,33 @@ class Retries(Schema):
     transient: int = Field(
         2, ge=0, le=20, description="Attempts after a network fault, a lost pod or an unknown crash."
     )
-    preemption: int = Field(20, ge=0, le=100, description="Attempts after the node was taken away.")
+    preemption: int = Field(
+        20,
+        ge=0,
+        le=100,
+        description="Attempts after the node was taken away. Not available yet.",
+        json_schema_extra=unavailable("spec.retries.preemption", default=20),
+    )
 
 
 class Retention(Schema):
     """How long what was trained is kept."""
 
     unused_days: int = Field(
-        90, ge=1, le=3650, description="Days after which a revision that nobody serves may be deleted."
+        90,
+        ge=1,
+        le=3650,
+        description="Days after which a revision that nobody serves may be deleted. Not available yet.",
+        json_schema_extra=unavailable("spec.retention.unusedDays", default=90),
     )
     keep_revisions: int = Field(
         5,
         ge=2,
         le=100,
-        description="Newest revisions that are always kept; at least 2, so that a rollback has a target.",
+        description=(
+            "Newest revisions that are always kept; at least 2, so that a rollback has a target. Not available yet."
+        ),
+        json_schema_extra=unavailable("spec.retention.keepRevisions", default=5),
     )
     legal_hold: bool = Field(False, description="True forbids every deletion of this voice's artifacts.")
 
@@ -276,10 +309,14 @@ class VoiceModelSpec(Schema):
     dataset: Dataset
     consent: Consent
     source: Source = Field(default_factory=Source)
-    base: str = Field(
-        "v2Pro",
+    base: str | None = Field(
+        None,
         max_length=40,
-        description="Base model, by its name in the operator's configuration.",
+        description=(
+            "Base model, by its name in the operator's configuration (chart value bases). Absent: the installation's "
+            "default base (chart value defaultBase) when the voice is first seen; status.base names it, and a later "
+            "change of the default trains nothing again."
+        ),
         json_schema_extra=rules(
             (
                 "self.matches('^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')",

@@ -15,7 +15,12 @@ class ResolvedDataset(Schema):
     """The recordings that the revision was trained on."""
 
     uri: Uri
-    digest: Digest
+    digest: Digest = Field(
+        "", description="spec.dataset.digest of the VoiceModel; empty: the recordings were not pinned."
+    )
+    fingerprint: Digest = Field(
+        "", description="SHA-256 over names, sizes and ETags of the files; empty: the recordings were pinned."
+    )
 
 
 class ResolvedBase(Schema):

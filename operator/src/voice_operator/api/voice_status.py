@@ -11,6 +11,7 @@ from voice_operator.api.schema import (
     Message,
     ObjectName,
     Schema,
+    ShortText,
     Time,
     Uri,
     atomic_list,
@@ -85,13 +86,21 @@ class Artifacts(Schema):
 
 
 class ObservedDataset(Schema):
-    """The recordings as they were when the operator looked."""
+    """The recordings as they were when the operator listed them; a pinned dataset is not listed."""
 
     uri: Uri
-    digest: Digest = Field(description="Of the spec, or over names, sizes and ETags of the files.")
-    generation: int = Field(
-        0, ge=0, description="metadata.generation at that time: it is looked at again when that changes."
+    digest: Digest = Field("", description="spec.dataset.digest; empty: the recordings are not pinned.")
+    fingerprint: Digest = Field(
+        "", description="SHA-256 over names, sizes and ETags of the files; empty: the recordings are pinned."
     )
+    generation: int = Field(
+        0, ge=0, description="metadata.generation at that time: they are listed again when that changes."
+    )
+
+    @property
+    def identity(self) -> str:
+        """What tells these recordings from others: the pinned digest, else the fingerprint."""
+        return self.digest or self.fingerprint
 
 
 Scores = Annotated[dict[Annotated[str, Field(max_length=63)], Decimal], Field(max_length=32)]
@@ -107,6 +116,9 @@ class VoiceModelStatus(Schema):
         None, max_length=256, description="The voice.sovits.dev/requested-at annotation last acted upon."
     )
     input_hash: str | None = Field(None, max_length=64, description="SHA-256 over everything that changes the result.")
+    base: ShortText | None = Field(
+        None, description="Base that the voice is made from: spec.base, else the default base when it was first seen."
+    )
     dataset: ObservedDataset | None = None
     active_revision: ObjectName | None = Field(None, description="VoiceRevision that is being spoken.")
     candidate_revision: ObjectName | None = Field(None, description="VoiceRevision that is to be spoken next.")

@@ -1,6 +1,6 @@
 """Observes everything that a decision about a voice needs; reads only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voice_operator.api.voice_status import ObservedDataset, StageName
 from voice_operator.cluster.inference import Inference
@@ -23,6 +23,7 @@ from voice_operator.reconcile.observed import (
     Voice,
     VoiceServer,
 )
+from voice_operator.reconcile.serving import base_of
 from voice_operator.settings import Settings
 
 
@@ -45,8 +46,9 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
     """
     settings, status = cluster.settings, voice.status
     revisions = await _revisions(cluster, voice)
+    voice = replace(voice, default_base=base_of(revisions) or settings.default_base)
     server = await _server(cluster, voice) if revisions else None
-    known = voice.spec.base in settings.bases
+    known = voice.base in settings.bases
     dataset: ObservedDataset | None = status.dataset
     problem: Problem | None = None
     if known and consent_valid:
@@ -64,10 +66,11 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
             revisions=revisions,
             server=server,
         )
-    base = settings.bases[voice.spec.base]
+    base = settings.bases[voice.base]
     digest = input_hash(
         voice.spec,
-        dataset_digest=dataset.digest,
+        dataset_digest=dataset.identity,
+        base=voice.base,
         base_uri=base.uri,
         base_digest=base.digest,
         trainer_image=settings.images.trainer,
@@ -94,21 +97,22 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
 
 
 async def _dataset(store: Store, voice: Voice) -> tuple[ObservedDataset | None, Problem | None]:
-    """Return the recordings' digest, taken once per generation or request, so that it cannot flap while a Job runs."""
+    """Return the recordings, listed once per generation or request: their fingerprint cannot flap while a Job runs."""
     spec, recorded = voice.spec.dataset, voice.status.dataset
     uri = spec.uri.rstrip("/")
     if spec.digest:
         return ObservedDataset(uri=uri, digest=spec.digest, generation=voice.generation), None
     answered = voice.request == (voice.status.last_handled_request or "")
     if recorded is not None and recorded.uri == uri and recorded.generation == voice.generation and answered:
-        return recorded, None
+        # Statuses of 0.1.0 have the fingerprint under the name of the digest.
+        return recorded.model_copy(update={"digest": "", "fingerprint": recorded.identity}), None
     try:
-        digest = await store.fingerprint(uri)
+        fingerprint = await store.fingerprint(uri)
     except StoreError as error:
         return None, Problem("DatasetUnreachable", str(error))
-    if digest is None:
+    if fingerprint is None:
         return None, Problem("DatasetNotFound", f"spec.dataset.uri: there is nothing below {uri}")
-    return ObservedDataset(uri=uri, digest=digest, generation=voice.generation), None
+    return ObservedDataset(uri=uri, fingerprint=fingerprint, generation=voice.generation), None
 
 
 async def _jobs(kube: Kube, voice: Voice, digest: str | None) -> tuple[ObservedJob, ...]:

@@ -7,6 +7,7 @@ from voice_operator import __version__
 from voice_operator.api.schema import API_VERSION
 from voice_operator.documents import JOB_SCHEMA
 from voice_operator.manifests.labels import VOICE_MODEL, owner, recommended
+from voice_operator.manifests.pod import store_files
 from voice_operator.reconcile.effects import StartJob
 from voice_operator.reconcile.names import document_name, revision_name, revision_uri, workspace_uri
 from voice_operator.reconcile.observed import Voice
@@ -18,7 +19,7 @@ FILE = "job.json"
 def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> dict[str, Any]:
     """Return the document of one attempt of one stage."""
     spec = voice.spec
-    base = settings.bases[spec.base]
+    base = settings.bases[voice.base]
     parts = (settings.storage.uri, voice.namespace, voice.name, input_hash)
     return {
         "schema": JOB_SCHEMA,
@@ -29,7 +30,7 @@ def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Setti
         "dataset": {"uri": spec.dataset.uri.rstrip("/"), "digest": spec.dataset.digest},
         "consent": spec.consent.document(),
         "source": spec.source.document(),
-        "base": {"name": spec.base, "uri": base.uri, "digest": base.digest},
+        "base": {"name": voice.base, "uri": base.uri, "digest": base.digest},
         "training": spec.training.document(),
         "evaluation": {
             "texts": list(spec.evaluation.texts),
@@ -55,5 +56,6 @@ def job_document_config_map(voice: Voice, start: StartJob, input_hash: str, sett
             "ownerReferences": owner("VoiceModel", voice.name, voice.uid),
             "annotations": {"kubernetes.io/description": f"Job document of {voice.name} ({API_VERSION})"},
         },
-        "data": {FILE: json.dumps(job_document(voice, start, input_hash, settings), indent=1, ensure_ascii=False)},
+        "data": {FILE: json.dumps(job_document(voice, start, input_hash, settings), indent=1, ensure_ascii=False)}
+        | store_files(settings),
     }

@@ -5,6 +5,7 @@ from typing import Any
 from voice_operator.settings import Settings
 
 USER = 65532  # "nonroot" in distroless images; ours use the same
+CA_FILE = "ca.crt"
 
 
 def pod_security() -> dict[str, Any]:
@@ -29,9 +30,30 @@ def scratch(name: str, size: str) -> dict[str, Any]:
 
 
 def store_credentials(settings: Settings) -> dict[str, Any]:
-    """Return the part of a container that brings the store's AWS_* variables in, from a Secret beside the pod."""
+    """Return the part of a container that brings the store's keys in, from a Secret beside the pod."""
     name = settings.storage.secret_name
     return {"envFrom": [{"secretRef": {"name": name}}]} if name else {}
+
+
+def store_environment(settings: Settings, folder: str) -> dict[str, str]:
+    """Return the variables that say where the store is; ``folder`` is where the ConfigMap with ``store_files`` lies."""
+    ca = {"AWS_CA_BUNDLE": f"{folder}/{CA_FILE}"} if settings.storage.ca else {}
+    return settings.storage.environment() | ca | settings.proxy.environment()
+
+
+def store_files(settings: Settings) -> dict[str, str]:
+    """Return what a pod's ConfigMap holds besides its own document: the authorities of the store's certificate."""
+    return {CA_FILE: settings.storage.ca} if settings.storage.ca else {}
+
+
+def variables(environment: dict[str, str]) -> list[dict[str, str]]:
+    """Return the ``env`` of a container."""
+    return [{"name": name, "value": value} for name, value in environment.items()]
+
+
+def service_account(name: str) -> dict[str, Any]:
+    """Return the part of a pod that names its ServiceAccount: clouds hand out the store's keys by it."""
+    return {"serviceAccountName": name} if name else {}
 
 
 def image(settings: Settings, name: str) -> dict[str, Any]:

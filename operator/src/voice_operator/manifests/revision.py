@@ -23,14 +23,14 @@ def voice_revision(
     voice: Voice, effect: CreateRevision, input_hash: str, dataset: ObservedDataset, settings: Settings
 ) -> dict[str, Any]:
     """Return the object; its finalizer lets the operator delete the artifacts before it goes."""
-    base = settings.bases[voice.spec.base]
+    base = settings.bases[voice.base]
     spec = VoiceRevisionSpec(
         voice_model=voice.name,
         input_hash=input_hash,
         workspace=workspace_uri(settings.storage.uri, voice.namespace, voice.name, input_hash),
         language=voice.spec.language,
-        dataset=ResolvedDataset(uri=dataset.uri, digest=dataset.digest),
-        base=ResolvedBase(name=voice.spec.base, uri=base.uri, digest=base.digest),
+        dataset=ResolvedDataset(uri=dataset.uri, digest=dataset.digest, fingerprint=dataset.fingerprint),
+        base=ResolvedBase(name=voice.base, uri=base.uri, digest=base.digest),
         training=voice.spec.training,
         trainer_image=settings.images.trainer,
         consent=voice.spec.consent,

@@ -12,7 +12,11 @@ from voice_operator.manifests.pod import (
     pod_security,
     pull_secrets,
     scratch,
+    service_account,
     store_credentials,
+    store_environment,
+    store_files,
+    variables,
 )
 from voice_operator.reconcile.observed import DesiredVoice, VoiceServer
 from voice_operator.settings import Settings
@@ -58,13 +62,13 @@ def desired_document(
     }
 
 
-def voices_config_map(server: VoiceServer, document: dict[str, Any]) -> dict[str, Any]:
+def voices_config_map(server: VoiceServer, document: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """Return the ConfigMap from which pods start and serve while the operator is away."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": _metadata(server, voices_name(server.name)),
-        "data": {FILE: json.dumps(document, separators=(",", ":"), ensure_ascii=False)},
+        "data": {FILE: json.dumps(document, separators=(",", ":"), ensure_ascii=False)} | store_files(settings),
     }
 
 
@@ -108,9 +112,10 @@ def _pod(server: VoiceServer, settings: Settings) -> dict[str, Any]:
         environment["VOICE_OPERATOR_URL"] = (
             f"{settings.operator_url.rstrip('/')}/servers/{server.namespace}/{server.name}/{FILE}"
         )
-    environment |= inference.environment
+    environment |= store_environment(settings, FOLDER) | inference.environment
     resources = server.spec.resources
     pod: dict[str, Any] = {
+        **service_account(inference.service_account_name),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
@@ -119,7 +124,7 @@ def _pod(server: VoiceServer, settings: Settings) -> dict[str, Any]:
             {
                 "name": CONTAINER,
                 **image(settings, settings.images.inference),
-                "env": [{"name": name, "value": value} for name, value in environment.items()],
+                "env": variables(environment),
                 **store_credentials(settings),
                 "ports": [{"name": "http", "containerPort": inference.port, "protocol": "TCP"}],
                 "startupProbe": _probe("/healthz", period=2, failures=150),

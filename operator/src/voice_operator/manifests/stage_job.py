@@ -13,7 +13,10 @@ from voice_operator.manifests.pod import (
     pod_security,
     pull_secrets,
     scratch,
+    service_account,
     store_credentials,
+    store_environment,
+    variables,
 )
 from voice_operator.reconcile.effects import StartJob
 from voice_operator.reconcile.names import document_name, job_name, revision_name
@@ -22,12 +25,20 @@ from voice_operator.reconcile.stages import OUT_OF_MEMORY_EXIT, PERMANENT_EXITS,
 from voice_operator.settings import Settings, StagePlacement
 
 CONTAINER = "stage"
+FOLDER = "/etc/voice"
 STEPS: dict[StageName, str] = {"prepare": "prepare", "train": "features,train", "evaluate": "evaluate,publish"}
 GPU_STAGES: tuple[StageName, ...] = ("train", "evaluate")
 GPU = "nvidia.com/gpu"
 
 TTL_SECONDS = 3600  # TTL of a finished Job, long enough for its outcome to be observed
 GRACE_SECONDS = 25  # spot nodes give less; checkpoints are in the object store before that
+
+ENVIRONMENT = {
+    "VOICE_TERMINATION_LOG": "/dev/termination-log",
+    "VOICE_SCRATCH": "/work",
+    "HOME": "/tmp",  # noqa: S108 -- inside the container, an emptyDir of its own
+    "TMPDIR": "/work",
+}
 
 _DURATION = re.compile(r"^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
 
@@ -87,6 +98,7 @@ def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings, sta
     gpus = voice.spec.compute.gpus if start.stage in GPU_STAGES else 0
     return {
         "restartPolicy": "Never",
+        **service_account(settings.stages.service_account_name),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
@@ -95,19 +107,14 @@ def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings, sta
             {
                 "name": CONTAINER,
                 **image(settings, settings.images.trainer),
-                "args": ["run", "--job", f"/etc/voice/{FILE}", "--stages", STEPS[start.stage]],
-                "env": [
-                    {"name": "VOICE_TERMINATION_LOG", "value": "/dev/termination-log"},
-                    {"name": "VOICE_SCRATCH", "value": "/work"},
-                    {"name": "HOME", "value": "/tmp"},  # noqa: S108 -- inside the container, an emptyDir of its own
-                    {"name": "TMPDIR", "value": "/work"},
-                ],
+                "args": ["run", "--job", f"{FOLDER}/{FILE}", "--stages", STEPS[start.stage]],
+                "env": variables(ENVIRONMENT | store_environment(settings, FOLDER)),
                 **store_credentials(settings),
                 "resources": _resources(stage, gpus),
                 "securityContext": container_security(),
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [
-                    {"name": "job", "mountPath": "/etc/voice", "readOnly": True},
+                    {"name": "job", "mountPath": FOLDER, "readOnly": True},
                     {"name": "work", "mountPath": "/work"},
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- as above
                 ],

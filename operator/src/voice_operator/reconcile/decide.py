@@ -67,7 +67,9 @@ def refuse_unknown_base(view: View) -> Action | None:
     if view.observed.base_known:
         return None
     known = ", ".join(view.observed.known_bases)
-    message = f"spec.base is {view.observed.voice.spec.base}, but the operator's configuration has: {known}"
+    voice = view.observed.voice
+    named = f"spec.base is {voice.base}" if voice.spec.base else f"the voice was made from the base {voice.base}"
+    message = f"{named}, but the operator's configuration has: {known}; name one of these in spec.base"
     return Action("Failed", "BaseNotFound", message, stalled=True)
 
 

@@ -8,11 +8,12 @@ from voice_operator.api.voice_model import VoiceModelSpec
 
 
 def input_hash(
-    spec: VoiceModelSpec, *, dataset_digest: str, base_uri: str, base_digest: str, trainer_image: str
+    spec: VoiceModelSpec, *, dataset_digest: str, base: str, base_uri: str, base_digest: str, trainer_image: str
 ) -> str:
     """Return 64 hex digits; the same input gives the same hash, hence the same names, hence no second training.
 
-    Gates are part of it although they change no weights: they decide whether the stage commits a published voice.
+    ``base`` is the name that spec.base was resolved to. Gates are part of it although they change no weights: they
+    decide whether the stage commits a published voice.
     """
     gates = spec.evaluation.gates
     return digest_of(
@@ -20,7 +21,7 @@ def input_hash(
             "schema": "voice.sovits.dev/input/v1",
             "language": spec.language,
             "dataset": {"uri": spec.dataset.uri.rstrip("/"), "digest": dataset_digest},
-            "base": {"name": spec.base, "uri": base_uri, "digest": base_digest},
+            "base": {"name": base, "uri": base_uri, "digest": base_digest},
             "training": spec.training.document(),
             "texts": list(spec.evaluation.texts),
             "gates": None

@@ -30,11 +30,17 @@ class Voice:
     spec: VoiceModelSpec
     status: VoiceModelStatus
     request: str = ""  # the requested-at annotation
+    default_base: str = ""  # what a voice without spec.base and without history is made from
 
     @property
     def id(self) -> str:
         """The voice's name for servers and clients."""
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def base(self) -> str:
+        """The base that the voice is made from; a recorded one stays, so that a changed default trains nothing."""
+        return self.spec.base or self.status.base or self.default_base
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Selects the revision to serve, and compares it with those that the pods have loaded: by digest, never by name."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from voice_operator.reconcile.observed import Observed, ObservedRevision, ObservedServer, PodVoices, Problem
@@ -32,6 +33,12 @@ def current_revision(observed: Observed) -> ObservedRevision | None:
     """Return the revision that was trained from exactly the present input, if it exists."""
     same = (revision for revision in observed.revisions if revision.input_hash == observed.input_hash)
     return next(same, None)
+
+
+def base_of(revisions: Iterable[ObservedRevision]) -> str:
+    """Return the base of the voice's revisions, the active one's first; empty: there are none."""
+    found = sorted(revisions, key=lambda revision: (revision.state != "Active", revision.name))
+    return found[0].base if found else ""
 
 
 def serving_state(observed: Observed, target: ObservedRevision) -> ServingState:

@@ -44,6 +44,7 @@ def status_of(decision: Decision) -> VoiceModelStatus:
         observed_generation=voice.generation,
         last_handled_request=voice.request or None,
         input_hash=observed.input_hash,
+        base=voice.base if observed.base_known else old.base,
         dataset=observed.dataset,
         active_revision=active,
         candidate_revision=candidate,

@@ -1,0 +1,417 @@
+"""No painted doors: every field of every spec changes what the trainer reads, a manifest or a decision.
+
+A field is found by walking the types, so a new one is checked without anybody thinking of it. What nothing reads yet
+stands in ``UNREAD`` or ``UNFINISHED``, and the CRD refuses it at apply.
+"""
+
+import ast
+import asyncio
+import functools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+from pydantic import BaseModel, Field
+
+import voice_operator
+import voice_trainer
+from voice_operator.api.structural import structural_schema
+from voice_operator.api.voice_model import MEASURED, Metric, Training, VoiceModelSpec
+from voice_operator.api.voice_revision import VoiceRevisionSpec, VoiceRevisionStatus
+from voice_operator.api.voice_server import VoiceServerSpec
+from voice_operator.api.voice_status import STAGES, GateVerdict, ObservedDataset, StageStatus, VoiceModelStatus
+from voice_operator.cluster.observe import find_server
+from voice_operator.errors import NotFound
+from voice_operator.manifests.job_document import job_document
+from voice_operator.manifests.revision import voice_revision
+from voice_operator.manifests.server import deployment, desired_document, service, voices_config_map
+from voice_operator.manifests.stage_job import stage_job
+from voice_operator.reconcile.decide import decide
+from voice_operator.reconcile.effects import CreateRevision, StartJob
+from voice_operator.reconcile.observed import (
+    DesiredVoice,
+    JobFailure,
+    LoadedVoice,
+    Observed,
+    ObservedJob,
+    ObservedRevision,
+    ObservedServer,
+    PodVoices,
+    StageOutput,
+    Voice,
+    VoiceServer,
+)
+from voice_operator.reconcile.server_status import server_status
+from voice_operator.reconcile.status import status_of
+from voice_operator.settings import Settings
+from voice_trainer.errors import UsageError
+from voice_trainer.evaluation.gates import METRICS, chosen_gates
+from voice_trainer.evaluation.scores import ClipScores
+from voice_trainer.job.document import Gate, TrainingJob, read_job
+from voice_trainer.stages.evaluate import _scores
+
+UNREAD = {
+    "review.approvals": "nothing records an approval",
+    "retries.preemption": "a lost node counts as a transient failure",
+    "retention.unusedDays": "no revision is deleted by age",
+    "retention.keepRevisions": "no revision is deleted by number",
+}
+UNFINISHED = {"review.required": "a trained voice would wait for ever: nothing records an approval"}
+NOT_MEASURED = {"speakerSimilarity", "cer"}
+
+VOICE = {
+    "language": "en",
+    "dataset": {"uri": "s3://voices/datasets/alice", "digest": "sha256:" + "d" * 64},
+    "consent": {
+        "holder": "Alice A.",
+        "statement": "I agree.",
+        "evidence": "s3://voices/consents/alice.pdf",
+        "expires": "2099-11-01",
+    },
+    "source": {"repository": "https://git.example.com/voices", "commit": "3f2a9c1d", "author": "Bob B."},
+    "base": "tiny",
+    "evaluation": {"texts": ["Hello."], "gates": [{"metric": "pesq", "min": "3.5", "max": "4.5"}]},
+}
+SERVER = {"base": "tiny", "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "4Gi"}}}
+
+# Where "the value and an x" is no value: another one that is.
+OTHERS = {
+    "language": "ja",
+    "dataset.digest": "sha256:" + "e" * 64,
+    "consent.expires": "2020-11-01",
+    "source.commit": "4a3b",
+    "base": "other",
+    "training.learningRate": "1e-3",
+    "evaluation.gates[].min": "3.6",
+    "evaluation.gates[].max": "4.6",
+    "compute.timeout": "90m",
+}
+
+NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
+HASH = "3fa9c2d1" * 8
+DIGEST = "sha256:" + "b" * 64
+STORAGE = {"uri": "s3://voices", "secretName": "voices-s3"}
+BASES = {"tiny": {"uri": "embedded:tiny"}, "other": {"uri": "s3://bases/other", "digest": "sha256:" + "a" * 64}}
+SETTINGS = Settings.model_validate(
+    {"images": {"trainer": "trainer:1", "inference": "inference:1"}, "bases": BASES, "storage": STORAGE}
+)
+OUTPUT = StageOutput("2026-11-23T06:00:00Z", "2026-11-23T06:01:00Z", scores={"pesq": "3.9"})
+TRAINED = ObservedRevision("alice-3fa9c2d1", HASH, "tiny", "s3://voices/alice", DIGEST)
+
+
+# The walk: every leaf of a spec, and the spec with another value there.
+
+
+def leaves_of(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the paths of a structural schema's leaves: a.b, a[].b, a.*."""
+    if "properties" in schema:
+        for name, part in schema["properties"].items():
+            yield from leaves_of(part, f"{path}.{name}" if path else name)
+    elif "properties" in schema.get("items", {}):
+        yield from leaves_of(schema["items"], f"{path}[]")
+    elif "additionalProperties" in schema:
+        yield from leaves_of(schema["additionalProperties"], f"{path}.*")
+    else:
+        yield path
+
+
+def changed(spec: BaseModel, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each leaf's path, and a copy of ``spec`` that differs there alone."""
+    for name, field in type(spec).model_fields.items():
+        path = f"{above}{field.alias}"
+        for below, value in variants(getattr(spec, name), field.annotation, path):
+            yield below, spec.model_copy(update={name: value})
+
+
+def variants(value: Any, annotation: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, BaseModel):
+        yield from changed(value, f"{path}.")
+    elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+        for below, item in changed(value[0], f"{path}[]."):
+            yield below, (item, *value[1:])
+    elif isinstance(value, tuple):
+        yield path, (*value, "another")
+    elif isinstance(value, dict):
+        yield f"{path}.*", {name: f"{text}0" for name, text in value.items()}
+    else:
+        yield path, another(value, annotation, path)
+
+
+def another(value: Any, annotation: Any, path: str) -> Any:
+    """Return a different value: a valid one where the type has more than one."""
+    if path in OTHERS:
+        return OTHERS[path]
+    if get_origin(annotation) is Literal:
+        return next((choice for choice in get_args(annotation) if choice != value), f"not {value}")
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    assert isinstance(value, str), (
+        f"{path} is {value!r} in this test's spec: give it a value, so that it can be changed"
+    )
+    return f"{value}x"
+
+
+def unread(spec: BaseModel, render: Callable[[Any], Any]) -> set[str]:
+    """Return the leaves of ``spec`` whose change leaves all that is rendered as it was."""
+    before = render(spec)
+    return {path for path, other in changed(spec) if render(other) == before}
+
+
+# What a spec can change. Sentences for people do not count, nor does the input hash: it only names things.
+
+
+def without_sentences(document: Any) -> Any:
+    if isinstance(document, dict):
+        return {key: without_sentences(value) for key, value in document.items() if key != "message"}
+    if isinstance(document, (list, tuple)):
+        return [without_sentences(item) for item in document]
+    return document
+
+
+def what_a_voice_changes(folder: Path) -> Callable[[VoiceModelSpec], Any]:
+    def render(spec: VoiceModelSpec) -> Any:
+        voice = Voice("studio", "alice", "uid", 3, spec, VoiceModelStatus())
+        starts = [StartJob(stage, 1) for stage in STAGES]
+        return {
+            "jobs": [as_the_trainer_reads(job_document(voice, start, HASH, SETTINGS), folder) for start in starts],
+            "manifests": [stage_job(voice, start, HASH, SETTINGS) for start in starts],
+            "decisions": [without_sentences(decided(observed)) for observed in scenes(voice)],
+            "servers": asyncio.run(servers_asked_for(voice)),
+        }
+
+    return render
+
+
+def as_the_trainer_reads(document: dict[str, Any], folder: Path) -> Any:
+    """A field that the trainer does not know is in the document for nothing."""
+    path = folder / "job.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    try:
+        return read_job(path).model_dump()
+    except UsageError as error:
+        return str(error)
+
+
+def decided(observed: Observed) -> Any:
+    decision = decide(observed, NOW)
+    return [asdict(decision.action), status_of(decision).document()]
+
+
+def scenes(voice: Voice) -> Iterator[Observed]:
+    """What a voice may meet, from its first pass to a second revision."""
+    dataset = ObservedDataset(uri="s3://voices/datasets/alice", fingerprint=DIGEST, generation=3)
+    new = Observed(voice, dataset=dataset, input_hash=HASH)
+    pod = PodVoices("default-1", ready=True, voices={"studio/alice": LoadedVoice(TRAINED.name, DIGEST, "ready")})
+    server = ObservedServer("voice-system", "default", "tiny", 1, "http://default.voice-system.svc", (pod,))
+    job = ObservedJob("alice-3fa9c2d1-train-1", "train", 1, HASH)
+    yield new
+    yield replace(new, outputs={"prepare": OUTPUT}, jobs=(job,))
+    yield replace(new, revisions=(TRAINED,), server=server)
+    yield replace(new, revisions=(TRAINED,), server=None)
+    for exit_code, failures in ((90, {"out_of_memory": 2}), (75, {"transient": 2})):
+        before = StageStatus(name="train", state="Running", attempt=3, counted=2, failures=failures)
+        known = VoiceModelStatus(input_hash=HASH, stages=(StageStatus(name="prepare", state="Succeeded"), before))
+        failed = replace(job, attempt=3, state="Failed", failure=JobFailure("Reason", "", exit_code))
+        yield replace(new, voice=replace(voice, status=known), jobs=(failed,))
+
+
+async def servers_asked_for(voice: Voice) -> list[tuple[str, str]]:
+    asked = []
+
+    async def get(_: Any, namespace: str, name: str) -> Any:
+        asked.append((namespace, name))
+        raise NotFound("get", reason="NotFound", message="")
+
+    cluster: Any = SimpleNamespace(kube=SimpleNamespace(get=get), settings=SETTINGS)
+    assert await find_server(cluster, voice) is None
+    return asked
+
+
+def what_a_server_changes(spec: VoiceServerSpec) -> Any:
+    server = VoiceServer("voice-system", "default", "uid", 1, spec)
+    voices = (DesiredVoice("studio/alice", TRAINED.name, TRAINED.uri, DIGEST),)
+    document = desired_document(server, voices, 7, SETTINGS)
+    status = server_status(
+        server,
+        old=None,
+        voices=voices,
+        pods=(),
+        deployment={},
+        generation=7,
+        endpoint="http://default.voice-system.svc",
+        selector={},
+        now=NOW,
+    )
+    manifests = [deployment(server, SETTINGS), service(server), voices_config_map(server, document, SETTINGS)]
+    return [*manifests, without_sentences(status.document())]
+
+
+A_VOICE = VoiceModelSpec.model_validate(VOICE)
+A_SERVER = VoiceServerSpec.model_validate(SERVER)
+
+
+@pytest.mark.parametrize("spec", [A_VOICE, A_SERVER], ids=["VoiceModel", "VoiceServer"])
+def test_the_walk_meets_every_leaf_that_the_crd_has(spec: BaseModel) -> None:
+    met = [path for path, _ in changed(spec)]
+    assert sorted(met) == sorted(leaves_of(structural_schema(type(spec))))
+
+
+def test_every_field_of_a_voice_is_read(tmp_path: Path) -> None:
+    found = unread(A_VOICE, what_a_voice_changes(tmp_path))
+    painted, stale = sorted(found - UNREAD.keys()), sorted(UNREAD.keys() - found)
+    assert not painted, "nothing reads these fields of a VoiceModel: read them or have the CRD refuse them"
+    assert not stale, "these fields are read now: take them off UNREAD, and their refusal off the CRD"
+
+
+def test_every_field_of_a_server_is_read() -> None:
+    assert unread(A_SERVER, what_a_server_changes) == set()
+
+
+class TrainingWithOne(Training):
+    warmup: int = Field(0, alias="warmup")
+
+
+class WithPaintedDoors(VoiceModelSpec):
+    lexicon: str = Field("", alias="lexicon")
+    training: Training = Field(default_factory=TrainingWithOne)
+
+
+class ServerWithOne(VoiceServerSpec):
+    voices: str = Field("", alias="voices")
+
+
+def test_a_field_that_nothing_reads_is_found(tmp_path: Path) -> None:
+    found = unread(WithPaintedDoors.model_validate(VOICE), what_a_voice_changes(tmp_path))
+    assert found - UNREAD.keys() == {"lexicon", "training.warmup"}, "also one that reaches the job document, unread"
+    assert unread(ServerWithOne.model_validate(SERVER), what_a_server_changes) == {"voices"}
+
+
+# What is refused at apply is exactly what is missing.
+
+
+def refused(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    for rule in schema.get("x-kubernetes-validations", ()):
+        if "not available yet" in rule["message"]:
+            yield path, rule | {"default": schema.get("default")}
+    for name, part in schema.get("properties", {}).items():
+        yield from refused(part, f"{path}.{name}" if path else name)
+    if "items" in schema:
+        yield from refused(schema["items"], f"{path}[]")
+
+
+def test_the_crd_refuses_exactly_what_is_not_available() -> None:
+    rules = dict(refused(structural_schema(VoiceModelSpec)))
+    assert rules.keys() == UNREAD.keys() | UNFINISHED.keys() | {"evaluation.gates[].metric"}
+    for path in UNREAD.keys() | UNFINISHED.keys():
+        assert rules[path]["rule"] == f"self == {json.dumps(rules[path]['default'])}"
+        assert rules[path]["message"] == f"spec.{path} is not available yet; leave it out"
+
+
+@functools.cache
+def words_of(package: Any, *, without: tuple[str, ...]) -> set[str]:
+    """Return every attribute and text in a package's code: what it can read a field by."""
+    (folder,) = map(Path, package.__path__)
+    files = [file for file in folder.rglob("*.py") if file.relative_to(folder).as_posix().split("/")[0] not in without]
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    return attributes | {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def test_no_code_of_the_operator_names_an_unread_field() -> None:
+    words = words_of(voice_operator, without=("api", "crds.py"))
+    names = {name for name, field in fields_below(VoiceModelSpec)} | {f.alias for _, f in fields_below(VoiceModelSpec)}
+    assert {"legal_hold", "queue_name"} <= words & names, "this way of looking finds what is read"
+    for path in UNREAD:
+        name = path.rpartition(".")[2]
+        snake = next(name_ for name_, field in fields_below(VoiceModelSpec) if field.alias == name)
+        assert not {name, snake} & words, f"{path} is read now: take it off UNREAD, and its refusal off the CRD"
+
+
+def fields_below(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
+    for name, field in model.model_fields.items():
+        yield name, field
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from fields_below(part)
+
+
+def test_a_review_still_has_no_end() -> None:
+    """Until a revision can carry approvals, `review.required` only holds a voice back, and so it is refused."""
+    voice = Voice("studio", "alice", "uid", 3, VoiceModelSpec.model_validate(VOICE | {"review": {"required": True}}),
+                  VoiceModelStatus())  # fmt: skip
+    trained = next(scene for scene in scenes(voice) if scene.revisions)
+    assert decide(trained, NOW).action.phase == "AwaitingReview"
+    fields = [*VoiceRevisionSpec.model_fields, *VoiceRevisionStatus.model_fields]
+    assert not [name for name in fields if "approv" in name], "approvals exist: take review.required off UNFINISHED"
+
+
+# The trainer uses what it reads, and measures what a gate may name.
+
+
+@pytest.mark.parametrize("part", ["dataset", "base", "training", "evaluation", "compute"])
+def test_the_trainer_uses_every_field_of_its_job_that_comes_from_a_spec(part: str) -> None:
+    words = words_of(voice_trainer, without=())
+    fields = TrainingJob.model_fields[part].annotation.model_fields  # type: ignore[union-attr]
+    assert [name for name in fields if name not in words] == []
+
+
+def test_every_metric_that_a_gate_may_name_is_measured() -> None:
+    assert set(get_args(Metric)) - set(MEASURED) == NOT_MEASURED
+    assert set(MEASURED) == set(METRICS)
+    clip: Any = SimpleNamespace(scores=ClipScores(pesq=3.9, stoi=0.91))
+    assert _scores([clip, clip]).keys() == set(METRICS), "evaluate measures what the trainer's gates promise"
+    gates, _ = chosen_gates([Gate(metric=metric, min="0") for metric in MEASURED], ())
+    assert {gate.metric for gate in gates} == set(MEASURED)
+
+
+# A VoiceRevision is a record that the operator writes: each of its fields is filled in.
+
+
+def everything_changed(spec: Any) -> Any:
+    for path, _ in list(changed(spec)):
+        spec = next(other for below, other in changed(spec) if below == path)
+    return spec
+
+
+def a_record(spec: VoiceModelSpec, mark: str) -> dict[str, Any]:
+    bases = {spec.base: {"uri": f"s3://bases/{mark}", "digest": "sha256:" + mark * 64}}
+    settings = Settings.model_validate(
+        {
+            "images": {"trainer": f"trainer:{mark}", "inference": "inference:1"},
+            "bases": bases,
+            "defaultBase": spec.base,
+            "storage": {"uri": f"s3://voices-{mark}"},
+        }
+    )
+    dataset = ObservedDataset(uri=f"s3://{mark}", digest="sha256:" + mark * 64, fingerprint="sha256:1" + mark * 63)
+    gates = (GateVerdict(metric=f"pesq{mark}", min=f"1.{mark}", max=f"2.{mark}", value=mark, passed=mark == "1"),)
+    published = StageOutput("", "", uri=f"s3://voices/{mark}", digest="sha256:" + mark * 64, size=int(mark))
+    evaluated = StageOutput("", "", scores={"pesq": f"3.{mark}"}, gates=gates)
+    voice = Voice("studio", f"voice-{mark}", "uid", 1, spec, VoiceModelStatus())
+    effect = CreateRevision(f"voice-{mark}-{mark * 8}", published, evaluated)
+    made: dict[str, Any] = voice_revision(voice, effect, mark * 64, dataset, settings)["spec"]
+    return made
+
+
+def values_of(document: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(document, dict):
+        for name, value in document.items():
+            # Only scores are a map in a revision.
+            yield from values_of(value, f"{path}.*" if path.endswith("scores") else f"{path}.{name}" if path else name)
+    elif isinstance(document, (list, tuple)) and document and isinstance(document[0], dict):
+        yield from values_of(document[0], f"{path}[]")
+    else:
+        yield path, document
+
+
+def test_every_field_of_a_revision_is_filled_in() -> None:
+    one, other = dict(values_of(a_record(A_VOICE, "1"))), dict(values_of(a_record(everything_changed(A_VOICE), "2")))
+    constant = {path for path in leaves_of(structural_schema(VoiceRevisionSpec)) if one.get(path) == other.get(path)}
+    assert constant == set(), "nothing fills in these fields of a VoiceRevision"

@@ -1,0 +1,144 @@
+"""What is found out about a voice: its base, and what tells its recordings from others; neither changes by itself."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from voice_operator.api.voice_model import VoiceModelSpec
+from voice_operator.api.voice_status import ObservedDataset, VoiceModelStatus
+from voice_operator.cluster.kube import VOICE_REVISIONS
+from voice_operator.cluster.observe import observe_voice
+from voice_operator.cluster.store import open_store
+from voice_operator.errors import NotFound
+from voice_operator.reconcile.decide import decide
+from voice_operator.reconcile.observed import Observed, Voice
+from voice_operator.reconcile.status import status_of
+from voice_operator.settings import Settings
+
+NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
+PINNED = "sha256:" + "d" * 64
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = tmp_path / "datasets" / "alice"
+    folder.mkdir(parents=True)
+    (folder / "metadata.csv").write_text("1|Hello.\n")
+    return folder
+
+
+def settings(default_base: str = "tiny", bases: tuple[str, ...] = ("tiny", "large"), folder: str = "/x") -> Settings:
+    return Settings.model_validate(
+        {
+            "images": {"trainer": "trainer:1", "inference": "inference:1"},
+            "bases": {name: {"uri": f"embedded:{name}"} for name in bases},
+            "defaultBase": default_base,
+            "storage": {"uri": f"file://{folder}"},
+        }
+    )
+
+
+def a_voice(recordings: Path, status: VoiceModelStatus | None = None, **spec: Any) -> Voice:
+    wanted = {
+        "language": "en",
+        "dataset": {"uri": f"file://{recordings}"},
+        "consent": {"holder": "Alice A.", "statement": "I agree."},
+    }
+    parsed = VoiceModelSpec.model_validate(wanted | spec)
+    return Voice("studio", "alice", "uid", 1, parsed, status or VoiceModelStatus())
+
+
+def a_revision(name: str, base: str, state: str) -> dict[str, Any]:
+    spec = {
+        "voiceModel": "alice",
+        "inputHash": "0" * 64,
+        "workspace": "s3://voices/x",
+        "language": "en",
+        "dataset": {"uri": "s3://data/alice", "digest": "sha256:" + "a" * 64},  # as 0.1.0 wrote it
+        "base": {"name": base, "uri": f"embedded:{base}"},
+        "training": {},
+        "consent": {"holder": "Alice A.", "statement": "I agree."},
+        "artifacts": {"uri": "s3://voices/y", "digest": "sha256:" + "b" * 64},
+        "evaluation": {"scores": {}},
+    }
+    owner = [{"uid": "uid"}]
+    metadata = {"name": name, "namespace": "studio", "ownerReferences": owner}
+    return {"metadata": metadata, "spec": spec, "status": {"state": state}}
+
+
+def observe(voice: Voice, configured: Settings, *revisions: dict[str, Any]) -> Observed:
+    async def listed(resource: Any, *_: Any) -> list[Any]:
+        return list(revisions) if resource is VOICE_REVISIONS else []
+
+    async def absent(*_: Any) -> Any:
+        raise NotFound("get", reason="NotFound", message="")
+
+    store = open_store(configured.storage.uri, {})
+    kube = SimpleNamespace(list=listed, get=absent)
+    cluster: Any = SimpleNamespace(kube=kube, store=store, inference=None, settings=configured)
+    return asyncio.run(observe_voice(cluster, voice, consent_valid=True))
+
+
+def status_after(observed: Observed) -> VoiceModelStatus:
+    return status_of(decide(observed, NOW))
+
+
+def test_a_changed_default_base_trains_nothing(dataset: Path) -> None:
+    first = observe(a_voice(dataset), settings("tiny"))
+    status = status_after(first)
+    assert status.base == "tiny"
+    later = observe(a_voice(dataset, status), settings("large"))
+    assert (later.voice.base, later.input_hash) == ("tiny", first.input_hash)
+    named = observe(a_voice(dataset, base="tiny"), settings("large"))
+    assert named.input_hash == first.input_hash, "a base is a base, named or not"
+    assert observe(a_voice(dataset), settings("large")).input_hash != first.input_hash
+
+
+def test_a_voice_whose_status_was_lost_keeps_the_base_of_what_is_served(dataset: Path) -> None:
+    older, active = a_revision("alice-1", "tiny", "Superseded"), a_revision("alice-2", "large", "Active")
+    assert observe(a_voice(dataset), settings("tiny"), older, active).voice.base == "large"
+
+
+def test_a_base_that_nobody_configured_is_named_and_not_remembered(dataset: Path) -> None:
+    observed = observe(a_voice(dataset, base="v9"), settings())
+    assert decide(observed, NOW).action.message == (
+        "spec.base is v9, but the operator's configuration has: large, tiny; name one of these in spec.base"
+    )
+    assert status_after(observed).base is None
+
+
+def test_a_base_that_left_the_configuration_is_not_replaced_in_silence(dataset: Path) -> None:
+    observed = observe(a_voice(dataset, VoiceModelStatus(base="large")), settings(bases=("tiny",)))
+    action = decide(observed, NOW).action
+    assert action.reason == "BaseNotFound"
+    assert action.message.startswith(
+        "the voice was made from the base large, but the operator's configuration has: tiny"
+    )
+    assert status_after(observed).base == "large"
+
+
+def test_recordings_are_told_apart_by_their_fingerprint_and_pinned_ones_by_their_digest(dataset: Path) -> None:
+    found = observe(a_voice(dataset), settings())
+    assert found.dataset is not None
+    assert found.dataset.digest == ""
+    assert found.dataset.fingerprint.startswith("sha256:")
+    pinned = observe(a_voice(dataset, dataset={"uri": f"file://{dataset}", "digest": PINNED}), settings())
+    assert pinned.dataset == ObservedDataset(uri=f"file://{dataset}", digest=PINNED, fingerprint="", generation=1)
+    assert pinned.input_hash != found.input_hash
+
+
+def test_a_status_of_0_1_0_trains_nothing(dataset: Path) -> None:
+    new = observe(a_voice(dataset), settings())
+    assert new.dataset is not None
+    before = ObservedDataset(uri=new.dataset.uri, digest=new.dataset.fingerprint, generation=1)
+    after = observe(a_voice(dataset, VoiceModelStatus(dataset=before)), settings())
+    assert (after.dataset, after.input_hash) == (new.dataset, new.input_hash)
+    (dataset / "more.txt").write_text("another file")
+    assert observe(a_voice(dataset, status_after(after)), settings()).dataset == new.dataset, "listed once a generation"
+    changed = replace(a_voice(dataset, status_after(after)), generation=2)
+    assert observe(changed, settings()).dataset != new.dataset
