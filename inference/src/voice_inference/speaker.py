@@ -62,8 +62,10 @@ class Speaker:
         language = request.language or voice.language
 
         def produce(is_cancelled: IsCancelled) -> Iterator[bytes]:
-            spoken = self._engine.speak(voice, request.input, language=language, seed=seed, is_cancelled=is_cancelled)
-            yield from map(to_pcm, spoken)
+            segments = self._engine.synthesize(
+                voice, request.input, language=language, seed=seed, is_cancelled=is_cancelled
+            )
+            yield from (to_pcm(segment.samples) for segment in segments)
 
         chunks = self._workers.stream(produce)
         try:
