@@ -13,10 +13,10 @@ from safetensors.numpy import save_file
 from dev.errors import DevError
 from dev.voice_bench.training import LANGUAGE, TrainedVoice
 from sovits_core.bundle.base import BaseBundle
-from voice_inference.base import load_base
-from voice_inference.bundles import ADAPTER, ADAPTER_CONFIG, PROMPT, SCHEMA, VOICE, Voice, load_voice
-from voice_inference.desired import BaseReference, VoiceReference
-from voice_inference.engine import Engine, FinishReason
+from voice_inference.bundles.base import load_base
+from voice_inference.bundles.references import BaseReference, VoiceReference
+from voice_inference.bundles.voice import ADAPTER, ADAPTER_CONFIG, PROMPT, SCHEMA, VOICE, Voice, load_voice
+from voice_inference.engine.engine import Engine, FinishReason
 from voice_inference.errors import InvalidBase
 from voice_inference.metrics import Metrics
 

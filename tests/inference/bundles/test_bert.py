@@ -12,12 +12,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from voice_inference.base import Base
-from voice_inference.bundles import Voice, load_voice
-from voice_inference.desired import BaseReference
-from voice_inference.engine import Engine, sentences_of, text_vectors
+from voice_inference.bundles.base import Base
+from voice_inference.bundles.loader import Loader
+from voice_inference.bundles.references import BaseReference
+from voice_inference.bundles.voice import Voice, load_voice
+from voice_inference.engine.engine import Engine, sentences_of, text_vectors
 from voice_inference.errors import DigestMismatch, InvalidBase, InvalidVoice
-from voice_inference.loader import Loader
 from voice_inference.metrics import Metrics
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "你", "好", "."]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from sovits_core.bundle.base import SamplingDocument
-from voice_inference import decoding
-from voice_inference.base import Base
-from voice_inference.bundles import Voice, load_voice
-from voice_inference.decoding import TokenDecoder
-from voice_inference.engine import PAUSE_SECONDS, Engine, FinishReason, Segment, max_tokens, sentences_of
+from voice_inference.bundles.base import Base
+from voice_inference.bundles.voice import Voice, load_voice
+from voice_inference.engine import decoding
+from voice_inference.engine.decoding import TokenDecoder
+from voice_inference.engine.engine import PAUSE_SECONDS, Engine, FinishReason, Segment, max_tokens, sentences_of
 from voice_inference.errors import Cancelled, InvalidRequest
 from voice_inference.metrics import Metrics
 
@@ -85,7 +85,7 @@ def test_a_sentence_without_an_end_token_stops_at_its_maximum_length_and_is_coun
     voice: Voice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (whole,) = synthesize(voice)
-    monkeypatch.setattr("voice_inference.engine.max_tokens", lambda _: 5)
+    monkeypatch.setattr("voice_inference.engine.engine.max_tokens", lambda _: 5)
     metrics = Metrics()
     (segment,) = synthesize(voice, metrics=metrics)
     assert segment.finish_reason == FinishReason.MAX_LENGTH

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from sovits_core.errors import InvalidModelInput, TextModelRejected, TextRejected
 from sovits_core.synthesis.sampling import Sampler
 from sovits_core.text import Spoken, phone_ids, phonemize_to_speak, split_sentences
-from voice_inference.audio import Samples, limit_peak
-from voice_inference.bundles import Voice
-from voice_inference.decoding import TokenDecoder
+from voice_inference.bundles.sessions import Tensor
+from voice_inference.bundles.voice import Voice
+from voice_inference.engine.audio import Samples, limit_peak
+from voice_inference.engine.decoding import TokenDecoder
 from voice_inference.errors import Cancelled, InvalidRequest, SynthesisFailed
-from voice_inference.graphs import Tensor
 from voice_inference.metrics import Metrics
 
 SENTENCE_CHARACTERS = 200  # longer sentences are cut at clauses: attention and the prompt's manner fade beyond
