@@ -140,7 +140,7 @@ class Speaker:
 
     def say(self, text: str) -> tuple[Path, Said]:
         """Speak a sentence, or fetch it; return where its sound is, and the rest."""
-        prompt = (array.tobytes().hex() for array in (self.voice.prompt.codes, self.voice.prompt.ge))
+        prompt = (array.tobytes().hex() for array in (self.voice.prompt.tokens, self.voice.prompt.speaker_embedding))
         key = text_digest(text, str(SEED), code_digest("sovits_core", "inference"), *prompt)
         wav, rest = (self.folder / "spoken" / f"{self.kind}-{key[:16]}.{ending}" for ending in ("flac", "json"))
         if not rest.exists():
