@@ -36,7 +36,7 @@ class Case:
         bundle = self._make_bundle(voice_id, number)
         return load_voice(bundle.folder, bundle.seal(), self.base)
 
-    def follow(self, *voices: Voice) -> None:
+    def update(self, *voices: Voice) -> None:
         self.registry.update(desired(self.base, *(voice.reference for voice in voices)))
 
     def states(self) -> dict[str, str]:
@@ -50,14 +50,14 @@ def case(make_bundle: Any, base: Base) -> Case:
 
 def test_a_bare_name_is_enough_while_one_namespace_has_it(case: Case) -> None:
     alice = case.load("studio/alice")
-    case.follow(alice)
+    case.update(alice)
     case.registry.promote(alice)
     assert case.registry.find("alice") is case.registry.find("studio/alice") is alice
 
 
 def test_a_bare_name_of_two_namespaces_is_ambiguous_and_the_full_ones_are_not(case: Case) -> None:
     ours, theirs = case.load("studio/alice"), case.load("other/alice")
-    case.follow(ours, theirs)
+    case.update(ours, theirs)
     case.registry.promote(ours)
     case.registry.promote(theirs)
     assert case.registry.find("other/alice") is theirs
@@ -66,7 +66,7 @@ def test_a_bare_name_of_two_namespaces_is_ambiguous_and_the_full_ones_are_not(ca
 
 
 def test_an_unknown_name_is_answered_with_at_most_ten_known_ones(case: Case) -> None:
-    case.follow(*[case.load(f"studio/voice{number:02d}") for number in range(12)])
+    case.update(*[case.load(f"studio/voice{number:02d}") for number in range(12)])
     with pytest.raises(UnknownVoice) as refused:
         case.registry.find("nobody")
     assert str(refused.value).count("studio/") == 10
@@ -75,7 +75,7 @@ def test_an_unknown_name_is_answered_with_at_most_ten_known_ones(case: Case) -> 
 
 def test_a_voice_that_is_not_loaded_yet_says_why(case: Case) -> None:
     alice = case.load("studio/alice")
-    case.follow(alice)
+    case.update(alice)
     with pytest.raises(VoiceNotReady, match="being loaded"):
         case.registry.find("alice")
     case.registry.record_error(alice.reference, "the store is away")
@@ -85,9 +85,9 @@ def test_a_voice_that_is_not_loaded_yet_says_why(case: Case) -> None:
 
 def test_the_old_revision_serves_until_the_new_one_is_there_even_if_that_fails(case: Case) -> None:
     old, new = case.load("studio/alice", 1), case.load("studio/alice", 2)
-    case.follow(old)
+    case.update(old)
     case.registry.promote(old)
-    case.follow(new)
+    case.update(new)
     assert (case.states(), case.registry.find("alice")) == ({"studio/alice": "loading"}, old)
     case.registry.record_error(new.reference, "broken")
     assert (case.states(), case.registry.find("alice")) == ({"studio/alice": "failed"}, old)
@@ -97,19 +97,19 @@ def test_the_old_revision_serves_until_the_new_one_is_there_even_if_that_fails(c
 
 def test_a_voice_that_is_no_longer_desired_is_gone_and_cannot_come_back(case: Case) -> None:
     old, new = case.load("studio/alice", 1), case.load("studio/alice", 2)
-    case.follow(old)
+    case.update(old)
     case.registry.promote(old)
-    case.follow()
+    case.update()
     with pytest.raises(UnknownVoice):
         case.registry.find("alice")
     assert not case.registry.promote(old)
-    case.follow(new)
+    case.update(new)
     assert not case.registry.promote(old)  # a slow load of an earlier revision
 
 
 def test_a_new_base_leaves_the_voices_of_the_old_one_in_service(case: Case) -> None:
     alice = case.load("studio/alice")
-    case.follow(alice)
+    case.update(alice)
     case.registry.promote(alice)
     new_base = BaseReference(name="new", uri="embedded:new")
     document = desired(case.base, alice.reference)
@@ -119,9 +119,9 @@ def test_a_new_base_leaves_the_voices_of_the_old_one_in_service(case: Case) -> N
     assert (case.states(), case.registry.find("alice")) == ({"studio/alice": "failed"}, alice)
 
 
-def test_ready_means_that_everything_was_tried_and_something_can_speak(case: Case) -> None:
+def test_ready_means_that_every_voice_was_attempted_and_one_is_loaded(case: Case) -> None:
     alice, bob = case.load("studio/alice"), case.load("studio/bob")
-    case.follow(alice, bob)
+    case.update(alice, bob)
     case.registry.record_base_loaded()
     case.registry.record_error(bob.reference, "broken")
     assert not case.registry.ready
@@ -129,12 +129,12 @@ def test_ready_means_that_everything_was_tried_and_something_can_speak(case: Cas
     assert not case.registry.ready
     case.registry.promote(alice)
     assert case.registry.ready
-    case.follow(case.load("studio/carol"))
+    case.update(case.load("studio/carol"))
     assert case.registry.ready
 
 
 def test_a_server_without_voices_is_ready_when_its_base_is_loaded(case: Case) -> None:
-    case.follow()
+    case.update()
     assert not case.registry.ready
     case.registry.record_base_loaded()
     assert case.registry.ready

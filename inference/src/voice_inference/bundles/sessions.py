@@ -24,11 +24,6 @@ class AdapterInput:
     keys: tuple[str, ...]
     shape: tuple[int | None, ...]  # (keys, ...); the one None is the rank axis
 
-    @property
-    def rank_axis(self) -> int:
-        """Index of the rank's axis in ``shape``."""
-        return self.shape.index(None)
-
     def stack_shape(self, rank: int) -> tuple[int, ...]:
         """Return the shape that this input has at a rank."""
         return tuple(rank if size is None else size for size in self.shape)
