@@ -22,7 +22,7 @@ from dev.voice_bench.training import TrainedVoice, train
 from dev.voice_bench.waves import RATE, Wave, read16
 from dev.voice_bench.wording import sentences
 from sovits_core.bundle.base import BaseBundle
-from voice_inference.bundles import PROMPT, Voice
+from voice_inference.bundles.voice import PROMPT, Voice
 from voice_trainer.evaluation.gates import chosen_gates, judge
 from voice_trainer.evaluation.scores import compare
 from voice_trainer.recordings.audio import read_flac, write_flac
@@ -140,7 +140,7 @@ class Speaker:
 
     def say(self, text: str) -> tuple[Path, Said]:
         """Speak a sentence, or fetch it; return where its sound is, and the rest."""
-        prompt = (array.tobytes().hex() for array in (self.voice.prompt.codes, self.voice.prompt.ge))
+        prompt = (array.tobytes().hex() for array in (self.voice.prompt.tokens, self.voice.prompt.speaker_embedding))
         key = text_digest(text, str(SEED), code_digest("sovits_core", "inference"), *prompt)
         wav, rest = (self.folder / "spoken" / f"{self.kind}-{key[:16]}.{ending}" for ending in ("flac", "json"))
         if not rest.exists():

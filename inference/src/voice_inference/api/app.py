@@ -1,0 +1,41 @@
+"""The ASGI app: routes, error handlers, middleware, and the syncer in its lifespan."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from voice_inference.api import error_handlers
+from voice_inference.api.middleware import LimitBody, MeasureRequests
+from voice_inference.api.routes import router
+from voice_inference.api.services import Services
+
+
+def create_app(services: Services) -> FastAPI:
+    """Return the app; its lifespan starts the syncer, and ends when the last worker has stopped."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        syncer = asyncio.create_task(services.syncer.run())
+        yield
+        syncer.cancel()
+        with suppress(asyncio.CancelledError):
+            await syncer
+        await services.workers.close()
+
+    app = FastAPI(
+        title="Voice inference",
+        version=version("voice-inference"),
+        description="Text and a voice in, audio out; compatible with OpenAI's speech API.",
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    app.include_router(router)
+    error_handlers.install(app)
+    app.add_middleware(LimitBody)
+    app.add_middleware(MeasureRequests, metrics=services.metrics)
+    return app

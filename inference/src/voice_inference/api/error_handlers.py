@@ -1,0 +1,119 @@
+"""Translates every error into HTTP: JSON in OpenAI's shape, whatever went wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import NamedTuple
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from voice_inference.errors import (
+    AmbiguousVoice,
+    Busy,
+    Cancelled,
+    InferenceError,
+    InvalidRequest,
+    ShuttingDown,
+    SynthesisFailed,
+    TryLater,
+    UnknownVoice,
+    VoiceNotReady,
+)
+
+CLIENT_CLOSED_REQUEST = 499  # nginx's code: nobody reads it, but it shows in the metrics
+INVALID, LIMIT, SERVER = "invalid_request_error", "rate_limit_error", "server_error"
+
+
+class Translation(NamedTuple):
+    """The answer to one class of errors; ``param`` is the field at fault, where the error does not know it."""
+
+    error: type[InferenceError]
+    status: int
+    kind: str
+    code: str
+    param: str | None = None
+
+
+TRANSLATIONS = (  # the first class that fits counts
+    Translation(InvalidRequest, HTTPStatus.BAD_REQUEST, INVALID, "invalid_value"),
+    Translation(UnknownVoice, HTTPStatus.NOT_FOUND, INVALID, "voice_not_found", "voice"),
+    Translation(AmbiguousVoice, HTTPStatus.BAD_REQUEST, INVALID, "voice_ambiguous", "voice"),
+    Translation(VoiceNotReady, HTTPStatus.SERVICE_UNAVAILABLE, SERVER, "voice_not_ready", "voice"),
+    Translation(Busy, HTTPStatus.TOO_MANY_REQUESTS, LIMIT, "server_busy"),
+    Translation(ShuttingDown, HTTPStatus.SERVICE_UNAVAILABLE, SERVER, "shutting_down"),
+    Translation(Cancelled, CLIENT_CLOSED_REQUEST, INVALID, "client_closed_request"),
+    Translation(SynthesisFailed, HTTPStatus.INTERNAL_SERVER_ERROR, SERVER, "synthesis_failed"),
+)
+
+log = logging.getLogger(__name__)
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers of the app."""
+    app.add_exception_handler(InferenceError, _domain_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected_error)
+
+
+def error_response(
+    status: int,
+    message: str,
+    *,
+    kind: str = INVALID,
+    code: str | None = None,
+    param: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Return the answer that OpenAI's clients know how to read."""
+    error = {"message": message, "type": kind, "param": param, "code": code}
+    return JSONResponse({"error": error}, status, headers=headers)
+
+
+def _domain_error(_: Request, error: Exception) -> JSONResponse:
+    for known in TRANSLATIONS:
+        if isinstance(error, known.error):
+            param = error.field if isinstance(error, InvalidRequest) else known.param
+            headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TryLater) else None
+            return error_response(
+                known.status, str(error), kind=known.kind, code=known.code, param=param, headers=headers
+            )
+    return _unexpected_error(_, error)
+
+
+def _validation_error(_: Request, error: Exception) -> JSONResponse:
+    """Answer 400 with the field's name, as OpenAI's clients expect, where FastAPI would answer 422."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return error_response(HTTPStatus.BAD_REQUEST, "The body is not valid JSON.", code="invalid_json")
+    field = str(first["loc"][1]) if len(first["loc"]) > 1 else None
+    subject = field or "the body (send application/json)"
+    return error_response(HTTPStatus.BAD_REQUEST, f"{subject}: {first['msg']}", code="invalid_value", param=field)
+
+
+def _http_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer unknown routes, wrong methods and large bodies; their headers (Allow) stay."""
+    if not isinstance(error, HTTPException):
+        raise error
+    messages = {
+        HTTPStatus.NOT_FOUND: f"There is no {request.method} {request.url.path}; see /docs.",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.url.path} does not take {request.method}; see /docs.",
+    }
+    message = messages.get(HTTPStatus(error.status_code), str(error.detail))
+    code = HTTPStatus(error.status_code).name.lower()
+    return error_response(error.status_code, message, code=code, headers=error.headers)
+
+
+def _unexpected_error(_: Request, error: Exception) -> JSONResponse:
+    """Answer 500 without details, which go to the log alone."""
+    log.error("a request failed", exc_info=error)
+    return error_response(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed; its log says why.", kind=SERVER, code="internal_error"
+    )

@@ -1,0 +1,223 @@
+"""A voice bundle in memory: the adapter as graph inputs, and the prompt with its speaker embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+
+from sovits_core.bundle.base import Document
+from sovits_core.validation import one_line
+from voice_inference.bundles.base import Base
+from voice_inference.bundles.fetch import Kind
+from voice_inference.bundles.references import VoiceReference
+from voice_inference.bundles.sessions import Adapter, AdapterInput, GraphSession
+from voice_inference.errors import InvalidDocument, InvalidVoice
+
+MIB = 1024 * 1024
+VOICE, ADAPTER_CONFIG = "voice.json", "adapter_config.json"
+ADAPTER, PROMPT = "adapter_model.safetensors", "prompt.safetensors"
+VOICES = Kind(
+    name="voices",
+    index="manifest.json",
+    schema="voice.sovits.dev/voice-bundle/v1",
+    choose=lambda _: (VOICE, ADAPTER_CONFIG, ADAPTER, PROMPT),  # reports and samples are for people
+    size_limit=128 * MIB,  # an adapter of rank 8 has a few
+)
+SCHEMA = "voice.sovits.dev/voice/v1"
+MAX_RANK = 128
+MAX_PROMPT_TOKENS = 1500  # one minute at 25 tokens per second
+MAX_PROMPT_PHONES = 2048
+
+Tensors = Mapping[str, NDArray[Any]]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class TrainedOn(Document):
+    """The base that the voice was trained on."""
+
+    name: str
+    digest: str
+
+
+class AdapterDescription(Document):
+    """The adapter's fields of ``voice.json``."""
+
+    rank: int = Field(ge=1, le=MAX_RANK)
+
+
+class VoiceDescription(Document):
+    """The fields of ``voice.json`` that a server needs."""
+
+    schema_: str = Field(alias="schema", pattern=f"^{SCHEMA}$")
+    revision: str
+    language: str = Field(min_length=2, max_length=16)
+    sample_rate: int
+    base: TrainedOn
+    symbols_sha256: str
+    adapter: AdapterDescription
+
+
+class AdapterConfig(BaseModel):
+    """The fields of PEFT's ``adapter_config.json`` that set the adapter's scale."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    r: int
+    lora_alpha: float
+    use_rslora: bool = False
+    use_dora: bool = False
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The utterance that S1 continues, and the speaker embedding that conditions S2."""
+
+    tokens: NDArray[np.int64]  # (P,) semantic tokens; the file's `codes`
+    phones: NDArray[np.int64]  # (T,) phone ids of the utterance's text
+    speaker_embedding: NDArray[np.float32]  # (1, embedding, 1); the file's `ge`
+    bert_features: NDArray[np.float32] | None  # (T, width); the file's `bert`; None stands for zeros
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A loaded voice; never changed, so that a request may hold it while its successor is swapped in."""
+
+    reference: VoiceReference
+    base: Base
+    language: str
+    prompt: Prompt
+    prefill: Adapter
+    step: Adapter
+    decode: Adapter
+
+
+def load_voice(folder: Path, reference: VoiceReference, base: Base) -> Voice:
+    """Load a voice from a folder whose files have been checked against its digest.
+
+    Raises:
+        InvalidDocument: voice.json or adapter_config.json is malformed.
+        InvalidVoice: the voice is for another base, or a tensor is missing, unknown, misshapen or not finite.
+    """
+    described = _parse(VoiceDescription, folder / VOICE)
+    _check_identity(described, reference, base)
+    rank = described.adapter.rank
+    _check_scale(_parse(AdapterConfig, folder / ADAPTER_CONFIG), rank)
+    tensors = _read_tensors(folder / ADAPTER)
+    _check_keys(tensors, base)
+    shared: dict[AdapterInput, ort.OrtValue] = {}  # graphs share inputs of the same name, keys and shape
+    return Voice(
+        reference=reference,
+        base=base,
+        language=described.language,
+        prompt=_prompt(_read_tensors(folder / PROMPT), base),
+        prefill=_adapter(base.prefill, tensors, rank, shared),
+        step=_adapter(base.step, tensors, rank, shared),
+        decode=_adapter(base.decode, tensors, rank, shared),
+    )
+
+
+def _check_identity(described: VoiceDescription, reference: VoiceReference, base: Base) -> None:
+    if described.revision != reference.revision:
+        raise InvalidVoice(f"the bundle is revision {described.revision}, expected {reference.revision}")
+    if described.base.digest != base.digest:
+        raise InvalidVoice(
+            f"the voice was trained on the base {described.base.name} ({described.base.digest}), this server has "
+            f"{base.document.name} ({base.digest}); train it again or serve it elsewhere"
+        )
+    if described.symbols_sha256 != base.document.symbols_sha256:
+        raise InvalidVoice(f"the voice uses another symbol table ({described.symbols_sha256}) than the base")
+    if described.sample_rate != base.sample_rate:
+        raise InvalidVoice(f"the voice has {described.sample_rate} Hz, the base {base.sample_rate} Hz")
+
+
+def _check_scale(config: AdapterConfig, rank: int) -> None:
+    if config.r != rank:
+        raise InvalidVoice(f"adapter_config.json has r={config.r}, voice.json rank={rank}")
+    if config.lora_alpha != config.r or config.use_rslora or config.use_dora:
+        raise InvalidVoice("adapter_config.json must have lora_alpha equal to r, without rslora and dora: scale 1")
+
+
+def _check_keys(tensors: Tensors, base: Base) -> None:
+    if missing := base.adapter_keys - tensors.keys():
+        raise InvalidVoice(f"the adapter lacks {len(missing)} tensors that the base needs, first {min(missing)}")
+    if unknown := tensors.keys() - base.adapter_keys:
+        raise InvalidVoice(f"the adapter has {len(unknown)} tensors that the base does not know, first {min(unknown)}")
+
+
+def _adapter(graph: GraphSession, tensors: Tensors, rank: int, shared: dict[AdapterInput, ort.OrtValue]) -> Adapter:
+    for lora in graph.lora:
+        if lora not in shared:
+            shared[lora] = ort.OrtValue.ortvalue_from_numpy(_stack(lora, tensors, rank))
+    return {lora.name: shared[lora] for lora in graph.lora}
+
+
+def _stack(lora: AdapterInput, tensors: Tensors, rank: int) -> NDArray[np.float32]:
+    """Return the input (keys, ...), in fp32."""
+    expected = lora.stack_shape(rank)
+    stack = np.empty(expected, dtype=np.float32)
+    for index, key in enumerate(lora.keys):
+        tensor = tensors[key]
+        if tensor.dtype not in {np.dtype(np.float16), np.dtype(np.float32)}:
+            raise InvalidVoice(f"{key} holds {tensor.dtype}, expected float16 or float32")
+        if tensor.ndim == len(expected) and tensor.shape[-1] == 1:  # of a convolution with kernel 1
+            tensor = tensor[..., 0]
+        if tensor.shape != expected[1:]:
+            raise InvalidVoice(
+                f"{key} has the shape {list(tensor.shape)}, expected {list(expected[1:])} at rank {rank}"
+            )
+        stack[index] = tensor
+    if not np.isfinite(stack).all():
+        raise InvalidVoice(f"the tensors of {lora.name} hold values that are not finite")
+    return stack
+
+
+def _prompt(tensors: Tensors, base: Base) -> Prompt:
+    embedding = base.decode.shapes["ge"][1]
+    tokens = _indices(tensors, "codes", maximum=MAX_PROMPT_TOKENS, below=base.end_token)
+    phones = _indices(tensors, "phones", maximum=MAX_PROMPT_PHONES, below=base.document.s1.phonemes)
+    ge = tensors.get("ge")
+    if ge is None or ge.shape != (embedding,) or ge.dtype != np.float32 or not np.isfinite(ge).all():
+        raise InvalidVoice(f"prompt.safetensors needs ge: {embedding} finite float32 values")
+    return Prompt(tokens, phones, np.ascontiguousarray(ge[None, :, None]), _bert_features(tensors, phones.size, base))
+
+
+def _bert_features(tensors: Tensors, phones: int, base: Base) -> NDArray[np.float32] | None:
+    features, expected = tensors.get("bert"), (phones, base.prefill.shapes["bert"][2])
+    if features is None:
+        return None
+    if features.shape != expected or features.dtype != np.float32 or not np.isfinite(features).all():
+        raise InvalidVoice(f"prompt.safetensors: bert must be finite float32 of shape {expected}")
+    return features
+
+
+def _indices(tensors: Tensors, name: str, *, maximum: int, below: int) -> NDArray[np.int64]:
+    found = tensors.get(name)
+    if found is None or found.ndim != 1 or found.dtype != np.int64 or not 1 <= found.size <= maximum:
+        raise InvalidVoice(f"prompt.safetensors needs {name}: 1 to {maximum} int64 values")
+    if found.min() < 0 or found.max() >= below:
+        raise InvalidVoice(f"prompt.safetensors: {name} must lie between 0 and {below - 1}")
+    return found
+
+
+def _read_tensors(path: Path) -> Tensors:
+    """Return all tensors of a safetensors file, a format that cannot hold code."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- it is no mapping
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
+        raise InvalidVoice(f"{path.name} is no safetensors file of plain numbers: {error}") from error
+
+
+def _parse(model: type[Model], path: Path) -> Model:
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise InvalidDocument(f"{path.name}: {one_line(error)}") from error

@@ -1,0 +1,291 @@
+"""The HTTP interface over a real base and real adapters: contracts, errors, and swaps under load."""
+
+import asyncio
+import io
+import json
+import wave
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def samples_of(wav: bytes) -> np.ndarray:
+    with wave.open(io.BytesIO(wav)) as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+
+
+async def test_a_desired_voice_speaks(make_bundle: Any, desired: Any, start_server: Any) -> None:
+    alice = make_bundle().seal()
+    desired.write(alice)
+    async with start_server() as server:
+        await server.until_ready(alice)
+        answer = await server.create_speech("studio/alice")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "audio/wav")
+        assert answer.headers["x-voice"] == "studio/alice"
+        assert answer.headers["x-voice-revision"] == "alice-1"
+        with wave.open(io.BytesIO(answer.content)) as file:
+            assert str(file.getframerate()) == answer.headers["x-sample-rate"]
+        assert np.abs(samples_of(answer.content)).max() > 3
+
+
+async def test_every_form_of_a_request_gives_the_same_samples(
+    make_bundle: Any, desired: Any, start_server: Any
+) -> None:
+    alice = make_bundle().seal()
+    desired.write(alice)
+    async with start_server() as server:
+        await server.until_ready(alice)
+        wav = await server.create_speech("alice")
+        as_object = await server.create_speech({"id": "studio/alice"}, model="tts-1", instructions="Be kind.", speed=1)
+        pcm = await server.create_speech("alice", response_format="pcm", language="en", stream_format="audio")
+        assert wav.content == as_object.content
+        assert samples_of(wav.content).tobytes() == pcm.content
+        assert pcm.headers["content-type"].startswith("audio/pcm;rate=")
+
+
+async def test_without_a_seed_each_answer_differs_and_names_the_seed_that_repeats_it(
+    make_bundle: Any, desired: Any, start_server: Any
+) -> None:
+    alice = make_bundle().seal()
+    desired.write(alice)
+    async with start_server() as server:
+        await server.until_ready(alice)
+        first, second = [await server.create_speech("alice", seed=None) for _ in range(2)]
+        assert first.content != second.content
+        again = await server.create_speech("alice", seed=int(first.headers["x-seed"]))
+        assert again.content == first.content
+
+
+async def test_voices_are_listed_as_the_contract_says(make_bundle: Any, desired: Any, start_server: Any) -> None:
+    alice, bob = make_bundle().seal(), make_bundle("studio/bob")
+    broken = bob.seal()
+    (bob.folder / "prompt.safetensors").unlink()
+    desired.write(alice, broken)
+    async with start_server() as server:
+        await server.until(lambda voices: {voice["state"] for voice in voices.values()} == {"ready", "failed"})
+        listed = (await server.client.get("/v1/voices")).json()
+        assert listed["object"] == "list"
+        assert listed["generation"] == 1
+        assert listed["data"][0] == {
+            "id": "studio/alice",
+            "revision": "alice-1",
+            "digest": alice.digest,
+            "state": "ready",
+            "error": "",
+            "language": "en",
+            "serving": "alice-1",
+        }
+        assert listed["data"][1]["state"] == "failed"
+        assert "prompt.safetensors does not exist" in listed["data"][1]["error"]
+        assert (await server.client.get("/readyz")).status_code == 200
+        refused = await server.create_speech("bob")
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"]
+
+
+async def test_the_model_is_the_base(desired: Any, start_server: Any) -> None:
+    desired.write()
+    async with start_server() as server:
+        await server.until(lambda _: server.services.registry.ready)
+        assert (await server.client.get("/readyz")).json() == {"status": "ready", "generation": 1}
+        (model,) = (await server.client.get("/v1/models")).json()["data"]
+        assert (model["id"], model["object"]) == ("tiny", "model")
+
+
+async def test_a_server_is_alive_but_not_ready_before_it_knows_its_voices(start_server: Any) -> None:
+    async with start_server() as server:
+        assert (await server.client.get("/healthz")).status_code == 200
+        answer = await server.client.get("/readyz")
+        assert answer.status_code == 503
+        assert "No desired voices" in answer.json()["error"]["message"]
+
+
+async def test_a_base_that_cannot_be_loaded_is_shown_on_every_voice(
+    make_bundle: Any, desired: Any, start_server: Any
+) -> None:
+    desired.write(make_bundle().seal(), base={"name": "huge", "uri": "embedded:huge", "digest": ""})
+    async with start_server() as server:
+        voices = await server.until(lambda voices: voices.get("studio/alice", {}).get("state") == "failed")
+        assert "no embedded base 'huge'" in voices["studio/alice"]["error"]
+        ready = await server.client.get("/readyz")
+        assert "no embedded base 'huge'" in ready.json()["error"]["message"]
+
+
+GOOD = {"input": "Hello.", "voice": "alice"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "param", "message"),
+    [
+        pytest.param({"voice": "alice"}, 400, "input", "required", id="no input"),
+        pytest.param(GOOD | {"input": ""}, 400, "input", "at least 1", id="an empty input"),
+        pytest.param(GOOD | {"input": "  \n"}, 400, "input", "white space", id="a blank input"),
+        pytest.param(GOOD | {"input": "?!"}, 400, "input", "nothing to speak", id="an input without a word"),
+        pytest.param(GOOD | {"input": "a" * 4097}, 400, "input", "4096", id="an input that is too long"),
+        pytest.param({"input": "Hello."}, 400, "voice", "required", id="no voice"),
+        pytest.param(GOOD | {"voice": 7}, 400, "voice", "valid", id="a voice that is a number"),
+        pytest.param(GOOD | {"voice": "nobody"}, 404, "voice", "known voices: ", id="an unknown voice"),
+        pytest.param(GOOD | {"voice": {"id": "x"}}, 404, "voice", "known voices: ", id="an unknown voice's id"),
+        pytest.param(GOOD | {"voice": "twin"}, 400, "voice", "a/twin, b/twin", id="an ambiguous voice"),
+        pytest.param(GOOD | {"response_format": "mp3"}, 400, "response_format", "wav, pcm", id="mp3"),
+        pytest.param(GOOD | {"speed": 5}, 400, "speed", "4", id="too fast for OpenAI"),
+        pytest.param(GOOD | {"speed": 1.5}, 400, "speed", "use 1.0", id="too fast for this server"),
+        pytest.param(GOOD | {"stream_format": "sse"}, 400, "stream_format", "use 'audio'", id="server-sent events"),
+        pytest.param(GOOD | {"seed": -1}, 400, "seed", "0", id="a negative seed"),
+        pytest.param(GOOD | {"language": "xx"}, 400, "language", "use one of", id="an unknown language"),
+        pytest.param([], 400, None, "body", id="a body that is a list"),
+    ],
+)
+async def test_every_refusal_has_openais_shape_and_names_the_field(
+    make_bundle: Any, desired: Any, start_server: Any, *, request_: Any, status: int, param: str, message: str
+) -> None:
+    voices = [make_bundle(name).seal() for name in ("studio/alice", "a/twin", "b/twin")]
+    desired.write(*voices)
+    async with start_server() as server:
+        await server.until_ready(*voices)
+        answer = await server.client.post("/v1/audio/speech", json=request_)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["param"]) == (status, param)
+        assert error["type"] == "invalid_request_error"
+        assert message in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content", "status", "code"),
+    [
+        ("POST", "/v1/audio/speech", b"{", 400, "invalid_json"),
+        ("POST", "/v1/audio/speech", b"\xff\xfe", 400, "invalid_json"),
+        ("POST", "/v1/audio/speech", b"", 400, "invalid_value"),
+        ("POST", "/v1/audio/speech", b'{"input": "' + b"a" * 300_000, 413, "request_entity_too_large"),
+        ("GET", "/v1/audio/speech", b"", 405, "method_not_allowed"),
+        ("GET", "/nowhere", b"", 404, "not_found"),
+    ],
+)
+async def test_errors_outside_of_the_routes_are_json_too(
+    start_server: Any, *, method: str, path: str, content: bytes, status: int, code: str
+) -> None:
+    async with start_server() as server:
+        headers = {"Content-Type": "application/json"}
+        answer = await server.client.request(method, path, content=content, headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+async def test_a_bug_is_answered_without_showing_its_insides(
+    start_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start_server() as server:
+        monkeypatch.setattr(server.services.metrics, "render", lambda: 1 // 0)
+        answer = await server.client.get("/metrics")
+        assert answer.status_code == 500
+        assert answer.json()["error"]["type"] == "server_error"
+        assert "ZeroDivision" not in answer.text
+
+
+async def test_requests_beyond_the_queue_are_told_to_come_back(
+    make_bundle: Any, desired: Any, start_server: Any
+) -> None:
+    alice = make_bundle().seal()
+    desired.write(alice)
+    async with start_server(workers=1, queue=1) as server:
+        await server.until_ready(alice)
+        answers = await asyncio.gather(*[server.create_speech("alice", "Hello there. " * 5) for _ in range(6)])
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert [answer.status_code for answer in answers].count(200) == 2
+        assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+        assert refused[0].json()["error"]["type"] == "rate_limit_error"
+        assert (await server.create_speech("alice")).status_code == 200
+
+
+async def test_a_new_revision_replaces_the_old_one_and_a_removed_voice_is_gone(
+    make_bundle: Any, desired: Any, start_server: Any
+) -> None:
+    first, second = make_bundle(number=1).seal(), make_bundle(number=2).seal()
+    desired.write(first)
+    async with start_server() as server:
+        await server.until_ready(first)
+        before = await server.create_speech("alice")
+        desired.write(second)
+        await server.until_ready(second)
+        after = await server.create_speech("alice")
+        assert after.headers["x-voice-revision"] == "alice-2"
+        assert after.content != before.content
+        desired.write()
+        await server.until(lambda voices: not voices)
+        assert (await server.create_speech("alice")).status_code == 404
+
+
+async def test_a_broken_revision_leaves_the_previous_one_in_service_and_is_tried_again(
+    make_bundle: Any, desired: Any, start_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voice_inference.voices.syncer.INITIAL_BACKOFF_SECONDS", 0.05)
+    first, bundle = make_bundle(number=1).seal(), make_bundle(number=2)
+    second = bundle.seal()
+    manifest = bundle.folder / "manifest.json"
+    promised = manifest.read_bytes()
+    manifest.write_bytes(b"{}")
+    desired.write(first)
+    async with start_server() as server:
+        await server.until_ready(first)
+        desired.write(second)
+        voices = await server.until(lambda voices: voices["studio/alice"]["state"] == "failed")
+        assert "digest" in voices["studio/alice"]["error"]
+        assert (await server.create_speech("alice")).headers["x-voice-revision"] == "alice-1"
+        manifest.write_bytes(promised)
+        await server.until_ready(second)
+
+
+async def test_the_server_goes_on_while_its_document_is_broken(
+    make_bundle: Any, desired: Any, start_server: Any
+) -> None:
+    alice = make_bundle().seal()
+    desired.write(alice)
+    async with start_server() as server:
+        await server.until_ready(alice)
+        desired.path.write_text(json.dumps({"schema": "something else"}))
+        await asyncio.sleep(0.2)
+        assert (await server.create_speech("alice")).status_code == 200
+
+
+async def test_voices_never_mix_while_they_are_swapped_under_load(
+    make_bundle: Any, desired: Any, start_server: Any
+) -> None:
+    """Each answer must be, to the bit, what its revision says when it speaks alone."""
+    names = ("alice", "bob", "carol", "dave")
+    revisions = {
+        number: [make_bundle(f"studio/{name}", number, rank=number + 1).seal() for name in names] for number in (1, 2)
+    }
+    alone: dict[str, bytes] = {}
+    async with start_server(workers=4, queue=64) as server:
+        for references in revisions.values():
+            desired.write(*references)
+            await server.until_ready(*references)
+            for name in names:
+                answer = await server.create_speech(name, "Hi.")
+                alone[answer.headers["x-voice-revision"]] = answer.content
+        assert len(set(alone.values())) == 8
+
+        seen = set()
+
+        async def check(name: str) -> None:
+            for _ in range(2):  # the second one begins when some voices have been swapped already
+                answer = await server.create_speech(name, "Hi.")
+                revision = answer.headers["x-voice-revision"]
+                assert revision.startswith(name)
+                assert answer.content == alone[revision]
+                seen.add(revision)
+
+        for number in (1, 2):
+            desired.write(*revisions[number])
+            await asyncio.gather(*[check(name) for name in names * 4])
+            await server.until_ready(*revisions[number])
+        await asyncio.gather(*[check(name) for name in names])
+        assert seen == alone.keys()

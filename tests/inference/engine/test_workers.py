@@ -1,0 +1,119 @@
+"""Work runs beside the event loop, in bounded number, and ends when nobody waits for it."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from voice_inference.engine.workers import IsCancelled, Workers
+from voice_inference.errors import Busy, Cancelled, ShuttingDown
+from voice_inference.metrics import Metrics
+
+pytestmark = pytest.mark.anyio
+TIMEOUT_SECONDS = 30.0
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def workers(*, threads: int = 1, queue: int = 0) -> Workers:
+    return Workers(threads=threads, queue=queue, metrics=Metrics())
+
+
+def counting(is_cancelled: IsCancelled) -> Iterator[int]:
+    del is_cancelled
+    yield from range(3)
+
+
+class Endless:
+    """Work that goes on until it is told to stop."""
+
+    def __init__(self) -> None:
+        self.started = threading.Event()
+        self.stopped = threading.Event()
+
+    def __call__(self, is_cancelled: IsCancelled) -> Iterator[int]:
+        self.started.set()
+        yield 0
+        while not is_cancelled():
+            time.sleep(0.001)
+        self.stopped.set()
+        raise Cancelled("stopped")
+
+
+async def test_chunks_arrive_in_order() -> None:
+    pool = workers()
+    assert [chunk async for chunk in pool.stream(counting)] == [0, 1, 2]
+    await pool.close()
+
+
+async def test_an_error_in_the_thread_is_raised_at_the_reader() -> None:
+    def failing(_: IsCancelled) -> Iterator[int]:
+        yield 1
+        raise ValueError("broken")
+
+    pool = workers()
+    stream = pool.stream(failing)
+    assert await anext(stream) == 1
+    with pytest.raises(ValueError, match="broken"):
+        await anext(stream)
+    await pool.close()
+
+
+async def test_a_full_queue_is_told_when_to_come_back_and_drains_again() -> None:
+    pool = workers(threads=1, queue=1)
+    work = Endless()
+    running = pool.stream(work)
+    assert await anext(running) == 0
+    waiting = asyncio.create_task(anext(pool.stream(counting)))
+    await asyncio.sleep(0)
+    with pytest.raises(Busy) as refused:
+        await anext(pool.stream(counting))
+    assert refused.value.retry_after >= 1
+    await running.aclose()
+    assert await asyncio.wait_for(waiting, TIMEOUT_SECONDS) == 0
+    await pool.close()
+
+
+async def test_closing_the_stream_stops_the_thread_at_its_next_step() -> None:
+    pool = workers()
+    work = Endless()
+    stream = pool.stream(work)
+    await anext(stream)
+    await stream.aclose()
+    assert await asyncio.to_thread(work.stopped.wait, TIMEOUT_SECONDS)
+    await pool.close()
+
+
+async def test_work_that_nobody_waits_for_never_starts() -> None:
+    pool = workers(threads=1, queue=1)
+    first, second = Endless(), Endless()
+    running = pool.stream(first)
+    await anext(running)
+    waiting = asyncio.create_task(anext(pool.stream(second)))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await running.aclose()
+    await pool.close()
+    assert not second.started.is_set()
+
+
+async def test_closing_the_workers_ends_running_and_waiting_requests() -> None:
+    pool = workers(threads=1, queue=1)
+    running = pool.stream(Endless())
+    await anext(running)
+    waiting = asyncio.create_task(anext(pool.stream(counting)))
+    rest = asyncio.create_task(anext(running))
+    await asyncio.sleep(0)
+    await pool.close()
+    for task in (rest, waiting):
+        with pytest.raises(Cancelled):
+            await asyncio.wait_for(task, TIMEOUT_SECONDS)
+    with pytest.raises(ShuttingDown):
+        await anext(pool.stream(counting))
