@@ -24,7 +24,7 @@ $(UV):
 	@python3 -m venv $(CACHE)/uv-$(UV_VERSION)
 	@$(CACHE)/uv-$(UV_VERSION)/bin/pip install --quiet uv==$(UV_VERSION)
 
-.venv/.synced: $(UV) uv.lock pyproject.toml operator/pyproject.toml trainer/pyproject.toml inference/pyproject.toml sovits_core/pyproject.toml store/pyproject.toml
+.venv/.synced: $(UV) uv.lock pyproject.toml operator/pyproject.toml trainer/pyproject.toml inference/pyproject.toml sovits_core/pyproject.toml dev/tiny_base/pyproject.toml store/pyproject.toml
 	@echo "==> Python packages (about 2 minutes the first time)"
 	@$(UV) sync --frozen --all-packages --quiet
 	@touch $@
@@ -64,7 +64,7 @@ crds: .venv/.synced  ## Generate crds/ and the chart's copies from the pydantic 
 	$(PYTHON) -m voice_operator crds --out crds --chart-dir charts/voice-operator/templates/crds
 
 base: .venv/.synced  ## Train the embedded tiny base again into out/base (about 2 hours on a core; BASE=embedded:tiny goes on with it).
-	$(PYTHON) -m sovits_core pretrain --out out/base $(if $(BASE),--start-from "$(BASE)") $(if $(wildcard ../shared/data),--recordings ../shared/data)
+	$(PYTHON) -m tiny_base --out out/base $(if $(BASE),--start-from "$(BASE)") $(if $(wildcard ../shared/data),--recordings ../shared/data)
 
 bench: .venv/.synced  ## Speed of the networks at the official sizes, and ORT beside torch, into out/bench/core.json (about 4 minutes).
 	$(PYTHON) -m sovits_core bench --out out/bench/core.json

@@ -23,7 +23,7 @@ from dev.voice_bench.tasks import Plan, measure_flite, measure_reader, measure_s
 from dev.voice_bench.waves import read16
 from dev.voice_bench.wording import SPOKEN, sentences
 from sovits_core.bench import machine
-from sovits_core.bundles import BaseBundle, open_base
+from sovits_core.bundle.base import BaseBundle, open_base
 from sovits_core.errors import BaseRejected
 
 RECORDINGS = REPOSITORY.parent / "shared" / "data"
@@ -97,7 +97,7 @@ def _base(folder: str) -> BaseBundle:
     if not base.document.graphs:
         raise DevError(
             f"--base {folder} has no graphs, and the server speaks with nothing else",
-            remedy="make it with `sovits-core pretrain` or `sovits-core import-base`",
+            remedy="make it with `make base` or `sovits-core import-base`",
         )
     return base
 

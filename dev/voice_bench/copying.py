@@ -9,16 +9,16 @@ import torch
 from dev.voice_bench import flite
 from dev.voice_bench.training import LANGUAGE
 from dev.voice_bench.waves import RATE, Wave
-from sovits_core.bundles import BaseBundle
-from sovits_core.features import spectrogram
-from sovits_core.symbols import phone_ids
+from sovits_core.bundle.base import BaseBundle
+from sovits_core.features.recording import spectrogram
 from sovits_core.text import phonemize
-from voice_trainer.audio import normalise, resample
-from voice_trainer.base import JobBase
-from voice_trainer.codes import CodeReader
-from voice_trainer.networks import load_encoders, load_networks
-from voice_trainer.speaking import Prompt
+from sovits_core.text.symbols import phone_ids
+from voice_trainer.evaluation.synthesis import Prompt
+from voice_trainer.job.base import JobBase
+from voice_trainer.recordings.audio import normalise, resample
 from voice_trainer.stages.prepare import LOUDNESS
+from voice_trainer.training.networks import load_encoders, load_networks
+from voice_trainer.training.tokens import CodeReader
 
 SEED = 7
 

@@ -11,7 +11,7 @@ from dev.paths import REPOSITORY
 
 HERE = Path(__file__).parent
 SOURCES = {".py", ".txt", ".toml"}
-ASIDE = {"bench", "pretrain", "official", "bases"}
+ASIDE = {"bench", "official", "bases"}
 """Folders of sovits_core that a voice on a finished base does not depend on."""
 
 

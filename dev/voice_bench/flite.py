@@ -9,8 +9,8 @@ import soundfile
 
 from dev.terminal import run
 from dev.voice_bench.waves import RATE, Wave
-from voice_trainer.audio import resample
-from voice_trainer.speech import detect
+from voice_trainer.recordings.audio import resample
+from voice_trainer.recordings.vad import detect
 
 VOICES = ("slt", "rms", "awb", "kal16")
 CLOCK = "rms"

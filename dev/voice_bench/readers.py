@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dev.errors import DevError
-from sovits_core.pretrain.corpus import RESERVED_READERS
+from tiny_base.corpus import RESERVED_READERS
 
 LJSPEECH = "ljspeech"
 NONE = "none"

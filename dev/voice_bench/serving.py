@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from dev.errors import DevError
 from dev.voice_bench.training import LANGUAGE, TrainedVoice
-from sovits_core.bundles import BaseBundle
+from sovits_core.bundle.base import BaseBundle
 from voice_inference.base import load_base
 from voice_inference.bundles import ADAPTER, ADAPTER_CONFIG, PROMPT, SCHEMA, VOICE, Voice, load_voice
 from voice_inference.desired import BaseReference, VoiceReference

@@ -21,13 +21,13 @@ from dev.voice_bench.serving import SEED, Server
 from dev.voice_bench.training import TrainedVoice, train
 from dev.voice_bench.waves import RATE, Wave, read16
 from dev.voice_bench.wording import sentences
-from sovits_core.bundles import BaseBundle
+from sovits_core.bundle.base import BaseBundle
 from voice_inference.bundles import PROMPT, Voice
-from voice_trainer.audio import read_flac, write_flac
-from voice_trainer.clips import Clip, training_copy
-from voice_trainer.gates import chosen_gates, judge
-from voice_trainer.scores import compare
-from voice_trainer.speech import detect
+from voice_trainer.evaluation.gates import chosen_gates, judge
+from voice_trainer.evaluation.scores import compare
+from voice_trainer.recordings.audio import read_flac, write_flac
+from voice_trainer.recordings.clips import Clip, training_copy
+from voice_trainer.recordings.vad import detect
 
 SHOWN = 3
 """Sentences and clips of each kind that the page offers."""

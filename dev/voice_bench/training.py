@@ -21,8 +21,8 @@ from dev.paths import REPOSITORY
 from dev.terminal import tail
 from dev.voice_bench.digests import code_digest, files_digest, text_digest
 from dev.voice_bench.readers import Reader
-from sovits_core.bundles import BaseBundle
-from voice_trainer.clips import Clip, read_clips
+from sovits_core.bundle.base import BaseBundle
+from voice_trainer.recordings.clips import Clip, read_clips
 
 LANGUAGE = "en"
 COST = "cost.json"

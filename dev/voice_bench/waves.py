@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from voice_trainer.audio import resample
+from voice_trainer.recordings.audio import resample
 
 Wave: TypeAlias = NDArray[np.float32]
 """(samples), full scale is 1.0; at 16 kHz where nothing else is said."""

@@ -17,11 +17,11 @@ from voice_operator.manifests.server import DesiredVoice, Server, desired_docume
 from voice_operator.reconcile.effects import StartJob
 from voice_operator.reconcile.world import Voice
 from voice_operator.settings import Settings
-from voice_trainer import documents as written_by_trainer
 from voice_trainer import errors as trainer_errors
-from voice_trainer.edge import failure_of
 from voice_trainer.errors import UsageError
-from voice_trainer.job import read_job
+from voice_trainer.job import results as written_by_trainer
+from voice_trainer.job.document import read_job
+from voice_trainer.job.exit_codes import failure_of
 
 INPUT_HASH = "3fa9c2d1" * 8
 SETTINGS = Settings.model_validate(

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from sovits_core.bundles import open_base
-from sovits_core.bundling import file_digest
+from sovits_core.bundle.base import open_base
+from sovits_core.bundle.writing import file_digest
 from voice_inference.app import create_app
 from voice_inference.base import Base, load_base
 from voice_inference.desired import BaseReference, VoiceReference

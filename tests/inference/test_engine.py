@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sovits_core.bundles import SamplingDocument
+from sovits_core.bundle.base import SamplingDocument
 from voice_inference import decoding
 from voice_inference.base import Base
 from voice_inference.bundles import Voice, load_voice

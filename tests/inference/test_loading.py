@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sovits_core.symbols import symbols
+from sovits_core.text.symbols import symbols
 from voice_inference import fetch
 from voice_inference.base import Base
 from voice_inference.desired import BaseReference, VoiceReference

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sovits_core.models import Synthesizer, SynthesizerConfig, TextToSemantic, TextToSemanticConfig
-from sovits_core.networks import Networks
+from sovits_core.models.networks import Networks
 
 SMALL_S1 = TextToSemanticConfig(
     phonemes=40, vocabulary=33, bert_dim=8, hidden=32, heads=4, layers=3, feed_forward=64, dropout=0.1

@@ -10,13 +10,13 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, HubertConfig, HubertModel
 
-from sovits_core.bundles import BaseDocument, HubertConfigDocument
-from sovits_core.bundles import Gate as BaseGate
-from sovits_core.checkpoints import save_weights
-from sovits_core.model_config import SpeakerEncoderConfig, SynthesizerConfig, TextToSemanticConfig
+from sovits_core.bundle.base import BaseDocument, HubertConfigDocument
+from sovits_core.bundle.base import Gate as BaseGate
+from sovits_core.bundle.model_config import SpeakerEncoderConfig, SynthesizerConfig, TextToSemanticConfig
+from sovits_core.formats.checkpoints import save_weights
 from sovits_core.models import SpeakerEncoder, Synthesizer, TextToSemantic
-from sovits_core.symbols import symbols_sha256
-from voice_trainer.documents import digest_of
+from sovits_core.text.symbols import symbols_sha256
+from voice_trainer.job.results import digest_of
 
 INPUT_HASH = "3fa9c2d1" + "0" * 56
 

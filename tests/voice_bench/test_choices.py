@@ -9,7 +9,7 @@ from dev.voice_bench.progress import progress_line
 from dev.voice_bench.readers import chosen, readers_of
 from dev.voice_bench.wording import SPOKEN, phones_of, plain, sentences
 
-from sovits_core.pretrain.sentences import compose
+from tiny_base.sentences import compose
 
 
 def test_there_are_a_hundred_sentences_of_six_to_twelve_words() -> None:

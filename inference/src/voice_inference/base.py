@@ -8,12 +8,12 @@ from pathlib import PurePosixPath
 import numpy as np
 from pydantic import ValidationError
 
-from sovits_core.bundles import POLYPHONES, TEXT_ENCODER, BaseBundle, BaseDocument, open_base
-from sovits_core.bundles import Graph as GraphDocument
+from sovits_core.bundle.base import POLYPHONES, TEXT_ENCODER, BaseBundle, BaseDocument, open_base
+from sovits_core.bundle.base import Graph as GraphDocument
 from sovits_core.errors import BaseRejected, TextModelRejected
 from sovits_core.text import PolyphoneReader
-from sovits_core.text.characters import VOCABULARY, read_characters
-from sovits_core.text.g2pw import open_g2pw
+from sovits_core.text.chinese.characters import VOCABULARY, read_characters
+from sovits_core.text.chinese.g2pw import open_g2pw
 from voice_inference.desired import BaseReference
 from voice_inference.errors import InvalidBase, InvalidDocument
 from voice_inference.fetch import Kind

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
-from sovits_core.bundles import Document
+from sovits_core.bundle.base import Document
 from voice_inference.base import Base
 from voice_inference.desired import VoiceReference
 from voice_inference.errors import InvalidDocument, InvalidVoice

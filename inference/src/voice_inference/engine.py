@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sovits_core.errors import InvalidModelInput, TextModelRejected, TextRejected
-from sovits_core.sampling import Sampler
+from sovits_core.synthesis.sampling import Sampler
 from sovits_core.text import Spoken, phone_ids, phonemize_to_speak, split_sentences
 from voice_inference.audio import Samples, limit_peak
 from voice_inference.bundles import Voice

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from sovits_core.bundles import EMBEDDED
+from sovits_core.bundle.base import EMBEDDED
 from sovits_core.errors import TextRejected
 from sovits_core.text import phonemize
 from voice_inference.base import BASES, Base, load_base

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sovits_core.text import Spoken
-from sovits_core.text.characters import Characters
+from sovits_core.text.chinese.characters import Characters
 from voice_inference.graphs import Graph
 
 TOKENS, VECTORS = "tokens", "vectors"

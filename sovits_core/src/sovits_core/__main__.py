@@ -1,4 +1,4 @@
-"""The command `sovits-core`: phones of a text, official files in and out, and pretraining of a tiny base."""
+"""The command `sovits-core`: phones of a text, official files in and out, and speed at the official sizes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from sovits_core.commands import bench, export_official, import_base, phones, pretrain, verify
+from sovits_core.commands import bench, export_official, import_base, phones, verify
 from sovits_core.errors import SovitsError
 
 COMMANDS = {
@@ -14,7 +14,6 @@ COMMANDS = {
     "import-base": import_base,
     "export-official": export_official,
     "verify": verify,
-    "pretrain": pretrain,
     "bench": bench,
 }
 USAGE_ERROR = 64

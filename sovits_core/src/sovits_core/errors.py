@@ -45,10 +45,6 @@ class BaseRejected(SovitsError):
     """A base bundle is missing, damaged, or not what its base.json says."""
 
 
-class PretrainError(SovitsError):
-    """Making a tiny base cannot go on: a program is missing or the corpus cannot be used."""
-
-
 class OfficialFileRejected(SovitsError):
     """A file in the official format cannot be read, is not to be trusted, or is not the one that is wanted."""
 

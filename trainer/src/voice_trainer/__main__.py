@@ -13,12 +13,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from voice_trainer.edge import failure_of, write_termination_message
 from voice_trainer.errors import Interrupted, UsageError
-from voice_trainer.interruption import Interruption
-from voice_trainer.job import read_job
-from voice_trainer.runner import STAGES, Run, stages_named
-from voice_trainer.workspace import Workspace
+from voice_trainer.job.document import read_job
+from voice_trainer.job.exit_codes import failure_of, write_termination_message
+from voice_trainer.job.runner import STAGES, Run, stages_named
+from voice_trainer.job.signals import Interruption
+from voice_trainer.job.workspace import Workspace
 
 logger = logging.getLogger("voice_trainer")
 

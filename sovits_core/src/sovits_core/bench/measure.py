@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from sovits_core.bench.sessions import Array, Session, StepLoop
-from sovits_core.generation import Utterance, tokens
 from sovits_core.models import Synthesizer, TextToSemantic
-from sovits_core.sampling import Sampler, Sampling
+from sovits_core.synthesis.generation import Utterance, tokens
+from sovits_core.synthesis.sampling import Sampler, Sampling
 
 REPEATS = 3
 WARM_UP_STEPS = 20

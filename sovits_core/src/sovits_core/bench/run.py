@@ -13,10 +13,10 @@ import torch
 
 from sovits_core.bench import machine, measure, samples
 from sovits_core.bench.sessions import Session
+from sovits_core.bundle.model_config import SynthesizerConfig, TextToSemanticConfig
 from sovits_core.export import STEP_INT8, export_graphs
-from sovits_core.model_config import SynthesizerConfig, TextToSemanticConfig
 from sovits_core.models import Synthesizer, TextToSemantic
-from sovits_core.networks import Networks
+from sovits_core.models.networks import Networks
 
 GREEDY_PROMPTS, GREEDY_TOKENS = 20, 25
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from sovits_core.model_config import SynthesizerConfig, TextToSemanticConfig, s2_v1, s2_v2_pro, s2_v2_pro_plus
+from sovits_core.bundle.model_config import SynthesizerConfig, TextToSemanticConfig, s2_v1, s2_v2_pro, s2_v2_pro_plus
 from sovits_core.models import Synthesizer, TextToSemantic
 
 PHONES, PROMPT, STEPS = 60, 100, 200

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> None:
         from sovits_core.bench import report  # noqa: PLC0415 -- only this command needs torch and ONNX Runtime
         from sovits_core.bench.run import run as measure_all  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise BenchError(f"{error.name} is not installed: install sovits-core[pretrain]") from error
+        raise BenchError(f"{error.name} is not installed: install sovits-core[bench]") from error
     started = time.monotonic()
 
     def say(line: str) -> None:

@@ -14,7 +14,7 @@ HELP = "make a base bundle of official files"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--s1", type=Path, required=True, help="official S1 file (.ckpt)")
-    parser.add_argument("--s2g", type=Path, required=True, help="official pretrained S2 generator (.pth)")
+    parser.add_argument("--s2g", type=Path, required=True, help="official S2 generator of a base (s2G…, .pth)")
     parser.add_argument("--s2d", type=Path, help="its discriminator (.pth), for training; v1, v2 and Pro")
     parser.add_argument("--lora", type=Path, help="a v3 or v4 voice's LoRA file to merge into the generator")
     parser.add_argument("--hubert", type=Path, help="folder of chinese-hubert-base; needed to train and to add voices")

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from sovits_core.errors import TextRejected
-from sovits_core.symbols import phone_ids, symbols
 from sovits_core.text import MAX_CHARACTERS, MODES, PolyphoneReader, phonemize, require_mode
-from sovits_core.text.g2pw import open_g2pw
+from sovits_core.text.chinese.g2pw import open_g2pw
+from sovits_core.text.symbols import phone_ids, symbols
 
 HELP = "print the symbol ids of each line of text"
 # Four bytes are the longest character of UTF-8, and a line may end in two more.

@@ -11,14 +11,14 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from sovits_core.adapters import Target, adapted_modules
 from sovits_core.errors import ExportError
 from sovits_core.export import passes
 from sovits_core.export.int8 import quantize
 from sovits_core.export.shrink import WeightsFile, shrink
 from sovits_core.export.slots import Group, slot_for
+from sovits_core.formats.adapters import Target, adapted_modules
 from sovits_core.models import Synthesizer, TextToSemantic
-from sovits_core.networks import Networks
+from sovits_core.models.networks import Networks
 
 OPSET = 17
 """The oldest with a layer normalisation of its own."""

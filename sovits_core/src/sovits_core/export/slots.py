@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.adapters import adapter_key
 from sovits_core.errors import AdapterRejected
+from sovits_core.formats.adapters import adapter_key
 
 
 class Slot(nn.Module):

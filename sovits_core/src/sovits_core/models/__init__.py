@@ -1,13 +1,13 @@
-"""The networks, one file per stage of the signal; sizes come from `sovits_core.model_config`."""
+"""The networks, one file per stage of the signal; sizes come from `sovits_core.bundle.model_config`."""
 
-from sovits_core.model_config import DiscriminatorConfig, SynthesizerConfig, TextToSemanticConfig
-from sovits_core.models.bigvgan import BigVgan
+from sovits_core.bundle.model_config import DiscriminatorConfig, SynthesizerConfig, TextToSemanticConfig
 from sovits_core.models.discriminator import Discriminator
-from sovits_core.models.mel_synthesizer import MelSynthesizer
 from sovits_core.models.semantic import TextToSemantic
 from sovits_core.models.speaker import SpeakerEncoder
 from sovits_core.models.synthesizer import Synthesizer, TrainingPass
 from sovits_core.models.waveform import Vocoder
+from sovits_core.reference.bigvgan import BigVgan
+from sovits_core.reference.mel_synthesizer import MelSynthesizer
 
 __all__ = [
     "BigVgan",

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sovits_core.bundle.model_config import ConditioningConfig
 from sovits_core.errors import InvalidModelInput
-from sovits_core.model_config import ConditioningConfig
 from sovits_core.models.content import ContentEncoder
 from sovits_core.models.masks import frame_mask
 from sovits_core.models.quantizer import Quantizer

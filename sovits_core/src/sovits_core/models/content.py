@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from sovits_core.model_config import ConditioningConfig
+from sovits_core.bundle.model_config import ConditioningConfig
 from sovits_core.models.encoder import Attention, Encoder
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.model_config import DiscriminatorConfig
+from sovits_core.bundle.model_config import DiscriminatorConfig
 from sovits_core.models.normed import normed
 
 SLOPE = 0.1

@@ -5,7 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from sovits_core.model_config import SynthesizerConfig
+from sovits_core.bundle.model_config import SynthesizerConfig
 from sovits_core.models.wavenet import WaveNet
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.model_config import TextToSemanticConfig
+from sovits_core.bundle.model_config import TextToSemanticConfig
 from sovits_core.models.masks import length_mask
 
 

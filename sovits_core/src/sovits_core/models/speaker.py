@@ -5,7 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from sovits_core.model_config import SpeakerEncoderConfig
+from sovits_core.bundle.model_config import SpeakerEncoderConfig
 
 CEILING = 20.0
 """Upper bound of the blocks' rectifiers; the first convolution's has none."""

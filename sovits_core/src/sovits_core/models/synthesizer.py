@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sovits_core.bundle.model_config import SynthesizerConfig
 from sovits_core.errors import InvalidModelInput
-from sovits_core.model_config import SynthesizerConfig
 from sovits_core.models import normed
 from sovits_core.models.conditioning import FRAMES_PER_CODE, Conditioning
 from sovits_core.models.flow import Flow

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.model_config import ConditioningConfig
+from sovits_core.bundle.model_config import ConditioningConfig
 
 
 class GatedConvolution(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.model_config import UpsamplingConfig, VocoderConfig
+from sovits_core.bundle.model_config import UpsamplingConfig, VocoderConfig
 from sovits_core.models.normed import fold_weight_norm, normed
 
 SLOPE = 0.1

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import BertConfig, BertModel, HubertConfig, HubertModel
 
-from sovits_core.checkpoints import compare_shapes
 from sovits_core.errors import OfficialFileRejected
+from sovits_core.formats.checkpoints import compare_shapes
 from sovits_core.official.files import OfficialFile, checked, halved, read_official
 
 LARGEST_CONFIG = 1024 * 1024
@@ -34,9 +34,9 @@ OLD_NAMES = (
 )
 """Spellings that transformers has given up since the official files were made."""
 UNUSED = re.compile(r"^cls\.|^pooler\.|position_ids$")
-"""What only pretraining needs, and tables that are computed."""
+"""Parameters that only self-supervised training needs, and tables that are computed."""
 OPTIONAL = "masked_spec_embed"
-"""HuBERT's own pretraining put it in place of what it hid; a file may do without."""
+"""The mask vector of HuBERT's self-supervised training; a file may do without."""
 
 
 def copy_hubert(source: Path, target: Path) -> HubertConfig:

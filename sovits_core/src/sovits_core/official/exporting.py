@@ -10,13 +10,13 @@ import torch
 from pydantic import Field, ValidationError
 from torch import Tensor
 
-from sovits_core.adapters import LARGEST_FILE, WEIGHTS_FILE, load_adapter, merge
-from sovits_core.bundles import EMBEDDED, LARGEST_BASE_JSON, BaseBundle, Document, open_base
-from sovits_core.checkpoints import load_weights
+from sovits_core.bundle.base import EMBEDDED, LARGEST_BASE_JSON, BaseBundle, Document, open_base
+from sovits_core.bundle.model_config import SynthesizerConfig
 from sovits_core.errors import BaseRejected, SovitsError, VoiceRejected
-from sovits_core.model_config import SynthesizerConfig
+from sovits_core.formats.adapters import LARGEST_FILE, WEIGHTS_FILE, load_adapter, merge
+from sovits_core.formats.checkpoints import load_weights
 from sovits_core.models import Synthesizer, TextToSemantic
-from sovits_core.networks import Networks
+from sovits_core.models.networks import Networks
 from sovits_core.official.files import write_s1, write_s2
 from sovits_core.official.loading import S2_CONFIGS
 from sovits_core.official.names import official_keys, to_official

@@ -8,14 +8,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from sovits_core.bundles import POLYPHONES, TEXT_ENCODER, BaseBundle
-from sovits_core.bundling import file_digest, new_folder, write_base_json
-from sovits_core.checkpoints import save_weights
+from sovits_core.bundle.base import POLYPHONES, TEXT_ENCODER, BaseBundle
+from sovits_core.bundle.model_config import MelSynthesizerConfig, SynthesizerConfig
+from sovits_core.bundle.writing import file_digest, new_folder, write_base_json
 from sovits_core.errors import OfficialFileRejected
 from sovits_core.export import export_graphs, export_text_encoder
-from sovits_core.model_config import MelSynthesizerConfig, SynthesizerConfig
+from sovits_core.features.text import load_bert
+from sovits_core.formats.checkpoints import save_weights
 from sovits_core.models import MelSynthesizer, Synthesizer, TextToSemantic
-from sovits_core.networks import Networks
+from sovits_core.models.networks import Networks
 from sovits_core.official import attribution
 from sovits_core.official.encoders import copy_bert, copy_hubert
 from sovits_core.official.files import LARGEST_HALF, OfficialFile
@@ -34,7 +35,6 @@ from sovits_core.official.loading import (
 from sovits_core.official.lora import merge_lora
 from sovits_core.official.polyphones import copy_g2pw
 from sovits_core.official.versions import SYMBOLS, Detected, Part, Version
-from sovits_core.text_features import load_bert
 
 Say = Callable[[str], None]
 
@@ -153,7 +153,7 @@ def _check_parts(sources: Sources, s2: OfficialFile, found: Detected, version: V
     mel = version in {"v3", "v4"}
     if not mel and not found.posterior:
         raise OfficialFileRejected(
-            f"{s2.name} has no posterior encoder (enc_q), so it is a voice and not a base: give the pretrained s2G file"
+            f"{s2.name} has no posterior encoder (enc_q), so it is a voice and not a base: give the s2G file"
         )
     if mel and not sources.vocoder:
         raise OfficialFileRejected(f"{s2.name} is of {version}, which speaks through a vocoder: add --vocoder")

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from sovits_core.errors import CheckpointMismatch, OfficialFileRejected
-from sovits_core.model_config import (
+from sovits_core.bundle.model_config import (
     BigVganConfig,
     DiscriminatorConfig,
     MelSynthesizerConfig,
@@ -20,6 +19,7 @@ from sovits_core.model_config import (
     s2_v3,
     s2_v4,
 )
+from sovits_core.errors import CheckpointMismatch, OfficialFileRejected
 from sovits_core.models import (
     BigVgan,
     Discriminator,

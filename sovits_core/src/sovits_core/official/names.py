@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from sovits_core.checkpoints import compare_shapes
 from sovits_core.errors import CheckpointMismatch, SovitsError
+from sovits_core.formats.checkpoints import compare_shapes
 from sovits_core.models import (
     BigVgan,
     Discriminator,

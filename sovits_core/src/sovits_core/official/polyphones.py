@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from sovits_core.text.characters import LARGEST_FILE, VOCABULARY, require_file
-from sovits_core.text.g2pw import FILES, LARGEST_NETWORK, NETWORK, open_g2pw
+from sovits_core.text.chinese.characters import LARGEST_FILE, VOCABULARY, require_file
+from sovits_core.text.chinese.g2pw import FILES, LARGEST_NETWORK, NETWORK, open_g2pw
 
 
 def copy_g2pw(source: Path, bert: Path | None, target: Path) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sovits_core.model_config import SynthesizerConfig, TextToSemanticConfig
+from sovits_core.bundle.model_config import SynthesizerConfig, TextToSemanticConfig
 from sovits_core.official.versions import Version
 
 S2_HEADS: dict[Version, str] = {"v1": "PK", "v2": "PK", "v2Pro": "05", "v2ProPlus": "06"}

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sovits_core.errors import InvalidModelInput, SovitsError
-from sovits_core.generation import NOISE_SCALE, generate
 from sovits_core.models import Synthesizer, TextToSemantic
 from sovits_core.official.loading import load_s1, load_synthesizer, read_part, version_of
 from sovits_core.official.versions import Part
-from sovits_core.sampling import Sampling
+from sovits_core.synthesis.generation import NOISE_SCALE, generate
+from sovits_core.synthesis.sampling import Sampling
 
 MOST_TOKENS = 200
 LARGEST_INPUTS = 256 * 2**20

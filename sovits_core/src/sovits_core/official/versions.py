@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 from pydantic import ValidationError
 from torch import Tensor
 
+from sovits_core.bundle.model_config import TextToSemanticConfig
 from sovits_core.errors import OfficialFileRejected
-from sovits_core.model_config import TextToSemanticConfig
 
 Version = Literal["v1", "v2", "v2Pro", "v2ProPlus", "v3", "v4"]
 VERSIONS: tuple[Version, ...] = get_args(Version)

@@ -7,11 +7,11 @@ from importlib import import_module
 from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 from sovits_core.errors import TextRejected
-from sovits_core.symbols import phone_ids
+from sovits_core.text.chinese.readings import PolyphoneReader
 from sovits_core.text.cutting import CUT_METHODS, cut
-from sovits_core.text.mandarin_readings import PolyphoneReader
 from sovits_core.text.segmentation import AUTOMATIC, EVERYTHING, segments
 from sovits_core.text.splitting import split_sentences
+from sovits_core.text.symbols import phone_ids
 
 __all__ = [
     "CUT_METHODS",
@@ -31,11 +31,11 @@ __all__ = [
 
 # Language code -> the module that offers `normalize` and `phones`; imported at the first text in that language.
 LANGUAGES = {
-    "en": "sovits_core.text.english",
-    "ja": "sovits_core.text.japanese",
-    "ko": "sovits_core.text.korean",
-    "yue": "sovits_core.text.cantonese",
-    "zh": "sovits_core.text.mandarin",
+    "en": "sovits_core.text.english.frontend",
+    "ja": "sovits_core.text.japanese.frontend",
+    "ko": "sovits_core.text.korean.frontend",
+    "yue": "sovits_core.text.chinese.cantonese",
+    "zh": "sovits_core.text.chinese.mandarin",
 }
 # What `phonemize` takes: a language, alone or mixed with others, or a way to find the languages of a text.
 MODES = (*LANGUAGES, *AUTOMATIC, *EVERYTHING)

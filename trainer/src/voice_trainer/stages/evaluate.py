@@ -9,24 +9,24 @@ from typing import Any
 import torch
 from peft import PeftModel
 
-from sovits_core.adapters import load_adapter
-from sovits_core.networks import Networks
-from voice_trainer import audio
-from voice_trainer.clips import Clip, read_clips, training_copy
-from voice_trainer.codes import CodeReader
-from voice_trainer.documents import Summary, now
-from voice_trainer.evaluation import Prediction, Resynthesis, Resynthesiser, choose_prompt, predict
-from voice_trainer.examples import load_features
-from voice_trainer.figures import spectrogram_image
-from voice_trainer.gates import chosen_gates, decimal, judge
-from voice_trainer.job import TrainingJob
-from voice_trainer.networks import Encoders, choose_device, load_encoders, load_networks
-from voice_trainer.reading import load_polyphones
-from voice_trainer.report import REPORT_HTML, REPORT_JSON, ClipReport, Report, Sample, Score, render_html
-from voice_trainer.scores import Estimate, estimate
-from voice_trainer.speaking import Prompt, speak_text
+from sovits_core.formats.adapters import load_adapter
+from sovits_core.models.networks import Networks
+from voice_trainer.evaluation.gates import chosen_gates, decimal, judge
+from voice_trainer.evaluation.plots import spectrogram_image
+from voice_trainer.evaluation.report import REPORT_HTML, REPORT_JSON, ClipReport, Report, Sample, Score, render_html
+from voice_trainer.evaluation.resynthesis import Prediction, Resynthesis, Resynthesiser, choose_prompt, predict
+from voice_trainer.evaluation.scores import Estimate, estimate
+from voice_trainer.evaluation.synthesis import Prompt, speak_text
+from voice_trainer.job.document import TrainingJob
+from voice_trainer.job.results import Summary, now
+from voice_trainer.job.workspace import Workspace
+from voice_trainer.recordings import audio
+from voice_trainer.recordings.clips import Clip, read_clips, training_copy
+from voice_trainer.recordings.polyphones import load_polyphones
 from voice_trainer.stages.train import CURVES, read_curves
-from voice_trainer.workspace import Workspace
+from voice_trainer.training.examples import load_features
+from voice_trainer.training.networks import Encoders, choose_device, load_encoders, load_networks
+from voice_trainer.training.tokens import CodeReader
 
 METHOD = (
     "Token-forced resynthesis: each held-out clip is spoken again from its own semantic codes with the timbre of the "

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from sovits_core.symbols import phone_ids
 from sovits_core.text import phonemize
-from voice_trainer.audio import read_flac
-from voice_trainer.clips import read_clips, training_copy
-from voice_trainer.codes import CodeReader
-from voice_trainer.documents import Summary
-from voice_trainer.examples import save_features
-from voice_trainer.job import TrainingJob
-from voice_trainer.networks import choose_device, load_encoders, load_networks
-from voice_trainer.workspace import Workspace
+from sovits_core.text.symbols import phone_ids
+from voice_trainer.job.document import TrainingJob
+from voice_trainer.job.results import Summary
+from voice_trainer.job.workspace import Workspace
+from voice_trainer.recordings.audio import read_flac
+from voice_trainer.recordings.clips import read_clips, training_copy
+from voice_trainer.training.examples import save_features
+from voice_trainer.training.networks import choose_device, load_encoders, load_networks
+from voice_trainer.training.tokens import CodeReader
 
 
 def features(job: TrainingJob, workspace: Workspace) -> Summary:

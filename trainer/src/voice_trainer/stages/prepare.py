@@ -9,21 +9,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from sovits_core.bundles import BaseDocument
+from sovits_core.bundle.base import BaseDocument
 from sovits_core.errors import TextRejected
 from sovits_core.stores import open_store
-from sovits_core.symbols import symbols
 from sovits_core.text import LANGUAGES, PolyphoneReader, phonemize
-from voice_trainer import audio
-from voice_trainer.clips import Clip, analysis_copy, held_out_ids, training_copy, write_clips
-from voice_trainer.dataset import DatasetDigest, Problems, Recording, fetch, read_dataset, shown
-from voice_trainer.documents import Summary
+from sovits_core.text.symbols import symbols
 from voice_trainer.errors import BadData
-from voice_trainer.gates import chosen_gates
-from voice_trainer.job import TrainingJob
-from voice_trainer.reading import load_polyphones
-from voice_trainer.speech import detect
-from voice_trainer.workspace import Workspace
+from voice_trainer.evaluation.gates import chosen_gates
+from voice_trainer.job.document import TrainingJob
+from voice_trainer.job.results import Summary
+from voice_trainer.job.workspace import Workspace
+from voice_trainer.recordings import audio
+from voice_trainer.recordings.clips import Clip, analysis_copy, held_out_ids, training_copy, write_clips
+from voice_trainer.recordings.dataset import DatasetDigest, Problems, Recording, fetch, read_dataset, shown
+from voice_trainer.recordings.polyphones import load_polyphones
+from voice_trainer.recordings.vad import detect
 
 SPEECH_SECONDS = 60.0  # of effective speech; below it an adapter learns the recordings, not the voice
 CLIPS_LEAST = 6  # three to hold out, and three to learn from

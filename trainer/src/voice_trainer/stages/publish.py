@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from sovits_core.stores import NotFound, Store, open_store
-from voice_trainer.base import JobBase
-from voice_trainer.documents import FileDigest, StageManifest, Summary, digest_of
 from voice_trainer.errors import Transient
-from voice_trainer.job import TrainingJob
-from voice_trainer.workspace import JSON, MANIFEST, Workspace
+from voice_trainer.job.base import JobBase
+from voice_trainer.job.document import TrainingJob
+from voice_trainer.job.results import FileDigest, StageManifest, Summary, digest_of
+from voice_trainer.job.workspace import JSON, MANIFEST, Workspace
 
 logger = logging.getLogger(__name__)
 

@@ -12,20 +12,20 @@ from pathlib import Path
 
 import torch
 
-from sovits_core.adapters import attach_adapter, save_adapter
+from sovits_core.bundle.model_config import SynthesizerConfig
 from sovits_core.errors import AdapterRejected
-from sovits_core.features import spectrogram
-from sovits_core.model_config import SynthesizerConfig
-from voice_trainer.audio import read_flac
-from voice_trainer.checkpoint import Curves, restore_checkpoint, save_checkpoint
-from voice_trainer.clips import read_clips, training_copy
-from voice_trainer.documents import Summary
+from sovits_core.features.recording import spectrogram
+from sovits_core.formats.adapters import attach_adapter, save_adapter
 from voice_trainer.errors import Interrupted
-from voice_trainer.examples import Example, collate, epoch_order, load_features
-from voice_trainer.finetune import Finetuner, diverged
-from voice_trainer.job import TrainingJob
-from voice_trainer.networks import choose_device, load_networks
-from voice_trainer.workspace import Workspace
+from voice_trainer.job.document import TrainingJob
+from voice_trainer.job.results import Summary
+from voice_trainer.job.workspace import Workspace
+from voice_trainer.recordings.audio import read_flac
+from voice_trainer.recordings.clips import read_clips, training_copy
+from voice_trainer.training.checkpoint import Curves, restore_checkpoint, save_checkpoint
+from voice_trainer.training.examples import Example, collate, epoch_order, load_features
+from voice_trainer.training.finetune import Finetuner, diverged
+from voice_trainer.training.networks import choose_device, load_networks
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Train a tiny base from synthetic and free speech; needs Debian's flite."""

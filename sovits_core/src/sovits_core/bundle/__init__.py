@@ -1,0 +1,1 @@
+"""Base bundles: base.json, the sizes of networks in it, and its files by digest; no torch."""

@@ -1,0 +1,332 @@
+"""Reading a base bundle: base.json, and its files by name with their digests checked; no torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal, Self
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from sovits_core.bundle.model_config import (
+    BigVganConfig,
+    DiscriminatorConfig,
+    MelSynthesizerConfig,
+    SpeakerEncoderConfig,
+    SynthesizerConfig,
+    TextToSemanticConfig,
+    VocoderConfig,
+)
+from sovits_core.errors import BaseRejected
+from sovits_core.synthesis.sampling import Sampling
+from sovits_core.text.spoken import SILENCE
+from sovits_core.text.symbols import symbols_sha256
+
+LARGEST_BASE_JSON = 4 * 1024 * 1024
+EMBEDDED = "embedded:"
+TEXT_ENCODER, POLYPHONES = "bert", "g2pw"
+"""Folders of a base that need not be there: what Mandarin is read with."""
+_BLOCK = 1024 * 1024
+
+
+def safe_name(name: str) -> str:
+    """Return a file's name inside a bundle, or raise ValueError where it could leave the folder."""
+    path = PurePosixPath(name)
+    usable = bool(name) and not path.is_absolute() and "\\" not in name and "\x00" not in name and ":" not in name
+    if not usable or ".." in path.parts or str(path) != name:
+        raise ValueError(f"{name!r} is not a plain relative file name")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(safe_name)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Decimal = Annotated[str, Field(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,9})?$")]
+
+
+class Document(BaseModel):
+    """Frozen, camelCase in JSON, unknown fields ignored, as in every document between the parts."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+
+class Gate(Document):
+    """A score that a voice must reach (`min`) or must not exceed (`max`); decimal strings."""
+
+    metric: Literal["pesq", "stoi", "speakerSimilarity", "cer"]
+    min: Decimal | None = None
+    max: Decimal | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.min is None) == (self.max is None):
+            raise ValueError(f"gate {self.metric} needs either min or max")
+        return self
+
+
+DEFAULT_GATES = (Gate(metric="pesq", min="3.5"), Gate(metric="stoi", min="0.85"))
+"""What applies where neither the voice nor its base names gates."""
+
+
+class FileDigest(Document):
+    """What a file must hash to."""
+
+    sha256: Sha256
+    size: int = Field(ge=0)
+
+
+class LoraInput(Document):
+    """A graph input, and the adapter tensors that are stacked for it along a new first axis."""
+
+    name: str
+    keys: tuple[str, ...] = Field(min_length=1)
+
+
+class Graph(Document):
+    """One ONNX graph of the base."""
+
+    file: FileName
+    lora: tuple[LoraInput, ...] = ()
+
+
+class HubertConfigDocument(Document):
+    """What the rest of the system needs to know of the speech encoder; its own configuration is hubert/config.json."""
+
+    hidden: int = Field(ge=1)
+    frame_rate: int = Field(50, ge=1)
+    sample_rate: int = Field(16000, ge=1)
+
+
+class Licence(Document):
+    """Where a part of the base comes from, and under which terms."""
+
+    name: str
+    licence: str
+    source: str = ""
+    attribution: str = ""
+
+
+def _kind_of_s2(value: object) -> str:
+    mel = "velocity" in value if isinstance(value, Mapping) else isinstance(value, MelSynthesizerConfig)
+    return "mel" if mel else "waveform"
+
+
+S2Config = Annotated[
+    Annotated[SynthesizerConfig, Tag("waveform")] | Annotated[MelSynthesizerConfig, Tag("mel")],
+    Discriminator(_kind_of_s2),
+]
+"""v1, v2 and the Pro family decode a waveform themselves, v3 and v4 a mel for a vocoder."""
+
+MEL_VERSIONS = ("v3", "v4")
+
+
+class SamplingDocument(Document):
+    """How adventurously S1 chooses tokens; the defaults are those of the official API."""
+
+    top_k: int = Field(Sampling.top_k, ge=1)
+    top_p: float = Field(Sampling.top_p, gt=0, le=1)
+    temperature: float = Field(Sampling.temperature, ge=0, le=10)
+    repetition_penalty: float = Field(Sampling.repetition_penalty, gt=0, le=10)
+
+    def choice(self) -> Sampling:
+        """Return it as the sampler takes it."""
+        return Sampling(**self.model_dump())
+
+
+class FinetuningDocument(Document):
+    """How an adapter of this base learns."""
+
+    semantic_rate: float = Field(
+        1.0, gt=0, le=1000, description="Factor on the job's learning rate for the adapter's matrices in S1."
+    )
+    synthesis_rate: float = Field(1.0, gt=0, le=1000, description="The same for those in S2.")
+    detail_frames: int = Field(
+        0, ge=0, le=500,
+        description="S2 learns how the speaker differs from the base, averaged over so many frames before and after: "
+        "what is quicker stays the base's. With 0 it learns everything.",
+    )  # fmt: skip
+
+
+PhoneCodes = Mapping[str, tuple[tuple[int, ...], ...]]
+"""For each sound, without stress or tone, and for `SIL`: the codes it may begin with, then those that may follow."""
+
+
+class BaseDocument(Document):
+    """base.json, as `docs/contracts.md` tells."""
+
+    schema_: Literal["voice.sovits.dev/base/v1"] = Field("voice.sovits.dev/base/v1", alias="schema")
+    name: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+    version: Literal["v1", "v2", "v2Pro", "v2ProPlus", "v3", "v4"] = "v2"
+    sample_rate: int = Field(ge=8000, le=192000, description="Of what is spoken, in Hz.")
+    languages: tuple[str, ...] = Field(min_length=1)
+    symbols: Literal["v1", "v2"] = "v2"
+    symbols_sha256: Sha256
+    s1: TextToSemanticConfig
+    s2: S2Config
+    s2d: DiscriminatorConfig = DiscriminatorConfig()
+    hubert: HubertConfigDocument
+    speaker: SpeakerEncoderConfig | None = Field(None, description="Of sv/, where S2 takes a speaker vector.")
+    vocoder: VocoderConfig | None = Field(None, description="Of vocoder/, for v4.")
+    bigvgan: BigVganConfig | None = Field(None, description="Of vocoder/, for v3.")
+    sampling: SamplingDocument = SamplingDocument()
+    finetuning: FinetuningDocument = FinetuningDocument()
+    phone_codes: PhoneCodes = Field(
+        default_factory=dict, description="Of a base whose semantic codes stand for phones; official ones' do not."
+    )
+    gates: tuple[Gate, ...] = ()
+    gates_note: str = ""
+    sentences: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    licences: tuple[Licence, ...] = ()
+    training: Mapping[str, str] = Field(default_factory=dict, description="How it was made, for people.")
+    files: Mapping[FileName, FileDigest] = Field(min_length=1)
+    graphs: Mapping[str, Graph] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.symbols_sha256 != symbols_sha256(self.symbols):
+            raise ValueError(
+                f"symbolsSha256 is not that of symbol table {self.symbols}: the weights are for another table"
+            )
+        missing = [graph.file for graph in self.graphs.values() if graph.file not in self.files]
+        if missing:
+            raise ValueError(f"graphs name files that `files` does not list: {', '.join(missing)}")
+        if self.s1.vocabulary != self.s2.codes + 1:
+            raise ValueError(f"s1.vocabulary={self.s1.vocabulary} must be s2.codes={self.s2.codes} and one more")
+        for phone, parts in self.phone_codes.items():
+            if not parts or not all(parts) or not all(0 <= code < self.s2.codes for part in parts for code in part):
+                raise ValueError(f"phoneCodes.{phone} must be lists of codes from 0 to {self.s2.codes - 1}, none empty")
+        if self.phone_codes and SILENCE not in self.phone_codes:
+            raise ValueError(f"phoneCodes has no codes of {SILENCE}, silence")
+        if (self.version in MEL_VERSIONS) != isinstance(self.s2, MelSynthesizerConfig):
+            raise ValueError(f"s2 is not the configuration of a synthesizer of {self.version}")
+        return self
+
+    @property
+    def synthesizer(self) -> SynthesizerConfig:
+        """S2's configuration where it decodes a waveform itself.
+
+        Raises:
+            BaseRejected: the base is of v3 or v4.
+        """
+        if not isinstance(self.s2, SynthesizerConfig):
+            raise BaseRejected(
+                f"base {self.name!r} is of {self.version}, which is not for this: choose v1, v2, v2Pro or v2ProPlus"
+            )
+        return self.s2
+
+    def has_folder(self, name: str) -> bool:
+        """Say whether the base has files in a folder of this name."""
+        return any(file.startswith(f"{name}/") for file in self.files)
+
+    def required_gates(self) -> tuple[Gate, ...]:
+        """Return the base's own gates, or the defaults where it names none."""
+        return self.gates or DEFAULT_GATES
+
+
+@dataclass(frozen=True)
+class BaseBundle:
+    """An opened base: its document, its digest, and its files."""
+
+    folder: Path
+    document: BaseDocument
+    digest: str
+    """`sha256:` and the hex digest of base.json, which holds the digests of all files."""
+    _checked: dict[str, Path] = field(default_factory=dict, repr=False, compare=False)
+
+    def path(self, name: str) -> Path:
+        """Return where a file of the base lies, after comparing its size and SHA-256 once.
+
+        Raises:
+            BaseRejected: base.json does not list it, it is missing, leaves the folder, or holds something else.
+        """
+        if name not in self._checked:
+            self._checked[name] = self._check(name)
+        return self._checked[name]
+
+    def files_under(self, folder: str) -> list[Path]:
+        """Return all files whose name starts with `folder/`, checked; raises as `path` does."""
+        found = [self.path(name) for name in sorted(self.document.files) if name.startswith(f"{folder}/")]
+        if not found:
+            raise BaseRejected(f"base {self.document.name!r} has no files under {folder!r}")
+        return found
+
+    def _check(self, name: str) -> Path:
+        expected = self.document.files.get(name)
+        if expected is None:
+            raise BaseRejected(f"base {self.document.name!r} has no file {name!r}")
+        path = self.folder / name
+        # A link inside the folder must not lead out of it.
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise BaseRejected(f"file {name!r} of base {self.document.name!r} leads out of its folder")
+        try:
+            size, digest = path.stat().st_size, _sha256(path)
+        except OSError as error:
+            raise BaseRejected(
+                f"file {name!r} of base {self.document.name!r} cannot be read: {error.strerror}"
+            ) from error
+        if (size, digest) != (expected.size, expected.sha256):
+            raise BaseRejected(
+                f"file {name!r} of base {self.document.name!r} is damaged: {size} bytes with SHA-256 {digest[:12]}…,"
+                f" base.json says {expected.size} bytes with {expected.sha256[:12]}…; fetch the base again"
+            )
+        return path
+
+
+def open_base(uri: str, digest: str = "") -> BaseBundle:
+    """Open `embedded:<name>`, `file:///folder` or a plain folder; bases on S3 are fetched by the caller first.
+
+    Args:
+        uri: where the base is.
+        digest: `sha256:<hex>` that base.json must have; empty where anything is accepted.
+
+    Raises:
+        BaseRejected: there is no such base, or its base.json is not valid, or it is another one.
+    """
+    folder = _folder(uri)
+    path = folder / "base.json"
+    try:
+        if path.stat().st_size > LARGEST_BASE_JSON:
+            raise BaseRejected(f"base.json of {uri!r} is larger than {LARGEST_BASE_JSON} bytes")
+        content = path.read_bytes()
+    except OSError as error:
+        raise BaseRejected(f"there is no base at {uri!r}: base.json cannot be read ({error.strerror})") from error
+    found = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    if digest and digest != found:
+        raise BaseRejected(f"base {uri!r} has digest {found}, but {digest} is wanted")
+    try:
+        document = BaseDocument.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise BaseRejected(f"base.json of {uri!r} is not valid: {where}: {first['msg']}") from error
+    return BaseBundle(folder, document, found)
+
+
+def _folder(uri: str) -> Path:
+    if uri.startswith(EMBEDDED):
+        name = uri.removeprefix(EMBEDDED)
+        embedded = Path(str(resources.files("sovits_core"))) / "bases"
+        offered = sorted(entry.name for entry in embedded.iterdir() if (entry / "base.json").is_file())
+        if name not in offered:
+            raise BaseRejected(f"there is no embedded base {name!r}; use one of: {', '.join(offered) or 'none'}")
+        return embedded / name
+    parts = urlsplit(uri)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return Path(unquote(parts.path))
+    if parts.scheme:
+        raise BaseRejected(
+            f"base {uri!r} cannot be opened here: use embedded:<name> or file:///folder, and fetch others first"
+        )
+    return Path(uri)
+
+
+def _sha256(path: Path) -> str:
+    made = hashlib.sha256()
+    with path.open("rb") as source:
+        while block := source.read(_BLOCK):
+            made.update(block)
+    return made.hexdigest()

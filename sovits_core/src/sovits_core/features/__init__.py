@@ -1,0 +1,1 @@
+"""Features of recordings and texts, as the networks take them."""

@@ -1,0 +1,1 @@
+"""Our own weight files: whole networks, and adapters in PEFT's layout."""

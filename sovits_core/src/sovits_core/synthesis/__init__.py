@@ -1,0 +1,1 @@
+"""From phones to semantic tokens to a waveform."""

@@ -1,0 +1,238 @@
+"""The whole line over a folder: five stages, each in a process of its own, and what they leave in the store."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from safetensors.numpy import load_file
+
+from sovits_core.stores import FolderStore, open_store
+from sovits_core.text.symbols import symbols_sha256
+from voice_trainer.__main__ import main
+from voice_trainer.training.checkpoint import KEY as CHECKPOINT
+
+ALL = "prepare,features,train,evaluate,publish"
+
+
+@pytest.fixture(scope="session")
+def featured(session_job: dict[str, Any], spoken_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace after prepare and features, made once for all tests that begin there."""
+    folder = tmp_path_factory.mktemp("featured")
+    session_job["dataset"]["uri"] = spoken_dataset.as_uri()
+    session_job["store"]["workspace"] = (folder / "workspace").as_uri()
+    (folder / "job.json").write_text(json.dumps(session_job))
+    assert main(["run", "--job", str(folder / "job.json"), "--stages", "prepare,features"]) == 0
+    return folder / "workspace"
+
+
+@pytest.fixture
+def after_features(featured: Path, store: FolderStore) -> None:
+    shutil.copytree(featured, store.root, copy_function=shutil.copyfile)
+
+
+@pytest.fixture
+def run(write_job: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], int]:
+    """Run stages as a pod does: nothing but the store outlives a call."""
+    monkeypatch.delenv("VOICE_SCRATCH", raising=False)
+    monkeypatch.setenv("VOICE_TERMINATION_LOG", str(tmp_path / "termination-log"))
+    return lambda stages: main(["run", "--job", str(write_job()), "--stages", stages])
+
+
+@pytest.fixture
+def store(job_document: dict[str, Any]) -> FolderStore:
+    opened = open_store(job_document["store"]["workspace"])
+    assert isinstance(opened, FolderStore)
+    return opened
+
+
+@pytest.fixture
+def revision(job_document: dict[str, Any]) -> Path:
+    opened = open_store(job_document["store"]["revision"])
+    assert isinstance(opened, FolderStore)
+    return opened.root
+
+
+def summary(store: FolderStore, stage: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(store.read(f"{stage}/manifest.json"))
+    return dict(document["summary"])
+
+
+@pytest.mark.slow
+def test_recordings_become_a_voice_bundle(  # noqa: PLR0917
+    run: Callable[[str], int],
+    store: FolderStore,
+    revision: Path,
+    job_document: dict[str, Any],
+    random_base: Path,
+    after_features: None,
+) -> None:
+    assert run("prepare") == 0
+    assert run("features,train") == 0
+    assert run("evaluate,publish") == 0
+
+    for stage in ALL.split(","):
+        manifest = json.loads(store.read(f"{stage}/manifest.json"))
+        assert (manifest["schema"], manifest["stage"]) == ("voice.sovits.dev/stage/v1", stage)
+        assert manifest["inputHash"] == job_document["inputHash"]
+        assert not store.exists(f"{stage}/failure.json")
+    assert json.loads(store.read("train/progress.json"))["percent"] == 100
+
+    manifest = json.loads((revision / "manifest.json").read_bytes())
+    assert manifest["schema"] == "voice.sovits.dev/voice-bundle/v1"
+    present = {path.relative_to(revision).as_posix() for path in revision.rglob("*") if path.is_file()}
+    assert present == {"manifest.json", *manifest["files"]}
+    for name, expected in manifest["files"].items():
+        data = (revision / name).read_bytes()
+        assert (hashlib.sha256(data).hexdigest(), len(data)) == (expected["sha256"], expected["size"]), name
+    published = summary(store, "publish")
+    assert published["digest"] == "sha256:" + hashlib.sha256((revision / "manifest.json").read_bytes()).hexdigest()
+    assert published["uri"] == job_document["store"]["revision"]
+    assert published["size"] == sum((revision / name).stat().st_size for name in present)
+
+    voice = json.loads((revision / "voice.json").read_bytes())
+    assert voice["base"]["digest"] == "sha256:" + hashlib.sha256((random_base / "base.json").read_bytes()).hexdigest()
+    assert voice["symbolsSha256"] == symbols_sha256()
+    assert voice["adapter"] == {"sha256": manifest["files"]["adapter_model.safetensors"]["sha256"], "rank": 2}
+    assert (voice["language"], voice["sampleRate"]) == ("en", 32000)
+    assert voice["consent"]["holder"] == "Alice A."
+    assert set(voice["scores"]) <= {"pesq", "stoi"}
+    assert voice["gates"][0] | {"value": ""} == {"metric": "pesq", "min": "1.0", "value": "", "passed": True}
+
+    prompt = load_file(revision / "prompt.safetensors")
+    assert {name: value.dtype for name, value in prompt.items()} == {
+        "codes": "int64",
+        "phones": "int64",
+        "ge": "float32",
+    }
+    assert prompt["ge"].shape == (32,)
+    adapter = load_file(revision / "adapter_model.safetensors")
+    assert all(value.dtype == np.float16 for value in adapter.values())
+    assert any(np.abs(value).max() > 0 for name, value in adapter.items() if name.endswith("lora_B.weight"))
+    reference, rate = soundfile.read(revision / "reference.flac")
+    assert rate == 32000
+    assert 3 <= len(reference) / rate <= 10
+    sentence, rate = soundfile.read(revision / "samples/sentence-1.flac")
+    assert rate == 32000
+    assert len(sentence)
+
+    page = (revision / "report.html").read_text()
+    assert "base&#x27;s own gates apply" in page
+    assert 'src="samples/sentence-1.flac"' in page
+    assert "<svg" in page
+    assert "data:image/png;base64," in page
+    report = json.loads((revision / "report.json").read_bytes())
+    assert report["gatesFrom"] == "base"
+    assert {sample["text"] for sample in report["samples"]} == {"Good morning."}
+    assert all((revision / sample["file"]).is_file() for sample in report["samples"])
+
+
+@pytest.mark.slow
+def test_a_pro_base_hears_who_speaks_and_reads_mandarin_with_its_text_encoder(
+    run: Callable[[str], int], store: FolderStore, job_document: dict[str, Any], dataset: Path, random_pro_base: Path
+) -> None:
+    ids = [row.split("|")[0] for row in (dataset / "metadata.csv").read_text().splitlines()]
+    # nobody checks here whether the words are those in the recording
+    (dataset / "metadata.csv").write_text("".join(f"{name}|今天天气很好。\n" for name in ids))
+    job_document["language"] = "zh"
+    job_document["base"]["uri"] = random_pro_base.as_uri()
+    job_document["evaluation"]["texts"] = ["今天 is good。"]
+    assert run("prepare,features,train,evaluate") == 0
+
+    found = load_file(store.root / "features" / f"{ids[0]}.safetensors")
+    assert found["bert"].shape == (len(found["phones"]), 8)
+    assert np.array_equal(found["bert"][0], found["bert"][1])  # both phones of one character
+    prompt = load_file(store.root / "evaluate" / "prompt.safetensors")
+    assert prompt["bert"].shape == (len(prompt["phones"]), 8)
+    sentence, _ = soundfile.read(store.root / "evaluate" / "samples" / "sentence-1.flac")
+    assert len(sentence)
+
+
+@pytest.mark.slow
+def test_a_second_run_does_nothing_and_gates_that_fail_publish_nothing(
+    run: Callable[[str], int],
+    store: FolderStore,
+    revision: Path,
+    job_document: dict[str, Any],
+    after_features: None,
+) -> None:
+    job_document["evaluation"]["gates"] = [{"metric": "stoi", "min": "0.99"}]
+    assert run(ALL) == 0
+    assert summary(store, "evaluate")["passed"] is False
+    assert summary(store, "evaluate")["gatesFrom"] == "spec"
+    assert not store.exists("publish/manifest.json")
+    assert not revision.exists()
+
+    before = {path: path.stat().st_mtime_ns for path in store.root.rglob("*") if path.is_file()}
+    assert run(ALL) == 0
+    after = {path: path.stat().st_mtime_ns for path in store.root.rglob("*") if path.is_file()}
+    assert after == before
+    assert not revision.exists()
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_ends_with_143_and_continues_to_the_same_adapter(  # noqa: PLR0917
+    run: Callable[[str], int],
+    store: FolderStore,
+    job_document: dict[str, Any],
+    write_job: Callable[[], Path],
+    tmp_path: Path,
+    after_features: None,
+) -> None:
+    job_document["training"]["epochs"] = 3
+    assert run("train") == 0
+    unbroken = store.read("train/adapter_model.safetensors")
+    for key in store.list("train/"):
+        store.delete(key)
+
+    command = [sys.executable, "-m", "voice_trainer", "run", "--job", str(write_job()), "--stages", "train"]
+    environment = os.environ | {"VOICE_TERMINATION_LOG": str(tmp_path / "log"), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment)
+    deadline = time.monotonic() + 300
+    while not store.exists("train/progress.json") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 143
+    assert json.loads((tmp_path / "log").read_bytes())["reason"] == "Interrupted"
+    assert store.exists(CHECKPOINT)
+    assert not store.exists("train/manifest.json")
+
+    assert run("train") == 0
+    assert store.read("train/adapter_model.safetensors") == unbroken
+    assert not store.exists(CHECKPOINT)
+
+
+def test_an_adapter_that_ran_away_is_told_with_the_remedy(
+    run: Callable[[str], int], store: FolderStore, job_document: dict[str, Any], after_features: None
+) -> None:
+    # Nothing above 65504 fits float16; one step of this size leaves every matrix that learns beyond it.
+    job_document["training"] |= {"learningRate": "100000", "batchSize": 256}
+    assert run("train") == 65
+    failure = json.loads(store.read("train/failure.json"))
+    assert failure["reason"] == "TrainingDiverged"
+    assert "lower training.learningRate (now 100000)" in failure["message"]
+
+
+def test_a_stage_that_comes_too_early_says_what_is_missing(run: Callable[[str], int], store: FolderStore) -> None:
+    assert run("train") == 64
+    assert json.loads(store.read("train/failure.json"))["reason"] == "StageMissing"
+
+
+def test_a_base_that_changed_between_stages_is_refused(
+    run: Callable[[str], int], store: FolderStore, after_features: None
+) -> None:
+    manifest = json.loads(store.read("features/manifest.json"))
+    manifest["summary"]["baseDigest"] = "sha256:" + "0" * 64
+    store.write("features/manifest.json", json.dumps(manifest).encode())
+    assert run("train") == 78
+    assert json.loads(store.read("train/failure.json"))["reason"] == "BaseChanged"

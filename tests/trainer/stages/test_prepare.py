@@ -1,0 +1,301 @@
+"""Prepare: what recordings must be, the reason for each refusal, and what goes on to training."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from sovits_core.stores import open_store
+from voice_trainer.__main__ import main
+from voice_trainer.job.base import JobBase
+from voice_trainer.recordings.clips import held_out_ids, read_clips
+from voice_trainer.recordings.polyphones import load_polyphones
+
+Spoil = Callable[[Path], object]
+
+
+@pytest.fixture
+def prepare(
+    write_job: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], tuple[int, dict[str, Any]]]:
+    """Run the stage; returns the exit code and the termination message, or the manifest of a success."""
+    log = tmp_path / "termination-log"
+    monkeypatch.setenv("VOICE_TERMINATION_LOG", str(log))
+    monkeypatch.setenv("VOICE_SCRATCH", str(tmp_path / "scratch"))
+
+    def run() -> tuple[int, dict[str, Any]]:
+        job = write_job()
+        code = main(["run", "--job", str(job), "--stages", "prepare"])
+        store = open_store(json.loads(job.read_text())["store"]["workspace"])
+        return code, json.loads(log.read_bytes() if code else store.read("prepare/manifest.json"))
+
+    return run
+
+
+def lines(dataset: Path) -> list[str]:
+    return (dataset / "metadata.csv").read_text().splitlines()
+
+
+def write_lines(dataset: Path, changed: list[str]) -> None:
+    (dataset / "metadata.csv").write_text("\n".join(changed) + "\n")
+
+
+def first(dataset: Path) -> Path:
+    return dataset / "wavs" / (lines(dataset)[0].split("|")[0] + ".wav")
+
+
+def with_first_line(text: str) -> Spoil:
+    return lambda dataset: write_lines(dataset, [text, *lines(dataset)[1:]])
+
+
+def with_first_text(text: str) -> Spoil:
+    return lambda dataset: write_lines(dataset, [f"{first(dataset).stem}|{text}", *lines(dataset)[1:]])
+
+
+def with_first_clip(data: bytes) -> Spoil:
+    return lambda dataset: first(dataset).write_bytes(data)
+
+
+def with_first_samples(samples: np.ndarray, rate: int = 16000) -> Spoil:
+    return lambda dataset: soundfile.write(first(dataset), samples, rate)
+
+
+NOISE = 0.1 * np.random.default_rng(0).standard_normal(16000 * 5)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason", "named"),
+    [
+        pytest.param(lambda _: None, "TooLittleSpeech", "at least 60 s are needed", id="four clips only"),
+        pytest.param(
+            lambda d: first(d).unlink(), "TranscriptWithoutClip", "add the clip or delete", id="a clip is gone"
+        ),
+        pytest.param(
+            lambda d: write_lines(d, lines(d)[1:]),
+            "ClipWithoutTranscript",
+            "has no line in metadata.csv",
+            id="a line is gone",
+        ),
+        pytest.param(with_first_clip(b"RIFFnothing"), "UnreadableClip", "cannot be decoded", id="a damaged WAV"),
+        pytest.param(with_first_clip(b""), "UnreadableClip", "cannot be decoded", id="an empty file"),
+        pytest.param(
+            with_first_clip(b"#EXTM3U\n#EXTINF:1\nfile:///etc/passwd\n"),
+            "UnreadableClip",
+            "cannot be decoded",
+            id="a playlist",
+        ),
+        pytest.param(
+            lambda d: (d / "wavs/notes.txt").write_text("x"),
+            "UnreadableClip",
+            "'wavs/notes.txt'",
+            id="a file of another kind",
+        ),
+        pytest.param(with_first_samples(np.zeros(16000 * 3)), "SilentClip", "no speech in 3.0 s", id="silence"),
+        pytest.param(with_first_samples(NOISE[:4000]), "ClipTooShort", "has 0.25 s", id="a quarter of a second"),
+        pytest.param(with_first_samples(np.tile(NOISE, 12)), "ClipTooLong", "has 60.00 s", id="a minute in one piece"),
+        pytest.param(
+            with_first_samples(np.tile(NOISE, 40)), "ClipTooLong", "at least 120 s", id="a lecture in one piece"
+        ),
+        pytest.param(with_first_samples(NOISE, rate=4000), "UnreadableClip", "4000 Hz", id="an absurd rate"),
+        pytest.param(
+            with_first_line("no separator"), "BadMetadataRow", "line 1 is 'no separator'", id="a row without |"
+        ),
+        pytest.param(with_first_line("a|b|c"), "BadMetadataRow", "exactly one |", id="a row of three fields"),
+        pytest.param(
+            with_first_line("../../etc/passwd|Hello."), "InvalidClipId", "'../../etc/passwd'", id="a path as id"
+        ),
+        pytest.param(
+            with_first_line("/etc/passwd|Hello."), "InvalidClipId", "'/etc/passwd'", id="an absolute path as id"
+        ),
+        pytest.param(
+            lambda d: write_lines(d, [*lines(d), lines(d)[0]]), "DuplicateId", "of line 1; delete one", id="an id twice"
+        ),
+        pytest.param(
+            lambda d: shutil.copy(first(d), first(d).with_suffix(".flac")),
+            "DuplicateId",
+            "have the same id",
+            id="a clip twice",
+        ),
+        pytest.param(with_first_text(""), "EmptyTranscript", "write what is said", id="no text"),
+        pytest.param(with_first_text("a" * 1001), "TranscriptTooLong", "1001 characters", id="a novel as transcript"),
+        pytest.param(with_first_text("Hello 你好"), "UnknownSymbols", "'你好'", id="another script in the text"),
+        pytest.param(with_first_text("?!"), "UnspeakableText", "nothing to speak", id="punctuation only"),
+        pytest.param(lambda d: (d / "metadata.csv").unlink(), "MetadataMissing", "id|text", id="no metadata"),
+        pytest.param(
+            lambda d: (d / "metadata.csv").write_bytes(b"ok|x\n\xff\xfe|y\n"),
+            "MetadataNotUtf8",
+            "line 2",
+            id="no UTF-8",
+        ),
+    ],
+)
+def test_bad_recordings_end_in_65_with_reason_value_and_remedy(  # noqa: PLR0917
+    prepare: Callable[[], tuple[int, dict[str, Any]]],
+    job_document: dict[str, Any],
+    few_clips: Path,
+    spoil: Spoil,
+    reason: str,
+    named: str,
+) -> None:
+    spoil(few_clips)
+    code, failure = prepare()
+    assert (code, failure["exitCode"], failure["stage"]) == (65, 65, "prepare")
+    assert failure["reason"] == reason, failure["message"]
+    assert named in failure["message"]
+    store = open_store(job_document["store"]["workspace"])
+    assert json.loads(store.read("prepare/failure.json")) == failure
+    assert not store.exists("prepare/manifest.json")
+
+
+def test_all_problems_are_told_at_once(prepare: Callable[[], tuple[int, dict[str, Any]]], few_clips: Path) -> None:
+    dataset = few_clips
+    kept = lines(dataset)
+    names = [line.split("|")[0] for line in kept]
+    (dataset / "wavs" / f"{names[0]}.wav").unlink()
+    (dataset / "wavs" / f"{names[1]}.wav").write_bytes(b"x")
+    write_lines(dataset, [*kept[:2], f"{names[2]}|", *kept[3:]])
+    code, failure = prepare()
+    assert code == 65
+    assert failure["message"].startswith("3 problems in the dataset: ")
+    assert all(name in failure["message"] for name in names[:3])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        pytest.param({"revoked": True}, "ConsentRevoked", id="revoked"),
+        pytest.param({"expires": "2020-01-01"}, "ConsentExpired", id="expired"),
+        pytest.param({"statement": ""}, "ConsentMissing", id="without a statement"),
+        pytest.param(None, "ConsentMissing", id="none"),
+    ],
+)
+def test_without_consent_nothing_is_even_read(
+    prepare: Callable[[], tuple[int, dict[str, Any]]],
+    job_document: dict[str, Any],
+    change: dict[str, Any] | None,
+    reason: str,
+) -> None:
+    # There is no dataset at all: had it been looked at first, the reason would be another one.
+    job_document["consent"] = None if change is None else job_document["consent"] | change
+    code, failure = prepare()
+    assert (code, failure["reason"]) == (78, reason)
+
+
+def test_a_language_that_the_base_does_not_speak_is_refused(
+    prepare: Callable[[], tuple[int, dict[str, Any]]], job_document: dict[str, Any]
+) -> None:
+    job_document["language"] = "ja"
+    code, failure = prepare()
+    assert (code, failure["reason"]) == (65, "UnsupportedLanguage")
+    assert "it speaks: en" in failure["message"]
+
+
+def test_a_gate_on_an_unknown_metric_is_refused_before_any_work(
+    prepare: Callable[[], tuple[int, dict[str, Any]]], job_document: dict[str, Any]
+) -> None:
+    job_document["evaluation"]["gates"] = [{"metric": "mos", "min": "4"}]
+    code, failure = prepare()
+    assert (code, failure["reason"]) == (78, "UnknownMetric")
+    assert "pesq, stoi" in failure["message"]
+
+
+def test_a_base_that_does_not_exist_is_a_matter_of_configuration(
+    prepare: Callable[[], tuple[int, dict[str, Any]]], job_document: dict[str, Any]
+) -> None:
+    job_document["base"]["uri"] = "embedded:nonsense"
+    code, failure = prepare()
+    assert (code, failure["reason"]) == (78, "BaseRejected")
+
+
+def test_good_recordings_become_two_normalised_copies_each(
+    prepare: Callable[[], tuple[int, dict[str, Any]]], tmp_path: Path, job_document: dict[str, Any], dataset: Path
+) -> None:
+    soundfile.write(
+        first(dataset), 0.02 * np.stack([soundfile.read(first(dataset))[0]] * 2, axis=1), 16000
+    )  # quiet, stereo
+    (dataset / "wavs/.DS_Store").write_bytes(b"x")
+    code, manifest = prepare()
+    assert code == 0
+    summary = manifest["summary"]
+    count = len(lines(dataset))
+    assert (summary["clips"], summary["rejected"]) == (count, 0)
+    assert summary["heldOut"] == max(3, round(count / 10))
+    assert float(summary["speechSeconds"]) >= 60
+    folder = tmp_path / "scratch" / job_document["inputHash"] / "prepare"
+    clips = read_clips(folder)
+    assert sum(clip.held_out for clip in clips) == summary["heldOut"]
+    for clip in clips:
+        training, rate = soundfile.read(folder / "clips" / f"{clip.id}.flac")
+        analysis, low_rate = soundfile.read(folder / "analysis" / f"{clip.id}.flac")
+        assert (rate, low_rate) == (32000, 16000)
+        assert len(training) / rate == pytest.approx(len(analysis) / low_rate, abs=0.001)
+        assert 20 * np.log10(np.sqrt(np.mean(training**2))) == pytest.approx(-16, abs=0.5), clip.id
+        assert np.abs(training).max() < 0.99
+        assert f"clips/{clip.id}.flac" in manifest["files"]
+        assert clip.phones
+
+
+def test_a_pinned_dataset_must_be_the_one_that_was_pinned(
+    prepare: Callable[[], tuple[int, dict[str, Any]]], job_document: dict[str, Any], few_clips: Path
+) -> None:
+    files = sorted(["metadata.csv", *(f"wavs/{clip.name}" for clip in (few_clips / "wavs").iterdir())])
+    rows = "".join(f"{hashlib.sha256((few_clips / file).read_bytes()).hexdigest()}  {file}\n" for file in files)
+    job_document["dataset"]["digest"] = "sha256:" + hashlib.sha256(rows.encode()).hexdigest()
+    assert prepare()[1]["reason"] == "TooLittleSpeech"  # the digest is right, so the next check speaks
+    job_document["dataset"]["digest"] = "sha256:" + "0" * 64
+    code, failure = prepare()
+    assert (code, failure["reason"]) == (65, "DatasetDigestMismatch")
+    assert hashlib.sha256(rows.encode()).hexdigest() in failure["message"]
+
+
+def test_the_same_seed_holds_out_the_same_clips_whatever_their_order() -> None:
+    clips = [(f"clip{n:02}", 5.0) for n in range(40)]
+    chosen = held_out_ids(clips, seed=7)
+    assert len(chosen) == 4
+    assert held_out_ids(clips[::-1], seed=7) == chosen
+    assert held_out_ids(clips, seed=8) != chosen
+
+
+def test_clips_that_cannot_be_scored_are_not_held_out() -> None:
+    clips = [("short" + str(n), 0.4) for n in range(20)] + [("a", 3.0), ("b", 3.0), ("c", 3.0)]
+    assert held_out_ids(clips, seed=1) == {"a", "b", "c"}
+
+
+def test_prepare_starts_without_torch() -> None:
+    program = "import sys, voice_trainer.__main__, voice_trainer.stages.prepare as p; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_mandarin_transcripts_are_read_with_the_polyphones_of_the_base(
+    prepare: Callable[[], tuple[int, dict[str, Any]]],
+    job_document: dict[str, Any],
+    dataset: Path,
+    random_pro_base: Path,
+    tmp_path: Path,
+) -> None:
+    write_lines(dataset, [f"{line.split('|')[0]}|孩子长高了。" for line in lines(dataset)])
+    job_document["language"] = "zh"
+    job_document["base"]["uri"] = random_pro_base.as_uri()
+    job_document["evaluation"]["texts"] = []
+    assert prepare()[0] == 0
+    (stored,) = (tmp_path / "store").rglob("prepare/manifest.json")
+    (clip, *_) = read_clips(stored.parent)
+    assert " ".join(clip.phones) == "h ai2 z i05 zh ang3 g ao1 l e5 ."
+
+
+def test_only_mandarin_on_a_base_that_has_a_reader_of_polyphones_opens_it(
+    random_base: Path, random_pro_base: Path, tmp_path: Path
+) -> None:
+    with_reader = JobBase(random_pro_base.as_uri(), "", tmp_path)
+    assert load_polyphones(with_reader, "zh") is not None
+    (random_pro_base / "g2pw" / "g2pW.onnx").unlink()
+    assert load_polyphones(JobBase(random_pro_base.as_uri(), "", tmp_path), "en") is None
+    assert load_polyphones(JobBase(random_base.as_uri(), "", tmp_path), "zh") is None

@@ -1,0 +1,1 @@
+"""Evaluation: resynthesis, scores, gates, and the report."""

@@ -1,0 +1,1 @@
+"""Job plumbing: documents, store, exit codes, signals; nothing here knows speech."""

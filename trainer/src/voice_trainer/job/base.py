@@ -1,0 +1,62 @@
+"""The base model of a job: embedded, in a folder, or fetched from S3 file by file as stages need them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sovits_core.bundle.base import LARGEST_BASE_JSON, BaseBundle, BaseDocument, open_base
+from sovits_core.errors import BaseRejected
+from sovits_core.stores import NotFound, Store, open_store
+
+BASE_JSON = "base.json"
+
+
+class JobBase:
+    """A base bundle whose files are here and checked as soon as they are asked for."""
+
+    def __init__(self, uri: str, digest: str, scratch: Path) -> None:
+        """Open the base; of one on S3 only its ``base.json`` is fetched.
+
+        Raises:
+            BaseRejected: there is none, it is damaged, or it is not the one of ``digest``.
+        """
+        self._store: Store | None = None
+        if uri.startswith("s3://"):
+            self._store = open_store(uri)
+            folder = scratch / "base"
+            try:
+                self._store.download(BASE_JSON, folder / BASE_JSON, limit=LARGEST_BASE_JSON)
+            except NotFound as error:
+                raise BaseRejected(f"there is no base at {uri!r}: {BASE_JSON} does not exist") from error
+            uri = folder.absolute().as_uri()
+        self._bundle: BaseBundle = open_base(uri, digest)
+
+    @property
+    def document(self) -> BaseDocument:
+        """What ``base.json`` says."""
+        return self._bundle.document
+
+    @property
+    def digest(self) -> str:
+        """``sha256:<hex>`` of ``base.json``, which holds the digests of all files."""
+        return self._bundle.digest
+
+    def path(self, name: str) -> Path:
+        """Return where one file of the base lies here; raises ``BaseRejected`` when it is not what it should be."""
+        self._fetch(name)
+        return self._bundle.path(name)
+
+    def folder(self, name: str) -> Path:
+        """Return a folder of the base with all its files."""
+        for file in self.document.files:
+            if file.startswith(f"{name}/"):
+                self._fetch(file)
+        self._bundle.files_under(name)
+        return self._bundle.folder / name
+
+    def _fetch(self, name: str) -> None:
+        expected = self.document.files.get(name)
+        path = self._bundle.folder / name
+        if self._store is None or expected is None or path.is_file():
+            return
+        self._store.download(name, path, limit=expected.size)

@@ -1,0 +1,51 @@
+"""How far a stage is, written often enough for people and seldom enough for the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from voice_trainer.job.results import Progress, now
+
+SECONDS_BETWEEN = 2.0
+
+
+class ProgressWriter:
+    """Counts the parts of one stage and puts a document at most every two seconds."""
+
+    def __init__(
+        self, stage: str, put: Callable[[Progress], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stage = stage
+        self._put = put
+        self._clock = clock
+        self._started = clock()
+        self._last = float("-inf")
+
+    def report(
+        self,
+        done: float,
+        total: float,
+        *,
+        already: float = 0,
+        epoch: int = 0,
+        metrics: Mapping[str, float] | None = None,
+    ) -> None:
+        """Tell that ``done`` of ``total`` parts are done, ``already`` of them by an earlier attempt."""
+        moment = self._clock()
+        finished = done >= total
+        if moment - self._last < SECONDS_BETWEEN and not finished:
+            return
+        self._last = moment
+        elapsed = moment - self._started
+        pace = elapsed / (done - already) if done > already else 0.0  # seconds a part
+        self._put(
+            Progress(
+                stage=self._stage,
+                percent=int(100 * min(1.0, done / total)) if total else 100,
+                epoch=epoch,
+                eta_seconds=round(max(0.0, total - done) * pace),
+                metrics={name: f"{value:.4g}" for name, value in (metrics or {}).items()},
+                updated_at=now(),
+            )
+        )

@@ -1,0 +1,93 @@
+"""Runs stages in their order, skips what is committed, and commits what they return."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from voice_trainer.errors import UsageError
+from voice_trainer.job.consent import require_consent
+from voice_trainer.job.document import TrainingJob
+from voice_trainer.job.results import Summary, now
+from voice_trainer.job.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+StageFunction = Callable[[TrainingJob, Workspace], Summary | None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step; its module ``voice_trainer.stages.<name>`` has a function of the same name."""
+
+    name: str
+    needs: tuple[str, ...]
+    summary: str
+
+    def function(self) -> StageFunction:
+        """Import the stage only now: prepare must not wait for torch."""
+        module = importlib.import_module(f"voice_trainer.stages.{self.name}")
+        function: StageFunction = getattr(module, self.name)
+        return function
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("prepare", (), "check consent and recordings, measure speech, normalise, hold clips out"),
+    Stage("features", ("prepare",), "semantic codes, phones and spectrograms of every clip"),
+    Stage("train", ("features",), "fit LoRA adapters on both networks"),
+    Stage("evaluate", ("prepare", "features", "train"), "speak held-out clips, score them, apply the gates"),
+    Stage("publish", ("prepare", "features", "train", "evaluate"), "assemble and upload the voice bundle"),
+)
+
+
+def stages_named(names: str) -> tuple[Stage, ...]:
+    """Return the stages of a comma-separated list, in the order in which they run.
+
+    Raises:
+        UsageError: a name is unknown or the list is empty.
+    """
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    known = [stage.name for stage in STAGES]
+    if unknown := [name for name in wanted if name not in known]:
+        raise UsageError(f"--stages: {unknown[0]!r} is no stage; known: {', '.join(known)}", reason="UnknownStage")
+    if not wanted:
+        raise UsageError(f"--stages is empty; name some of: {', '.join(known)}", reason="UnknownStage")
+    return tuple(stage for stage in STAGES if stage.name in wanted)
+
+
+class Run:
+    """One run of the trainer; ``current`` is the stage to blame when it fails."""
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self.stages = stages
+        self.current = stages[0].name
+
+    def execute(self, job: TrainingJob, workspace: Workspace) -> None:
+        """Bring every stage to its manifest.
+
+        Raises:
+            TrainerError, StoreError: see ``errors.py`` and ``sovits_core.stores``.
+        """
+        require_consent(job.consent, datetime.now(UTC).date())
+        for stage in self.stages:
+            self.current = stage.name
+            if workspace.manifest(stage.name) is not None:
+                logger.info("%s: already done for %s, skipped", stage.name, job.input_hash[:8])
+                continue
+            started_at, clock = now(), time.monotonic()
+            workspace.begin(stage.name)
+            summary = stage.function()(job, workspace)
+            if summary is None:
+                logger.info("%s: nothing to commit", stage.name)
+                continue
+            workspace.commit(stage.name, summary, started_at=started_at)
+            logger.info("%s: done in %.1f s: %s", stage.name, time.monotonic() - clock, brief(summary))
+
+
+def brief(summary: Summary) -> str:
+    """Return the plain values of a summary for one log line."""
+    return ", ".join(f"{name}={value}" for name, value in summary.items() if isinstance(value, str | int | bool))

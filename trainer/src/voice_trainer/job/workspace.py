@@ -1,0 +1,164 @@
+"""Where files lie: local scratch for work, the store for everything another pod must see."""
+
+from __future__ import annotations
+
+import logging
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from sovits_core.stores import NotFound, Store, StoreError, StoreUnavailable, open_store
+from voice_trainer.errors import Refused, Transient, UsageError
+from voice_trainer.job.base import JobBase
+from voice_trainer.job.document import TrainingJob
+from voice_trainer.job.progress import ProgressWriter
+from voice_trainer.job.results import (
+    Failure,
+    FileDigest,
+    Progress,
+    StageManifest,
+    Summary,
+    digest_of,
+    now,
+    to_json,
+    tools,
+)
+from voice_trainer.job.signals import Interruption
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+JSON = "application/json"
+
+
+class Workspace:
+    """The files of one job: ``<scratch>/<stage>/…`` here, ``<workspace>/<stage>/…`` in the store."""
+
+    def __init__(self, job: TrainingJob, scratch: Path, interruption: Interruption) -> None:
+        """Open the store that the job names; nothing is read yet.
+
+        Raises:
+            Misconfigured: the store's URI or the environment is wrong.
+        """
+        self.store: Store = open_store(job.store.workspace)
+        self.scratch = scratch / job.input_hash
+        self.interruption = interruption
+        self._job = job
+        self._input_hash = job.input_hash
+        self._ready: set[str] = set()
+
+    @cached_property
+    def base(self) -> JobBase:
+        """The base that the job names, opened at its first use."""
+        return JobBase(self._job.base.uri, self._job.base.digest, self.scratch)
+
+    def base_of_features(self) -> JobBase:
+        """Return the base, once it is known to be the one whose codes the features stage wrote.
+
+        Raises:
+            Refused: ``BaseChanged``; codes of one base mean nothing to another.
+        """
+        manifest = self.manifest("features")
+        found = manifest.summary.get("baseDigest") if manifest else None
+        if found is not None and found != self.base.digest:
+            raise Refused(
+                f"the features were made with the base {found}, but {self._job.base.uri} is now {self.base.digest}; "
+                "start again with a new inputHash",
+                reason="BaseChanged",
+            )
+        return self.base
+
+    def folder(self, stage: str) -> Path:
+        """Return the stage's local folder, made if necessary."""
+        folder = self.scratch / stage
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def progress(self, stage: str) -> ProgressWriter:
+        """Return what tells the operator how far the stage is."""
+
+        def put(progress: Progress) -> None:
+            try:
+                self.store.write(f"{stage}/progress.json", to_json(progress), JSON)
+            except StoreUnavailable as error:  # a missed figure is no reason to lose an hour of training
+                logger.warning("progress was not stored: %s", error)
+
+        return ProgressWriter(stage, put)
+
+    def manifest(self, stage: str) -> StageManifest | None:
+        """Return the manifest of a finished stage with this job's input hash, or ``None``."""
+        try:
+            manifest = StageManifest.model_validate_json(self.store.read(f"{stage}/{MANIFEST}"))
+        except NotFound:
+            return None
+        except ValidationError as error:
+            logger.warning(
+                "%s/%s/%s is no stage manifest, the stage runs again: %s", self.store.uri, stage, MANIFEST, error
+            )
+            return None
+        return manifest if manifest.stage == stage and manifest.input_hash == self._input_hash else None
+
+    def results(self, stage: str) -> Path:
+        """Return the local folder with the files of a finished stage, fetched and checked where necessary.
+
+        Raises:
+            UsageError: that stage has not finished.
+            Transient: a file in the store is not what the manifest says.
+        """
+        folder = self.folder(stage)
+        if stage in self._ready:
+            return folder
+        manifest = self.manifest(stage)
+        if manifest is None:
+            raise UsageError(
+                f"stage {stage} has not finished for {self._input_hash[:8]}; run it first: --stages {stage},…",
+                reason="StageMissing",
+            )
+        for name, expected in manifest.files.items():
+            path = folder / name
+            if path.is_file() and digest_of(path) == expected:
+                continue
+            self.store.download(f"{stage}/{name}", path, limit=expected.size)
+            if digest_of(path) != expected:
+                raise Transient(
+                    f"{self.store.uri}/{stage}/{name} is not the file of the manifest", reason="CorruptArtifact"
+                )
+        self._ready.add(stage)
+        return folder
+
+    def begin(self, stage: str) -> Path:
+        """Return an empty local folder for a stage that is about to run, and forget its last failure."""
+        folder = self.folder(stage)
+        for path in sorted(folder.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        self.store.delete(f"{stage}/failure.json")
+        return folder
+
+    def commit(self, stage: str, summary: Summary, *, started_at: str) -> None:
+        """Upload everything in the stage's local folder, then the manifest that makes it count."""
+        folder = self.folder(stage)
+        files: dict[str, FileDigest] = {}
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                name = path.relative_to(folder).as_posix()
+                files[name] = digest_of(path)
+                self.store.upload(f"{stage}/{name}", path)
+        manifest = StageManifest(
+            stage=stage,
+            input_hash=self._input_hash,
+            started_at=started_at,
+            completed_at=now(),
+            files=files,
+            summary=summary,
+            tools=tools(),
+        )
+        self.store.write(f"{stage}/{MANIFEST}", to_json(manifest), JSON)
+        self._ready.add(stage)
+
+    def record_failure(self, failure: Failure) -> None:
+        """Put the failure beside the stage's files; a store that fails too must not hide the first error."""
+        try:
+            self.store.write(f"{failure.stage}/failure.json", to_json(failure), JSON)
+        except StoreError as error:
+            logger.warning("the failure was not stored: %s", error)

@@ -1,0 +1,1 @@
+"""Recordings: decoding, loudness, voice activity, transcripts, clips."""

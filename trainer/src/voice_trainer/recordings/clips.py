@@ -1,0 +1,72 @@
+"""The prepared clips: the list that prepare writes and later stages read."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from voice_trainer.job.document import Document
+from voice_trainer.recordings.audio import Samples, read_flac
+
+CLIPS_FILE = "clips.json"
+HELD_OUT_SHARE = 0.1
+HELD_OUT_LEAST = 3
+SCORABLE_SECONDS = 1.0  # of speech; STOI and PESQ need some to be defined
+
+
+class Clip(Document):
+    """One recording after preparation; times in seconds, levels in dB."""
+
+    id: str
+    text: str
+    phones: tuple[str, ...]
+    seconds: float
+    speech_seconds: float
+    snr_db: float
+    rms_dbfs: float
+    held_out: bool
+
+
+CLIP_LIST = TypeAdapter(tuple[Clip, ...])
+
+
+def write_clips(folder: Path, clips: Sequence[Clip]) -> None:
+    """Write ``clips.json``."""
+    (folder / CLIPS_FILE).write_bytes(CLIP_LIST.dump_json(tuple(clips), by_alias=True, indent=1))
+
+
+def read_clips(folder: Path) -> tuple[Clip, ...]:
+    """Read the ``clips.json`` of a finished prepare stage."""
+    return CLIP_LIST.validate_json((folder / CLIPS_FILE).read_bytes())
+
+
+def training_copy(folder: Path, clip_id: str) -> Path:
+    """Where the clip lies at the base's sample rate."""
+    return folder / "clips" / f"{clip_id}.flac"
+
+
+def analysis_copy(folder: Path, clip_id: str) -> Path:
+    """Where the clip lies at 16 kHz."""
+    return folder / "analysis" / f"{clip_id}.flac"
+
+
+def analysis_samples(folder: Path, clip: Clip) -> Samples:
+    """Return the clip at 16 kHz."""
+    return read_flac(analysis_copy(folder, clip.id))
+
+
+def held_out_ids(clips: Sequence[tuple[str, float]], seed: int) -> frozenset[str]:
+    """Choose a tenth of the clips, at least three, for evaluation; the same ones for the same ids and seed.
+
+    Args:
+        clips: id and seconds of speech of each; clips too short to be scored are taken only where there is no choice.
+        seed: of the job.
+    """
+    count = max(HELD_OUT_LEAST, round(HELD_OUT_SHARE * len(clips)))
+    shuffled = sorted(clips)
+    random.Random(seed).shuffle(shuffled)  # noqa: S311 -- a repeatable choice, not a secret
+    shuffled.sort(key=lambda clip: clip[1] < SCORABLE_SECONDS)  # stable: the scorable first, in shuffled order
+    return frozenset(name for name, _ in shuffled[:count])

@@ -1,0 +1,20 @@
+"""The base's reader of Mandarin polyphones: a job's texts are read as the server will read them."""
+
+from __future__ import annotations
+
+from sovits_core.bundle.base import POLYPHONES
+from sovits_core.text import PolyphoneReader
+from sovits_core.text.chinese.g2pw import open_g2pw
+from voice_trainer.job.base import JobBase
+from voice_trainer.training.threads import usable_threads, visible_cores
+
+
+def load_polyphones(base: JobBase, language: str) -> PolyphoneReader | None:
+    """Return the base's reader, where it has one and a job in this language uses it.
+
+    Raises:
+        BaseRejected, TextModelRejected: a file of it is missing, damaged or not what it should be.
+    """
+    if language != "zh" or not base.document.has_folder(POLYPHONES):
+        return None
+    return open_g2pw(base.folder(POLYPHONES), threads=usable_threads(visible_cores()))

@@ -1,0 +1,1 @@
+"""Fine-tuning: tokens and features of clips, batches, steps, checkpoints."""
