@@ -15,6 +15,7 @@ from voice_inference.app import create_app
 from voice_inference.errors import InvalidSettings
 from voice_inference.services import build_services
 from voice_inference.settings import Settings, add_flags, read_settings
+from voice_store import ENVIRONMENT_HELP
 
 USAGE = 64  # exit code of sysexits.h, as the other programs of this project use it
 
@@ -28,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "serve",
         help="answer HTTP requests",
         description="Load the desired voices and answer HTTP requests; the variables in brackets stand for flags.",
-        epilog="s3:// URIs need AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+        epilog=ENVIRONMENT_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_flags(serve_parser)
     given = sys.argv[1:] if arguments is None else arguments

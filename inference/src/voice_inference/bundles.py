@@ -17,13 +17,13 @@ from sovits_core.bundle.base import Document
 from voice_inference.base import Base
 from voice_inference.desired import VoiceReference
 from voice_inference.errors import InvalidDocument, InvalidVoice
-from voice_inference.fetch import Kind
 from voice_inference.graphs import Adapter, Graph, LoraInput
+from voice_store import BundleKind
 
 MIB = 1024 * 1024
 VOICE, ADAPTER_CONFIG = "voice.json", "adapter_config.json"
 ADAPTER, PROMPT = "adapter_model.safetensors", "prompt.safetensors"
-VOICES = Kind(
+VOICES = BundleKind(
     name="voices",
     index="manifest.json",
     schema="voice.sovits.dev/voice-bundle/v1",

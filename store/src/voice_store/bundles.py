@@ -45,10 +45,11 @@ class BundleCache:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def fetch(self, kind: BundleKind, store: Store, digest: str) -> Path:
-        """Return a folder with the index and the needed files of the bundle at the store's URI, all of them checked.
+    def fetch(self, kind: BundleKind, open_bundle: Callable[[], Store], digest: str) -> Path:
+        """Return a folder with the index and the needed files of a bundle, all of them checked.
 
-        Whatever ``kind.choose`` raises comes through.
+        The store at the bundle's URI is opened only when the bundle is not here: a cached one needs none. Whatever
+        ``kind.choose`` raises comes through.
 
         Raises:
             DigestMismatch: a file is not what the index or the digest promises.
@@ -57,9 +58,7 @@ class BundleCache:
             StoreError: the store has no such file, or does not answer.
         """
         if not _DIGEST.fullmatch(digest):
-            raise InvalidIndex(
-                f"{store.uri}: the digest {digest[:100]!r} is none; use sha256: and 64 hexadecimal digits"
-            )
+            raise InvalidIndex(f"{digest[:100]!r} is no digest of a bundle; use sha256: and 64 hexadecimal digits")
         folder = self._root / kind.name / digest.removeprefix(DIGEST_PREFIX)
         try:
             if _holds(folder, kind, digest):
@@ -67,7 +66,7 @@ class BundleCache:
             folder.parent.mkdir(parents=True, exist_ok=True)
             part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
             try:
-                _download(store, part, kind, digest)
+                _download(open_bundle(), part, kind, digest)
                 return _settle(part, folder)
             finally:
                 shutil.rmtree(part, ignore_errors=True)

@@ -57,6 +57,11 @@ class FolderStore(Store):
                     about = path.stat()
                     yield Entry(key, about.st_size, str(about.st_mtime_ns))
 
+    def make_root(self) -> None:
+        """See ``Store.make_root``."""
+        with self._errors(""):
+            self.root.mkdir(parents=True, exist_ok=True)
+
     def write(self, key: str, data: bytes, content_type: str = BINARY) -> None:
         """See ``Store.write``; a file has no content type."""
         del content_type
@@ -105,7 +110,7 @@ class FolderStore(Store):
 
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
-        what = self.describe(key)
+        what = self.describe(key) if key else self.uri
         try:
             yield
         except PermissionError as error:

@@ -104,6 +104,12 @@ class S3Store(Store):
                     etag = (found.etag or "").strip('"')
                     yield Entry(found.object_name.removeprefix(self.prefix), found.size or 0, etag)
 
+    def make_root(self) -> None:
+        """See ``Store.make_root``."""
+        with self._errors(""):
+            if not self._client.minio.bucket_exists(self.bucket):
+                self._client.minio.make_bucket(self.bucket, self._client.settings.region)
+
     def write(self, key: str, data: bytes, content_type: str = BINARY) -> None:
         """See ``Store.write``."""
         with self._errors(key):

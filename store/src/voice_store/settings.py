@@ -33,6 +33,18 @@ Addressing = Literal["auto", "path", "virtual"]
 DEFAULT_REGION: Final = "us-east-1"  # what stores without regions expect
 ADDRESSINGS: Final = ("auto", "path", "virtual")
 
+# For the --help of programs that take s3:// URIs.
+ENVIRONMENT_HELP: Final = """\
+for s3:// URIs, all of it optional:
+  AWS_ENDPOINT_URL_S3    address of the server (default: AWS, by region)
+  AWS_REGION             region that requests are signed for (default: us-east-1)
+  VOICE_S3_ADDRESSING    auto, path or virtual: where the bucket's name stands (default: auto, virtual on AWS)
+  AWS_CA_BUNDLE          PEM file with certificate authorities besides the public ones
+  HTTP_PROXY, HTTPS_PROXY, NO_PROXY
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
+                         keys; without them web identity, pod identity or the instance's role gives some
+"""
+
 _FORMS = "use http://host:port or https://host:port"
 _REGION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 _AWS_HOST = re.compile(r"(.+\.)?amazonaws\.com(\.cn)?", re.IGNORECASE)

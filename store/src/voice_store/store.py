@@ -104,6 +104,10 @@ class Store(ABC):
     # Writing
 
     @abstractmethod
+    def make_root(self) -> None:
+        """Make the bucket or the folder that holds the objects, where there is none; a person's task, no program's."""
+
+    @abstractmethod
     def write(self, key: str, data: bytes, content_type: str = BINARY) -> None:
         """Put the object in one piece: readers see the old bytes or the new ones."""
 
@@ -132,7 +136,7 @@ class Store(ABC):
         """
         sent = content_of_file(path)
         self.upload(key, path)
-        held = self.content(key, limit=max(sent.size, 1))
+        held = self.content(key)
         if held != sent:
             raise DigestMismatch(self.describe(key), expected=sent.digest, actual=held.digest)
         return sent
