@@ -134,3 +134,35 @@ def test_bytes_are_never_unpacked_on_the_way(store: Store) -> None:
     store.write("a.gz", packed, "application/gzip")
     assert store.read("a.gz") == packed
     assert store.content("a.gz") == Content(store.content("a.gz").sha256, len(packed))
+
+
+def test_the_bucket_or_folder_is_made_where_there_is_none(plain: dict[str, str], tmp_path: Path) -> None:
+    for uri in (f"s3://made-{uuid.uuid4().hex[:8]}", (tmp_path / "made").as_uri()):
+        store = open_store(uri, plain)
+        store.make_root()
+        store.write("a", b"1")
+        store.make_root()
+        assert keys(store) == ["a"]
+
+
+def test_the_demo_uploads_only_what_is_new_and_fetches_what_fits(
+    plain: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: Path
+) -> None:
+    monkeypatch.syspath_prepend(str(repository))
+    from dev.demo import objects  # noqa: PLC0415 -- dev/ is no installed package
+    from dev.demo.recordings import Recordings  # noqa: PLC0415
+
+    (tmp_path / "wavs").mkdir()
+    (tmp_path / "wavs" / "1.wav").write_bytes(b"RIFF")
+    (tmp_path / "metadata.csv").write_text("1|Hello.")
+    chosen = Recordings(name="alice", folder=tmp_path, holder="Alice")
+    store = open_store(f"s3://voices/{uuid.uuid4()}", plain)
+    assert objects.upload(chosen, store) == 2
+    assert objects.upload(chosen, store) == 0
+    (tmp_path / "metadata.csv").write_text("1|Hello, you.")
+    assert objects.upload(chosen, store) == 1
+    store.write("large", b"0" * 100)
+    monkeypatch.setattr(objects, "LARGEST_FILE", 50)
+    fetched = objects.download(store, tmp_path / "down")
+    assert [path.relative_to(tmp_path / "down").as_posix() for path in fetched] == ["metadata.csv", "wavs/1.wav"]
+    assert (tmp_path / "down" / "metadata.csv").read_text() == "1|Hello, you."

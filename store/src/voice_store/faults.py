@@ -69,6 +69,7 @@ CODES: Final[Mapping[str, tuple[type[StoreError], str]]] = {
     "PreconditionFailed": (AlreadyExists, "it exists already"),
     "ConditionalRequestConflict": (StoreUnavailable, "somebody else writes it at this moment; " + LATER),
     "OperationAborted": (StoreUnavailable, "somebody else changes it at this moment; " + LATER),
+    "NoSuchUpload": (StoreUnavailable, "the upload was interrupted; " + LATER),
     "NotImplemented": (Misconfigured, "the store cannot do this; use one that speaks S3 with conditional writes"),
     "MethodNotAllowed": (Misconfigured, "the store does not allow this; correct AWS_ENDPOINT_URL_S3"),
     "KeyTooLongError": (InvalidKey, "the key is too long for the store; use a shorter prefix"),
