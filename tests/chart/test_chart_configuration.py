@@ -13,7 +13,7 @@ def read(chart, tmp_path):
     def settings(values=None):
         config = tmp_path / "config.yaml"
         config.write_text(chart.one("ConfigMap", values)["data"]["config.yaml"])
-        return Settings.load(config, environment={"POD_NAMESPACE": "voice-system"})
+        return Settings.load(config, namespace="voice-system")
 
     return settings
 

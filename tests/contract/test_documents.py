@@ -13,9 +13,9 @@ from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.manifests.job_document import job_document
-from voice_operator.manifests.server import DesiredVoice, Server, desired_document
+from voice_operator.manifests.server import DesiredVoice, VoiceServer, desired_document
 from voice_operator.reconcile.effects import StartJob
-from voice_operator.reconcile.world import Voice
+from voice_operator.reconcile.observed import Voice
 from voice_operator.settings import Settings
 from voice_trainer import errors as trainer_errors
 from voice_trainer.errors import UsageError
@@ -83,7 +83,7 @@ def test_the_trainer_refuses_a_job_of_another_version(tmp_path: Path) -> None:
         read_job(path)
 
 
-SERVER = Server("voice-system", "default", "a-uid", 1, VoiceServerSpec(base="tiny"))
+SERVER = VoiceServer("voice-system", "default", "a-uid", 1, VoiceServerSpec(base="tiny"))
 ALICE = DesiredVoice(
     "studio/alice", "alice-3fa9c2d1", "s3://voices/studio/alice/revisions/alice-3fa9c2d1", "sha256:" + "cd" * 32
 )

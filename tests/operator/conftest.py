@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 NAMESPACE = "operator-tests"
 DIGEST = "sha256:" + "a" * 64
@@ -103,10 +105,10 @@ class User:
         return {event["reason"] for event in events if event["regarding"]["name"] == name}
 
 
-def wait_for(what: str, look: Callable[[], Any], seconds: float = 30) -> Any:
-    """Return the first true answer of ``look``."""
+def wait_for(what: str, poll: Callable[[], Any], seconds: float = 30) -> Any:
+    """Return the first true answer of ``poll``."""
     deadline = time.monotonic() + seconds
-    while not (answer := look()):
+    while not (answer := poll()):
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
         time.sleep(RETRY_SECONDS)
     return answer
@@ -190,11 +192,11 @@ class Trainer:
         return self.store / NAMESPACE / voice / str(digest)
 
 
-class Speaker(http.server.ThreadingHTTPServer):
+class FakeInference(http.server.ThreadingHTTPServer):
     """Answers as an inference pod: it loads whatever the operator's own endpoint tells it to."""
 
     def __init__(self, operator: str) -> None:
-        super().__init__(("127.0.0.1", 0), _SpeakerHandler)
+        super().__init__(("127.0.0.1", 0), _InferenceHandler)
         self.operator = operator
         self.fails: dict[str, str] = {}
 
@@ -213,8 +215,8 @@ class Speaker(http.server.ThreadingHTTPServer):
         return reported | {"state": "failed" if error else "ready", "error": error}
 
 
-class _SpeakerHandler(http.server.BaseHTTPRequestHandler):
-    server: Speaker
+class _InferenceHandler(http.server.BaseHTTPRequestHandler):
+    server: FakeInference
 
     def do_GET(self) -> None:
         body = json.dumps({"object": "list", "generation": 1, "data": self.server.voices()}).encode()
@@ -248,10 +250,16 @@ class Operator:
         self.process.terminate()
         return self.process.wait(timeout=30)
 
-    def metrics(self) -> dict[str, float]:
+    def metrics(self) -> list[Sample]:
         with urllib.request.urlopen(f"{self.url}/metrics", timeout=5) as answer:  # noqa: S310 -- as above
-            lines = [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
-        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+            families = text_string_to_metric_families(answer.read().decode())
+            return [sample for family in families for sample in family.samples]
+
+    def metric(self, name: str, /, **labels: str) -> float:
+        """The sum of all series of a metric that have these labels."""
+        found = [s.value for s in self.metrics() if s.name == name and labels.items() <= s.labels.items()]
+        assert found, f"no series {name} with {labels}"
+        return sum(found)
 
     def _is_ready(self) -> bool:
         assert self.process is not None
@@ -305,8 +313,8 @@ def trainer(user: User, tmp_path_factory: pytest.TempPathFactory) -> Trainer:
 
 
 @pytest.fixture(scope="session")
-def speaker(operator_url: str) -> Iterator[Speaker]:
-    with Speaker(operator_url) as server:
+def inference(operator_url: str) -> Iterator[FakeInference]:
+    with FakeInference(operator_url) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
@@ -324,28 +332,28 @@ class Scene:
     user: User
     kubelet: Kubelet
     trainer: Trainer
-    speaker: Speaker
+    inference: FakeInference
     operator: Operator
 
     def apply(self, name: str, **spec: Any) -> None:
         self.user.apply(make_voice(name, **spec))
 
-    def wait(self, what: str, look: Callable[[], Any], seconds: float = 30) -> Any:
-        return wait_for(what, look, seconds)
+    def wait(self, what: str, poll: Callable[[], Any], seconds: float = 30) -> Any:
+        return wait_for(what, poll, seconds)
 
     def wait_until_ready(self, voice: str) -> str:
-        """Wait, and return the revision that is spoken."""
+        """Wait, and return the revision that is served."""
         wait_for(f"{voice} to be Ready", lambda: self.user.condition(voice, "Ready")["status"] == "True")
         return str(self.user.status(voice)["activeRevision"])
 
     def reach_job(self, voice: str, stage: str) -> str:
         """Wait for the Job of a stage and return its name."""
 
-        def look() -> str | None:
+        def unfinished() -> str | None:
             running = self.user.jobs(voice, unfinished=True)
             return next((job for job in running if f"-{stage}-" in job), None)
 
-        return str(wait_for(f"the {stage} Job of {voice}", look))
+        return str(wait_for(f"the {stage} Job of {voice}", unfinished))
 
     def finish(self, voice: str, stage: str, **summary: Any) -> None:
         """Let the stage's Job succeed with its manifest."""
@@ -361,14 +369,14 @@ class Scene:
         self.finish(voice, "train")
         self.finish(voice, "evaluate", passed=True, scores={"pesq": "3.9", "stoi": "0.91"})
 
-    def spoken(self) -> set[str]:
-        """The names of the voices that the pods speak."""
-        return {voice["id"].removeprefix(f"{NAMESPACE}/") for voice in self.speaker.voices()}
+    def served(self) -> set[str]:
+        """The names of the voices that the pods serve."""
+        return {voice["id"].removeprefix(f"{NAMESPACE}/") for voice in self.inference.voices()}
 
 
 @pytest.fixture(scope="session")
 def settings_file(
-    trainer: Trainer, speaker: Speaker, operator_url: str, tmp_path_factory: pytest.TempPathFactory
+    trainer: Trainer, inference: FakeInference, operator_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     resources = {"requests": {"cpu": "250m", "memory": "1Gi"}}
     config = {
@@ -376,7 +384,7 @@ def settings_file(
         "bases": {"tiny": {"uri": "embedded:tiny"}, "other": {"uri": "embedded:other"}},
         "storage": {"uri": f"file://{trainer.store}", "secretName": "voice-store"},
         "stages": {"prepare": {"resources": resources}},
-        "inference": {"port": speaker.server_port, "resources": resources},
+        "inference": {"port": inference.server_port, "resources": resources},
         "watchNamespaces": [NAMESPACE],
         "namespace": NAMESPACE,
         "operatorUrl": operator_url,
@@ -399,9 +407,9 @@ def operator(control_plane: Path, user: User, settings_file: Path, operator_url:
 
 
 @pytest.fixture(scope="session")
-def scene(user: User, kubelet: Kubelet, trainer: Trainer, speaker: Speaker, operator: Operator) -> Scene:
+def scene(user: User, kubelet: Kubelet, trainer: Trainer, inference: FakeInference, operator: Operator) -> Scene:
     """The operator at work, with a VoiceServer whose pods are up."""
     server = {"apiVersion": "voice.sovits.dev/v1alpha1", "kind": "VoiceServer", "spec": {"base": "tiny"}}
     user.apply(server | {"metadata": {"name": "default", "namespace": NAMESPACE}})
     kubelet.make_ready("default", "127.0.0.1")
-    return Scene(user, kubelet, trainer, speaker, operator)
+    return Scene(user, kubelet, trainer, inference, operator)

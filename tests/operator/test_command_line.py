@@ -33,7 +33,21 @@ def test_a_pod_without_arguments_runs_with_the_file_of_its_environment(tmp_path:
     path.write_text("images: {}\n")
     done = voice_operator(VOICE_OPERATOR_CONFIG=str(path))
     assert done.returncode == 64
-    assert "images.trainer: Field required" in done.stderr
+    assert "images.trainer: missing; add it" in done.stderr
+
+
+def test_a_flag_takes_precedence_over_its_variable(tmp_path: Path) -> None:
+    done = voice_operator(
+        "run", "--config", str(tmp_path / "flag.yaml"), VOICE_OPERATOR_CONFIG=str(tmp_path / "variable.yaml")
+    )
+    assert "flag.yaml: No such file" in done.stderr
+
+
+def test_a_wrong_variable_is_named() -> None:
+    done = voice_operator(VOICE_OPERATOR_LOG_LEVEL="loud")
+    assert done.returncode == 64
+    assert "VOICE_OPERATOR_LOG_LEVEL: 'loud': must be 'debug', 'info', 'warning' or 'error'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_no_cluster_is_a_sentence_too(tmp_path: Path) -> None:

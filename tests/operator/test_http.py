@@ -1,12 +1,14 @@
 """The operator's own endpoint: voices with an ETag, probes, metrics."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import aiohttp
+import kopf
 import pytest
-from kubernetes import client
+from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client.parser import text_string_to_metric_families
 
 from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.kube import Kube
@@ -15,20 +17,18 @@ from voice_operator.cluster.store import open_store
 from voice_operator.http import application, serve
 from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
-from voice_operator.servers import Servers
+from voice_operator.servers import ServerReconciler
 from voice_operator.settings import Settings
 
 VOICES = "/servers/voice-system/default/voices.json"
 
-Scenario = Callable[[aiohttp.ClientSession, Servers, asyncio.Event], Awaitable[None]]
+Scenario = Callable[[aiohttp.ClientSession, ServerReconciler, asyncio.Event], Awaitable[None]]
 
 
 @pytest.fixture
-def kube() -> Iterator[Kube]:
-    """A client of an API server that nobody asks here."""
-    found = Kube(client.Configuration(host="http://127.0.0.1:9"))
-    yield found
-    found.close()
+def kube() -> Kube:
+    """A client of an API server that gets no request here."""
+    return Kube(lambda: kopf.ConnectionInfo(server="http://127.0.0.1:9"), Metrics())
 
 
 def run(scenario: Scenario, kube: Kube, port: int) -> None:
@@ -41,13 +41,13 @@ def run(scenario: Scenario, kube: Kube, port: int) -> None:
     )
 
     async def whole() -> None:
-        queue, metrics, listed = WorkQueue(), Metrics(), asyncio.Event()
+        metrics, has_synced = Metrics(), asyncio.Event()
         cluster = Cluster(kube, open_store("file:///"), Inference(kube), settings)
-        servers = Servers(cluster, queue, metrics, lambda: datetime.now(UTC))
-        runner = await serve(application(servers, queue, kube, metrics, listed), f"127.0.0.1:{port}")
+        servers = ServerReconciler(cluster, WorkQueue(metrics), metrics, lambda: datetime.now(UTC))
+        runner = await serve(application(servers, metrics, has_synced), f"127.0.0.1:{port}")
         try:
             async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-                await scenario(session, servers, listed)
+                await scenario(session, servers, has_synced)
         finally:
             await runner.cleanup()
 
@@ -55,7 +55,7 @@ def run(scenario: Scenario, kube: Kube, port: int) -> None:
 
 
 def test_voices_are_sent_once_and_then_only_when_they_change(kube: Kube, find_port: Callable[[], int]) -> None:
-    async def scenario(session: aiohttp.ClientSession, servers: Servers, _: asyncio.Event) -> None:
+    async def scenario(session: aiohttp.ClientSession, servers: ServerReconciler, _: asyncio.Event) -> None:
         servers.documents["voice-system", "default"] = b'{"generation": 1}'
         async with session.get(VOICES) as first:
             assert await first.json() == {"generation": 1}
@@ -69,8 +69,8 @@ def test_voices_are_sent_once_and_then_only_when_they_change(kube: Kube, find_po
     run(scenario, kube, find_port())
 
 
-def test_a_server_that_nobody_looked_at_is_unknown(kube: Kube, find_port: Callable[[], int]) -> None:
-    async def scenario(session: aiohttp.ClientSession, _: Servers, __: asyncio.Event) -> None:
+def test_a_server_that_was_not_reconciled_is_unknown(kube: Kube, find_port: Callable[[], int]) -> None:
+    async def scenario(session: aiohttp.ClientSession, _: ServerReconciler, __: asyncio.Event) -> None:
         async with session.get(VOICES) as answer:
             assert answer.status == 404
 
@@ -78,21 +78,27 @@ def test_a_server_that_nobody_looked_at_is_unknown(kube: Kube, find_port: Callab
 
 
 def test_ready_only_after_the_api_server_answered(kube: Kube, find_port: Callable[[], int]) -> None:
-    async def scenario(session: aiohttp.ClientSession, _: Servers, listed: asyncio.Event) -> None:
+    async def scenario(session: aiohttp.ClientSession, _: ServerReconciler, has_synced: asyncio.Event) -> None:
         async with session.get("/healthz") as alive, session.get("/readyz") as early:
             assert (alive.status, early.status) == (200, 503)
-        listed.set()
+        has_synced.set()
         async with session.get("/readyz") as late:
             assert late.status == 200
 
     run(scenario, kube, find_port())
 
 
-def test_metrics_say_how_much_memory_is_held(kube: Kube, find_port: Callable[[], int]) -> None:
-    async def scenario(session: aiohttp.ClientSession, _: Servers, __: asyncio.Event) -> None:
+def test_metrics_are_scraped_in_the_format_that_prometheus_expects(kube: Kube, find_port: Callable[[], int]) -> None:
+    async def scenario(session: aiohttp.ClientSession, _: ServerReconciler, __: asyncio.Event) -> None:
         async with session.get("/metrics") as answer:
-            text = await answer.text()
-        assert "voice_operator_queue_depth 0" in text
-        assert "process_resident_memory_bytes" in text
+            assert answer.headers["Content-Type"] == CONTENT_TYPE_LATEST
+            families = list(text_string_to_metric_families(await answer.text()))
+        assert all(family.documentation for family in families), "each metric has its HELP"
+        samples = {
+            (sample.name, *sample.labels.values()): sample.value for family in families for sample in family.samples
+        }
+        assert samples["workqueue_depth", "voicemodel"] == 0
+        assert samples["controller_runtime_reconcile_total", "voiceserver", "error"] == 0
+        assert samples[("process_resident_memory_bytes",)] > 2**20
 
     run(scenario, kube, find_port())

@@ -16,10 +16,10 @@ SMALLEST = {
 }
 
 
-def load(tmp_path: Path, content: object, **environment: str) -> Settings:
+def load(tmp_path: Path, content: object, namespace: str = "") -> Settings:
     path = tmp_path / "config.yaml"
     path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
-    return Settings.load(path, environment)
+    return Settings.load(path, namespace=namespace)
 
 
 def test_the_smallest_file_is_enough(tmp_path: Path) -> None:
@@ -29,25 +29,28 @@ def test_the_smallest_file_is_enough(tmp_path: Path) -> None:
 
 
 def test_the_pod_knows_its_namespace_better_than_the_file(tmp_path: Path) -> None:
-    assert load(tmp_path, SMALLEST | {"namespace": "a"}, POD_NAMESPACE="b").namespace == "b"
+    assert load(tmp_path, SMALLEST | {"namespace": "a"}, namespace="b").namespace == "b"
 
 
-def test_the_operators_own_namespace_is_always_looked_at_too(tmp_path: Path) -> None:
-    assert load(tmp_path, SMALLEST | {"watchNamespaces": ["studio"], "namespace": "own"}).places == ("own", "studio")
-    assert load(tmp_path, SMALLEST).places == ()
+def test_the_operators_own_namespace_is_always_watched_too(tmp_path: Path) -> None:
+    assert load(tmp_path, SMALLEST | {"watchNamespaces": ["studio"], "namespace": "own"}).namespaces == (
+        "own",
+        "studio",
+    )
+    assert load(tmp_path, SMALLEST).namespaces == ()
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        pytest.param({"imagse": {}}, "imagse: Extra inputs", id="a misspelt key"),
-        pytest.param({"images": {"trainer": "t"}}, "images.inference: Field required", id="a missing key"),
-        pytest.param({"bases": {}}, "bases: Dictionary should have at least 1 item", id="no base"),
+        pytest.param({"imagse": {}}, "imagse: unknown field; correct its spelling", id="a misspelt key"),
+        pytest.param({"images": {"trainer": "t"}}, "images.inference: missing; add it", id="a missing key"),
+        pytest.param({"bases": {}}, "bases: {}: must have at least 1 item", id="no base"),
         pytest.param(
             {"bases": {"x": {"uri": "u", "digest": "md5:1"}}}, "bases.x.digest", id="a digest of another kind"
         ),
         pytest.param({"storage": {"uri": "ftp://x"}}, "storage.uri", id="a store nobody knows"),
-        pytest.param({"workers": 0}, "workers: Input should be greater", id="no workers"),
+        pytest.param({"workers": 0}, "workers: 0: must be greater than or equal to 1", id="no workers"),
         pytest.param({"operatorUrl": "operator:8080"}, "operatorUrl", id="an address without a scheme"),
         pytest.param({"inference": {"port": 99999}}, "inference.port", id="a port that cannot be"),
     ],
@@ -67,7 +70,7 @@ def test_what_is_no_mapping_is_refused(tmp_path: Path, content: str) -> None:
 
 def test_a_missing_file_says_how_to_name_one(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings, match="VOICE_OPERATOR_CONFIG"):
-        Settings.load(tmp_path / "nowhere.yaml", {})
+        Settings.load(tmp_path / "nowhere.yaml")
 
 
 @pytest.mark.parametrize(

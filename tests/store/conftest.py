@@ -6,7 +6,6 @@ import json
 import os
 import re
 import select
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,13 +20,10 @@ import httpx
 import pytest
 import trustme
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 REGION = "eu-central-1"
 AWS_HOST = f"s3.{REGION}.amazonaws.com"
 OWN_HOST = "objects.example.org"
 KEYS = {"AWS_ACCESS_KEY_ID": "test-access", "AWS_SECRET_ACCESS_KEY": "test-secret"}
-# Not among the project's own packages: botocore wants an older python-dateutil than the operator's kubernetes.
-MOTO = ("moto[s3]==5.2.5", "flask==3.1.3", "flask-cors==6.0.5")
 
 
 @pytest.fixture(autouse=True)
@@ -337,32 +333,11 @@ class Moto:
 
 
 @pytest.fixture(scope="session")
-def moto_packages() -> Path:
-    """A folder with moto and what it needs, in the cache."""
-    sys.path.insert(0, str(REPOSITORY))
-    from dev.paths import cache, only_one  # noqa: PLC0415 -- dev/ is no installed package
-
-    folder = cache() / f"moto-{MOTO[0].rpartition('=')[2]}"
-    if not folder.is_dir():
-        with only_one(cache() / "locks" / "moto", "installing moto"):
-            unfinished = folder.with_suffix(".part")
-            shutil.rmtree(unfinished, ignore_errors=True)
-            uv = shutil.which("uv") or next(str(found) for found in sorted(cache().glob("uv-*/bin/uv")))
-            install = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(unfinished), *MOTO]
-            if not folder.is_dir():
-                subprocess.run(install, check=True)
-                unfinished.rename(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def moto(moto_packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
     port, log = free_port(), tmp_path_factory.mktemp("moto") / "log.txt"
     command = [sys.executable, "-m", "moto.server", "-p", str(port)]
     with log.open("wb") as output:
-        server = subprocess.Popen(
-            command, env=os.environ | {"PYTHONPATH": str(moto_packages)}, stdout=output, stderr=output
-        )
+        server = subprocess.Popen(command, stdout=output, stderr=output)
     try:
         wait_for(port, server, log)
         yield Moto(port)

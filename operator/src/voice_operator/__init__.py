@@ -1,3 +1,3 @@
-"""The operator: watches voices, decides, acts; never trains and never speaks."""
+"""The operator: watches VoiceModels, decides, acts; it never trains and never synthesizes."""
 
 __version__ = "0.1.0"

@@ -3,13 +3,13 @@
 import argparse
 import asyncio
 import logging
-import os
 import sys
-from pathlib import Path
+from typing import get_args
 
 from voice_operator import __version__, crds
+from voice_operator.environment import PREFIX, Environment
 from voice_operator.errors import OperatorError
-from voice_operator.settings import CONFIG_VARIABLE, DEFAULT_CONFIG, Settings
+from voice_operator.settings import Settings
 
 USAGE_EXIT = 64
 
@@ -21,12 +21,10 @@ def main(arguments: list[str] | None = None) -> None:
         crds.main(given[1:])
         return
     options = _parser().parse_args(given or ["run"])
-    logging.basicConfig(
-        level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
-    logging.getLogger("kopf").setLevel(logging.WARNING)  # it logs each watch event of each object
     try:
-        settings = Settings.load(options.config)
+        environment = Environment.load(config=options.config, log_level=options.log_level)
+        _log(environment.log_level)
+        settings = Settings.load(environment.config, namespace=environment.namespace)
         from voice_operator.process import run  # noqa: PLC0415 -- kopf takes seconds to import; `crds` and mistakes need not wait
 
         asyncio.run(run(settings))
@@ -37,6 +35,11 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(130) from None
 
 
+def _log(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("kopf").setLevel(logging.WARNING)  # it logs each watch event of each object
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="voice-operator", description="Turns VoiceModel resources into served voices."
@@ -44,14 +47,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     run_command = commands.add_parser("run", help="watch and reconcile until told to stop")
-    default = Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
-    run_command.add_argument(
-        "--config",
-        type=Path,
-        default=default,
-        help=f"configuration file (default: ${CONFIG_VARIABLE} or {DEFAULT_CONFIG})",
-    )
-    run_command.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    for name in ("config", "log_level"):
+        field = Environment.model_fields[name]
+        flag, choices = f"--{name.replace('_', '-')}", get_args(field.annotation) or None
+        default = f"default: ${PREFIX}{name.upper()}, else {field.default}"
+        run_command.add_argument(flag, choices=choices, help=f"{field.description} ({default})")
     commands.add_parser("crds", help="write the CustomResourceDefinitions")
     return parser
 

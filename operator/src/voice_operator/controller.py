@@ -1,44 +1,47 @@
-"""Sends each key to whom it concerns, and decides what an error means: try again later, and say so."""
+"""Dispatches each key to the reconciler of its kind; an error is recorded, and the key requeued with back-off."""
 
 import logging
 from collections.abc import Awaitable, Callable
 
 from voice_operator.errors import OperatorError
-from voice_operator.metrics import Metrics
+from voice_operator.metrics import Metrics, controller_name
 from voice_operator.queue import WorkQueue
-from voice_operator.reconcile.keys import Key, KindName
+from voice_operator.reconcile.names import Key, KindName
 
 log = logging.getLogger(__name__)
 
-Reconcile = Callable[[Key], Awaitable[None]]
-Complain = Callable[[Key, OperatorError], Awaitable[None]]
+Reconcile = Callable[[Key], Awaitable[float | None]]  # returns the seconds after which to requeue, or None
+RecordError = Callable[[Key, OperatorError], Awaitable[None]]
 
 
 class Controller:
-    """The one place at which errors of a reconcile end."""
+    """Runs reconcilers; no error leaves it."""
 
     def __init__(
-        self, queue: WorkQueue, metrics: Metrics, reconcilers: dict[KindName, Reconcile], complain: Complain
+        self, queue: WorkQueue, metrics: Metrics, reconcilers: dict[KindName, Reconcile], record_error: RecordError
     ) -> None:
         self._queue = queue
-        self._complain = complain
+        self._record_error = record_error
         self._metrics = metrics
         self._reconcilers = reconcilers
 
     async def reconcile(self, key: Key) -> None:
-        """Look at one object; whatever goes wrong is logged and tried again later."""
+        """Reconcile one object; every error is logged and the key requeued."""
+        controller, result = controller_name(key.kind), "error"
         try:
-            with self._metrics.timed(key.kind):
-                await self._reconcilers[key.kind](key)
+            with self._metrics.reconcile_time.labels(controller).time():
+                requeue_after = await self._reconcilers[key.kind](key)
         except OperatorError as error:
-            delay = self._queue.retry(key)
-            self._metrics.reconciles[key.kind, "failed"] += 1
-            log.warning("%s: %s; tried again in %.0f s", key, error, delay)
-            await self._complain(key, error)
-        except Exception:  # a mistake of ours with one object must not stop the others
-            delay = self._queue.retry(key)
-            self._metrics.reconciles[key.kind, "crashed"] += 1
-            log.exception("%s: a mistake in the operator; tried again in %.0f s", key, delay)
+            delay = self._queue.add_rate_limited(key)
+            log.warning("%s: %s; requeued after %.0f s", key, error, delay)
+            await self._record_error(key, error)
+        except Exception:  # a bug that one object triggers must not stop the others
+            delay = self._queue.add_rate_limited(key)
+            self._metrics.reconcile_panics.labels(controller).inc()
+            log.exception("%s: bug in the operator; requeued after %.0f s", key, delay)
         else:
-            self._queue.succeed(key)
-            self._metrics.reconciles[key.kind, "done"] += 1
+            self._queue.forget(key)
+            if requeue_after is not None:
+                self._queue.add_after(key, requeue_after)
+            result = "success" if requeue_after is None else "requeue_after"
+        self._metrics.reconciles.labels(controller, result).inc()

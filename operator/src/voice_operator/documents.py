@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from voice_operator.errors import InvalidDocument
-from voice_operator.settings import sentences
+from voice_operator.validation import sentences
 
 JOB_SCHEMA = "voice.sovits.dev/job/v1"
 DESIRED_SCHEMA = "voice.sovits.dev/desired-voices/v1"
@@ -47,7 +47,7 @@ class GateResult(Document):
 
 
 class Summary(Document):
-    """The parts of a stage's summary that the operator acts upon."""
+    """The parts of a stage's summary that decisions use."""
 
     passed: bool | None = Field(None, description="Only of evaluate; absent there, nothing has passed.")
     scores: dict[Annotated[str, Field(max_length=63)], Number] = Field(default_factory=dict, max_length=32)

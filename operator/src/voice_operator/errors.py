@@ -1,4 +1,16 @@
-"""Everything the operator raises on purpose, as one tree."""
+"""Everything the operator raises on purpose; none of it knows HTTP or kopf.
+
+OperatorError
+├── InvalidSettings      the process cannot start
+├── InvalidObject        read from the cluster; only its author can help
+├── InvalidDocument      read from the object store or from a pod; only its author can help
+├── OwnershipConflict    a person must choose
+├── ClusterError         the API server failed; the next attempt may succeed
+│   ├── NotFound
+│   └── Conflict
+├── StoreError           the object store failed; the next attempt may succeed
+└── AnswerTooLarge       a server sent more than it may
+"""
 
 
 class OperatorError(Exception):
@@ -6,37 +18,44 @@ class OperatorError(Exception):
 
 
 class InvalidSettings(OperatorError):
-    """The configuration file is wrong; the process cannot start. The message names the key."""
+    """The configuration is wrong. The message names file, key, value and remedy."""
 
 
 class InvalidObject(OperatorError):
-    """An object in the cluster does not have the shape its CRD promises. The message names the field."""
+    """An object in the cluster does not match its CRD. The message names object, field and value."""
 
 
 class InvalidDocument(OperatorError):
-    """A document in the object store cannot be read. The message names its URI and the field."""
+    """A document of trainer or server does not match docs/contracts.md. The message names its URI, field and value."""
+
+
+class OwnershipConflict(OperatorError):
+    """An object has the name that the operator needs and another owner; a person must delete or rename one of them."""
 
 
 class ClusterError(OperatorError):
-    """The API server refused or failed a request; trying again may help."""
+    """The API server refused or failed a request.
 
-    def __init__(self, what: str, *, status: int, reason: str, message: str) -> None:
-        super().__init__(f"{what}: {status} {reason}: {message}")
-        self.status = status
+    ``reason`` is the API's own (``Forbidden``, ``Invalid``, ...), or one of ours where there was no answer:
+    ``Unreachable``, ``TooLarge``, ``NoCredentials``.
+    """
+
+    def __init__(self, request: str, *, reason: str, message: str) -> None:
+        super().__init__(f"{request}: {reason}: {message}")
         self.reason = reason
 
 
 class NotFound(ClusterError):
-    """There is no such object, or it is gone."""
+    """The object does not exist, or its kind does not."""
 
 
 class Conflict(ClusterError):
-    """The object exists already, or changed since it was read."""
+    """The object exists already, or it changed since it was read."""
 
 
 class StoreError(OperatorError):
-    """The object store does not answer as it should; trying again may help."""
+    """The object store refused or failed a request. The message names the URI."""
 
 
-class NotOurs(OperatorError):
-    """An object has the name that the operator needs but belongs to somebody else; a person must choose."""
+class AnswerTooLarge(OperatorError):
+    """An HTTP answer has more bytes than any valid one. The message names its URL and the limit."""

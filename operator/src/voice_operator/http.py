@@ -4,22 +4,19 @@ import asyncio
 import hashlib
 
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from voice_operator.cluster.kube import Kube
 from voice_operator.metrics import Metrics
-from voice_operator.queue import WorkQueue
-from voice_operator.servers import Servers
+from voice_operator.servers import ServerReconciler
 
 
-def application(
-    servers: Servers, queue: WorkQueue, kube: Kube, metrics: Metrics, listed: asyncio.Event
-) -> web.Application:
-    """Return the routes. ``listed`` is set once the API server has answered for every kind."""
+def application(servers: ServerReconciler, metrics: Metrics, has_synced: asyncio.Event) -> web.Application:
+    """Return the routes. ``has_synced`` is set once the API server has answered for every kind."""
 
     async def voices(request: web.Request) -> web.Response:
         document = servers.documents.get((request.match_info["namespace"], request.match_info["name"]))
         if document is None:
-            raise web.HTTPNotFound(text="this operator has not looked at such a VoiceServer yet\n")
+            raise web.HTTPNotFound(text="this operator has not reconciled such a VoiceServer yet\n")
         tag = hashlib.sha256(document).hexdigest()[:32]
         if any(found.value in {tag, "*"} for found in request.if_none_match or ()):
             return web.Response(status=304, headers={"ETag": f'"{tag}"'})
@@ -31,12 +28,12 @@ def application(
         return web.Response(text="ok\n")
 
     async def ready(_: web.Request) -> web.Response:
-        if not listed.is_set():
+        if not has_synced.is_set():
             raise web.HTTPServiceUnavailable(text="the API server has not answered yet\n")
         return web.Response(text="ok\n")
 
     async def show_metrics(_: web.Request) -> web.Response:
-        return web.Response(text=metrics.render(queued=len(queue), requests=kube.requests))
+        return web.Response(body=metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application(client_max_size=1024)
     app.router.add_get("/servers/{namespace}/{name}/voices.json", voices)

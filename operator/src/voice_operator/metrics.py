@@ -1,56 +1,116 @@
-"""Counters of the operator, in the text form that Prometheus reads."""
+"""Prometheus metrics, in a registry of their own.
+
+Where client-go (``workqueue_*``, ``rest_client_*``) or controller-runtime has a metric of the same meaning, its name
+and labels are used, so that dashboards and alerts for operators apply here too.
+"""
 
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import get_args
 
-STATM = Path("/proc/self/statm")
-PAGE_BYTES = 4096
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
+
+from voice_operator import __version__
+from voice_operator.reconcile.names import Key, KindName
+
+LATENCY_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # seconds
+RESULTS = ("success", "error", "requeue_after")
 
 
 class Metrics:
-    """What happened since the process started."""
+    """The operator's metrics; no label has a value that users choose."""
 
     def __init__(self) -> None:
-        self.reconciles: Counter[tuple[str, str]] = Counter()  # by kind and result
-        self.seconds: defaultdict[str, float] = defaultdict(float)  # by kind
-        self.writes: Counter[str] = Counter()  # status writes by kind
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        Info("voice_operator_build", "Version of the operator.", registry=self.registry).info({"version": __version__})
+        self.queue_depth = self._gauge("workqueue_depth", "Keys that wait for a worker.", "name")
+        self.queue_adds = self._counter("workqueue_adds", "Keys added, without those that waited already.", "name")
+        self.queue_retries = self._counter("workqueue_retries", "Keys added again after an error.", "name")
+        self.queue_duration = self._histogram(
+            "workqueue_queue_duration_seconds", "Time from a key's addition to the start of its processing.", "name"
+        )
+        self.work_duration = self._histogram(
+            "workqueue_work_duration_seconds", "Time that the processing of a key takes.", "name"
+        )
+        self.reconciles = self._counter(
+            "controller_runtime_reconcile", "Reconciliations by result.", "controller", "result"
+        )
+        self.reconcile_panics = self._counter(
+            "controller_runtime_reconcile_panics",
+            "Reconciliations ended by an unexpected exception.",
+            "controller",
+        )
+        self.reconcile_time = self._histogram(
+            "controller_runtime_reconcile_time_seconds", "Duration of a reconciliation.", "controller"
+        )
+        self.api_requests = self._counter(
+            "rest_client_requests",
+            "Requests to the API server by verb, resource and HTTP status; <error>: no answer.",
+            "verb",
+            "resource",
+            "code",
+        )
+        self.api_duration = self._histogram(
+            "rest_client_request_duration_seconds", "Duration of a request to the API server.", "verb", "resource"
+        )
+        self.status_writes = self._counter("voice_operator_status_writes", "Statuses written.", "kind")
+        self.event_to_job_duration = self._histogram(
+            "voice_operator_event_to_job_duration_seconds",
+            "Time from a watch event about a voice, or about a Job of it, to the creation of its next Job.",
+        )
+        self._received_at: dict[Key, float] = {}  # time of the first watch event since the last pass
+        for kind in get_args(KindName):
+            self._initialize(kind)
+
+    def event_received(self, key: Key) -> None:
+        """Note the time of a watch event, for ``event_to_job``."""
+        self._received_at.setdefault(key, time.monotonic())
 
     @contextmanager
-    def timed(self, kind: str) -> Iterator[None]:
-        """Add the time spent inside to ``kind``."""
-        started = time.monotonic()
+    def event_to_job(self, key: Key) -> Iterator[Callable[[], None]]:
+        """Enclose a pass; its body calls the yielded function when it has created a Job.
+
+        A pass that fails leaves the event's time to the next one.
+        """
+        received_at = self._received_at.pop(key, None)
+
+        def job_created() -> None:
+            if received_at is not None:
+                self.event_to_job_duration.observe(time.monotonic() - received_at)
+
         try:
-            yield
-        finally:
-            self.seconds[kind] += time.monotonic() - started
+            yield job_created
+        except BaseException:
+            if received_at is not None:
+                self._received_at[key] = received_at
+            raise
 
-    def render(self, *, queued: int, requests: dict[str, int]) -> str:
-        """Return the exposition text."""
-        lines = ["# TYPE voice_operator_queue_depth gauge", f"voice_operator_queue_depth {queued}"]
-        lines.append("# TYPE voice_operator_reconciles_total counter")
-        for (kind, result), count in sorted(self.reconciles.items()):
-            lines.append(f'voice_operator_reconciles_total{{kind="{kind}",result="{result}"}} {count}')
-        lines.append("# TYPE voice_operator_reconcile_seconds_total counter")
-        lines += [
-            f'voice_operator_reconcile_seconds_total{{kind="{kind}"}} {seconds:.3f}'
-            for kind, seconds in sorted(self.seconds.items())
-        ]
-        lines.append("# TYPE voice_operator_status_writes_total counter")
-        lines += [
-            f'voice_operator_status_writes_total{{kind="{kind}"}} {count}'
-            for kind, count in sorted(self.writes.items())
-        ]
-        lines.append("# TYPE voice_operator_api_requests_total counter")
-        lines += [
-            f'voice_operator_api_requests_total{{verb="{verb}"}} {count}' for verb, count in sorted(requests.items())
-        ]
-        lines += ["# TYPE process_resident_memory_bytes gauge", f"process_resident_memory_bytes {resident_bytes()}"]
-        return "\n".join(lines) + "\n"
+    def render(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def _initialize(self, kind: KindName) -> None:
+        """Create the series of a kind, so that rates exist from the first scrape on."""
+        controller = controller_name(kind)
+        for metric in (self.queue_depth, self.queue_adds, self.queue_retries, self.queue_duration, self.work_duration):
+            metric.labels(controller)
+        self.reconcile_panics.labels(controller)
+        self.reconcile_time.labels(controller)
+        for result in RESULTS:
+            self.reconciles.labels(controller, result)
+
+    def _counter(self, name: str, description: str, *labels: str) -> Counter:
+        return Counter(name, description, labels, registry=self.registry)
+
+    def _gauge(self, name: str, description: str, *labels: str) -> Gauge:
+        return Gauge(name, description, labels, registry=self.registry)
+
+    def _histogram(self, name: str, description: str, *labels: str) -> Histogram:
+        return Histogram(name, description, labels, registry=self.registry, buckets=LATENCY_BUCKETS)
 
 
-def resident_bytes() -> int:
-    """Return the memory that this process holds."""
-    return int(STATM.read_text().split()[1]) * PAGE_BYTES
+def controller_name(kind: KindName) -> str:
+    """Return the name of a kind's controller, and of its keys in the work queue, as controller-runtime derives it."""
+    return kind.lower()

@@ -1,4 +1,4 @@
-"""Puts the parts together and runs them until the process is told to stop."""
+"""Wires the parts together and runs them until SIGTERM or SIGINT."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import kopf
 
-from voice_operator.cluster.events import Recorder
+from voice_operator.cluster.credentials import load_credentials
+from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.kube import Kube
 from voice_operator.cluster.observe import Cluster
@@ -15,12 +16,12 @@ from voice_operator.controller import Controller
 from voice_operator.handlers import register
 from voice_operator.http import application, serve
 from voice_operator.metrics import Metrics
-from voice_operator.queue import WorkQueue, work
+from voice_operator.queue import WorkQueue, run_worker
 from voice_operator.resync import resync
-from voice_operator.revisions import Revisions
-from voice_operator.servers import Servers
+from voice_operator.revisions import RevisionReconciler
+from voice_operator.servers import ServerReconciler
 from voice_operator.settings import Settings
-from voice_operator.voices import Voices
+from voice_operator.voices import VoiceReconciler
 
 
 async def run(settings: Settings) -> None:
@@ -30,33 +31,34 @@ async def run(settings: Settings) -> None:
         InvalidSettings: the object store's environment is incomplete.
         ClusterError: there are no credentials for an API server.
     """
-    kube = Kube.connect()
+    metrics = Metrics()
+    kube = Kube(load_credentials, metrics)
     store = open_store(settings.storage.uri)
     inference = Inference(kube)
     cluster = Cluster(kube, store, inference, settings)
-    queue, metrics, recorder, listed = WorkQueue(), Metrics(), Recorder(kube), asyncio.Event()
-    servers = Servers(cluster, queue, metrics, _now)
-    voices = Voices(cluster=cluster, queue=queue, servers=servers, recorder=recorder, metrics=metrics, clock=_now)
-    revisions = Revisions(cluster, recorder, _now)
+    queue, recorder, has_synced = WorkQueue(metrics), EventRecorder(kube), asyncio.Event()
+    servers = ServerReconciler(cluster, queue, metrics, _now)
+    voices = VoiceReconciler(cluster=cluster, servers=servers, recorder=recorder, metrics=metrics, clock=_now)
+    revisions = RevisionReconciler(cluster, recorder, _now)
     controller = Controller(
         queue,
         metrics,
         {"VoiceModel": voices.reconcile, "VoiceServer": servers.reconcile, "VoiceRevision": revisions.reconcile},
-        recorder.complain,
+        recorder.record_error,
     )
     registry = kopf.OperatorRegistry()
-    register(registry, queue, servers, namespaced=bool(settings.places))
-    runner = await serve(application(servers, queue, kube, metrics, listed), settings.listen)
-    namespaces = settings.places
+    register(registry, queue, servers, metrics, namespaced=bool(settings.namespaces))
+    runner = await serve(application(servers, metrics, has_synced), settings.listen)
+    namespaces = settings.namespaces
     kopf_task = asyncio.create_task(
         kopf.operator(registry=registry, standalone=True, clusterwide=not namespaces, namespaces=namespaces),
         name="kopf",
     )
     tasks = [
         kopf_task,
-        asyncio.create_task(resync(kube, queue, namespaces, settings.resync_seconds, listed), name="resync"),
+        asyncio.create_task(resync(kube, queue, namespaces, settings.resync_seconds, has_synced), name="resync"),
         *(
-            asyncio.create_task(work(queue, controller.reconcile), name=f"worker {number}")
+            asyncio.create_task(run_worker(queue, controller.reconcile), name=f"worker {number}")
             for number in range(settings.workers)
         ),
     ]
@@ -70,11 +72,11 @@ async def run(settings: Settings) -> None:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
-        queue.close()
+        queue.shut_down()
         await runner.cleanup()
         await inference.close()
         store.close()
-        kube.close()
+        await kube.close()
 
 
 def _now() -> datetime:

@@ -1,4 +1,4 @@
-"""Looks at everything again from time to time: watches may stall, and time itself changes things (consents expire)."""
+"""Periodic resync: enqueues every object, because watches may stall and consents expire."""
 
 import asyncio
 import logging
@@ -7,25 +7,25 @@ from collections.abc import Iterable
 from voice_operator.cluster.kube import OWN_KINDS, Kube
 from voice_operator.errors import ClusterError
 from voice_operator.queue import WorkQueue
-from voice_operator.reconcile.keys import Key
+from voice_operator.reconcile.names import Key
 
 log = logging.getLogger(__name__)
 
 
 async def resync(
-    kube: Kube, queue: WorkQueue, namespaces: Iterable[str], seconds: float, listed: asyncio.Event
+    kube: Kube, queue: WorkQueue, namespaces: Iterable[str], seconds: float, has_synced: asyncio.Event
 ) -> None:
-    """Queue every object for ever, every ``seconds``; set ``listed`` once all kinds could be listed."""
-    places = tuple(namespaces) or (None,)
+    """Enqueue every object, every ``seconds``, for ever; set ``has_synced`` once all kinds could be listed."""
+    scopes: tuple[str | None, ...] = tuple(namespaces) or (None,)  # None: all namespaces
     while True:
         try:
             for kind, resource in OWN_KINDS.items():
-                for place in places:
-                    for item in await kube.list(resource, place):
+                for scope in scopes:
+                    for item in await kube.list(resource, scope):
                         queue.add(Key(kind, item["metadata"]["namespace"], item["metadata"]["name"]))
         except ClusterError as error:
-            log.warning("not everything could be listed: %s", error)
+            log.warning("resync incomplete: %s", error)
             await asyncio.sleep(min(seconds, 5.0))
             continue
-        listed.set()
+        has_synced.set()
         await asyncio.sleep(seconds)

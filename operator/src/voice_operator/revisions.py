@@ -1,20 +1,20 @@
-"""One look at a VoiceRevision: when it is deleted, what it owns in the object store goes first."""
+"""Reconciles VoiceRevisions: on deletion, artifacts in the object store are purged before the finalizer is removed."""
 
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from voice_operator.api.voice_revision import FINALIZER, VoiceRevisionSpec
-from voice_operator.cluster.events import Recorder
+from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.kube import VOICE_REVISIONS, Object
 from voice_operator.cluster.objects import is_deleting, revision_spec
 from voice_operator.cluster.observe import Cluster
 from voice_operator.errors import InvalidObject, NotFound, StoreError
-from voice_operator.reconcile.keys import Key, revision_uri, workspace_uri
-from voice_operator.reconcile.notes import Note
+from voice_operator.reconcile.events import Event
+from voice_operator.reconcile.names import Key, revision_uri, workspace_uri
 from voice_operator.reconcile.times import parse
 
-PATIENCE = timedelta(minutes=5)  # a store that is gone must not hold a namespace's deletion for ever
+PURGE_TIMEOUT = timedelta(minutes=5)  # an unreachable store must not block the deletion of a namespace for ever
 
 # Commit points go first: a half-deleted workspace must never look like a finished one.
 COMMIT_POINTS = tuple(f"{stage}/manifest.json" for stage in ("publish", "evaluate", "train", "features", "prepare"))
@@ -22,19 +22,19 @@ COMMIT_POINTS = tuple(f"{stage}/manifest.json" for stage in ("publish", "evaluat
 log = logging.getLogger(__name__)
 
 
-class Revisions:
+class RevisionReconciler:
     """Reconciles VoiceRevisions."""
 
-    def __init__(self, cluster: Cluster, recorder: Recorder, clock: Callable[[], datetime]) -> None:
+    def __init__(self, cluster: Cluster, recorder: EventRecorder, clock: Callable[[], datetime]) -> None:
         self._cluster = cluster
         self._recorder = recorder
         self._clock = clock
 
     async def reconcile(self, key: Key) -> None:
-        """Delete the artifacts of a revision that is on its way out, then let it go.
+        """Purge the artifacts of a revision that is being deleted, then remove its finalizer.
 
         Raises:
-            OperatorError: something outside failed; the caller tries again later.
+            OperatorError: a dependency failed; the caller requeues the key.
         """
         kube = self._cluster.kube
         try:
@@ -44,9 +44,9 @@ class Revisions:
         finalizers = item["metadata"].get("finalizers") or []
         if not is_deleting(item) or FINALIZER not in finalizers:
             return
-        note = await self._purge(key, item)
-        log.info("%s: %s: %s", key, note.reason, note.message)
-        await self._recorder.write(key, item["metadata"]["uid"], note)
+        event = await self._purge(key, item)
+        log.info("%s: %s: %s", key, event.reason, event.message)
+        await self._recorder.record(key, item["metadata"]["uid"], event)
         others = [finalizer for finalizer in finalizers if finalizer != FINALIZER]
         patch = {"metadata": {"finalizers": others, "resourceVersion": item["metadata"]["resourceVersion"]}}
         try:
@@ -54,36 +54,36 @@ class Revisions:
         except NotFound:
             return
 
-    async def _purge(self, key: Key, item: Object) -> Note:
-        """Delete what is below the revision's own folders; return what to tell people.
+    async def _purge(self, key: Key, item: Object) -> Event:
+        """Delete everything below the revision's own folders; return the Event to record.
 
         Raises:
-            StoreError: the store failed, and there is still time to try again.
+            StoreError: the store failed, and PURGE_TIMEOUT has not passed yet.
         """
         try:
             spec = revision_spec(item)
         except InvalidObject as error:
-            return Note("Warning", "ArtifactsKept", f"nothing was deleted: {error}", "Purge")
+            return Event("Warning", "ArtifactsKept", f"nothing was deleted: {error}", "Purge")
         if (item.get("status") or {}).get("legalHold"):
-            return Note(
+            return Event(
                 "Warning", "ArtifactsHeld", f"spec.retention.legalHold was set: {spec.artifacts.uri} stays", "Purge"
             )
         if not self._is_own(key, spec):
             message = f"nothing was deleted: {spec.artifacts.uri} is not the folder of this revision"
-            return Note("Warning", "ArtifactsKept", message, "Purge")
+            return Event("Warning", "ArtifactsKept", message, "Purge")
         try:
             count = await self._cluster.store.remove_below(spec.workspace, first=COMMIT_POINTS)
             count += await self._cluster.store.remove_below(spec.artifacts.uri, first=("manifest.json",))
         except StoreError as error:
-            if self._clock() - parse(item["metadata"]["deletionTimestamp"]) < PATIENCE:
+            if self._clock() - parse(item["metadata"]["deletionTimestamp"]) < PURGE_TIMEOUT:
                 raise
-            return Note(
+            return Event(
                 "Warning",
                 "ArtifactsLeft",
                 f"{spec.artifacts.uri} could not be deleted, do it by hand: {error}",
                 "Purge",
             )
-        return Note(
+        return Event(
             "Normal",
             "ArtifactsDeleted",
             f"{count} objects below {spec.artifacts.uri} and its workspace are gone",
@@ -91,6 +91,6 @@ class Revisions:
         )
 
     def _is_own(self, key: Key, spec: VoiceRevisionSpec) -> bool:
-        """Tell whether both folders are those that names and input hash lead to; nothing else is ever deleted."""
-        place = (self._cluster.settings.storage.uri, key.namespace, spec.voice_model, spec.input_hash)
-        return spec.artifacts.uri == revision_uri(*place) and spec.workspace == workspace_uri(*place)
+        """Return whether both folders are those that names and input hash lead to; nothing else is ever deleted."""
+        parts = (self._cluster.settings.storage.uri, key.namespace, spec.voice_model, spec.input_hash)
+        return spec.artifacts.uri == revision_uri(*parts) and spec.workspace == workspace_uri(*parts)

@@ -1,7 +1,5 @@
-"""What an administrator decides: images, bases, storage, resources. One YAML file, written by the Helm chart."""
+"""The installation's configuration: images, bases, storage, resources. One YAML file, written by the Helm chart."""
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -10,11 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.alias_generators import to_camel
 
 from voice_operator.errors import InvalidSettings
-
-CONFIG_VARIABLE = "VOICE_OPERATOR_CONFIG"
-DEFAULT_CONFIG = Path("/etc/voice-operator/config.yaml")
-NAMESPACE_VARIABLE = "POD_NAMESPACE"
-SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+from voice_operator.validation import sentences
 
 _MAX_CONFIG_BYTES = 1 << 20
 
@@ -23,7 +17,7 @@ Tolerations = tuple[dict[str, Any], ...]
 
 
 class Section(BaseModel):
-    """A part of the file: camelCase, closed, so that a misspelt key is an error and not a surprise."""
+    """A part of the file: camelCase, closed, so that a misspelt key is an error."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
 
@@ -59,7 +53,7 @@ class Storage(Section):
 
 
 class Placement(Section):
-    """What a pod asks for and where it may run."""
+    """Resources of a pod, and where it may run."""
 
     resources: dict[str, dict[str, str | int | float]] = Field(default_factory=dict)
     node_selector: dict[str, str] = Field(default_factory=dict)
@@ -67,7 +61,7 @@ class Placement(Section):
 
 
 class StagePlacement(Placement):
-    """What a stage Job's pod asks for; ``scratch`` is the size of its local working folder."""
+    """Resources and placement of a stage Job's pod; ``scratch`` is the size of its local working folder."""
 
     scratch: str = "20Gi"
 
@@ -114,17 +108,17 @@ class Settings(Section):
         "0.0.0.0:8080", pattern="^[^ ]+:[0-9]+$", description="Address of the operator's own HTTP endpoint."
     )
     workers: int = Field(4, ge=1, le=64, description="How many objects are worked on at a time.")
-    resync_seconds: float = Field(300, gt=0, description="How often everything is looked at again.")
+    resync_seconds: float = Field(300, gt=0, description="How often everything is reconciled again.")
     namespace: str = Field("voice-system", description="The operator's own namespace; POD_NAMESPACE has the last word.")
 
     @property
-    def places(self) -> tuple[str, ...]:
-        """Return the namespaces to look at, the operator's own among them; empty: all."""
+    def namespaces(self) -> tuple[str, ...]:
+        """Return the namespaces to watch, the operator's own among them; empty: all."""
         return tuple(sorted({*self.watch_namespaces, self.namespace})) if self.watch_namespaces else ()
 
     @classmethod
-    def load(cls, path: Path, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read the file.
+    def load(cls, path: Path, *, namespace: str = "") -> Self:
+        """Read the file; ``namespace`` takes precedence over the file's, unless it is empty.
 
         Raises:
             InvalidSettings: the file cannot be read, or a key is wrong; the message names file and key.
@@ -134,7 +128,7 @@ class Settings(Section):
                 content = yaml.safe_load(file.read(_MAX_CONFIG_BYTES))
         except OSError as error:
             raise InvalidSettings(
-                f"{path}: {error.strerror or error}; set {CONFIG_VARIABLE} or --config to the configuration file"
+                f"{path}: {error.strerror or error}; set VOICE_OPERATOR_CONFIG or --config to the configuration file"
             ) from error
         except yaml.YAMLError as error:
             raise InvalidSettings(f"{path}: not YAML: {error}") from error
@@ -142,25 +136,9 @@ class Settings(Section):
             raise InvalidSettings(
                 f"{path}: expected a mapping with images, bases and storage, found {type(content).__name__}"
             )
-        if namespace := _own_namespace(environment):
+        if namespace:
             content["namespace"] = namespace
         try:
             return cls.model_validate(content)
         except ValidationError as error:
             raise InvalidSettings("\n".join(f"{path}: {line}" for line in sentences(error))) from error
-
-
-def sentences(error: ValidationError) -> list[str]:
-    """Return one line per problem: the key, what is wrong, and the value found."""
-    lines = []
-    for problem in error.errors(include_url=False):
-        key = ".".join(str(part) for part in problem["loc"]) or "the document"
-        found = "" if problem["type"] == "missing" else f" (found {str(problem['input'])[:100]!r})"
-        lines.append(f"{key}: {problem['msg']}{found}")
-    return lines
-
-
-def _own_namespace(environment: Mapping[str, str]) -> str:
-    if name := environment.get(NAMESPACE_VARIABLE):
-        return name
-    return SERVICE_ACCOUNT_NAMESPACE.read_text().strip() if SERVICE_ACCOUNT_NAMESPACE.is_file() else ""

@@ -1,4 +1,4 @@
-"""One look at a VoiceModel: observe, decide, act, say so."""
+"""Reconciles VoiceModels: observe, decide, apply effects, write status and Events."""
 
 import logging
 from collections.abc import Callable
@@ -7,81 +7,88 @@ from datetime import datetime
 
 from voice_operator.api.schema import API_VERSION
 from voice_operator.api.voice_status import VoiceModelStatus
-from voice_operator.cluster.apply import carry_out
-from voice_operator.cluster.events import Recorder
+from voice_operator.cluster.apply import apply
+from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.kube import VOICE_MODELS
 from voice_operator.cluster.objects import is_deleting, voice_from
 from voice_operator.cluster.observe import Cluster, observe_voice
-from voice_operator.errors import NotFound, NotOurs
+from voice_operator.errors import NotFound, OwnershipConflict
 from voice_operator.metrics import Metrics
-from voice_operator.queue import WorkQueue
 from voice_operator.reconcile.consent import consent_problem
-from voice_operator.reconcile.decide import WHILE_WAITING, Decision, decide
-from voice_operator.reconcile.keys import Key
-from voice_operator.reconcile.notes import notes_of
+from voice_operator.reconcile.decide import WAITING_POLL_SECONDS, Decision, decide
+from voice_operator.reconcile.effects import StartJob
+from voice_operator.reconcile.events import events_between
+from voice_operator.reconcile.names import Key
+from voice_operator.reconcile.observed import Voice
 from voice_operator.reconcile.status import status_of
-from voice_operator.reconcile.world import Voice
-from voice_operator.servers import Servers
+from voice_operator.servers import ServerReconciler
 
 log = logging.getLogger(__name__)
 
 
-class Voices:
+class VoiceReconciler:
     """Reconciles VoiceModels."""
 
     def __init__(
         self,
         *,
         cluster: Cluster,
-        queue: WorkQueue,
-        servers: Servers,
-        recorder: Recorder,
+        servers: ServerReconciler,
+        recorder: EventRecorder,
         metrics: Metrics,
         clock: Callable[[], datetime],
     ) -> None:
         self._cluster = cluster
-        self._queue = queue
         self._servers = servers
         self._recorder = recorder
         self._metrics = metrics
         self._clock = clock
 
-    async def reconcile(self, key: Key) -> None:
-        """Bring one voice a step further; safe to repeat at any time.
+    async def reconcile(self, key: Key) -> float | None:
+        """Bring one voice a step further; idempotent. Return the seconds after which to requeue, or None.
 
         Raises:
-            OperatorError: something outside failed; the caller tries again later.
+            OperatorError: a dependency failed; the caller requeues the key.
         """
+        with self._metrics.event_to_job(key) as job_created:
+            return await self._reconcile(key, job_created)
+
+    async def _reconcile(self, key: Key, job_created: Callable[[], None]) -> float | None:
         try:
             item = await self._cluster.kube.get(VOICE_MODELS, key.namespace, key.name)
         except NotFound:
             item = None
         if item is None or is_deleting(item):
-            self._servers.voice_left(key)
-            return
+            self._servers.on_voice_deleted(key)
+            return None
         voice = voice_from(item)
         now = self._clock()
         consent_valid = consent_problem(voice.spec.consent, now) is None
         observed = await observe_voice(self._cluster, voice, consent_valid=consent_valid)
-        decision = await self._act(decide(observed, now))
+        decision = await self._apply(decide(observed, now), job_created)
         status = status_of(decision)
         if status != voice.status:
             await self._write(voice, status)
-            for note in notes_of(voice.status, status):
-                log.info("%s: %s: %s", key, note.reason, note.message)
-                await self._recorder.write(key, voice.uid, note)
-        self._servers.voice_changed(voice.status, status)
-        if decision.action.again_after is not None:
-            self._queue.add_after(key, decision.action.again_after)
+            for event in events_between(voice.status, status):
+                log.info("%s: %s: %s", key, event.reason, event.message)
+                await self._recorder.record(key, voice.uid, event)
+        self._servers.on_voice_updated(voice.status, status)
+        return decision.action.requeue_after
 
-    async def _act(self, decision: Decision) -> Decision:
-        """Carry the effects out; a name that somebody else has taken becomes the voice's state."""
+    async def _apply(self, decision: Decision, job_created: Callable[[], None]) -> Decision:
+        """Apply the effects; an ownership conflict becomes the voice's state."""
         try:
             for effect in decision.action.effects:
-                await carry_out(effect, decision.view.observed, self._cluster)
-        except NotOurs as error:
+                await apply(effect, decision.view.observed, self._cluster)
+                if isinstance(effect, StartJob):
+                    job_created()
+        except OwnershipConflict as error:
             conflict = replace(
-                decision.action, reason="NameConflict", message=str(error), stalled=True, again_after=WHILE_WAITING
+                decision.action,
+                reason="NameConflict",
+                message=str(error),
+                stalled=True,
+                requeue_after=WAITING_POLL_SECONDS,
             )
             return replace(decision, action=conflict)
         return decision
@@ -90,4 +97,4 @@ class Voices:
         metadata = {"name": voice.name, "namespace": voice.namespace}
         body = {"apiVersion": API_VERSION, "kind": "VoiceModel", "metadata": metadata, "status": status.document()}
         await self._cluster.kube.apply(VOICE_MODELS, body, subresource="status")
-        self._metrics.writes["VoiceModel"] += 1
+        self._metrics.status_writes.labels("VoiceModel").inc()

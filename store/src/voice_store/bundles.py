@@ -134,7 +134,7 @@ def needed_files(data: bytes, kind: BundleKind, what: str) -> Mapping[str, Conte
     needed = {}
     for name in kind.choose(data):
         if name not in files:
-            raise InvalidIndex(f"{what}/{kind.index}: files: {name} is needed and not listed; publish it again")
+            raise InvalidIndex(f"{what}/{kind.index}: files: {name} is not listed, and it is needed; publish it again")
         needed[name] = files[name]
     if (size := sum(promised.size for promised in needed.values())) > kind.size_limit:
         raise InvalidIndex(f"{what} has {size} bytes, at most {kind.size_limit} are allowed for {kind.name}")

@@ -6,14 +6,14 @@ from pydantic import Field
 
 from voice_operator.api.schema import Schema, Time, map_list
 
-Truth = Literal["True", "False", "Unknown"]
+ConditionStatus = Literal["True", "False", "Unknown"]
 
 
 class Condition(Schema):
     """One aspect of an object's state."""
 
     type: str = Field(max_length=63, description="What this is about, in CamelCase.")
-    status: Truth
+    status: ConditionStatus
     reason: str = Field(max_length=128, description="Why, in CamelCase; for programs.")
     message: str = Field("", max_length=4096, description="Why, as a sentence; for people.")
     observed_generation: int = Field(0, ge=0, description="The metadata.generation that this was derived from.")

@@ -1,1 +1,1 @@
-"""The only input and output: the API server, the object store, the inference pods."""
+"""All I/O: API server, object store, inference pods."""

@@ -1,4 +1,4 @@
-"""Carries effects out. Every one may be repeated: names are fixed, and what exists already is adopted if it is ours."""
+"""Applies effects. All are idempotent: names are fixed, and an existing object is adopted if this voice owns it."""
 
 from typing import assert_never
 
@@ -6,19 +6,19 @@ from voice_operator.api.schema import API_VERSION
 from voice_operator.cluster.kube import CONFIG_MAPS, JOBS, VOICE_REVISIONS, Object, Resource
 from voice_operator.cluster.objects import is_deleting, is_owned_by
 from voice_operator.cluster.observe import Cluster
-from voice_operator.errors import Conflict, NotFound, NotOurs
+from voice_operator.errors import Conflict, NotFound, OwnershipConflict
 from voice_operator.manifests.job_document import job_document_config_map
 from voice_operator.manifests.revision import voice_revision
 from voice_operator.manifests.stage_job import stage_job
 from voice_operator.reconcile.effects import CreateRevision, DeleteJob, Effect, SetRevisionState, StartJob, SuspendJob
-from voice_operator.reconcile.world import Observed, Voice
+from voice_operator.reconcile.observed import Observed, Voice
 
 
-async def carry_out(effect: Effect, observed: Observed, cluster: Cluster) -> None:
-    """Make the effect real.
+async def apply(effect: Effect, observed: Observed, cluster: Cluster) -> None:
+    """Apply one effect to the cluster.
 
     Raises:
-        NotOurs: the name is taken by somebody else's object.
+        OwnershipConflict: an object of that name has another owner.
         ClusterError: the API server failed.
     """
     voice, kube, settings = observed.voice, cluster.kube, cluster.settings
@@ -46,7 +46,7 @@ async def carry_out(effect: Effect, observed: Observed, cluster: Cluster) -> Non
 
 
 async def _create(resource: Resource, body: Object, voice: Voice, cluster: Cluster) -> None:
-    """Create once; what exists is adopted when it belongs to this very voice."""
+    """Create once; an existing object is adopted if this very voice owns it."""
     try:
         await cluster.kube.create(resource, body)
     except Conflict:
@@ -54,8 +54,8 @@ async def _create(resource: Resource, body: Object, voice: Voice, cluster: Clust
         existing = await cluster.kube.get(resource, voice.namespace, name)
         if not is_owned_by(existing, voice.uid) or is_deleting(existing):
             kind = body["kind"]
-            raise NotOurs(
-                f"{kind} {voice.namespace}/{name} exists and is not of this VoiceModel; delete or rename one of them"
+            raise OwnershipConflict(
+                f"{kind} {voice.namespace}/{name} has another owner; delete it or rename the VoiceModel"
             ) from None
 
 
@@ -63,4 +63,4 @@ async def _merge(resource: Resource, namespace: str, name: str, patch: Object, c
     try:
         await cluster.kube.merge(resource, namespace, name, patch)
     except NotFound:
-        return  # it ended meanwhile; the next look finds out
+        return  # it was deleted meanwhile; the next pass observes that

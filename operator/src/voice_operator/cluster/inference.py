@@ -1,22 +1,20 @@
-"""Asks the inference pods which voices they speak. One answer is shared by everybody who asks within a moment."""
+"""Asks the inference pods which voices they have loaded; answers are cached for FRESH_SECONDS."""
 
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 import aiohttp
 
-from voice_operator.cluster.kube import PODS, Kube
+from voice_operator.cluster.answers import read_bounded
+from voice_operator.cluster.kube import PODS, Kube, Object
 from voice_operator.documents import VoicesReport
-from voice_operator.errors import InvalidDocument
+from voice_operator.errors import AnswerTooLarge, InvalidDocument
 from voice_operator.manifests.server import CONTAINER, selector
-from voice_operator.reconcile.world import LoadedVoice, PodVoices
-
-Object = dict[str, Any]
+from voice_operator.reconcile.observed import LoadedVoice, PodVoices
 
 FRESH_SECONDS = 0.5
-TIMEOUT = aiohttp.ClientTimeout(total=3)
+TIMEOUT_SECONDS = 3.0
 MAX_ANSWER_BYTES = 16 << 20
 
 
@@ -24,7 +22,7 @@ MAX_ANSWER_BYTES = 16 << 20
 class _Answer:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     pods: tuple[PodVoices, ...] = ()
-    asked_at: float = float("-inf")
+    fetched_at: float = float("-inf")
 
 
 class Inference:
@@ -36,22 +34,22 @@ class Inference:
         self._session: aiohttp.ClientSession | None = None
 
     async def pods(self, namespace: str, name: str) -> tuple[PodVoices, ...]:
-        """Return the pods of a VoiceServer and what they speak; a pod that does not answer speaks nothing.
+        """Return the pods of a VoiceServer and their loaded voices; a pod that does not answer has none.
 
         Raises:
             ClusterError: the pods cannot be listed.
         """
         answer = self._answers.setdefault((namespace, name), _Answer())
         async with answer.lock:
-            if time.monotonic() - answer.asked_at > FRESH_SECONDS:
+            if time.monotonic() - answer.fetched_at > FRESH_SECONDS:
                 items = await self._kube.list(PODS, namespace, selector(name))
                 alive = [item for item in items if not item["metadata"].get("deletionTimestamp")]
-                answer.pods = tuple(await asyncio.gather(*(self._ask(item) for item in alive)))
-                answer.asked_at = time.monotonic()
+                answer.pods = tuple(await asyncio.gather(*(self._query(item) for item in alive)))
+                answer.fetched_at = time.monotonic()
             return answer.pods
 
-    def forget(self, namespace: str, name: str) -> None:
-        """Drop what is known about a VoiceServer that is gone."""
+    def evict(self, namespace: str, name: str) -> None:
+        """Drop the cached answer of a deleted VoiceServer."""
         self._answers.pop((namespace, name), None)
 
     async def close(self) -> None:
@@ -59,7 +57,7 @@ class Inference:
         if self._session is not None:
             await self._session.close()
 
-    async def _ask(self, pod: Object) -> PodVoices:
+    async def _query(self, pod: Object) -> PodVoices:
         name, status = pod["metadata"]["name"], pod.get("status") or {}
         ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in status.get("conditions") or ())
         address, port = status.get("podIP"), _port(pod)
@@ -68,7 +66,7 @@ class Inference:
         host = f"[{address}]" if ":" in address else address
         try:
             report = await self._report(f"http://{host}:{port}/v1/voices")
-        except (aiohttp.ClientError, TimeoutError, InvalidDocument):
+        except (aiohttp.ClientError, TimeoutError, AnswerTooLarge, InvalidDocument):
             return PodVoices(name, ready=ready)
         voices = {
             voice.id: LoadedVoice(voice.revision, voice.digest, voice.state, voice.error[:500]) for voice in report.data
@@ -77,15 +75,10 @@ class Inference:
 
     async def _report(self, url: str) -> VoicesReport:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=TIMEOUT, trust_env=False)
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS), trust_env=False)
         async with self._session.get(url, allow_redirects=False) as answer:
             answer.raise_for_status()
-            data = await answer.content.read(MAX_ANSWER_BYTES + 1)
-            while not answer.content.at_eof() and len(data) <= MAX_ANSWER_BYTES:
-                data += await answer.content.read(MAX_ANSWER_BYTES + 1 - len(data))
-        if len(data) > MAX_ANSWER_BYTES:
-            raise InvalidDocument(f"{url}: larger than {MAX_ANSWER_BYTES} bytes")
-        return VoicesReport.read(data, url)
+            return VoicesReport.read(await read_bounded(answer, MAX_ANSWER_BYTES), url)
 
 
 def _port(pod: Object) -> int | None:

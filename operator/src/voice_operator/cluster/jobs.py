@@ -1,17 +1,16 @@
-"""From a Job and its pods to what happened: running, waiting for what, or failed why."""
+"""Reads a Job and its pods: running, waiting (and why), succeeded or failed (and why)."""
 
 import re
 from collections.abc import Iterable
 from typing import Any, cast
 
 from voice_operator.api.voice_status import STAGES, StageName
+from voice_operator.cluster.kube import Object
 from voice_operator.documents import FailureDocument
 from voice_operator.errors import InvalidDocument
 from voice_operator.manifests import labels
 from voice_operator.manifests.stage_job import CONTAINER
-from voice_operator.reconcile.world import JobFailure, JobSeen, Problem
-
-Object = dict[str, Any]
+from voice_operator.reconcile.observed import JobFailure, ObservedJob, Problem
 
 JOB_NAME = "batch.kubernetes.io/job-name"
 
@@ -19,13 +18,13 @@ _EXIT_CODE = re.compile(r"exit code (\d{1,3})\b")
 _IMAGE_TROUBLE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 
 
-def job_seen(job: Object, pods: Iterable[Object], input_hash: str | None) -> JobSeen | None:
-    """Read a stage Job; None for a Job that is none of ours although it has our label."""
-    marks = job["metadata"].get("labels") or {}
-    stage, attempt = marks.get(labels.STAGE), str(marks.get(labels.ATTEMPT, ""))
+def observed_job(job: Object, pods: Iterable[Object], input_hash: str | None) -> ObservedJob | None:
+    """Read a stage Job; None for a Job that has our label but is no stage Job."""
+    job_labels = job["metadata"].get("labels") or {}
+    stage, attempt = job_labels.get(labels.STAGE), str(job_labels.get(labels.ATTEMPT, ""))
     if stage not in STAGES or not attempt.isdecimal():
         return None
-    mark = marks.get(labels.INPUT_HASH, "")
+    hash_label = job_labels.get(labels.INPUT_HASH, "")
     pods = list(pods)
     spec, status = job.get("spec") or {}, job.get("status") or {}
     conditions = {
@@ -33,47 +32,49 @@ def job_seen(job: Object, pods: Iterable[Object], input_hash: str | None) -> Job
         for condition in status.get("conditions") or ()
         if condition.get("status") == "True"
     }
-    suspended, queued = bool(spec.get("suspend")), labels.QUEUE_NAME in marks
-    seen = JobSeen(
+    suspended, queued = bool(spec.get("suspend")), labels.QUEUE_NAME in job_labels
+    observed = ObservedJob(
         name=job["metadata"]["name"],
         stage=cast("StageName", stage),
         attempt=int(attempt),
-        input_hash=input_hash if input_hash and mark == input_hash[: labels.LABEL_LENGTH] else mark,
+        input_hash=input_hash if input_hash and hash_label == input_hash[: labels.LABEL_LENGTH] else hash_label,
         suspended=suspended,
         queued=queued,
         started_at=status.get("startTime"),
     )
     if "Complete" in conditions:
-        return _with(seen, state="Succeeded")
+        return _with(observed, state="Succeeded")
     if "Failed" in conditions:
-        return _with(seen, state="Failed", failure=_failure(conditions["Failed"], pods))
+        return _with(observed, state="Failed", failure=_failure(conditions["Failed"], pods))
     if suspended and queued:
-        return _with(seen, waiting=Problem("Queued", "the Job waits in its queue"))
-    return _with(seen, waiting=_waiting(pods))
+        return _with(observed, waiting=Problem("Queued", "the Job waits in its queue"))
+    return _with(observed, waiting=_waiting(pods))
 
 
-def _with(seen: JobSeen, **changes: Any) -> JobSeen:
-    return JobSeen(**(vars(seen) | changes))
+def _with(observed: ObservedJob, **changes: Any) -> ObservedJob:
+    return ObservedJob(**(vars(observed) | changes))
 
 
 def _failure(condition: Object, pods: list[Object]) -> JobFailure:
-    """Prefer what the trainer said; a pod may be gone, then the Job's own condition has to do."""
+    """Read the trainer's termination message; where the pod is gone, the Job's own condition."""
     message = str(condition.get("message", ""))[:1000]
     if condition.get("reason") == "DeadlineExceeded":
         return JobFailure("DeadlineExceeded", "the stage ran longer than spec.compute.timeout", deadline=True)
-    ended = _last_termination(pods)
-    if ended is None:
+    terminated = _last_termination(pods)
+    if terminated is None:
         match = _EXIT_CODE.search(message)
         reason = str(condition.get("reason") or "JobFailed")
         return JobFailure(reason, message or "the Job failed", exit_code=int(match.group(1)) if match else None)
-    exit_code = int(ended.get("exitCode", 1))
-    said = str(ended.get("message") or "")
+    exit_code = int(terminated.get("exitCode", 1))
+    termination = str(terminated.get("message") or "")
     try:
-        document = FailureDocument.read(said.strip().splitlines()[-1] if said.strip() else "", "termination message")
+        document = FailureDocument.read(
+            termination.strip().splitlines()[-1] if termination.strip() else "", "termination message"
+        )
     except InvalidDocument:
-        if ended.get("reason") == "OOMKilled":
+        if terminated.get("reason") == "OOMKilled":
             return JobFailure("OutOfHostMemory", "the container used more memory than its limit", exit_code)
-        tail = f": {said.strip()[-500:]}" if said.strip() else ""
+        tail = f": {termination.strip()[-500:]}" if termination.strip() else ""
         return JobFailure("UnknownExit", f"the container ended with exit code {exit_code}{tail}", exit_code)
     return JobFailure(document.reason, document.message, exit_code)
 
@@ -86,7 +87,7 @@ def _last_termination(pods: list[Object]) -> Object | None:
 
 
 def _waiting(pods: list[Object]) -> Problem | None:
-    """Say why a pod does not run, where a person can do something about it or wants to know."""
+    """Return why a pod does not run, where a person can do something about it or wants to know."""
     for status in _containers(pods):
         waiting = (status.get("state") or {}).get("waiting") or {}
         reason, message = str(waiting.get("reason", "")), str(waiting.get("message", ""))[:500]

@@ -1,30 +1,32 @@
-"""Requests to the API server: plain objects in and out, bounded threads, timeouts and answers.
+"""Requests to the API server: plain objects in and out, with bounded connections, timeouts and answers.
 
-The official client brings credentials, TLS and connection pools. Its typed models are left out: they cost tens of
-megabytes, and what arrives is checked by our own types anyway.
+aiohttp carries the requests, kopf reads the credentials (docs/decisions/0012): both are there for the watches already.
 """
 
-import asyncio
 import json
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote, urlencode
 
-import urllib3
-from kubernetes import client, config
+import aiohttp
+import kopf
+from yarl import URL
 
 from voice_operator.api.schema import API_VERSION
-from voice_operator.errors import ClusterError, Conflict, NotFound
-from voice_operator.reconcile.keys import KindName
+from voice_operator.cluster.answers import read_bounded
+from voice_operator.errors import AnswerTooLarge, ClusterError, Conflict, NotFound
+from voice_operator.metrics import Metrics
+from voice_operator.reconcile.names import KindName
 
 FIELD_MANAGER = "voice-operator"
-THREADS = 8
+CONNECTIONS = 8
 PAGE = 500
 MAX_ANSWER_BYTES = 64 << 20
-TIMEOUT_SECONDS = (5.0, 30.0)  # connect, read
+TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=30)  # seconds
+CREDENTIALS_SECONDS = 60.0
 
 Object = dict[str, Any]
 
@@ -63,36 +65,18 @@ OWN_KINDS: dict[KindName, Resource] = {
 }
 
 
+ERRORS: dict[int, type[ClusterError]] = {HTTPStatus.NOT_FOUND: NotFound, HTTPStatus.CONFLICT: Conflict}
+
+
 class Kube:
     """The API server."""
 
-    def __init__(self, configuration: client.Configuration) -> None:
-        configuration.connection_pool_maxsize = THREADS
-        self._client = client.ApiClient(configuration)
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="kube")
-        self.requests: dict[str, int] = {}  # by verb, for /metrics
-
-    @classmethod
-    def connect(cls) -> Self:
-        """Use the pod's service account, else the kubeconfig.
-
-        Raises:
-            ClusterError: there is neither.
-        """
-        configuration = client.Configuration()
-        try:
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except config.ConfigException:
-            try:
-                config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-            except config.ConfigException as error:
-                raise ClusterError(
-                    "connecting",
-                    status=0,
-                    reason="NoCredentials",
-                    message=f"no service account and no usable KUBECONFIG: {error}",
-                ) from error
-        return cls(configuration)
+    def __init__(self, load_credentials: Callable[[], kopf.ConnectionInfo], metrics: Metrics) -> None:
+        self._load_credentials = load_credentials
+        self._credentials = load_credentials()
+        self._loaded_at = time.monotonic()
+        self._session: aiohttp.ClientSession | None = None
+        self._metrics = metrics
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """Return one object.
@@ -101,18 +85,18 @@ class Kube:
             NotFound: there is none.
             ClusterError: the request failed.
         """
-        return await self._request("get", _path(resource, namespace, name))
+        return await self._request("get", resource, _path(resource, namespace, name))
 
     async def list(
         self, resource: Resource, namespace: str | None = None, labels: Mapping[str, str] | None = None
     ) -> list[Object]:
-        """Return all objects of a namespace (None: of all) as they are now, not as some cache remembers them."""
+        """Return all objects of a namespace (None: of all), read from the API server and not from a cache."""
         query = {"limit": str(PAGE)}
         if labels:
             query["labelSelector"] = ",".join(f"{name}={value}" for name, value in labels.items())
         found: list[Object] = []
         while True:
-            page = await self._request("list", _path(resource, namespace), query=query)
+            page = await self._request("list", resource, _path(resource, namespace), query=query)
             found.extend(page.get("items") or ())
             token = (page.get("metadata") or {}).get("continue")
             if not token:
@@ -127,19 +111,22 @@ class Kube:
             ClusterError: the request failed.
         """
         path = _path(resource, body["metadata"]["namespace"])
-        return await self._request("create", path, method="POST", body=body, query={"fieldManager": FIELD_MANAGER})
+        return await self._request(
+            "create", resource, path, method="POST", body=body, query={"fieldManager": FIELD_MANAGER}
+        )
 
     async def apply(self, resource: Resource, body: Object, *, subresource: str = "") -> Object:
-        """Make the named fields be as in ``body`` by server-side apply; fields that we owned and left out go."""
+        """Server-side apply; fields of this field manager that ``body`` leaves out are removed."""
         metadata = body["metadata"]
         path = _path(resource, metadata["namespace"], metadata["name"], subresource)
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
-        return await self._request("apply", path, method="PATCH", body=body, content_type=_APPLY, query=query)
+        return await self._request("apply", resource, path, method="PATCH", body=body, content_type=_APPLY, query=query)
 
     async def merge(self, resource: Resource, namespace: str, name: str, patch: Object) -> Object:
-        """Change single fields; with metadata.resourceVersion in ``patch``, only if nobody else changed the object."""
+        """Merge-patch; with metadata.resourceVersion in ``patch``, optimistic concurrency control applies."""
         return await self._request(
             "patch",
+            resource,
             _path(resource, namespace, name),
             method="PATCH",
             body=patch,
@@ -148,10 +135,11 @@ class Kube:
         )
 
     async def delete(self, resource: Resource, namespace: str, name: str) -> None:
-        """Delete an object after its dependants; one that is gone already is fine."""
+        """Delete an object in the foreground, after its dependants; a missing object is no error."""
         try:
             await self._request(
                 "delete",
+                resource,
                 _path(resource, namespace, name),
                 method="DELETE",
                 body={"kind": "DeleteOptions", "propagationPolicy": "Foreground"},
@@ -159,14 +147,15 @@ class Kube:
         except NotFound:
             return
 
-    def close(self) -> None:
-        """Let the threads end; running requests are not waited for."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._client.rest_client.close()
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
 
     async def _request(
         self,
         verb: str,
+        resource: Resource,
         path: str,
         *,
         method: str = "GET",
@@ -174,45 +163,61 @@ class Kube:
         content_type: str = _JSON,
         query: Mapping[str, str] | None = None,
     ) -> Object:
-        self.requests[verb] = self.requests.get(verb, 0) + 1
         url = path + (f"?{urlencode(query)}" if query else "")
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._send, method, url, body, content_type
-        )
-
-    def _send(self, method: str, url: str, body: Object | None, content_type: str) -> Object:
-        headers = {"Accept": _JSON, "Content-Type": content_type, "User-Agent": FIELD_MANAGER}
-        # The client encodes JSON by itself; any other type wants to be given as text.
-        content = json.dumps(body) if content_type == _APPLY else body
-        self._client.update_params_for_auth(headers, [], ["BearerToken"], url, method, body)
+        started, code = time.monotonic(), "<error>"
         try:
-            answer = self._client.rest_client.request(  # type: ignore[no-untyped-call]
-                method,
-                self._client.configuration.host + url,
-                headers=headers,
-                body=content,
-                _request_timeout=TIMEOUT_SECONDS,
-            ).response
-            try:
-                data = answer.read(MAX_ANSWER_BYTES + 1, decode_content=True)
-            finally:
-                answer.release_conn()
-        except (urllib3.exceptions.HTTPError, client.ApiException) as error:
-            raise ClusterError(f"{method} {url}", status=0, reason="Unreachable", message=str(error)) from error
-        return _checked(f"{method} {url}", answer.status, data)
+            status, data = await self._send(method, url, body, content_type)
+            code = str(status)
+        finally:
+            self._metrics.api_requests.labels(verb, resource.plural, code).inc()
+            self._metrics.api_duration.labels(verb, resource.plural).observe(time.monotonic() - started)
+        return _checked(f"{method} {url}", status, data)
+
+    async def _send(self, method: str, url: str, body: Object | None, content_type: str) -> tuple[int, bytes]:
+        """Return status and body of the answer."""
+        headers = self._authorization() | {"Accept": _JSON, "Content-Type": content_type, "User-Agent": FIELD_MANAGER}
+        content = None if body is None else json.dumps(body).encode()
+        address = URL(self._credentials.server.rstrip("/") + url, encoded=True)
+        try:
+            async with self._connections().request(
+                method, address, headers=headers, data=content, allow_redirects=False
+            ) as answer:
+                data = await read_bounded(answer, MAX_ANSWER_BYTES)
+        except AnswerTooLarge as error:
+            raise ClusterError(f"{method} {url}", reason="TooLarge", message=str(error)) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            message = str(error) or type(error).__name__
+            raise ClusterError(f"{method} {url}", reason="Unreachable", message=message) from error
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            self._loaded_at = float("-inf")  # the next request reads the credentials anew
+        return answer.status, data
+
+    def _authorization(self) -> dict[str, str]:
+        """Return the header that proves who asks, from files that are read again every minute: tokens are rotated."""
+        if time.monotonic() - self._loaded_at > CREDENTIALS_SECONDS:
+            self._credentials = self._load_credentials()
+            self._loaded_at = time.monotonic()
+        return self._credentials.as_http_headers()
+
+    def _connections(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=self._credentials.as_ssl_context()),
+                timeout=TIMEOUT,
+                proxy=self._credentials.proxy_url,
+                trust_env=self._credentials.trust_env,
+            )
+        return self._session
 
 
 def _path(resource: Resource, namespace: str | None, name: str = "", subresource: str = "") -> str:
-    place = f"/namespaces/{quote(namespace)}" if namespace else ""
+    scope = f"/namespaces/{quote(namespace)}" if namespace else ""
     parts = [resource.plural, *(quote(part) for part in (name, subresource) if part)]
-    return f"{resource.prefix}{place}/{'/'.join(parts)}"
+    return f"{resource.prefix}{scope}/{'/'.join(parts)}"
 
 
-def _checked(what: str, status: int, data: bytes) -> Object:
-    if len(data) > MAX_ANSWER_BYTES:
-        raise ClusterError(
-            what, status=status, reason="TooLarge", message=f"the answer is larger than {MAX_ANSWER_BYTES} bytes"
-        )
+def _checked(request: str, status: int, data: bytes) -> Object:
+    """Return the object that the API server sent, or raise its Status as an error."""
     try:
         document = json.loads(data) if data else {}
     except ValueError:
@@ -221,7 +226,6 @@ def _checked(what: str, status: int, data: bytes) -> Object:
         document = {}
     if status < HTTPStatus.BAD_REQUEST:
         return document
-    error = NotFound if status == HTTPStatus.NOT_FOUND else Conflict if status == HTTPStatus.CONFLICT else ClusterError
-    raise error(
-        what, status=status, reason=str(document.get("reason", "")), message=str(document.get("message", ""))[:1000]
-    )
+    error = ERRORS.get(status, ClusterError)
+    reason = str(document.get("reason") or f"HTTP status {status}")
+    raise error(request, reason=reason, message=str(document.get("message", ""))[:1000])

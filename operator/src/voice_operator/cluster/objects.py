@@ -1,6 +1,6 @@
-"""From what the API server returns to what decisions are made of."""
+"""Parses objects of the API server into the types that decisions use."""
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -8,20 +8,20 @@ from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_revision import VoiceRevisionSpec
 from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import VoiceModelStatus
+from voice_operator.cluster.kube import Object
 from voice_operator.errors import InvalidObject
 from voice_operator.manifests.labels import REQUESTED_AT
-from voice_operator.reconcile.world import RevisionSeen, Server, Voice
-from voice_operator.settings import sentences
+from voice_operator.reconcile.observed import ObservedRevision, Voice, VoiceServer
+from voice_operator.validation import sentences
 
-Object = dict[str, Any]
 Spec = TypeVar("Spec", bound=BaseModel)
 
 
 def voice_from(item: Object) -> Voice:
-    """Read a VoiceModel. A status that cannot be read counts as none: everything in it is found again.
+    """Read a VoiceModel. An invalid status counts as none: everything in it is observed again.
 
     Raises:
-        InvalidObject: the spec is not what the CRD promises.
+        InvalidObject: the spec does not match the CRD.
     """
     metadata = item["metadata"]
     spec = _spec("VoiceModel", VoiceModelSpec, item)
@@ -35,16 +35,16 @@ def voice_from(item: Object) -> Voice:
     )
 
 
-def revision_from(item: Object, voice_uid: str) -> RevisionSeen:
-    """Read a VoiceRevision; one that belongs to an earlier voice of the same name is on its way out.
+def revision_from(item: Object, voice_uid: str) -> ObservedRevision:
+    """Read a VoiceRevision; one that belongs to an earlier voice of the same name counts as being deleted.
 
     Raises:
-        InvalidObject: the spec is not what the CRD promises.
+        InvalidObject: the spec does not match the CRD.
     """
     metadata = item["metadata"]
     spec = revision_spec(item)
     status = item.get("status") or {}
-    return RevisionSeen(
+    return ObservedRevision(
         name=metadata["name"],
         input_hash=spec.input_hash,
         base=spec.base.name,
@@ -62,29 +62,29 @@ def revision_spec(item: Object) -> VoiceRevisionSpec:
     """Read a VoiceRevision's spec.
 
     Raises:
-        InvalidObject: it is not what the CRD promises.
+        InvalidObject: it does not match the CRD.
     """
     return _spec("VoiceRevision", VoiceRevisionSpec, item)
 
 
-def server_from(item: Object) -> Server:
+def server_from(item: Object) -> VoiceServer:
     """Read a VoiceServer.
 
     Raises:
-        InvalidObject: the spec is not what the CRD promises.
+        InvalidObject: the spec does not match the CRD.
     """
     metadata = item["metadata"]
     spec = _spec("VoiceServer", VoiceServerSpec, item)
-    return Server(metadata["namespace"], metadata["name"], metadata["uid"], metadata["generation"], spec)
+    return VoiceServer(metadata["namespace"], metadata["name"], metadata["uid"], metadata["generation"], spec)
 
 
 def is_deleting(item: Object) -> bool:
-    """Tell whether the object is on its way out."""
+    """Return whether the object is being deleted."""
     return bool(item["metadata"].get("deletionTimestamp"))
 
 
 def is_owned_by(item: Object, uid: str) -> bool:
-    """Tell whether ``uid`` is an owner of the object."""
+    """Return whether ``uid`` is an owner of the object."""
     return any(reference.get("uid") == uid for reference in item["metadata"].get("ownerReferences") or ())
 
 

@@ -1,10 +1,10 @@
-"""Looks at everything that a decision about a voice needs; reads only."""
+"""Observes everything that a decision about a voice needs; reads only."""
 
 from dataclasses import dataclass
 
 from voice_operator.api.voice_status import ObservedDataset, StageName
 from voice_operator.cluster.inference import Inference
-from voice_operator.cluster.jobs import JOB_NAME, job_seen
+from voice_operator.cluster.jobs import JOB_NAME, observed_job
 from voice_operator.cluster.kube import JOBS, PODS, VOICE_REVISIONS, VOICE_SERVERS, Kube
 from voice_operator.cluster.objects import is_owned_by, revision_from, server_from
 from voice_operator.cluster.store import Store
@@ -13,14 +13,22 @@ from voice_operator.errors import NotFound, StoreError
 from voice_operator.manifests.labels import VOICE_MODEL
 from voice_operator.manifests.server import endpoint
 from voice_operator.reconcile.hashing import input_hash
-from voice_operator.reconcile.keys import revision_uri, workspace_uri
-from voice_operator.reconcile.world import JobSeen, Observed, Problem, RevisionSeen, Server, ServerSeen, Voice
+from voice_operator.reconcile.names import revision_uri, workspace_uri
+from voice_operator.reconcile.observed import (
+    Observed,
+    ObservedJob,
+    ObservedRevision,
+    ObservedServer,
+    Problem,
+    Voice,
+    VoiceServer,
+)
 from voice_operator.settings import Settings
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Everything outside that the operator talks to."""
+    """The clients of all dependencies, and the settings."""
 
     kube: Kube
     store: Store
@@ -29,11 +37,11 @@ class Cluster:
 
 
 async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) -> Observed:
-    """Return what is known about the voice now. Without consent its recordings are not even listed.
+    """Return the observed state of the voice. Without consent its recordings are not even listed.
 
     Raises:
         ClusterError: the API server failed.
-        StoreError, InvalidDocument: the object store failed, or holds what it should not.
+        StoreError, InvalidDocument: the object store failed, or holds an invalid document.
     """
     settings, status = cluster.settings, voice.status
     revisions = await _revisions(cluster, voice)
@@ -65,8 +73,8 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
         trainer_image=settings.images.trainer,
     )
     jobs = await _jobs(cluster.kube, voice, digest)
-    place = (settings.storage.uri, voice.namespace, voice.name, digest)
-    workspace = Workspace(cluster.store, workspace_uri(*place), digest, revision_uri(*place))
+    parts = (settings.storage.uri, voice.namespace, voice.name, digest)
+    workspace = Workspace(cluster.store, workspace_uri(*parts), digest, revision_uri(*parts))
     running: list[StageName] = [job.stage for job in jobs if job.state == "Running" and job.input_hash == digest]
     recorded = status.stages if status.input_hash == digest else ()
     published = any(revision.input_hash == digest for revision in revisions)
@@ -103,9 +111,9 @@ async def _dataset(store: Store, voice: Voice) -> tuple[ObservedDataset | None, 
     return ObservedDataset(uri=uri, digest=digest, generation=voice.generation), None
 
 
-async def _jobs(kube: Kube, voice: Voice, digest: str | None) -> tuple[JobSeen, ...]:
+async def _jobs(kube: Kube, voice: Voice, digest: str | None) -> tuple[ObservedJob, ...]:
     items = await kube.list(JOBS, voice.namespace, {VOICE_MODEL: voice.name})
-    seen = []
+    observed = []
     for item in items:
         if not is_owned_by(item, voice.uid):
             continue
@@ -114,21 +122,21 @@ async def _jobs(kube: Kube, voice: Voice, digest: str | None) -> tuple[JobSeen, 
             for c in (item.get("status") or {}).get("conditions") or ()
         )
         pods = [] if done else await kube.list(PODS, voice.namespace, {JOB_NAME: item["metadata"]["name"]})
-        if (job := job_seen(item, pods, digest)) is not None:
-            seen.append(job)
-    return tuple(seen)
+        if (job := observed_job(item, pods, digest)) is not None:
+            observed.append(job)
+    return tuple(observed)
 
 
-async def _revisions(cluster: Cluster, voice: Voice) -> tuple[RevisionSeen, ...]:
+async def _revisions(cluster: Cluster, voice: Voice) -> tuple[ObservedRevision, ...]:
     items = await cluster.kube.list(VOICE_REVISIONS, voice.namespace, {VOICE_MODEL: voice.name})
     return tuple(revision_from(item, voice.uid) for item in items)
 
 
-async def _server(cluster: Cluster, voice: Voice) -> ServerSeen | None:
+async def _server(cluster: Cluster, voice: Voice) -> ObservedServer | None:
     server = await find_server(cluster, voice)
     if server is None:
         return None
-    return ServerSeen(
+    return ObservedServer(
         namespace=server.namespace,
         name=server.name,
         base=server.spec.base,
@@ -138,15 +146,15 @@ async def _server(cluster: Cluster, voice: Voice) -> ServerSeen | None:
     )
 
 
-async def find_server(cluster: Cluster, voice: Voice) -> Server | None:
+async def find_server(cluster: Cluster, voice: Voice) -> VoiceServer | None:
     """Return the VoiceServer that a voice names: its own namespace's, else the default one, else the operator's."""
-    wanted, default = voice.spec.serving.server, cluster.settings.default_server
-    places = [voice.namespace, cluster.settings.namespace]
-    if default is not None and default.name == wanted:
-        places.insert(1, default.namespace)
-    for namespace in dict.fromkeys(places):
+    requested, default = voice.spec.serving.server, cluster.settings.default_server
+    namespaces = [voice.namespace, cluster.settings.namespace]
+    if default is not None and default.name == requested:
+        namespaces.insert(1, default.namespace)
+    for namespace in dict.fromkeys(namespaces):
         try:
-            return server_from(await cluster.kube.get(VOICE_SERVERS, namespace, wanted))
+            return server_from(await cluster.kube.get(VOICE_SERVERS, namespace, requested))
         except NotFound:
             continue
     return None

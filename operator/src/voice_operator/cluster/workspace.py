@@ -1,4 +1,4 @@
-"""Reads what the trainer left in a voice's workspace: manifests, which commit a stage, and progress."""
+"""Reads a voice's workspace in the object store: stage manifests (commit points) and progress."""
 
 from collections.abc import Collection
 
@@ -6,7 +6,7 @@ from voice_operator.api.voice_status import GateVerdict, Progress, StageName
 from voice_operator.cluster.store import Store
 from voice_operator.documents import ProgressDocument, StageManifest
 from voice_operator.errors import InvalidDocument, StoreError
-from voice_operator.reconcile.world import StageFolder, StageOutput
+from voice_operator.reconcile.observed import StageFolder, StageOutput
 
 PROGRESS_FOLDERS: dict[StageName, tuple[str, ...]] = {
     "prepare": ("prepare",),
@@ -55,14 +55,14 @@ class Workspace:
         return found
 
     async def progress(self, stage: StageName) -> Progress | None:
-        """Return how far the running stage says it is; None where it says nothing readable."""
+        """Return the progress of the running stage; None where there is no valid document."""
         for folder in PROGRESS_FOLDERS[stage]:
             uri = f"{self._uri}/{folder}/progress.json"
             try:
                 data = await self._store.read(uri)
                 document = ProgressDocument.read(data, uri) if data is not None else None
             except (StoreError, InvalidDocument):
-                document = None  # only shown to people; the stage goes on without it
+                document = None  # shown to people only; no decision depends on it
             if document is not None:
                 return Progress(
                     stage=folder, percent=document.percent, epoch=document.epoch, eta_seconds=document.eta_seconds
@@ -95,7 +95,7 @@ class Workspace:
         )
 
     def _check_publication(self, publication: StageOutput) -> None:
-        """A stage may publish only where it was told to."""
+        """Raise InvalidDocument unless the stage published to the folder that the job document names."""
         if publication.uri != self._bundle_uri or not publication.digest:
             raise InvalidDocument(
                 f"{self._uri}/publish/manifest.json: summary.uri must be {self._bundle_uri} with a digest, "

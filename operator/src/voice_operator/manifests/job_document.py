@@ -1,4 +1,4 @@
-"""The job document: everything that the trainer is told (docs/contracts.md), in a ConfigMap."""
+"""The job document (docs/contracts.md): all input of a stage Job, in a ConfigMap."""
 
 import json
 from typing import Any
@@ -8,8 +8,8 @@ from voice_operator.api.schema import API_VERSION
 from voice_operator.documents import JOB_SCHEMA
 from voice_operator.manifests.labels import VOICE_MODEL, owner, recommended
 from voice_operator.reconcile.effects import StartJob
-from voice_operator.reconcile.keys import document_name, revision_name, revision_uri, workspace_uri
-from voice_operator.reconcile.world import Voice
+from voice_operator.reconcile.names import document_name, revision_name, revision_uri, workspace_uri
+from voice_operator.reconcile.observed import Voice
 from voice_operator.settings import Settings
 
 FILE = "job.json"
@@ -19,7 +19,7 @@ def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Setti
     """Return the document of one attempt of one stage."""
     spec = voice.spec
     base = settings.bases[spec.base]
-    place = (settings.storage.uri, voice.namespace, voice.name, input_hash)
+    parts = (settings.storage.uri, voice.namespace, voice.name, input_hash)
     return {
         "schema": JOB_SCHEMA,
         "voice": {"namespace": voice.namespace, "name": voice.name, "uid": voice.uid},
@@ -35,7 +35,7 @@ def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Setti
             "texts": list(spec.evaluation.texts),
             "gates": None if spec.evaluation.gates is None else [gate.document() for gate in spec.evaluation.gates],
         },
-        "store": {"workspace": workspace_uri(*place), "revision": revision_uri(*place)},
+        "store": {"workspace": workspace_uri(*parts), "revision": revision_uri(*parts)},
         "compute": {"device": "auto" if spec.compute.gpus else "cpu"},
         "attempt": {"number": start.attempt, "batchSizeDivisor": start.batch_size_divisor},
         "operator": {"version": __version__},

@@ -1,4 +1,4 @@
-"""Labels, annotations and owner references of everything the operator makes. Selectors use only our own group."""
+"""Labels, annotations and owner references of all children. Selectors use labels of our own group only."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What every pod of ours has in common: restricted security, writable folders of bounded size, no API token."""
+"""Parts that all pods share: restricted security contexts, bounded emptyDirs, images, credentials."""
 
 from typing import Any
 

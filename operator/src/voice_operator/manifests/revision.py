@@ -14,8 +14,8 @@ from voice_operator.api.voice_revision import (
 from voice_operator.api.voice_status import ObservedDataset
 from voice_operator.manifests.labels import INPUT_HASH, LABEL_LENGTH, VOICE_MODEL, owner, recommended
 from voice_operator.reconcile.effects import CreateRevision
-from voice_operator.reconcile.keys import workspace_uri
-from voice_operator.reconcile.world import Voice
+from voice_operator.reconcile.names import workspace_uri
+from voice_operator.reconcile.observed import Voice
 from voice_operator.settings import Settings
 
 

@@ -14,7 +14,7 @@ from voice_operator.manifests.pod import (
     scratch,
     store_credentials,
 )
-from voice_operator.reconcile.world import DesiredVoice, Server
+from voice_operator.reconcile.observed import DesiredVoice, VoiceServer
 from voice_operator.settings import Settings
 
 CONTAINER = "inference"
@@ -42,7 +42,7 @@ def selector(name: str) -> dict[str, str]:
 
 
 def desired_document(
-    server: Server, voices: Iterable[DesiredVoice], generation: int, settings: Settings
+    server: VoiceServer, voices: Iterable[DesiredVoice], generation: int, settings: Settings
 ) -> dict[str, Any]:
     """Return the desired-voices document."""
     base = settings.bases[server.spec.base]
@@ -58,7 +58,7 @@ def desired_document(
     }
 
 
-def voices_config_map(server: Server, document: dict[str, Any]) -> dict[str, Any]:
+def voices_config_map(server: VoiceServer, document: dict[str, Any]) -> dict[str, Any]:
     """Return the ConfigMap from which pods start and serve while the operator is away."""
     return {
         "apiVersion": "v1",
@@ -68,8 +68,8 @@ def voices_config_map(server: Server, document: dict[str, Any]) -> dict[str, Any
     }
 
 
-def service(server: Server) -> dict[str, Any]:
-    """Return the Service that speaks."""
+def service(server: VoiceServer) -> dict[str, Any]:
+    """Return the Service of the inference pods."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -81,7 +81,7 @@ def service(server: Server) -> dict[str, Any]:
     }
 
 
-def deployment(server: Server, settings: Settings) -> dict[str, Any]:
+def deployment(server: VoiceServer, settings: Settings) -> dict[str, Any]:
     """Return the Deployment; a voice that comes or goes never restarts a pod."""
     return {
         "apiVersion": "apps/v1",
@@ -96,7 +96,7 @@ def deployment(server: Server, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _pod(server: Server, settings: Settings) -> dict[str, Any]:
+def _pod(server: VoiceServer, settings: Settings) -> dict[str, Any]:
     inference = settings.inference
     environment = {
         "VOICE_VOICES": f"{FOLDER}/{FILE}",
@@ -109,7 +109,7 @@ def _pod(server: Server, settings: Settings) -> dict[str, Any]:
             f"{settings.operator_url.rstrip('/')}/servers/{server.namespace}/{server.name}/{FILE}"
         )
     environment |= inference.environment
-    asked = server.spec.resources
+    resources = server.spec.resources
     pod: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -123,11 +123,11 @@ def _pod(server: Server, settings: Settings) -> dict[str, Any]:
                 **store_credentials(settings),
                 "ports": [{"name": "http", "containerPort": inference.port, "protocol": "TCP"}],
                 "startupProbe": _probe("/healthz", period=2, failures=150),
-                # The server closes its port at SIGTERM; until then endpoints everywhere must have forgotten the pod.
+                # The server closes its port at SIGTERM; by then the pod must be out of all EndpointSlices.
                 "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
                 "livenessProbe": _probe("/healthz", period=10, failures=6),
                 "readinessProbe": _probe("/readyz", period=2, failures=3),
-                "resources": inference.resources if asked is None else asked.document(),
+                "resources": inference.resources if resources is None else resources.document(),
                 "securityContext": container_security(),
                 "volumeMounts": [
                     # A folder, not a subPath: only then does the kubelet bring later versions in.
@@ -160,7 +160,7 @@ def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
     }
 
 
-def _metadata(server: Server, name: str) -> dict[str, Any]:
+def _metadata(server: VoiceServer, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "namespace": server.namespace,
@@ -169,10 +169,10 @@ def _metadata(server: Server, name: str) -> dict[str, Any]:
     }
 
 
-def _labels(server: Server) -> dict[str, str]:
+def _labels(server: VoiceServer) -> dict[str, str]:
     return labels.recommended(name="voiceserver", instance=server.name, component="inference") | selector(server.name)
 
 
-def _pod_labels(server: Server) -> dict[str, str]:
+def _pod_labels(server: VoiceServer) -> dict[str, str]:
     """Return the labels without the operator's version: an upgrade of the operator must not restart the pods."""
     return {name: value for name, value in _labels(server).items() if name != "app.kubernetes.io/version"}

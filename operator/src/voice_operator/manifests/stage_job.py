@@ -1,4 +1,4 @@
-"""The Job of one attempt of a stage: which nodes, which limits, and what each exit code means."""
+"""The Job of one attempt of a stage: placement, limits, and the pod failure policy."""
 
 import re
 from typing import Any
@@ -16,9 +16,9 @@ from voice_operator.manifests.pod import (
     store_credentials,
 )
 from voice_operator.reconcile.effects import StartJob
-from voice_operator.reconcile.keys import document_name, job_name, revision_name
+from voice_operator.reconcile.names import document_name, job_name, revision_name
+from voice_operator.reconcile.observed import Voice
 from voice_operator.reconcile.stages import OUT_OF_MEMORY_EXIT, PERMANENT_EXITS, TRANSIENT_EXIT
-from voice_operator.reconcile.world import Voice
 from voice_operator.settings import Settings, StagePlacement
 
 CONTAINER = "stage"
@@ -26,7 +26,7 @@ STEPS: dict[StageName, str] = {"prepare": "prepare", "train": "features,train", 
 GPU_STAGES: tuple[StageName, ...] = ("train", "evaluate")
 GPU = "nvidia.com/gpu"
 
-KEPT_SECONDS = 3600  # a finished Job stays this long, so that its outcome is always seen
+TTL_SECONDS = 3600  # TTL of a finished Job, long enough for its outcome to be observed
 GRACE_SECONDS = 25  # spot nodes give less; checkpoints are in the object store before that
 
 _DURATION = re.compile(r"^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
@@ -35,7 +35,7 @@ _DURATION = re.compile(r"^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
 def stage_job(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> dict[str, Any]:
     """Return the Job. Its name follows from voice, input, stage and attempt, so it cannot exist twice."""
     stage: StagePlacement = getattr(settings.stages, start.stage)
-    marks = _marks(voice, start, input_hash)
+    job_labels = _labels(voice, start, input_hash)
     queue = {labels.QUEUE_NAME: voice.spec.compute.queue_name} if voice.spec.compute.queue_name else {}
     return {
         "apiVersion": "batch/v1",
@@ -43,7 +43,7 @@ def stage_job(voice: Voice, start: StartJob, input_hash: str, settings: Settings
         "metadata": {
             "name": job_name(voice.name, input_hash, start.stage, start.attempt),
             "namespace": voice.namespace,
-            "labels": marks | queue,
+            "labels": job_labels | queue,
             "ownerReferences": labels.owner("VoiceModel", voice.name, voice.uid),
         },
         "spec": {
@@ -51,9 +51,9 @@ def stage_job(voice: Voice, start: StartJob, input_hash: str, settings: Settings
             "podReplacementPolicy": "Failed",  # one writer per workspace
             "podFailurePolicy": _pod_failure_policy(),
             "activeDeadlineSeconds": seconds(voice.spec.compute.timeout),
-            "ttlSecondsAfterFinished": KEPT_SECONDS,
+            "ttlSecondsAfterFinished": TTL_SECONDS,
             "template": {
-                "metadata": {"labels": marks, "annotations": _keep_running()},
+                "metadata": {"labels": job_labels, "annotations": _no_eviction()},
                 "spec": _pod(voice, start, input_hash, settings, stage),
             },
         },
@@ -73,7 +73,7 @@ def seconds(duration: str) -> int:
     return (hours * 60 + minutes) * 60 + rest
 
 
-def _marks(voice: Voice, start: StartJob, input_hash: str) -> dict[str, str]:
+def _labels(voice: Voice, start: StartJob, input_hash: str) -> dict[str, str]:
     return labels.recommended(name="voicemodel", instance=voice.name, component=start.stage) | {
         labels.VOICE_MODEL: voice.name,
         labels.REVISION: revision_name(voice.name, input_hash),
@@ -131,7 +131,7 @@ def _resources(stage: StagePlacement, gpus: int) -> dict[str, Any]:
 
 
 def _placement(compute: Compute, stage: StagePlacement, gpus: int) -> dict[str, Any]:
-    """Return where the pod may run: GPU nodes are tainted, spot nodes labelled and tainted."""
+    """Return node selector, tolerations and affinity: GPU nodes are tainted, spot nodes labelled and tainted."""
     selector = dict(stage.node_selector)
     tolerations = list(stage.tolerations)
     affinity: dict[str, Any] = {}
@@ -157,7 +157,7 @@ def _placement(compute: Compute, stage: StagePlacement, gpus: int) -> dict[str, 
 
 
 def _pod_failure_policy() -> dict[str, Any]:
-    """Return what each end of a pod means. 137 is in no rule: it may be a lost node as well as a full memory."""
+    """Return the pod failure policy. 137 is in no rule: it may be a lost node as well as the OOM killer."""
     exits: dict[str, Any] = {"containerName": CONTAINER, "operator": "In"}
     return {
         "rules": [
@@ -169,6 +169,6 @@ def _pod_failure_policy() -> dict[str, Any]:
     }
 
 
-def _keep_running() -> dict[str, str]:
-    """Return the annotations that keep autoscalers from moving a stage that works."""
+def _no_eviction() -> dict[str, str]:
+    """Return the annotations that keep autoscalers from evicting a running stage."""
     return {"karpenter.sh/do-not-disrupt": "true", "cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}

@@ -1,1 +1,1 @@
-"""Pure decisions: what was observed goes in, what to do and what to say comes out. No clock, no client."""
+"""Pure decisions: from the observed state to effects, status and Events. No clock, no client."""

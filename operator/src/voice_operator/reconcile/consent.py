@@ -1,9 +1,9 @@
-"""Whether the speaker's permission holds today."""
+"""Validity of the speaker's consent."""
 
 from datetime import UTC, date, datetime
 
 from voice_operator.api.voice_model import Consent
-from voice_operator.reconcile.world import Problem
+from voice_operator.reconcile.observed import Problem
 
 
 def consent_problem(consent: Consent, now: datetime) -> Problem | None:

@@ -1,4 +1,4 @@
-"""What to do next for a voice. The order of CHECKS is the policy: the first check with an opinion decides."""
+"""Decides the next action for a voice. The order of CHECKS is the policy: the first check with an opinion decides."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -6,27 +6,27 @@ from datetime import datetime
 
 from voice_operator.api.voice_status import GateVerdict, Phase, StageStatus
 from voice_operator.reconcile.effects import CreateRevision, DeleteJob, Effect, SetRevisionState, StartJob, SuspendJob
-from voice_operator.reconcile.keys import revision_name
+from voice_operator.reconcile.names import revision_name
+from voice_operator.reconcile.observed import Observed, ObservedRevision
 from voice_operator.reconcile.stages import batch_size_divisor, retry_at
 from voice_operator.reconcile.view import View, view_of
-from voice_operator.reconcile.world import Observed, RevisionSeen
 
 PHASE_OF_STAGE: dict[str, Phase] = {"prepare": "Preparing", "train": "Training", "evaluate": "Evaluating"}
-WHILE_RUNNING = 3.0  # seconds between looks at a running stage
-WHILE_WAITING = 10.0  # seconds between looks at what normally announces itself
-WHILE_DATASET_MISSING = 30.0
+RUNNING_POLL_SECONDS = 3.0  # between passes over a running stage
+WAITING_POLL_SECONDS = 10.0  # between passes over a change that normally comes with a watch event
+DATASET_POLL_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Action:
-    """What to do, and what to say about it on the Ready condition."""
+    """The effects to apply, and the Ready condition that reports them."""
 
     phase: Phase
     reason: str
     message: str
     effects: tuple[Effect, ...] = ()
     stalled: bool = False  # only a person or a change of the spec can help
-    again_after: float | None = None  # seconds; None: the next event or resync is soon enough
+    requeue_after: float | None = None  # seconds; None: wait for the next watch event or resync
 
 
 Check = Callable[[View], Action | None]
@@ -41,7 +41,7 @@ def stop_without_consent(view: View) -> Action | None:
 
 
 def hold_while_suspended(view: View) -> Action | None:
-    """Pause what runs; a queue's own decisions about its Jobs are left alone."""
+    """Suspend running Jobs; those of a Kueue queue are left to the queue."""
     if not view.observed.voice.spec.suspend:
         return None
     jobs = tuple(SuspendJob(job.name, suspend=True) for job in view.running if not job.suspended and not job.queued)
@@ -49,7 +49,7 @@ def hold_while_suspended(view: View) -> Action | None:
 
 
 def serve_the_pin(view: View) -> Action | None:
-    """A rollback wins over every training; a pin that names nothing keeps what is served."""
+    """A rollback takes precedence over training; a pin without a revision changes nothing that is served."""
     pin = view.observed.voice.spec.serving.pin
     if not pin:
         return None
@@ -72,11 +72,11 @@ def refuse_unknown_base(view: View) -> Action | None:
 
 
 def wait_for_dataset(view: View) -> Action | None:
-    """Recordings may still be on their way."""
+    """Recordings may still be being uploaded."""
     problem = view.observed.dataset_problem
     if problem is None:
         return None
-    return Action("Preparing", problem.reason, problem.message, again_after=WHILE_DATASET_MISSING)
+    return Action("Preparing", problem.reason, problem.message, requeue_after=DATASET_POLL_SECONDS)
 
 
 def stop_obsolete_jobs(view: View) -> Action | None:
@@ -89,15 +89,17 @@ def stop_obsolete_jobs(view: View) -> Action | None:
         "InputChanged",
         "the input changed; the Job of the earlier input is being stopped",
         jobs,
-        again_after=1,
+        requeue_after=1,
     )
 
 
 def wait_for_deletion(view: View) -> Action | None:
-    """A revision that is on its way out would be mistaken for a result."""
+    """A revision that is being deleted would be mistaken for a result."""
     if view.current is None or not view.current.deleting:
         return None
-    return Action("Preparing", "RevisionDeleting", f"{view.current.name} is being deleted", again_after=WHILE_WAITING)
+    return Action(
+        "Preparing", "RevisionDeleting", f"{view.current.name} is being deleted", requeue_after=WAITING_POLL_SECONDS
+    )
 
 
 def wait_for_review(view: View) -> Action | None:
@@ -123,16 +125,16 @@ def stop_after_failure(view: View) -> Action | None:
 
 
 def wait_for_running_job(view: View) -> Action | None:
-    """One Job at a time per voice; look at its progress."""
+    """One Job at a time per voice; poll its progress."""
     if not view.running:
         return None
     job = view.running[-1]
-    wake = tuple(SuspendJob(job.name, suspend=False) for job in view.running if job.suspended and not job.queued)
+    resume = tuple(SuspendJob(job.name, suspend=False) for job in view.running if job.suspended and not job.queued)
     if job.waiting is not None:
         reason, message = job.waiting.reason, f"{job.name}: {job.waiting.message}"
     else:
         reason, message = PHASE_OF_STAGE[job.stage], f"{job.name} is running"
-    return Action(PHASE_OF_STAGE[job.stage], reason, message, wake, again_after=WHILE_RUNNING)
+    return Action(PHASE_OF_STAGE[job.stage], reason, message, resume, requeue_after=RUNNING_POLL_SECONDS)
 
 
 def stop_at_failed_gates(view: View) -> Action | None:
@@ -155,7 +157,7 @@ def record_revision(view: View) -> Action | None:
         "Published",
         f"{name} is published",
         (CreateRevision(name, published, view.evaluated),),
-        again_after=0,
+        requeue_after=0,
     )
 
 
@@ -168,9 +170,9 @@ def start_next_stage(view: View) -> Action | None:
     wait = _seconds_until_retry(stage, view.now)
     if wait > 0 and stage.last_failure is not None:
         message = f"{stage.name} is tried again in {wait:.0f} s: {stage.last_failure.message}"
-        return Action(phase, "Retrying", message, again_after=wait)
+        return Action(phase, "Retrying", message, requeue_after=wait)
     start = StartJob(stage.name, stage.attempt + 1, batch_size_divisor(stage))
-    return Action(phase, phase, f"{stage.name} starts", (start,), again_after=WHILE_RUNNING)
+    return Action(phase, phase, f"{stage.name} starts", (start,), requeue_after=RUNNING_POLL_SECONDS)
 
 
 CHECKS: tuple[Check, ...] = (
@@ -193,24 +195,24 @@ CHECKS: tuple[Check, ...] = (
 
 @dataclass(frozen=True)
 class Decision:
-    """The action, and the facts that status and events are derived from."""
+    """The action, and the view that status and Events are derived from."""
 
     view: View
     action: Action
 
 
 def decide(observed: Observed, now: datetime) -> Decision:
-    """Return the first opinion of CHECKS, completed by what each revision is used for now."""
+    """Return the first opinion of CHECKS, with the state of each revision added to its effects."""
     view = view_of(observed, now)
     opinions = (check(view) for check in CHECKS)
     action = next(opinion for opinion in opinions if opinion is not None)
     return Decision(view, replace(action, effects=action.effects + _revision_states(view)))
 
 
-def _serve(view: View, target: RevisionSeen) -> Action:
+def _serve(view: View, target: ObservedRevision) -> Action:
     serving = view.serving
     if serving is not None and serving.loaded:
-        return Action("Ready", "Serving", f"{target.name} is spoken: {serving.problem.message}")
+        return Action("Ready", "Serving", f"{target.name} is served: {serving.problem.message}")
     if serving is None or serving.stalled:
         problem = None if serving is None else serving.problem
         return Action(
@@ -219,7 +221,7 @@ def _serve(view: View, target: RevisionSeen) -> Action:
             problem.message if problem else target.name,
             stalled=True,
         )
-    return Action("Loading", serving.problem.reason, serving.problem.message, again_after=WHILE_WAITING)
+    return Action("Loading", serving.problem.reason, serving.problem.message, requeue_after=WAITING_POLL_SECONDS)
 
 
 def _revision_states(view: View) -> tuple[Effect, ...]:

@@ -1,9 +1,9 @@
-"""What a decision may ask for. Each effect has a fixed name and may be repeated without harm."""
+"""The effects that a decision may contain. Each has a fixed object name and is idempotent."""
 
 from dataclasses import dataclass
 
 from voice_operator.api.voice_status import StageName
-from voice_operator.reconcile.world import StageOutput
+from voice_operator.reconcile.observed import StageOutput
 
 
 @dataclass(frozen=True)
@@ -17,14 +17,14 @@ class StartJob:
 
 @dataclass(frozen=True)
 class DeleteJob:
-    """Take a Job and its pods away."""
+    """Delete a Job and its pods."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class SuspendJob:
-    """Pause a Job, or let it go on."""
+    """Suspend a Job, or resume it."""
 
     name: str
     suspend: bool
@@ -41,7 +41,7 @@ class CreateRevision:
 
 @dataclass(frozen=True)
 class SetRevisionState:
-    """Say on a VoiceRevision what it is used for."""
+    """Write the state and the legal hold of a VoiceRevision."""
 
     name: str
     state: str

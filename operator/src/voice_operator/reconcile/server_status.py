@@ -1,19 +1,19 @@
-"""What to write into a VoiceServer's status: its pods, and each voice as they report it."""
+"""Derives a VoiceServer's status: its pods, and each voice as they report it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from voice_operator.api.conditions import Condition
 from voice_operator.api.voice_server import ServedVoice, VoiceServerStatus
-from voice_operator.reconcile.status import Fact, conditions_of
-from voice_operator.reconcile.world import DesiredVoice, PodVoices, Server
+from voice_operator.reconcile.observed import DesiredVoice, PodVoices, VoiceServer
+from voice_operator.reconcile.status import ConditionUpdate, conditions_of
 
-MAX_VOICES = 500  # what a status may list; the desired-voices document has all of them
+MAX_VOICES = 500  # listed in the status; the desired-voices document has all of them
 
 
 def server_status(
-    server: Server,
+    server: VoiceServer,
     *,
     old: VoiceServerStatus | None,
     voices: tuple[DesiredVoice, ...],
@@ -42,23 +42,23 @@ def server_status(
 
 
 def blocked_status(
-    server: Server, old: VoiceServerStatus | None, known_bases: tuple[str, ...], now: datetime
+    server: VoiceServer, old: VoiceServerStatus | None, known_bases: tuple[str, ...], now: datetime
 ) -> VoiceServerStatus:
-    """Return the status of a server whose base nobody configured; what it already runs goes on."""
+    """Return the status of a server whose base is not configured; its children are left as they are."""
     message = f"spec.base is {server.spec.base}, but the operator's configuration has: {', '.join(known_bases)}"
-    facts: tuple[Fact, ...] = (
-        ("Ready", "False", "BaseNotFound", message),
-        ("Reconciling", "False", "Idle", ""),
-        ("Stalled", "True", "BaseNotFound", message),
+    updates = (
+        ConditionUpdate("Ready", "False", "BaseNotFound", message),
+        ConditionUpdate("Reconciling", "False", "Idle", ""),
+        ConditionUpdate("Stalled", "True", "BaseNotFound", message),
     )
-    conditions = conditions_of(_before(old), facts, server.generation, now)
+    conditions = conditions_of(old.conditions if old is not None else (), updates, server.generation, now)
     return (old or VoiceServerStatus()).model_copy(
         update={"observed_generation": server.generation, "conditions": conditions}
     )
 
 
 def served(voice: DesiredVoice, ready: list[PodVoices]) -> ServedVoice:
-    """Return one voice as the ready pods report it: Ready only where all of them speak exactly this digest."""
+    """Return one voice as the ready pods report it: Ready only where all of them have loaded exactly this digest."""
     reports = [
         report for pod in ready if (report := pod.voices.get(voice.id)) is not None and report.digest == voice.digest
     ]
@@ -76,17 +76,15 @@ def served(voice: DesiredVoice, ready: list[PodVoices]) -> ServedVoice:
     )
 
 
-def _conditions(server: Server, old: VoiceServerStatus | None, ready: int, now: datetime) -> tuple[Condition, ...]:
-    wanted = server.spec.replicas
-    message = f"{ready} of {wanted} pods are ready"
-    done = ready >= wanted
-    facts: tuple[Fact, ...] = (
-        ("Ready", "True" if done else "False", "PodsReady" if done else "PodsNotReady", message),
-        ("Reconciling", "False" if done else "True", "Idle" if done else "PodsNotReady", "" if done else message),
-        ("Stalled", "False", "NotStalled", ""),
+def _conditions(server: VoiceServer, old: VoiceServerStatus | None, ready: int, now: datetime) -> tuple[Condition, ...]:
+    desired = server.spec.replicas
+    message = f"{ready} of {desired} pods are ready"
+    done = ready >= desired
+    updates = (
+        ConditionUpdate("Ready", "True" if done else "False", "PodsReady" if done else "PodsNotReady", message),
+        ConditionUpdate(
+            "Reconciling", "False" if done else "True", "Idle" if done else "PodsNotReady", "" if done else message
+        ),
+        ConditionUpdate("Stalled", "False", "NotStalled", ""),
     )
-    return conditions_of(_before(old), facts, server.generation, now)
-
-
-def _before(old: VoiceServerStatus | None) -> Iterable[Condition]:
-    return old.conditions if old is not None else ()
+    return conditions_of(old.conditions if old is not None else (), updates, server.generation, now)

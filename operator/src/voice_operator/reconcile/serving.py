@@ -1,20 +1,20 @@
-"""Which revision a voice must be served with, and whether the pods really speak it: by digest, never by name."""
+"""Selects the revision to serve, and compares it with those that the pods have loaded: by digest, never by name."""
 
 from dataclasses import dataclass
 
-from voice_operator.reconcile.world import Observed, PodVoices, Problem, RevisionSeen, ServerSeen
+from voice_operator.reconcile.observed import Observed, ObservedRevision, ObservedServer, PodVoices, Problem
 
 
 @dataclass(frozen=True)
 class ServingState:
-    """Whether the target is spoken; otherwise why not. ``stalled``: only a person can help."""
+    """Whether the target is loaded, else why not. ``stalled``: only a person can help."""
 
     loaded: bool
     problem: Problem
     stalled: bool = False
 
 
-def target_revision(observed: Observed, *, consent_valid: bool) -> RevisionSeen | None:
+def target_revision(observed: Observed, *, consent_valid: bool) -> ObservedRevision | None:
     """Return the revision to serve: the pinned one, else the newest approved one, else the one served already."""
     if not consent_valid:
         return None
@@ -28,52 +28,52 @@ def target_revision(observed: Observed, *, consent_valid: bool) -> RevisionSeen 
     return usable.get(voice.status.active_revision or "")
 
 
-def current_revision(observed: Observed) -> RevisionSeen | None:
+def current_revision(observed: Observed) -> ObservedRevision | None:
     """Return the revision that was trained from exactly the present input, if it exists."""
     same = (revision for revision in observed.revisions if revision.input_hash == observed.input_hash)
     return next(same, None)
 
 
-def serving_state(observed: Observed, target: RevisionSeen) -> ServingState:
-    """Compare what the pods report with the target's digest."""
+def serving_state(observed: Observed, target: ObservedRevision) -> ServingState:
+    """Compare the digests that the pods report with the target's."""
     voice, server = observed.voice, observed.server
     if server is None:
-        wanted = voice.spec.serving.server
-        return _not_yet(
+        requested = voice.spec.serving.server
+        return _not_loaded(
             "ServerNotFound",
-            f"there is no VoiceServer {wanted} in the namespace {voice.namespace} or in the operator's",
+            f"there is no VoiceServer {requested} in the namespace {voice.namespace} or in the operator's",
         )
     if server.base != target.base:
         message = (
             f"VoiceServer {server.id} has the base {server.base}, but {target.name} was trained from {target.base}"
         )
-        return _not_yet("BaseMismatch", message, stalled=True)
+        return _not_loaded("BaseMismatch", message, stalled=True)
     if server.replicas == 0:
-        return _not_yet("ScaledToZero", f"VoiceServer {server.id} has no replicas")
+        return _not_loaded("ScaledToZero", f"VoiceServer {server.id} has no replicas")
     ready = [pod for pod in server.pods if pod.ready]
     if not ready:
-        return _not_yet("ServerNotReady", f"no pod of VoiceServer {server.id} is ready")
-    speaking = [pod for pod in ready if _speaks(pod, voice.id, target)]
+        return _not_loaded("ServerNotReady", f"no pod of VoiceServer {server.id} is ready")
+    serving = [pod for pod in ready if _serves(pod, voice.id, target)]
     already_active = voice.status.active_revision == target.name
-    if len(speaking) == len(ready) or (already_active and speaking):
+    if len(serving) == len(ready) or (already_active and serving):
         return ServingState(
-            loaded=True, problem=Problem("Loaded", f"{len(speaking)} of {len(ready)} pods speak {target.name}")
+            loaded=True, problem=Problem("Loaded", f"{len(serving)} of {len(ready)} pods serve {target.name}")
         )
-    return _loading(voice.id, server, target, len(speaking), len(ready))
+    return _loading(voice.id, server, target, len(serving), len(ready))
 
 
-def _loading(voice_id: str, server: ServerSeen, target: RevisionSeen, speaking: int, ready: int) -> ServingState:
+def _loading(voice_id: str, server: ObservedServer, target: ObservedRevision, serving: int, ready: int) -> ServingState:
     for pod in server.pods:
         report = pod.voices.get(voice_id)
         if report is not None and report.digest == target.digest and report.state == "failed":
-            return _not_yet("LoadFailed", f"{pod.name} cannot load {target.name}: {report.error}")
-    return _not_yet("Loading", f"{speaking} of {ready} pods speak {target.name}")
+            return _not_loaded("LoadFailed", f"{pod.name} cannot load {target.name}: {report.error}")
+    return _not_loaded("Loading", f"{serving} of {ready} pods serve {target.name}")
 
 
-def _speaks(pod: PodVoices, voice_id: str, target: RevisionSeen) -> bool:
+def _serves(pod: PodVoices, voice_id: str, target: ObservedRevision) -> bool:
     report = pod.voices.get(voice_id)
     return report is not None and report.state == "ready" and report.digest == target.digest
 
 
-def _not_yet(reason: str, message: str, *, stalled: bool = False) -> ServingState:
+def _not_loaded(reason: str, message: str, *, stalled: bool = False) -> ServingState:
     return ServingState(loaded=False, problem=Problem(reason, message), stalled=stalled)

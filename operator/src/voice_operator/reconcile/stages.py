@@ -1,12 +1,12 @@
-"""What is known about each stage, from what was recorded and what is seen now; failures count once, by class."""
+"""The state machine of a stage: the recorded status advanced by observed Jobs; each failure counts once, by class."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from voice_operator.api.voice_model import Retries
 from voice_operator.api.voice_status import FailureClass, Failures, LastFailure, StageName, StageState, StageStatus
+from voice_operator.reconcile.observed import JobFailure, ObservedJob, StageOutput
 from voice_operator.reconcile.times import parse, render
-from voice_operator.reconcile.world import JobFailure, JobSeen, StageOutput
 
 PERMANENT_EXITS = (64, 65, 78)  # usage, bad data, consent or configuration: the same input fails again
 OUT_OF_MEMORY_EXIT = 90
@@ -23,7 +23,7 @@ def advance(
     stage: StageName,
     *,
     recorded: StageStatus | None,
-    jobs: Iterable[JobSeen],
+    jobs: Iterable[ObservedJob],
     output: StageOutput | None,
     retries: Retries,
     now: datetime,
@@ -32,9 +32,9 @@ def advance(
     record = recorded or StageStatus(name=stage)
     if record.state == "Succeeded":
         return record
-    seen = sorted(jobs, key=lambda job: job.attempt)
-    if seen and seen[-1].attempt >= record.attempt:
-        newest = seen[-1]
+    observed = sorted(jobs, key=lambda job: job.attempt)
+    if observed and observed[-1].attempt >= record.attempt:
+        newest = observed[-1]
         record = record.model_copy(
             update={"attempt": newest.attempt, "job": newest.name, "started_at": newest.started_at or record.started_at}
         )
@@ -47,8 +47,8 @@ def advance(
                 "completed_at": output.completed_at,
             }
         )
-    record = _count_failures(record, seen, now)
-    return record.model_copy(update={"state": _state(record, seen, retries)})
+    record = _count_failures(record, observed, now)
+    return record.model_copy(update={"state": _state(record, observed, retries)})
 
 
 def retry_at(record: StageStatus) -> datetime | None:
@@ -66,19 +66,19 @@ def batch_size_divisor(record: StageStatus) -> int:
 
 
 def restarted(record: StageStatus) -> StageStatus:
-    """Return the record with its failures forgiven and its attempts' numbers kept: no Job's name comes twice."""
+    """Return the record with its failures reset and its attempt number kept: no Job name is used twice."""
     return StageStatus(name=record.name, attempt=record.attempt, counted=record.attempt)
 
 
 def stopped(record: StageStatus) -> StageStatus:
-    """Return the record of a stage whose Job the operator itself took away: that is no failure."""
+    """Return the record of a stage whose Job the operator itself deleted: that is no failure."""
     if record.state != "Running":
         return record
     return record.model_copy(update={"state": "Pending", "counted": record.attempt})
 
 
 def failure_class(failure: JobFailure) -> FailureClass:
-    """Tell what may help: nothing, a smaller batch, or another attempt."""
+    """Classify a failure by its remedy: none, a smaller batch, or another attempt."""
     if failure.deadline:
         return "DeadlineExceeded"
     if failure.exit_code in PERMANENT_EXITS:
@@ -86,13 +86,13 @@ def failure_class(failure: JobFailure) -> FailureClass:
     return "OutOfMemory" if failure.exit_code == OUT_OF_MEMORY_EXIT else "Transient"
 
 
-def _count_failures(record: StageStatus, jobs: list[JobSeen], now: datetime) -> StageStatus:
-    """Add what was not yet accounted for: failed Jobs, Jobs without a result, and a running Job that vanished."""
+def _count_failures(record: StageStatus, jobs: list[ObservedJob], now: datetime) -> StageStatus:
+    """Count what was not yet counted: failed Jobs, Jobs without a result, and a running Job that vanished."""
     for job in jobs:
         if job.attempt > record.counted and job.state != "Running":
             record = _counted(record, job.attempt, job.failure or _NO_RESULT, now)
-    gone = not any(job.attempt == record.attempt for job in jobs)
-    if record.state == "Running" and gone and record.attempt > record.counted:
+    vanished = not any(job.attempt == record.attempt for job in jobs)
+    if record.state == "Running" and vanished and record.attempt > record.counted:
         record = _counted(record, record.attempt, _VANISHED, now)
     return record
 
@@ -115,7 +115,7 @@ def _counted(record: StageStatus, attempt: int, failure: JobFailure, now: dateti
     return record.model_copy(update={"counted": attempt, "failures": failures, "last_failure": last})
 
 
-def _state(record: StageStatus, jobs: list[JobSeen], retries: Retries) -> StageState:
+def _state(record: StageStatus, jobs: list[ObservedJob], retries: Retries) -> StageState:
     if any(job.attempt == record.attempt and job.state == "Running" for job in jobs):
         return "Running"
     failure = record.last_failure

@@ -1,21 +1,29 @@
-"""What to write into a VoiceModel's status: conditions for programs, a phase and progress for people."""
+"""Derives a VoiceModel's status: conditions for programs, a phase and progress for people."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import NamedTuple
 
-from voice_operator.api.conditions import Condition, Truth
+from voice_operator.api.conditions import Condition, ConditionStatus
 from voice_operator.api.voice_status import STAGES, Artifacts, Progress, StageStatus, VoiceModelStatus
 from voice_operator.reconcile.decide import Action, Decision
 from voice_operator.reconcile.effects import DeleteJob
+from voice_operator.reconcile.observed import Problem
 from voice_operator.reconcile.serving import serving_state
 from voice_operator.reconcile.stages import stopped
 from voice_operator.reconcile.times import render
 from voice_operator.reconcile.view import View
-from voice_operator.reconcile.world import Problem
 
 CONDITION_OF_STAGE = {"prepare": "Prepared", "train": "Trained", "evaluate": "Evaluated"}
 
-Fact = tuple[str, Truth, str, str]  # type, status, reason, message
+
+class ConditionUpdate(NamedTuple):
+    """A condition found by this pass; its time of transition depends on the earlier one."""
+
+    type: str
+    status: ConditionStatus
+    reason: str
+    message: str = ""
 
 
 def status_of(decision: Decision) -> VoiceModelStatus:
@@ -32,7 +40,7 @@ def status_of(decision: Decision) -> VoiceModelStatus:
     server = observed.server if target is not None and view.serving is not None and not view.serving.stalled else None
     return VoiceModelStatus(
         phase=action.phase,
-        conditions=conditions_of(old.conditions, _facts(view, action), voice.generation, view.now),
+        conditions=conditions_of(old.conditions, _condition_updates(view, action), voice.generation, view.now),
         observed_generation=voice.generation,
         last_handled_request=voice.request or None,
         input_hash=observed.input_hash,
@@ -51,103 +59,116 @@ def status_of(decision: Decision) -> VoiceModelStatus:
 
 
 def conditions_of(
-    old: Iterable[Condition], facts: Iterable[Fact], generation: int, now: datetime
+    old: Iterable[Condition], updates: Iterable[ConditionUpdate], generation: int, now: datetime
 ) -> tuple[Condition, ...]:
     """Return the conditions; the time of the last transition moves only when a condition's status does."""
-    before = {condition.type: condition for condition in old}
+    previous = {condition.type: condition for condition in old}
     conditions = []
-    for kind, truth, reason, message in facts:
-        same = before.get(kind)
-        since = same.last_transition_time if same is not None and same.status == truth else render(now)
+    for update in updates:
+        earlier = previous.get(update.type)
+        unchanged = earlier if earlier is not None and earlier.status == update.status else None
         conditions.append(
             Condition(
-                type=kind,
-                status=truth,
-                reason=reason,
-                message=message[:4096],
+                type=update.type,
+                status=update.status,
+                reason=update.reason,
+                message=update.message[:4096],
                 observed_generation=generation,
-                last_transition_time=since,
+                last_transition_time=unchanged.last_transition_time if unchanged else render(now),
             )
         )
     return tuple(conditions)
 
 
-def _facts(view: View, action: Action) -> Iterable[Fact]:
+def _condition_updates(view: View, action: Action) -> Iterable[ConditionUpdate]:
     ready = action.phase == "Ready"
     working = not ready and not action.stalled and action.phase not in {"Suspended", "AwaitingReview"}
-    yield "Ready", _truth(ready), action.reason, action.message
-    yield "Reconciling", _truth(working), action.reason if working else "Idle", action.message if working else ""
-    yield (
+    yield ConditionUpdate("Ready", _condition_status(ready), action.reason, action.message)
+    yield ConditionUpdate(
+        "Reconciling",
+        _condition_status(working),
+        action.reason if working else "Idle",
+        action.message if working else "",
+    )
+    yield ConditionUpdate(
         "Stalled",
-        _truth(action.stalled),
+        _condition_status(action.stalled),
         action.reason if action.stalled else "NotStalled",
         action.message if action.stalled else "",
     )
     if view.consent is None:
-        yield "ConsentValid", "True", "Valid", f"{view.observed.voice.spec.consent.holder} agreed"
+        yield ConditionUpdate("ConsentValid", "True", "Valid", f"{view.observed.voice.spec.consent.holder} agreed")
     else:
-        yield "ConsentValid", "False", view.consent.reason, view.consent.message
+        yield ConditionUpdate("ConsentValid", "False", view.consent.reason, view.consent.message)
     for name in STAGES:
         stage = next((stage for stage in view.stages if stage.name == name), None)
-        yield _stage_fact(view, stage or StageStatus(name=name))
-    yield _gates_fact(view)
-    yield _approval_fact(view)
-    yield _serving_fact(view)
+        yield _stage_condition(view, stage or StageStatus(name=name))
+    yield _gates_condition(view)
+    yield _approval_condition(view)
+    yield _serving_condition(view)
 
 
-def _stage_fact(view: View, stage: StageStatus) -> Fact:
+def _stage_condition(view: View, stage: StageStatus) -> ConditionUpdate:
     kind = CONDITION_OF_STAGE[stage.name]
     job = next((job for job in view.running if job.stage == stage.name), None)
     if stage.state == "Succeeded":
-        return kind, "True", "Succeeded", f"done at {stage.completed_at}" if stage.completed_at else ""
+        return ConditionUpdate(kind, "True", "Succeeded", f"done at {stage.completed_at}" if stage.completed_at else "")
     if job is not None:
         waiting = job.waiting or Problem("Running", f"{job.name} is running")
-        return kind, "False", waiting.reason, waiting.message
+        return ConditionUpdate(kind, "False", waiting.reason, waiting.message)
     failure = stage.last_failure
     if stage.state == "Failed" and failure is not None:
-        return kind, "False", failure.reason, failure.message
+        return ConditionUpdate(kind, "False", failure.reason, failure.message)
     if failure is not None:
-        return kind, "False", "Retrying", f"attempt {failure.attempt} failed: {failure.message}"
-    return kind, "False", "Pending", ""
+        return ConditionUpdate(kind, "False", "Retrying", f"attempt {failure.attempt} failed: {failure.message}")
+    return ConditionUpdate(kind, "False", "Pending")
 
 
-def _gates_fact(view: View) -> Fact:
+def _gates_condition(view: View) -> ConditionUpdate:
     if view.current is not None:
-        return "GatesPassed", "True", "Passed", _scores(view.current.scores)
+        return ConditionUpdate("GatesPassed", "True", "Passed", _scores(view.current.scores))
     if view.next_stage is not None or view.evaluated is None:
-        return "GatesPassed", "Unknown", "NotEvaluated", ""
+        return ConditionUpdate("GatesPassed", "Unknown", "NotEvaluated")
     if view.evaluated.passed:
-        return "GatesPassed", "True", "Passed", _scores(view.evaluated.scores)
+        return ConditionUpdate("GatesPassed", "True", "Passed", _scores(view.evaluated.scores))
     missed = ", ".join(gate.metric for gate in view.evaluated.gates if not gate.passed)
-    return "GatesPassed", "False", "GatesFailed", f"not reached: {missed}; {_scores(view.evaluated.scores)}"
+    return ConditionUpdate(
+        "GatesPassed", "False", "GatesFailed", f"not reached: {missed}; {_scores(view.evaluated.scores)}"
+    )
 
 
-def _approval_fact(view: View) -> Fact:
+def _approval_condition(view: View) -> ConditionUpdate:
     voice = view.observed.voice
     if not voice.spec.review.required:
-        return "Approved", "True", "NotRequired", ""
+        return ConditionUpdate("Approved", "True", "NotRequired")
     if view.current is None:
-        return "Approved", "Unknown", "NothingToApprove", ""
+        return ConditionUpdate("Approved", "Unknown", "NothingToApprove")
     if view.current.name == voice.status.active_revision:
-        return "Approved", "True", "ServedAlready", f"{view.current.name} was served before a review was asked for"
-    return "Approved", "False", "AwaitingReview", f"{view.current.name} waits for approval"
+        return ConditionUpdate(
+            "Approved", "True", "ServedAlready", f"{view.current.name} was served before a review was required"
+        )
+    return ConditionUpdate("Approved", "False", "AwaitingReview", f"{view.current.name} waits for approval")
 
 
-def _serving_fact(view: View) -> Fact:
+def _serving_condition(view: View) -> ConditionUpdate:
     if view.serving is None or view.target is None:
         reason = "NotPublished" if view.consent is None else view.consent.reason
-        return "Serving", "False", reason, ""
+        return ConditionUpdate("Serving", "False", reason)
     if view.serving.loaded:
-        return "Serving", "True", "Loaded", f"{view.target.name} is spoken: {view.serving.problem.message}"
+        return ConditionUpdate(
+            "Serving", "True", "Loaded", f"{view.target.name} is served: {view.serving.problem.message}"
+        )
     old = view.observed.voice.status.active_revision
     active = next((revision for revision in view.observed.revisions if revision.name == old), None)
     if active is not None and active is not view.target and serving_state(view.observed, active).loaded:
-        return "Serving", "True", "Loaded", f"{active.name} is spoken until {view.target.name} is loaded"
-    return "Serving", "False", view.serving.problem.reason, view.serving.problem.message
+        return ConditionUpdate(
+            "Serving", "True", "Loaded", f"{active.name} is served until {view.target.name} is loaded"
+        )
+    return ConditionUpdate("Serving", "False", view.serving.problem.reason, view.serving.problem.message)
 
 
 def _revisions(view: View) -> tuple[str | None, str | None, str | None]:
-    """Return active, candidate and previous revision: a target becomes active when the pods speak it."""
+    """Return active, candidate and previous revision: a target becomes active when the pods have loaded it."""
     old = view.observed.voice.status
     waiting = view.current.name if view.current is not None and not view.current.deleting else None
     if view.target is None:
@@ -177,5 +198,5 @@ def _scores(scores: Mapping[str, str]) -> str:
     return ", ".join(f"{metric} {value}" for metric, value in sorted(scores.items()))
 
 
-def _truth(value: bool) -> Truth:
+def _condition_status(value: bool) -> ConditionStatus:
     return "True" if value else "False"

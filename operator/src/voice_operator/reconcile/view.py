@@ -1,28 +1,28 @@
-"""What was observed, made ready for decisions: stages with failures counted, the revision to serve, the consent."""
+"""Derives from the observed state the view that decisions use: stages, revision to serve, consent."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from voice_operator.api.voice_status import STAGES, StageStatus
 from voice_operator.reconcile.consent import consent_problem
+from voice_operator.reconcile.observed import Observed, ObservedJob, ObservedRevision, Problem, StageOutput
 from voice_operator.reconcile.serving import ServingState, current_revision, serving_state, target_revision
 from voice_operator.reconcile.stages import advance, restarted
-from voice_operator.reconcile.world import JobSeen, Observed, Problem, RevisionSeen, StageOutput
 
 
 @dataclass(frozen=True)
 class View:
-    """The facts that the checks of ``decide`` look at."""
+    """The input of the checks of ``decide``."""
 
     observed: Observed
     now: datetime
     consent: Problem | None
     stages: tuple[StageStatus, ...]
-    current: RevisionSeen | None  # trained from exactly the present input
-    target: RevisionSeen | None  # to be served
+    current: ObservedRevision | None  # trained from exactly the present input
+    target: ObservedRevision | None  # to be served
     serving: ServingState | None  # of the target
-    running: tuple[JobSeen, ...]  # of the present input
-    obsolete: tuple[JobSeen, ...]  # still running for an earlier input
+    running: tuple[ObservedJob, ...]  # of the present input
+    obsolete: tuple[ObservedJob, ...]  # still running for an earlier input
 
     @property
     def next_stage(self) -> StageStatus | None:
@@ -31,12 +31,12 @@ class View:
 
     @property
     def evaluated(self) -> StageOutput | None:
-        """What the evaluate stage found, where it is done and no revision records it yet."""
+        """Output of the evaluate stage, where it is done and no revision records it yet."""
         return self.observed.outputs.get("evaluate")
 
 
 def view_of(observed: Observed, now: datetime) -> View:
-    """Derive the facts; pure, so that the same observation always gives the same view."""
+    """Derive the view; pure, so that the same observation always gives the same view."""
     consent = consent_problem(observed.voice.spec.consent, now)
     target = target_revision(observed, consent_valid=consent is None)
     active = [job for job in observed.jobs if job.state == "Running"]
@@ -62,21 +62,21 @@ def _stages(observed: Observed, now: datetime) -> tuple[StageStatus, ...]:
         recorded = {name: restarted(stage) for name, stage in recorded.items()}
     elif voice.request != (voice.status.last_handled_request or ""):
         recorded = {name: restarted(stage) if stage.state == "Failed" else stage for name, stage in recorded.items()}
-    done_before = True
+    previous_succeeded = True
     stages = []
     for name in STAGES:
         jobs = [job for job in observed.jobs if job.stage == name and job.input_hash == observed.input_hash]
-        output = observed.outputs.get(name) if done_before and _is_complete(observed, name) else None
+        output = observed.outputs.get(name) if previous_succeeded and _is_complete(observed, name) else None
         record = advance(
             name, recorded=recorded.get(name), jobs=jobs, output=output, retries=voice.spec.retries, now=now
         )
         stages.append(record)
-        done_before = record.state == "Succeeded"
+        previous_succeeded = record.state == "Succeeded"
     return tuple(stages)
 
 
 def _is_complete(observed: Observed, name: str) -> bool:
-    """Tell whether a Job's last manifest is there; a voice that passed its gates must also be published."""
+    """Return whether a stage's last manifest exists; a voice that passed its gates must also be published."""
     output = observed.outputs.get("evaluate")
     if name != "evaluate" or output is None:
         return True
@@ -84,7 +84,7 @@ def _is_complete(observed: Observed, name: str) -> bool:
 
 
 def _results_are_lost(observed: Observed) -> bool:
-    """Tell whether a finished training left neither a revision nor its documents: somebody deleted them."""
+    """Return whether revision and manifests of a finished training were deleted."""
     finished = any(stage.name == "evaluate" and stage.state == "Succeeded" for stage in observed.voice.status.stages)
     kept = "evaluate" in observed.outputs and _is_complete(observed, "evaluate")
     return finished and current_revision(observed) is None and not kept

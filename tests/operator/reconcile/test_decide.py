@@ -10,20 +10,20 @@ from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_status import GateVerdict, ObservedDataset, StageStatus, VoiceModelStatus
 from voice_operator.reconcile.decide import CHECKS, Decision, decide
 from voice_operator.reconcile.effects import CreateRevision, DeleteJob, SetRevisionState, StartJob, SuspendJob
-from voice_operator.reconcile.notes import notes_of
-from voice_operator.reconcile.status import status_of
-from voice_operator.reconcile.world import (
+from voice_operator.reconcile.events import events_between
+from voice_operator.reconcile.observed import (
     JobFailure,
-    JobSeen,
     LoadedVoice,
     Observed,
+    ObservedJob,
+    ObservedRevision,
+    ObservedServer,
     PodVoices,
     Problem,
-    RevisionSeen,
-    ServerSeen,
     StageOutput,
     Voice,
 )
+from voice_operator.reconcile.status import status_of
 
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
 HASH = "3fa9c2d1" * 8
@@ -37,8 +37,8 @@ MISSED = replace(
     scores={"pesq": "1.2"},
 )
 PUBLISHED = replace(DONE, uri="s3://voices/studio/alice/revisions/alice-3fa9c2d1", digest=DIGEST, size=5)
-REVISION = RevisionSeen("alice-3fa9c2d1", HASH, "tiny", PUBLISHED.uri, DIGEST, scores={"pesq": "3.9"})
-OLDER = RevisionSeen("alice-00000000", "0" * 64, "tiny", "s3://voices/old", "sha256:" + "c" * 64, state="Active")
+REVISION = ObservedRevision("alice-3fa9c2d1", HASH, "tiny", PUBLISHED.uri, DIGEST, scores={"pesq": "3.9"})
+OLDER = ObservedRevision("alice-00000000", "0" * 64, "tiny", "s3://voices/old", "sha256:" + "c" * 64, state="Active")
 PREPARED = {"prepare": DONE}
 TRAINED = PREPARED | {"train": DONE}
 
@@ -54,22 +54,22 @@ def a_voice(status: VoiceModelStatus | None = None, request: str = "", **spec: A
     return Voice("studio", "alice", "uid", 3, parsed, status or VoiceModelStatus(), request)
 
 
-def seen(voice: Voice | None = None, **found: Any) -> Observed:
+def observe(voice: Voice | None = None, **found: Any) -> Observed:
     dataset = ObservedDataset(uri="s3://voices/alice", digest=DIGEST, generation=3)
     return Observed(**({"voice": voice or a_voice(), "dataset": dataset, "input_hash": HASH} | found))
 
 
-def job(stage: str = "prepare", attempt: int = 1, **about: Any) -> JobSeen:
+def job(stage: str = "prepare", attempt: int = 1, **about: Any) -> ObservedJob:
     name = f"alice-3fa9c2d1-{stage}-{attempt}"
-    return JobSeen(**({"name": name, "stage": stage, "attempt": attempt, "input_hash": HASH} | about))
+    return ObservedJob(**({"name": name, "stage": stage, "attempt": attempt, "input_hash": HASH} | about))
 
 
-def failed(exit_code: int, stage: str = "prepare", attempt: int = 1) -> JobSeen:
+def failed(exit_code: int, stage: str = "prepare", attempt: int = 1) -> ObservedJob:
     return job(stage, attempt, state="Failed", failure=JobFailure("SomeReason", "some message", exit_code))
 
 
-def a_server(*pods: PodVoices, base: str = "tiny", replicas: int = 1) -> ServerSeen:
-    return ServerSeen("voice-system", "default", base, replicas, "http://default.voice-system.svc", pods)
+def a_server(*pods: PodVoices, base: str = "tiny", replicas: int = 1) -> ObservedServer:
+    return ObservedServer("voice-system", "default", base, replicas, "http://default.voice-system.svc", pods)
 
 
 def a_pod(name: str, digest: str = DIGEST, state: str = "ready", *, ready: bool = True, error: str = "") -> PodVoices:
@@ -84,124 +84,132 @@ def recorded(**changes: Any) -> VoiceModelStatus:
     ("observed", "phase", "reason", "effects"),
     [
         pytest.param(
-            seen(), "Preparing", "Preparing", [StartJob("prepare", 1)], id="a new voice starts at the first stage"
+            observe(), "Preparing", "Preparing", [StartJob("prepare", 1)], id="a new voice starts at the first stage"
         ),
-        pytest.param(seen(jobs=(job(),)), "Preparing", "Preparing", [], id="one Job at a time"),
+        pytest.param(observe(jobs=(job(),)), "Preparing", "Preparing", [], id="one Job at a time"),
         pytest.param(
-            seen(jobs=(job(waiting=Problem("SecretNotFound", "secret s3 not found")),)),
+            observe(jobs=(job(waiting=Problem("SecretNotFound", "secret s3 not found")),)),
             "Preparing",
             "SecretNotFound",
             [],
             id="a Job that cannot start says why",
         ),
         pytest.param(
-            seen(outputs=PREPARED), "Training", "Training", [StartJob("train", 1)], id="training follows preparation"
+            observe(outputs=PREPARED), "Training", "Training", [StartJob("train", 1)], id="training follows preparation"
         ),
         pytest.param(
-            seen(outputs=PREPARED, jobs=(job(state="Succeeded"),)),
+            observe(outputs=PREPARED, jobs=(job(state="Succeeded"),)),
             "Training",
             "Training",
             [StartJob("train", 1)],
             id="a finished Job of the stage before is in nobody's way",
         ),
         pytest.param(
-            seen(outputs=TRAINED),
+            observe(outputs=TRAINED),
             "Evaluating",
             "Evaluating",
             [StartJob("evaluate", 1)],
             id="evaluation follows training",
         ),
         pytest.param(
-            seen(outputs=TRAINED | {"evaluate": PASSED}),
+            observe(outputs=TRAINED | {"evaluate": PASSED}),
             "Evaluating",
             "Evaluating",
             [StartJob("evaluate", 1)],
             id="passed but unpublished is not finished",
         ),
         pytest.param(
-            seen(outputs=TRAINED | {"evaluate": PASSED, "publish": PUBLISHED}),
+            observe(outputs=TRAINED | {"evaluate": PASSED, "publish": PUBLISHED}),
             "Loading",
             "Published",
             [CreateRevision("alice-3fa9c2d1", PUBLISHED, PASSED)],
             id="a published voice becomes a revision",
         ),
         pytest.param(
-            seen(outputs=TRAINED | {"evaluate": MISSED}), "Failed", "GatesFailed", [], id="a missed gate ends it"
+            observe(outputs=TRAINED | {"evaluate": MISSED}), "Failed", "GatesFailed", [], id="a missed gate ends it"
         ),
-        pytest.param(seen(jobs=(failed(65),)), "Failed", "SomeReason", [], id="bad data is final"),
-        pytest.param(seen(jobs=(failed(64),)), "Failed", "SomeReason", [], id="wrong usage is final"),
-        pytest.param(seen(jobs=(failed(78),)), "Failed", "SomeReason", [], id="a refused consent is final"),
+        pytest.param(observe(jobs=(failed(65),)), "Failed", "SomeReason", [], id="bad data is final"),
+        pytest.param(observe(jobs=(failed(64),)), "Failed", "SomeReason", [], id="wrong usage is final"),
+        pytest.param(observe(jobs=(failed(78),)), "Failed", "SomeReason", [], id="a refused consent is final"),
         pytest.param(
-            seen(jobs=(failed(75),)), "Preparing", "Retrying", [], id="a transient fault waits before it is tried again"
+            observe(jobs=(failed(75),)),
+            "Preparing",
+            "Retrying",
+            [],
+            id="a transient fault waits before it is tried again",
         ),
         pytest.param(
-            seen(jobs=(failed(137),)),
+            observe(jobs=(failed(137),)),
             "Preparing",
             "Retrying",
             [],
             id="137 may be a lost node and is never final at once",
         ),
         pytest.param(
-            seen(jobs=(failed(90, "train"),), outputs=PREPARED),
+            observe(jobs=(failed(90, "train"),), outputs=PREPARED),
             "Training",
             "Training",
             [StartJob("train", 2, 2)],
             id="full GPU memory halves the batch at once",
         ),
         pytest.param(
-            seen(jobs=(failed(90, "train"), failed(90, "train", 2)), outputs=PREPARED),
+            observe(jobs=(failed(90, "train"), failed(90, "train", 2)), outputs=PREPARED),
             "Training",
             "Training",
             [StartJob("train", 3, 4)],
             id="and again",
         ),
         pytest.param(
-            seen(jobs=tuple(failed(90, "train", n) for n in (1, 2, 3)), outputs=PREPARED),
+            observe(jobs=tuple(failed(90, "train", n) for n in (1, 2, 3)), outputs=PREPARED),
             "Failed",
             "SomeReason",
             [],
             id="until the budget is used up",
         ),
         pytest.param(
-            seen(jobs=tuple(failed(75, "prepare", n) for n in (1, 2, 3))),
+            observe(jobs=tuple(failed(75, "prepare", n) for n in (1, 2, 3))),
             "Failed",
             "SomeReason",
             [],
             id="so are transient faults",
         ),
         pytest.param(
-            seen(jobs=(job(state="Failed", failure=JobFailure("DeadlineExceeded", "too long", deadline=True)),)),
+            observe(jobs=(job(state="Failed", failure=JobFailure("DeadlineExceeded", "too long", deadline=True)),)),
             "Failed",
             "DeadlineExceeded",
             [],
             id="a deadline is final",
         ),
         pytest.param(
-            seen(jobs=(job(state="Succeeded"),)), "Preparing", "Retrying", [], id="success without a result is a fault"
+            observe(jobs=(job(state="Succeeded"),)),
+            "Preparing",
+            "Retrying",
+            [],
+            id="success without a result is a fault",
         ),
         pytest.param(
-            seen(a_voice(recorded(stages=(StageStatus(name="prepare", state="Running", attempt=1),)))),
+            observe(a_voice(recorded(stages=(StageStatus(name="prepare", state="Running", attempt=1),)))),
             "Preparing",
             "Retrying",
             [],
             id="a Job that vanished is a fault",
         ),
         pytest.param(
-            seen(a_voice(recorded(stages=(StageStatus(name="prepare", state="Succeeded", attempt=1),)))),
+            observe(a_voice(recorded(stages=(StageStatus(name="prepare", state="Succeeded", attempt=1),)))),
             "Training",
             "Training",
             [StartJob("train", 1)],
             id="a recorded outcome outlives its Job and its manifest",
         ),
         pytest.param(
-            seen(jobs=(job(input_hash="0" * 64, name="old"),)),
+            observe(jobs=(job(input_hash="0" * 64, name="old"),)),
             "Preparing",
             "InputChanged",
             [DeleteJob("old")],
             id="a Job of an earlier input goes first",
         ),
         pytest.param(
-            seen(
+            observe(
                 a_voice(consent={"holder": "A", "statement": "s", "revoked": True}),
                 jobs=(job(), job("train", state="Succeeded")),
             ),
@@ -211,78 +219,78 @@ def recorded(**changes: Any) -> VoiceModelStatus:
             id="a revoked consent stops what runs",
         ),
         pytest.param(
-            seen(a_voice(consent={"holder": "A", "statement": "s", "expires": "2026-11-22"})),
+            observe(a_voice(consent={"holder": "A", "statement": "s", "expires": "2026-11-22"})),
             "Failed",
             "ConsentExpired",
             [],
             id="a consent that expired yesterday trains nothing",
         ),
         pytest.param(
-            seen(a_voice(consent={"holder": "A", "statement": "s", "expires": "2026-11-23"})),
+            observe(a_voice(consent={"holder": "A", "statement": "s", "expires": "2026-11-23"})),
             "Preparing",
             "Preparing",
             [StartJob("prepare", 1)],
             id="the last day still counts",
         ),
         pytest.param(
-            seen(a_voice(consent={"holder": " ", "statement": "s"})),
+            observe(a_voice(consent={"holder": " ", "statement": "s"})),
             "Failed",
             "ConsentMissing",
             [],
             id="a nameless consent is none",
         ),
-        pytest.param(seen(a_voice(suspend=True)), "Suspended", "Suspended", [], id="suspended starts nothing"),
+        pytest.param(observe(a_voice(suspend=True)), "Suspended", "Suspended", [], id="suspended starts nothing"),
         pytest.param(
-            seen(a_voice(suspend=True), jobs=(job(),)),
+            observe(a_voice(suspend=True), jobs=(job(),)),
             "Suspended",
             "Suspended",
             [SuspendJob("alice-3fa9c2d1-prepare-1", suspend=True)],
             id="suspended pauses what runs",
         ),
         pytest.param(
-            seen(a_voice(suspend=True), jobs=(job(queued=True),)),
+            observe(a_voice(suspend=True), jobs=(job(queued=True),)),
             "Suspended",
             "Suspended",
             [],
             id="a queue's Job is left to its queue",
         ),
         pytest.param(
-            seen(jobs=(job(suspended=True),)),
+            observe(jobs=(job(suspended=True),)),
             "Preparing",
             "Preparing",
             [SuspendJob("alice-3fa9c2d1-prepare-1", suspend=False)],
             id="resuming lets the same Job go on",
         ),
         pytest.param(
-            seen(base_known=False, known_bases=("tiny", "v2Pro"), complete=False),
+            observe(base_known=False, known_bases=("tiny", "v2Pro"), complete=False),
             "Failed",
             "BaseNotFound",
             [],
             id="a base must be known",
         ),
         pytest.param(
-            seen(dataset_problem=Problem("DatasetNotFound", "nothing there"), complete=False),
+            observe(dataset_problem=Problem("DatasetNotFound", "nothing there"), complete=False),
             "Preparing",
             "DatasetNotFound",
             [],
             id="recordings may be on their way",
         ),
         pytest.param(
-            seen(revisions=(replace(REVISION, deleting=True),)),
+            observe(revisions=(replace(REVISION, deleting=True),)),
             "Preparing",
             "RevisionDeleting",
             [],
             id="a revision on its way out is awaited",
         ),
         pytest.param(
-            seen(a_voice(review={"required": True}), revisions=(replace(REVISION, state="Candidate"),)),
+            observe(a_voice(review={"required": True}), revisions=(replace(REVISION, state="Candidate"),)),
             "AwaitingReview",
             "AwaitingReview",
             [],
             id="what needs approval is not served",
         ),
         pytest.param(
-            seen(a_voice(serving={"pin": "alice-99999999"})),
+            observe(a_voice(serving={"pin": "alice-99999999"})),
             "Failed",
             "PinNotFound",
             [],
@@ -347,8 +355,8 @@ def test_decide(observed: Observed, phase: str, reason: str, effects: list[Any])
         ),
     ],
 )
-def test_a_finished_voice_is(server: ServerSeen | None, status: VoiceModelStatus, phase: str, reason: str) -> None:
-    action = decide(seen(a_voice(status), revisions=(REVISION,), server=server), NOW).action
+def test_a_finished_voice_is(server: ObservedServer | None, status: VoiceModelStatus, phase: str, reason: str) -> None:
+    action = decide(observe(a_voice(status), revisions=(REVISION,), server=server), NOW).action
     assert (action.phase, action.reason) == (phase, reason)
 
 
@@ -358,16 +366,16 @@ def settle(observed: Observed) -> tuple[Decision, VoiceModelStatus]:
 
 
 def test_the_status_of_the_same_observation_is_the_same() -> None:
-    observed = seen(revisions=(REVISION,), server=a_server(a_pod("p1")))
+    observed = observe(revisions=(REVISION,), server=a_server(a_pod("p1")))
     _, first = settle(observed)
-    later = decide(seen(a_voice(first), revisions=(REVISION,), server=a_server(a_pod("p1"))), NOW.replace(hour=9))
+    later = decide(observe(a_voice(first), revisions=(REVISION,), server=a_server(a_pod("p1"))), NOW.replace(hour=9))
     assert status_of(later) == first
-    assert not notes_of(first, first)
+    assert not events_between(first, first)
 
 
 def test_a_served_voice_is_ready_in_every_respect() -> None:
     outputs = TRAINED | {"evaluate": PASSED, "publish": PUBLISHED}
-    _, status = settle(seen(revisions=(REVISION,), server=a_server(a_pod("p1")), outputs=outputs))
+    _, status = settle(observe(revisions=(REVISION,), server=a_server(a_pod("p1")), outputs=outputs))
     truths = {condition.type: condition.status for condition in status.conditions}
     good = ("Ready", "ConsentValid", "Prepared", "Trained", "Evaluated", "GatesPassed", "Approved", "Serving")
     assert truths == dict.fromkeys(good, "True") | {"Reconciling": "False", "Stalled": "False"}
@@ -376,13 +384,13 @@ def test_a_served_voice_is_ready_in_every_respect() -> None:
     assert all(condition.observed_generation == 3 for condition in status.conditions)
 
 
-def test_an_earlier_revision_speaks_until_the_new_one_is_loaded() -> None:
+def test_an_earlier_revision_is_served_until_the_new_one_is_loaded() -> None:
     old = recorded(active_revision=OLDER.name)
-    _, status = settle(seen(a_voice(old), revisions=(OLDER, REVISION), server=a_server(PodVoices("p1", ready=True))))
+    _, status = settle(observe(a_voice(old), revisions=(OLDER, REVISION), server=a_server(PodVoices("p1", ready=True))))
     assert (status.active_revision, status.candidate_revision) == (OLDER.name, REVISION.name)
     assert status.artifacts is not None
     assert status.artifacts.revision == REVISION.name, "the server is told to load the new one"
-    decision, status = settle(seen(a_voice(status), revisions=(OLDER, REVISION), server=a_server(a_pod("p1"))))
+    decision, status = settle(observe(a_voice(status), revisions=(OLDER, REVISION), server=a_server(a_pod("p1"))))
     assert (status.active_revision, status.previous_revision) == (REVISION.name, OLDER.name)
     assert SetRevisionState(OLDER.name, "Superseded", legal_hold=False) in decision.action.effects
 
@@ -390,20 +398,20 @@ def test_an_earlier_revision_speaks_until_the_new_one_is_loaded() -> None:
 @pytest.mark.parametrize(
     ("digest", "truth"),
     [
-        pytest.param(OLDER.digest, "True", id="while the old one is spoken"),
+        pytest.param(OLDER.digest, "True", id="while the old one is served"),
         pytest.param("sha256:other", "False", id="not when neither is"),
     ],
 )
 def test_a_voice_serves_during_a_swap(digest: str, truth: str) -> None:
     old = recorded(active_revision=OLDER.name)
-    observed = seen(a_voice(old), revisions=(OLDER, REVISION), server=a_server(a_pod("p1", digest)))
+    observed = observe(a_voice(old), revisions=(OLDER, REVISION), server=a_server(a_pod("p1", digest)))
     _, status = settle(observed)
     assert {c.type: c.status for c in status.conditions}["Serving"] == truth
 
 
 def test_training_again_leaves_the_active_revision_served() -> None:
     old = recorded(active_revision=OLDER.name)
-    decision, status = settle(seen(a_voice(old), revisions=(OLDER,), server=a_server(a_pod("p1", OLDER.digest))))
+    decision, status = settle(observe(a_voice(old), revisions=(OLDER,), server=a_server(a_pod("p1", OLDER.digest))))
     assert StartJob("prepare", 1) in decision.action.effects
     assert status.active_revision == OLDER.name
     assert {c.type: c.status for c in status.conditions}["Serving"] == "True"
@@ -412,52 +420,52 @@ def test_training_again_leaves_the_active_revision_served() -> None:
 def test_a_lost_consent_takes_the_voice_off_the_server() -> None:
     old = recorded(active_revision=REVISION.name)
     voice = a_voice(old, consent={"holder": "A", "statement": "s", "revoked": True})
-    _, status = settle(seen(voice, revisions=(REVISION,), server=a_server(a_pod("p1"))))
+    _, status = settle(observe(voice, revisions=(REVISION,), server=a_server(a_pod("p1"))))
     assert status.artifacts is None
     assert (status.active_revision, status.previous_revision) == (None, REVISION.name)
-    assert {note.reason for note in notes_of(old, status)} == {"ConsentRevoked", "Unloaded"}
+    assert {event.reason for event in events_between(old, status)} == {"ConsentRevoked", "Unloaded"}
 
 
 def test_a_job_that_the_operator_took_away_is_no_failure() -> None:
     running = recorded(stages=(StageStatus(name="prepare", state="Running", attempt=1, job="j"),))
     voice = a_voice(running, consent={"holder": "A", "statement": "s", "revoked": True})
-    _, status = settle(seen(voice, jobs=(job(),)))
-    decision, status = settle(seen(a_voice(status)))
+    _, status = settle(observe(voice, jobs=(job(),)))
+    decision, status = settle(observe(a_voice(status)))
     assert decision.action.effects == (StartJob("prepare", 2),)
     assert status.stages[0].failures.transient == 0
 
 
 def test_a_failure_is_counted_once() -> None:
-    observed = seen(jobs=(failed(75),))
+    observed = observe(jobs=(failed(75),))
     _, first = settle(observed)
-    _, second = settle(seen(a_voice(first), jobs=(failed(75),)))
+    _, second = settle(observe(a_voice(first), jobs=(failed(75),)))
     assert first.stages[0].failures.transient == second.stages[0].failures.transient == 1
 
 
 def test_a_request_forgives_failures_but_repeats_no_name() -> None:
-    _, status = settle(seen(jobs=(failed(65),)))
-    decision = decide(seen(a_voice(status, request="2026-11-23"), jobs=(failed(65),)), NOW)
+    _, status = settle(observe(jobs=(failed(65),)))
+    decision = decide(observe(a_voice(status, request="2026-11-23"), jobs=(failed(65),)), NOW)
     assert decision.action.effects == (StartJob("prepare", 2),)
     assert status_of(decision).last_handled_request == "2026-11-23"
 
 
 def test_a_larger_budget_revives_a_voice_that_ran_out_of_attempts() -> None:
     jobs = tuple(failed(75, "prepare", n) for n in (1, 2, 3))
-    _, status = settle(seen(jobs=jobs))
-    decision = decide(seen(a_voice(status, retries={"transient": 5}), jobs=jobs), NOW.replace(hour=8))
+    _, status = settle(observe(jobs=jobs))
+    decision = decide(observe(a_voice(status, retries={"transient": 5}), jobs=jobs), NOW.replace(hour=8))
     assert decision.action.effects == (StartJob("prepare", 4),)
 
 
 def test_results_that_somebody_deleted_are_made_again() -> None:
     done = tuple(StageStatus(name=name, state="Succeeded", attempt=1) for name in ("prepare", "train", "evaluate"))
-    decision = decide(seen(a_voice(recorded(stages=done))), NOW)
+    decision = decide(observe(a_voice(recorded(stages=done))), NOW)
     assert decision.action.effects == (StartJob("prepare", 2),)
 
 
 def test_a_pin_serves_the_older_revision_and_trains_nothing() -> None:
     voice = a_voice(recorded(active_revision=REVISION.name), serving={"pin": OLDER.name})
     pod = a_pod("p1", OLDER.digest)
-    decision, status = settle(seen(voice, revisions=(OLDER, REVISION), server=a_server(pod), jobs=(job("train"),)))
+    decision, status = settle(observe(voice, revisions=(OLDER, REVISION), server=a_server(pod), jobs=(job("train"),)))
     assert DeleteJob("alice-3fa9c2d1-train-1") in decision.action.effects
     assert (status.phase, status.active_revision, status.previous_revision) == ("Ready", OLDER.name, REVISION.name)
 
@@ -465,7 +473,7 @@ def test_a_pin_serves_the_older_revision_and_trains_nothing() -> None:
 def test_a_gate_that_nothing_measured_says_so() -> None:
     gate = GateVerdict(metric="cer", max="0.1", value="", passed=False)
     unmeasured = replace(DONE, passed=False, gates=(gate,))
-    action = decide(seen(outputs=TRAINED | {"evaluate": unmeasured}), NOW).action
+    action = decide(observe(outputs=TRAINED | {"evaluate": unmeasured}), NOW).action
     assert action.message == "cer is not measured, at most 0.1 is needed"
 
 

@@ -1,17 +1,17 @@
-"""What a VoiceServer says about its voices: only a digest that every ready pod speaks counts."""
+"""The status of a VoiceServer: only a digest that every ready pod has loaded counts."""
 
 from datetime import UTC, datetime
 
 import pytest
 
 from voice_operator.api.voice_server import VoiceServerSpec, VoiceServerStatus
+from voice_operator.reconcile.observed import DesiredVoice, LoadedVoice, PodVoices, VoiceServer
 from voice_operator.reconcile.server_status import MAX_VOICES, blocked_status, served, server_status
-from voice_operator.reconcile.world import DesiredVoice, LoadedVoice, PodVoices, Server
 
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
 DIGEST = "sha256:" + "a" * 64
 ALICE = DesiredVoice("studio/alice", "alice-3fa9c2d1", "s3://voices/x", DIGEST)
-SERVER = Server("voice-system", "default", "uid", 4, VoiceServerSpec(base="tiny", replicas=2))
+SERVER = VoiceServer("voice-system", "default", "uid", 4, VoiceServerSpec(base="tiny", replicas=2))
 
 
 def a_pod(state: str, digest: str = DIGEST) -> PodVoices:

@@ -1,11 +1,11 @@
-"""What a Job and its pods say about a stage."""
+"""A Job and its pods, read as the state of a stage."""
 
 import json
 from typing import Any
 
 import pytest
 
-from voice_operator.cluster.jobs import job_seen
+from voice_operator.cluster.jobs import observed_job
 from voice_operator.reconcile.stages import failure_class
 
 HASH = "3fa9c2d1" * 8
@@ -49,12 +49,18 @@ def failed(reason: str = "PodFailurePolicy", message: str = "") -> dict[str, str
     ("condition", "pods", "reason", "kind"),
     [
         pytest.param(
-            failed(), [ended(65, json.dumps(FAILURE))], "TooLittleSpeech", "Permanent", id="what the trainer said"
+            failed(),
+            [ended(65, json.dumps(FAILURE))],
+            "TooLittleSpeech",
+            "Permanent",
+            id="the trainer's termination message",
         ),
         pytest.param(
             failed(), [ended(65, "log line\n" + json.dumps(FAILURE))], "TooLittleSpeech", "Permanent", id="after a log"
         ),
-        pytest.param(failed(), [ended(1, "Traceback ...")], "UnknownExit", "Transient", id="a crash without a word"),
+        pytest.param(
+            failed(), [ended(1, "Traceback ...")], "UnknownExit", "Transient", id="a crash without a failure document"
+        ),
         pytest.param(failed(), [ended(90, "")], "UnknownExit", "OutOfMemory", id="GPU memory"),
         pytest.param(failed(), [ended(137, "", "OOMKilled")], "OutOfHostMemory", "Transient", id="host memory"),
         pytest.param(failed("DeadlineExceeded"), [], "DeadlineExceeded", "DeadlineExceeded", id="the deadline"),
@@ -63,9 +69,9 @@ def failed(reason: str = "PodFailurePolicy", message: str = "") -> dict[str, str
             [],
             "PodFailurePolicy",
             "Permanent",
-            id="the Job's word when the pod is gone",
+            id="the Job's condition when the pod is gone",
         ),
-        pytest.param(failed("BackoffLimitExceeded"), [], "BackoffLimitExceeded", "Transient", id="nobody's word"),
+        pytest.param(failed("BackoffLimitExceeded"), [], "BackoffLimitExceeded", "Transient", id="no message at all"),
         pytest.param(
             failed(),
             [ended(65, json.dumps(FAILURE | {"reason": "x y"}))],
@@ -76,11 +82,11 @@ def failed(reason: str = "PodFailurePolicy", message: str = "") -> dict[str, str
     ],
 )
 def test_a_failed_job(condition: dict[str, str], pods: list[Any], reason: str, kind: str) -> None:
-    seen = job_seen(a_job(condition), pods, HASH)
-    assert seen is not None
-    assert seen.state == "Failed"
-    assert seen.failure is not None
-    assert (seen.failure.reason, failure_class(seen.failure)) == (reason, kind)
+    observed = observed_job(a_job(condition), pods, HASH)
+    assert observed is not None
+    assert observed.state == "Failed"
+    assert observed.failure is not None
+    assert (observed.failure.reason, failure_class(observed.failure)) == (reason, kind)
 
 
 @pytest.mark.parametrize(
@@ -100,24 +106,24 @@ def test_a_failed_job(condition: dict[str, str], pods: list[Any], reason: str, k
     ],
 )
 def test_a_job_that_waits(pods: list[Any], reason: str) -> None:
-    seen = job_seen(a_job(), pods, HASH)
-    assert seen is not None
-    assert seen.waiting is not None
-    assert seen.waiting.reason == reason
+    observed = observed_job(a_job(), pods, HASH)
+    assert observed is not None
+    assert observed.waiting is not None
+    assert observed.waiting.reason == reason
 
 
 def test_a_job_in_a_queue_says_so() -> None:
-    seen = job_seen(a_job(suspend=True, labels={"kueue.x-k8s.io/queue-name": "gpu"}), [], HASH)
-    assert seen is not None
-    assert seen.waiting is not None
-    assert seen.waiting.reason == "Queued"
+    observed = observed_job(a_job(suspend=True, labels={"kueue.x-k8s.io/queue-name": "gpu"}), [], HASH)
+    assert observed is not None
+    assert observed.waiting is not None
+    assert observed.waiting.reason == "Queued"
 
 
 def test_the_hash_is_recognised_although_a_label_is_too_short_for_it() -> None:
-    seen = job_seen(a_job({"type": "Complete", "status": "True"}), [], HASH)
-    assert seen is not None
-    assert (seen.input_hash, seen.state, seen.attempt) == (HASH, "Succeeded", 2)
+    observed = observed_job(a_job({"type": "Complete", "status": "True"}), [], HASH)
+    assert observed is not None
+    assert (observed.input_hash, observed.state, observed.attempt) == (HASH, "Succeeded", 2)
 
 
 def test_a_job_of_somebody_else_is_ignored() -> None:
-    assert job_seen(a_job(labels={"voice.sovits.dev/stage": "bake"}), [], HASH) is None
+    assert observed_job(a_job(labels={"voice.sovits.dev/stage": "bake"}), [], HASH) is None

@@ -1,4 +1,4 @@
-"""What one look at the cluster, the object store and the pods found: the only input of a decision besides the time."""
+"""The observed state of cluster, object store and pods: the only input of a decision besides the time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ StageFolder = Literal["prepare", "train", "evaluate", "publish"]
 
 @dataclass(frozen=True)
 class Problem:
-    """Why something is not as it should be: a reason for programs, a sentence for people."""
+    """Why a desired state is not reached: a reason for programs, a sentence for people."""
 
     reason: str
     message: str
@@ -39,7 +39,7 @@ class Voice:
 
 @dataclass(frozen=True)
 class JobFailure:
-    """How a Job ended: what the trainer said, else what Kubernetes says."""
+    """Why a Job failed: the trainer's termination message, else the Job's condition."""
 
     reason: str
     message: str
@@ -48,7 +48,7 @@ class JobFailure:
 
 
 @dataclass(frozen=True)
-class JobSeen:
+class ObservedJob:
     """A stage Job of this voice."""
 
     name: str
@@ -78,7 +78,7 @@ class StageOutput:
 
 
 @dataclass(frozen=True)
-class RevisionSeen:
+class ObservedRevision:
     """A VoiceRevision of this voice."""
 
     name: str
@@ -95,7 +95,7 @@ class RevisionSeen:
 
 @dataclass(frozen=True)
 class LoadedVoice:
-    """What one pod says about one voice."""
+    """One voice as one pod reports it."""
 
     revision: str
     digest: str
@@ -113,7 +113,7 @@ class PodVoices:
 
 
 @dataclass(frozen=True)
-class ServerSeen:
+class ObservedServer:
     """The VoiceServer that a voice names, and its pods."""
 
     namespace: str
@@ -134,21 +134,21 @@ class Observed:
     """Everything a decision about a voice may depend on."""
 
     voice: Voice
-    complete: bool = True  # False: input hash and stages are what was recorded, for something keeps us from looking
+    complete: bool = True  # False: input hash and stages are the recorded ones, because they could not be observed
     base_known: bool = True
     known_bases: tuple[str, ...] = ()
     dataset: ObservedDataset | None = None
     dataset_problem: Problem | None = None
     input_hash: str | None = None
-    jobs: tuple[JobSeen, ...] = ()
+    jobs: tuple[ObservedJob, ...] = ()
     outputs: Mapping[StageFolder, StageOutput] = field(default_factory=dict)
     progress: Progress | None = None
-    revisions: tuple[RevisionSeen, ...] = ()
-    server: ServerSeen | None = None
+    revisions: tuple[ObservedRevision, ...] = ()
+    server: ObservedServer | None = None
 
 
 @dataclass(frozen=True)
-class Server:
+class VoiceServer:
     """A VoiceServer as the API server returned it."""
 
     namespace: str

@@ -1,4 +1,4 @@
-"""What the operator asks Kubernetes to run."""
+"""Manifests of everything that the operator creates."""
 
 import json
 from typing import Any
@@ -13,8 +13,8 @@ from voice_operator.manifests.revision import voice_revision
 from voice_operator.manifests.server import deployment, desired_document, service
 from voice_operator.manifests.stage_job import seconds, stage_job
 from voice_operator.reconcile.effects import CreateRevision, StartJob
-from voice_operator.reconcile.keys import job_name
-from voice_operator.reconcile.world import DesiredVoice, Server, StageOutput, Voice
+from voice_operator.reconcile.names import job_name
+from voice_operator.reconcile.observed import DesiredVoice, StageOutput, Voice, VoiceServer
 from voice_operator.settings import Settings
 
 HASH = "3fa9c2d1" * 8
@@ -156,7 +156,7 @@ def test_a_revision_says_what_it_was_made_from() -> None:
     assert revision["metadata"]["ownerReferences"][0]["blockOwnerDeletion"] is False
 
 
-SERVER = Server("voice-system", "default", "uid", 1, VoiceServerSpec(base="tiny", replicas=2))
+SERVER = VoiceServer("voice-system", "default", "uid", 1, VoiceServerSpec(base="tiny", replicas=2))
 
 
 def test_voices_never_restart_pods() -> None:

@@ -1,0 +1,75 @@
+"""Derives Events from the difference of two statuses, so that conditions and Events share their reasons."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from voice_operator.api.conditions import Condition
+from voice_operator.api.voice_status import StageStatus, VoiceModelStatus
+from voice_operator.reconcile.status import CONDITION_OF_STAGE
+
+
+@dataclass(frozen=True)
+class Event:
+    """A Kubernetes Event without its object: one line of ``kubectl describe``."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+    action: str = "Reconcile"
+
+
+def events_between(old: VoiceModelStatus, new: VoiceModelStatus) -> tuple[Event, ...]:
+    """Return one Event for each change between two statuses, in causal order."""
+    return (*_consent(old, new), *_stages(old, new), *_outcome(old, new))
+
+
+def _consent(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
+    earlier, current = _condition(old, "ConsentValid"), _condition(new, "ConsentValid")
+    if current is not None and current.status == "False" and (earlier is None or earlier.reason != current.reason):
+        yield Event("Warning", current.reason, current.message)
+
+
+def _stages(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
+    same_input = old.input_hash == new.input_hash
+    recorded = {stage.name: stage for stage in old.stages} if same_input else {}
+    for stage in new.stages:
+        earlier = recorded.get(stage.name) or StageStatus(name=stage.name)
+        if stage.state == "Running" and stage.attempt != earlier.attempt:
+            yield Event("Normal", "JobStarted", f"{stage.name}: {stage.job}", stage.name.capitalize())
+        if stage.last_failure is not None and stage.last_failure != earlier.last_failure:
+            failure = stage.last_failure
+            retry = "" if stage.state == "Failed" else "; it is tried again"
+            yield Event(
+                "Warning",
+                failure.reason,
+                f"{stage.name}, attempt {failure.attempt}: {failure.message}{retry}",
+                stage.name.capitalize(),
+            )
+        if stage.state == "Succeeded" and earlier.state != "Succeeded":
+            yield Event("Normal", CONDITION_OF_STAGE[stage.name], f"{stage.name} is done", stage.name.capitalize())
+
+
+def _outcome(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
+    if new.candidate_revision and new.candidate_revision != old.candidate_revision:
+        yield Event("Normal", "Published", f"{new.candidate_revision} is published", "Publish")
+    if new.active_revision and new.active_revision != old.active_revision:
+        yield Event("Normal", "Serving", f"{new.active_revision} is served at {new.endpoint}", "Load")
+    if old.active_revision and not new.active_revision:
+        yield Event("Warning", "Unloaded", f"{old.active_revision} is no longer served", "Unload")
+    earlier, current = _condition(old, "Stalled"), _condition(new, "Stalled")
+    reported = {stage.last_failure.reason for stage in new.stages if stage.last_failure is not None}
+    consent = _condition(new, "ConsentValid")
+    if consent is not None:
+        reported.add(consent.reason)
+    if (
+        current is not None
+        and current.status == "True"
+        and current.reason not in reported
+        and (earlier is None or earlier.reason != current.reason)
+    ):
+        yield Event("Warning", current.reason, current.message)
+
+
+def _condition(status: VoiceModelStatus, kind: str) -> Condition | None:
+    return next((condition for condition in status.conditions if condition.type == kind), None)
