@@ -24,7 +24,7 @@ $(UV):
 	@python3 -m venv $(CACHE)/uv-$(UV_VERSION)
 	@$(CACHE)/uv-$(UV_VERSION)/bin/pip install --quiet uv==$(UV_VERSION)
 
-.venv/.synced: $(UV) uv.lock pyproject.toml operator/pyproject.toml trainer/pyproject.toml inference/pyproject.toml sovits_core/pyproject.toml dev/tiny_base/pyproject.toml
+.venv/.synced: $(UV) uv.lock pyproject.toml operator/pyproject.toml trainer/pyproject.toml inference/pyproject.toml sovits_core/pyproject.toml dev/tiny_base/pyproject.toml store/pyproject.toml
 	@echo "==> Python packages (about 2 minutes the first time)"
 	@$(UV) sync --frozen --all-packages --quiet
 	@touch $@

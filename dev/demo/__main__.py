@@ -17,13 +17,15 @@ import soundfile
 from dev.demo import recordings
 from dev.demo.follow import follow
 from dev.demo.kubectl import Kubectl, Manifest
-from dev.demo.objects import Bucket
+from dev.demo.objects import download, upload
 from dev.errors import DevError
 from dev.paths import REPOSITORY, cache
 from dev.terminal import main_of, run, say
+from voice_store import Store, StoreError, StoreFactory
 
 SYSTEM, STUDIO = "voice-system", "studio"
 RELEASE = "voice-operator"
+BUCKET = "s3://voices"
 SENTENCE = "Hello. This voice was trained a moment ago, and it already speaks from the cluster."
 
 
@@ -67,16 +69,17 @@ def main() -> int:
     with watch.step("install", "chart"):
         _install(kubectl, images)
     with watch.step("upload", "recordings to S3"):
-        bucket = _bucket(kubectl)
-        new = bucket.upload(chosen, f"datasets/{chosen.name}")
-        say(f"    {new} new files in s3://{bucket.name}/datasets/{chosen.name}")
+        stores = _stores(kubectl)
+        stores.open(BUCKET).make_root()
+        dataset = stores.open(f"{BUCKET}/datasets/{chosen.name}")
+        say(f"    {upload(chosen, dataset)} new files in {dataset.uri}")
     with watch.step("voice", f"kubectl apply: voice {chosen.name} in namespace {STUDIO}"):
         kubectl.apply(voice_manifest(chosen, options.epochs))
         voice, journey = follow(kubectl, chosen.name, STUDIO, patience=options.patience)
     with watch.step("speak", "one sentence through the Service"):
         spoken = _speak(kubectl, f"{STUDIO}/{chosen.name}", out / "hello.wav")
     with watch.step("report", "the evaluation report"):
-        _fetch_report(bucket, voice["status"]["artifacts"]["uri"], out)
+        _fetch_report(stores.open(voice["status"]["artifacts"]["uri"]), out)
 
     status = voice["status"]
     result = {
@@ -106,7 +109,7 @@ def voice_manifest(chosen: recordings.Recordings, epochs: int) -> Manifest:
         "spec": {
             "language": "en",
             "base": "tiny",
-            "dataset": {"uri": f"s3://voices/datasets/{chosen.name}"},
+            "dataset": {"uri": f"{BUCKET}/datasets/{chosen.name}"},
             "consent": {
                 "holder": chosen.holder,
                 "statement": "May be used to train a demonstration voice.",
@@ -131,14 +134,17 @@ def _install(kubectl: Kubectl, images: dict[str, str]) -> None:
     )
 
 
-def _bucket(kubectl: Kubectl) -> Bucket:
-    """Open the bucket: the development store through its Service's address, or the store the environment names."""
-    given = os.environ.get("AWS_ENDPOINT_URL_S3")
-    if given:
-        return Bucket(given, os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], "voices")
+def _stores(kubectl: Kubectl) -> StoreFactory:
+    """Open the store that the environment names, or else the development store through its Service's address."""
+    if os.environ.get("AWS_ENDPOINT_URL_S3"):
+        return StoreFactory()
     service = kubectl.get("service", "s3", "voice-s3")["spec"]
-    endpoint = f"http://{service['clusterIP']}:{service['ports'][0]['port']}"
-    return Bucket(endpoint, "voicedev", "voicedev-secret", "voices")
+    development = {
+        "AWS_ENDPOINT_URL_S3": f"http://{service['clusterIP']}:{service['ports'][0]['port']}",
+        "AWS_ACCESS_KEY_ID": "voicedev",
+        "AWS_SECRET_ACCESS_KEY": "voicedev-secret",
+    }
+    return StoreFactory(development)
 
 
 def _speak(kubectl: Kubectl, voice: str, target: Path) -> float:
@@ -166,11 +172,11 @@ def _speak(kubectl: Kubectl, voice: str, target: Path) -> float:
     return round(seconds, 2)
 
 
-def _fetch_report(bucket: Bucket, uri: str, out: Path) -> None:
+def _fetch_report(store: Store, out: Path) -> None:
     """Put the voice bundle's report and samples beside the spoken sentence."""
     bundle = out / "bundle"
-    for path in bucket.download(uri, bundle):
-        relative = path.relative_to(bundle.resolve())
+    for path in download(store, bundle):
+        relative = path.relative_to(bundle)
         if relative.name.startswith("report.") or relative.parts[0] == "samples":
             (out / relative).parent.mkdir(parents=True, exist_ok=True)
             (out / relative).write_bytes(path.read_bytes())
@@ -200,5 +206,12 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _command() -> int:
+    try:
+        return main()
+    except StoreError as error:  # a sentence with its remedy already
+        raise DevError(str(error)) from error
+
+
 if __name__ == "__main__":
-    sys.exit(main_of(main))
+    sys.exit(main_of(_command))

@@ -1,66 +1,35 @@
 """The object store as a user would use it: recordings go up, the published voice comes down."""
 
 import hashlib
-import io
 from pathlib import Path
-from urllib.parse import urlsplit
-
-from minio import Minio
-from minio.error import S3Error
 
 from dev.demo.recordings import Recordings
+from voice_store import InvalidKey, Store, check_key
 
 LARGEST_FILE = 64 * 1024 * 1024
 
 
-class Bucket:
-    """One bucket of an S3 server, named by its address."""
-
-    def __init__(self, endpoint: str, access_key: str, secret_key: str, bucket: str) -> None:
-        address = urlsplit(endpoint)
-        self.name = bucket
-        self.client = Minio(
-            address.netloc,
-            access_key=access_key,
-            secret_key=secret_key,
-            secure=address.scheme == "https",
-            region="us-east-1",
-        )
-        if not self.client.bucket_exists(bucket_name=bucket):
-            self.client.make_bucket(bucket_name=bucket)
-
-    def upload(self, recordings: Recordings, prefix: str) -> int:
-        """Put a dataset under a prefix and return how many files were new; what is there already stays as it is."""
-        new = 0
-        for path in recordings.files():
-            content = path.read_bytes()
-            if self._etag(key := f"{prefix}/{path.relative_to(recordings.folder)}") == hashlib.md5(content).hexdigest():  # noqa: S324 -- S3's ETag is an MD5
-                continue
-            self.client.put_object(
-                bucket_name=self.name, object_name=key, data=io.BytesIO(content), length=len(content)
-            )
+def upload(recordings: Recordings, store: Store) -> int:
+    """Put a dataset into the store and return how many files were new; what is there already stays as it is."""
+    there = {entry.key: entry.etag for entry in store.list()}
+    new = 0
+    for path in recordings.files():
+        key = path.relative_to(recordings.folder).as_posix()
+        if there.get(key) != hashlib.md5(path.read_bytes()).hexdigest():  # noqa: S324 -- S3's ETag is an MD5
+            store.upload(key, path)
             new += 1
-        return new
+    return new
 
-    def download(self, uri: str, target: Path) -> list[Path]:
-        """Fetch everything under an `s3://` URI into a folder."""
-        address = urlsplit(uri)
-        prefix = address.path.strip("/") + "/"
-        fetched = []
-        for item in self.client.list_objects(bucket_name=address.netloc, prefix=prefix, recursive=True):
-            if item.is_dir or (item.size or 0) > LARGEST_FILE:
-                continue
-            path = (target / str(item.object_name).removeprefix(prefix)).resolve()
-            if not path.is_relative_to(target.resolve()):
-                continue
-            self.client.fget_object(bucket_name=address.netloc, object_name=str(item.object_name), file_path=str(path))
-            fetched.append(path)
-        return fetched
 
-    def _etag(self, key: str) -> str:
+def download(store: Store, target: Path) -> list[Path]:
+    """Fetch everything in the store into a folder, but files that are too large and keys that are no paths."""
+    fetched = []
+    for entry in store.list():
         try:
-            return (self.client.stat_object(bucket_name=self.name, object_name=key).etag or "").strip('"')
-        except S3Error as error:
-            if error.code in {"NoSuchKey", "NotFound"}:
-                return ""
-            raise
+            path = target / check_key(entry.key)
+        except InvalidKey:
+            continue
+        if entry.size <= LARGEST_FILE:
+            store.download(entry.key, path, limit=LARGEST_FILE)
+            fetched.append(path)
+    return fetched

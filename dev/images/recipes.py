@@ -19,7 +19,7 @@ from dev.paths import REPOSITORY
 WORKSPACE = (
     "pyproject.toml",
     "uv.lock",
-    *(f"{m}/pyproject.toml" for m in ("operator", "trainer", "inference", "sovits_core")),
+    *(f"{m}/pyproject.toml" for m in ("operator", "trainer", "inference", "sovits_core", "store", "dev/tiny_base")),
 )
 LONG_AGO = 1_000_000_000
 
@@ -100,15 +100,18 @@ class Snapshot:
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("operator", ("operator",), (MAIN_NODE.name,), "30 to 60 s cold, 10 s after a change of code"),
+        Recipe("operator", ("store", "operator"), (MAIN_NODE.name,), "30 to 60 s cold, 10 s after a change of code"),
         Recipe(
             "trainer",
-            ("sovits_core", "trainer"),
+            ("store", "sovits_core", "trainer"),
             (MAIN_NODE.name, GPU_NODE.name),
             "5 to 8 minutes cold, 20 s after a change of code",
         ),
         Recipe(
-            "inference", ("sovits_core", "inference"), (MAIN_NODE.name,), "1 minute cold, 10 s after a change of code"
+            "inference",
+            ("store", "sovits_core", "inference"),
+            (MAIN_NODE.name,),
+            "1 minute cold, 10 s after a change of code",
         ),
     )
 }

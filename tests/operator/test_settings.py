@@ -109,14 +109,18 @@ def test_a_missing_file_says_how_to_name_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
-        pytest.param({}, "AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY", id="nothing"),
+        pytest.param(
+            {"AWS_ACCESS_KEY_ID": "a"}, "AWS_SECRET_ACCESS_KEY is not; set both or neither", id="half of the keys"
+        ),
+        pytest.param({"AWS_EC2_METADATA_DISABLED": "true"}, "no S3 credentials; set AWS_ACCESS_KEY_ID", id="no keys"),
+        pytest.param({"AWS_CA_BUNDLE": "/no/such/file"}, "AWS_CA_BUNDLE is '/no/such/file', which cannot", id="no CA"),
         pytest.param(
             {"AWS_ENDPOINT_URL_S3": "s3:9000", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"},
-            "must look like https://",
+            "use http://host:port or https://host:port",
             id="no scheme",
         ),
     ],
 )
-def test_s3_needs_its_variables(environment: dict[str, str], sentence: str) -> None:
+def test_what_is_known_to_be_wrong_about_s3_stops_the_start(environment: dict[str, str], sentence: str) -> None:
     with pytest.raises(InvalidSettings, match=sentence):
         open_store("s3://voices", environment)

@@ -110,9 +110,16 @@ def test_only_what_is_below_a_folder_is_removed(store: Store, bucket: Path) -> N
 @pytest.mark.parametrize(
     ("uri", "changes", "sentence"),
     [
-        pytest.param("s3://nowhere/x", {}, "NoSuchBucket", id="no such bucket"),
-        pytest.param("s3://voices/x", {"AWS_SECRET_ACCESS_KEY": "wrong"}, "SignatureDoesNotMatch", id="a wrong key"),
-        pytest.param("s3://voices/x", {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, "refused", id="nobody there"),
+        pytest.param("s3://nowhere/x", {}, "create it, or correct the URI", id="no such bucket"),
+        pytest.param(
+            "s3://voices/x", {"AWS_SECRET_ACCESS_KEY": "wrong"}, "correct AWS_SECRET_ACCESS_KEY", id="a wrong key"
+        ),
+        pytest.param(
+            "s3://voices/x",
+            {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"},
+            "no connection to 127.0.0.1:9",
+            id="nobody there",
+        ),
     ],
 )
 def test_a_store_in_trouble_says_which(

@@ -14,6 +14,7 @@ from voice_inference.api.app import create_app
 from voice_inference.api.services import build_services
 from voice_inference.errors import InvalidSettings
 from voice_inference.settings import Settings, add_flags, read_settings
+from voice_store import ENVIRONMENT_HELP
 
 EX_USAGE = 64  # of sysexits.h, as in the other programs of this project
 
@@ -27,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "serve",
         help="answer HTTP requests",
         description="Load the desired voices and answer HTTP requests.",
-        epilog="s3:// URIs need AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+        epilog=ENVIRONMENT_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     source = add_flags(serve_parser)
     given = sys.argv[1:] if arguments is None else arguments

@@ -97,9 +97,6 @@ class FetchFailed(LoadError):
 class DigestMismatch(LoadError):
     """The bytes have another digest than expected."""
 
-    def __init__(self, what: str, *, expected: str, actual: str) -> None:
-        super().__init__(f"{what} has the digest {actual}, expected {expected}; publish it again or correct the digest")
-
 
 class InvalidBase(LoadError):
     """The base does not keep its contract with the server."""

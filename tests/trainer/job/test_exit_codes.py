@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import voice_store
 from sovits_core import errors as model_errors
-from sovits_core import stores
 from voice_trainer import errors
 from voice_trainer.job.exit_codes import failure_of, write_termination_message
 from voice_trainer.job.results import Failure
@@ -19,12 +19,12 @@ from voice_trainer.job.results import Failure
         (errors.BadData("x", reason="TooLittleSpeech"), 65, "TooLittleSpeech"),
         (errors.BadDataset([("DuplicateId", "x"), ("EmptyTranscript", "y")]), 65, "DuplicateId"),
         (model_errors.TextRejected("x"), 65, "TextRejected"),
-        (stores.NotFound("x"), 65, "NotFound"),
-        (stores.StoreUnavailable("x"), 75, "StoreUnavailable"),
+        (voice_store.NotFound("x"), 65, "NotFound"),
+        (voice_store.StoreUnavailable("x"), 75, "StoreUnavailable"),
         (errors.Transient("x", reason="FfmpegFailed"), 75, "FfmpegFailed"),
         (ZeroDivisionError("x"), 75, "InternalError"),
         (errors.Refused("x", reason="ConsentRevoked"), 78, "ConsentRevoked"),
-        (stores.AccessDenied("x"), 78, "AccessDenied"),
+        (voice_store.AccessDenied("x"), 78, "AccessDenied"),
         (model_errors.BaseRejected("x"), 78, "BaseRejected"),
         (errors.Interrupted(), 143, "Interrupted"),
         (KeyboardInterrupt(), 143, "Interrupted"),

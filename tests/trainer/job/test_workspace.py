@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from voice_store import InvalidKey
 from voice_trainer.errors import Transient, UsageError
 from voice_trainer.job.document import read_job
 from voice_trainer.job.results import Failure
@@ -71,7 +72,7 @@ def test_a_manifest_cannot_name_a_file_outside_the_workspace(pod: Open, tmp_path
     document = json.loads(workspace.store.read("prepare/manifest.json"))
     document["files"] = {"../../../escaped": document["files"]["clips/a.flac"]}
     workspace.store.write("prepare/manifest.json", json.dumps(document).encode())
-    with pytest.raises(Exception, match="is no valid key"):
+    with pytest.raises(InvalidKey, match="is no key of an object"):
         pod("second").results("prepare")
     assert not (tmp_path / "escaped").exists()
 

@@ -17,8 +17,8 @@ import pytest
 import soundfile
 from safetensors.numpy import load_file
 
-from sovits_core.stores import FolderStore, open_store
 from sovits_core.text.symbols import symbols_sha256
+from voice_store import FolderStore, open_store
 from voice_trainer.__main__ import main
 from voice_trainer.training.checkpoint import KEY as CHECKPOINT
 
@@ -192,7 +192,7 @@ def test_an_interrupted_training_ends_with_143_and_continues_to_the_same_adapter
     job_document["training"]["epochs"] = 3
     assert run("train") == 0
     unbroken = store.read("train/adapter_model.safetensors")
-    for key in store.list("train/"):
+    for key in (entry.key for entry in store.list("train/")):
         store.delete(key)
 
     command = [sys.executable, "-m", "voice_trainer", "run", "--job", str(write_job()), "--stages", "train"]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sovits_core.stores import open_store
+from voice_store import open_store
 from voice_trainer.__main__ import main
 from voice_trainer.job.base import JobBase
 from voice_trainer.recordings.clips import held_out_ids, read_clips

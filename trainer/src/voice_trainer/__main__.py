@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
+from voice_store import ENVIRONMENT_HELP
 from voice_trainer.errors import Interrupted, UsageError
 from voice_trainer.job.document import read_job
 from voice_trainer.job.exit_codes import failure_of, write_termination_message
@@ -22,7 +23,7 @@ from voice_trainer.job.workspace import Workspace
 
 logger = logging.getLogger("voice_trainer")
 
-EXIT_CODES_HELP = """\
+EXIT_CODES_HELP = f"""\
 exit codes:
   0 done (gates that fail are a verdict, not an error)   64 usage or job document
   65 the recordings or transcripts must change           75 transient, try again
@@ -32,8 +33,8 @@ exit codes:
 environment:
   VOICE_SCRATCH          folder for local work (default: a temporary one, removed at the end)
   VOICE_TERMINATION_LOG  where to leave one line of JSON about a failure (default: /dev/termination-log)
-  AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION   for s3:// URIs
-"""
+
+{ENVIRONMENT_HELP}"""
 
 
 class Parser(argparse.ArgumentParser):

@@ -16,10 +16,10 @@ from sovits_core.text.chinese.characters import VOCABULARY, read_characters
 from sovits_core.text.chinese.g2pw import open_g2pw
 from sovits_core.validation import one_line
 from voice_inference.bundles.bert import TOKENS, VECTORS, BertEncoder
-from voice_inference.bundles.fetch import Kind
 from voice_inference.bundles.references import BaseReference
 from voice_inference.bundles.sessions import GraphSession
 from voice_inference.errors import InvalidBase, InvalidDocument
+from voice_store import BundleKind
 
 PREFILL, STEP, DECODE, BERT = "s1_prefill", "s1_step", "s2_decode", "bert"
 GRAPHS = {  # the contract with the exporter: inputs besides the adapter's, and outputs
@@ -102,7 +102,7 @@ def needed_files(data: bytes) -> list[str]:
     return [name for name in document.files if PurePosixPath(name).parent in folders or name in vocabulary]
 
 
-BASES = Kind(
+BASES = BundleKind(
     name="bases", index="base.json", schema="voice.sovits.dev/base/v1", choose=needed_files, size_limit=4 * 1024**3
 )
 

@@ -16,15 +16,15 @@ from safetensors import SafetensorError, safe_open
 from sovits_core.bundle.base import Document
 from sovits_core.validation import one_line
 from voice_inference.bundles.base import Base
-from voice_inference.bundles.fetch import Kind
 from voice_inference.bundles.references import VoiceReference
 from voice_inference.bundles.sessions import Adapter, AdapterInput, GraphSession
 from voice_inference.errors import InvalidDocument, InvalidVoice
+from voice_store import BundleKind
 
 MIB = 1024 * 1024
 VOICE, ADAPTER_CONFIG = "voice.json", "adapter_config.json"
 ADAPTER, PROMPT = "adapter_model.safetensors", "prompt.safetensors"
-VOICES = Kind(
+VOICES = BundleKind(
     name="voices",
     index="manifest.json",
     schema="voice.sovits.dev/voice-bundle/v1",

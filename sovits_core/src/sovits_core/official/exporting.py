@@ -22,7 +22,7 @@ from sovits_core.official.loading import S2_CONFIGS
 from sovits_core.official.names import official_keys, to_official
 from sovits_core.official.settings import S2_HEADS, s1_settings, s2_settings
 from sovits_core.official.weight_norm import DIRECTION, LENGTH, join_weight_norm, split_weight_norm
-from sovits_core.stores import StoreError, open_store
+from voice_store import StoreError, open_store
 
 LARGEST_DOCUMENT = 4 * 2**20
 WEIGHTS = ("s1.safetensors", "s2g.safetensors")

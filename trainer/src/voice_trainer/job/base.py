@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sovits_core.bundle.base import LARGEST_BASE_JSON, BaseBundle, BaseDocument, open_base
 from sovits_core.errors import BaseRejected
-from sovits_core.stores import NotFound, Store, open_store
+from voice_store import NotFound, Store, open_store
 
 BASE_JSON = "base.json"
 

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import voice_store
 from sovits_core import errors as model_errors
-from sovits_core import stores
 from voice_trainer import errors
 from voice_trainer.job.results import Failure, to_json
 
@@ -29,11 +29,10 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (KeyboardInterrupt, INTERRUPTED),
     (model_errors.TextRejected, 65),
     (model_errors.SovitsError, 78),  # the base, its checkpoint or the adapter's targets
-    (stores.Misconfigured, 78),
-    (stores.InvalidKey, 78),
-    (stores.TooLarge, 65),
-    (stores.NotFound, 65),
-    (stores.StoreError, 75),
+    (voice_store.Misconfigured, 78),
+    (voice_store.TooLarge, 65),
+    (voice_store.NotFound, 65),
+    (voice_store.StoreError, 75),
     (Exception, 75),  # a defect or a full disk: attempts are bounded by retries.transient
 )
 
@@ -46,7 +45,7 @@ def failure_of(error: BaseException, stage: str) -> Failure:
     code = next(code for kind, code in EXIT_CODES if isinstance(error, kind))
     if isinstance(error, errors.TrainerError | errors.Interrupted):
         reason = error.reason
-    elif isinstance(error, stores.StoreError | model_errors.SovitsError):
+    elif isinstance(error, voice_store.StoreError | model_errors.SovitsError):
         reason = type(error).__name__
     else:
         reason = "Interrupted" if code == INTERRUPTED else "InternalError"

@@ -70,7 +70,7 @@ class Run:
         """Bring every stage to its manifest.
 
         Raises:
-            TrainerError, StoreError: see ``errors.py`` and ``sovits_core.stores``.
+            TrainerError, StoreError: see ``errors.py`` and ``voice_store.errors``.
         """
         require_consent(job.consent, datetime.now(UTC).date())
         for stage in self.stages:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from sovits_core.stores import NotFound, Store, StoreError, StoreUnavailable, open_store
+from voice_store import NotFound, Store, StoreError, StoreUnavailable, open_store
 from voice_trainer.errors import Refused, Transient, UsageError
 from voice_trainer.job.base import JobBase
 from voice_trainer.job.document import TrainingJob

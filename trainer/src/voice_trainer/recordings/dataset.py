@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from sovits_core.stores import NotFound, Store, TooLarge
+from voice_store import NotFound, Store, TooLarge
 from voice_trainer.errors import BadData, BadDataset
 from voice_trainer.job.results import digest_of
 
@@ -175,7 +175,7 @@ def _transcripts(lines: list[str], problems: Problems) -> Iterator[tuple[str, st
 
 def _clip_keys(store: Store, problems: Problems) -> dict[str, str]:
     keys: dict[str, str] = {}
-    for key in store.list(CLIPS):
+    for key in (entry.key for entry in store.list(CLIPS)):
         path = PurePosixPath(key.removeprefix(CLIPS))
         if path.name.startswith("."):  # .DS_Store and the like
             continue

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from sovits_core.bundle.base import BaseDocument
 from sovits_core.errors import TextRejected
-from sovits_core.stores import open_store
 from sovits_core.text import LANGUAGES, PolyphoneReader, phonemize
 from sovits_core.text.symbols import symbols
+from voice_store import open_store
 from voice_trainer.errors import BadData
 from voice_trainer.evaluation.gates import chosen_gates
 from voice_trainer.job.document import TrainingJob

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from sovits_core.stores import NotFound, Store, open_store
+from voice_store import DigestMismatch, NotFound, Store, open_store
 from voice_trainer.errors import Transient
 from voice_trainer.job.base import JobBase
 from voice_trainer.job.document import TrainingJob
@@ -106,12 +106,11 @@ def _upload(store: Store, folder: Path, manifest: dict[str, Any]) -> None:
     if _stored_manifest(store) == document:
         return
     store.delete(MANIFEST)  # an older bundle of this name must not stand over files that are being replaced
-    back = folder.parent / "read-back"
-    for name, expected in manifest["files"].items():
-        store.upload(name, folder / name)
-        store.download(name, back, limit=expected["size"])
-        if digest_of(back).sha256 != expected["sha256"]:
-            raise Transient(f"{store.uri}/{name} is not what was uploaded", reason="CorruptArtifact")
+    for name in manifest["files"]:
+        try:
+            store.upload_verified(name, folder / name)
+        except DigestMismatch as error:
+            raise Transient(str(error), reason="CorruptArtifact") from error
     store.write(MANIFEST, document, JSON)
 
 

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from sovits_core.stores import NotFound, Store, TooLarge
+from voice_store import NotFound, Store, TooLarge
 from voice_trainer.training.finetune import Finetuner
 
 logger = logging.getLogger(__name__)
