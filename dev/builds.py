@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dev.errors import DevError
-from dev.paths import TOOLS, cache, only_one
+from dev.paths import TOOLS, cache, exclusive_lock
 from dev.terminal import PATH, run_long, step
 
 KUBERNETES = "k8s.io/kubernetes"
@@ -103,7 +103,7 @@ def build(name: str) -> Path:
     binary = program.binary()
     if binary.exists():
         return binary
-    with only_one(cache() / "locks" / "go", "building Go programs"):
+    with exclusive_lock(cache() / "locks" / "go", "building Go programs"):
         if not binary.exists():
             compile_to(binary, program)
     return binary

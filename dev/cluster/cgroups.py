@@ -72,9 +72,9 @@ def remove(node: Node) -> None:
     for _ in range(5):
         if not (alive := members(node)):
             break
-        processes.end(alive, politely=False)
+        processes.end(alive, graceful=False)
     deadline = time.monotonic() + 10
-    while left := leftovers(node):
+    while left := groups(node):
         for folder in left:
             with suppress(OSError):  # the kernel lets go of a group a moment after its last process
                 folder.rmdir()
@@ -83,7 +83,7 @@ def remove(node: Node) -> None:
         time.sleep(0.05)
 
 
-def leftovers(node: Node) -> list[Path]:
+def groups(node: Node) -> list[Path]:
     """The node's groups, innermost first."""
     found = []
     for tree, _ in hierarchies():

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 from dev import debian
-from dev.cluster import addons, controlplane, leftovers, network, node, processes
-from dev.cluster.settings import GPU_NODE, MAIN_NODE, Cluster, recall
+from dev.cluster import addons, cleanup, controlplane, network, node, processes
+from dev.cluster.settings import GPU_NODE, MAIN_NODE, Cluster, load
 from dev.errors import DevError
-from dev.paths import only_one
+from dev.paths import exclusive_lock
 from dev.terminal import say, step
 
 # Addresses, bridges and rules exist once per machine, and so does a cluster with nodes.
@@ -22,14 +22,14 @@ def up(cluster: Cluster, *, control_plane_only: bool = False) -> None:
     """Start what does not run, repair what runs badly, leave the rest alone."""
     started = time.monotonic()
     require_root(cluster)
-    with only_one(lock_of(cluster), "changing this cluster"):
+    with exclusive_lock(lock_of(cluster), "changing this cluster"):
         refuse_to_move(cluster)
         if cluster.nodes:
             claim_machine(cluster)
-        cluster.remember()
+        cluster.save()
         if cluster.nodes:
             debian.ensure(debian.NODE)  # before the packet rules, which need iptables
-            leftovers.remember(cluster)
+            cleanup.save(cluster)
             network.up(cluster)
         client = controlplane.up(cluster)
         if cluster.nodes and not control_plane_only:
@@ -53,13 +53,13 @@ def down(cluster: Cluster) -> None:
         say(f"no cluster in {cluster.state}: nothing to do")
         return
     require_root(cluster)
-    with only_one(lock_of(cluster), "changing this cluster"):
+    with exclusive_lock(lock_of(cluster), "changing this cluster"):
         records = cluster.state / "run"
         owned = owner() == cluster.state
         for name in (controlplane.SCHEDULER, "kube-controller-manager", "kube-proxy"):
             processes.stop(records / f"{name}.json")
         if owned:
-            # Both, whatever was remembered: an `up` without the second node must not hide the one from before.
+            # Both, whatever was saved: an `up` without the second node must not hide the one from before.
             for each in (GPU_NODE, MAIN_NODE):
                 with step(f"stopping node {each.name} and its pods"):
                     node.stop(cluster, each)
@@ -68,11 +68,11 @@ def down(cluster: Cluster) -> None:
         with step("stopping the control plane"):
             for name in ("kube-apiserver", "etcd"):
                 # The API server would wait for its watchers, and what both hold is removed next.
-                processes.stop(records / f"{name}.json", politely=False)
+                processes.stop(records / f"{name}.json", graceful=False)
             for left_over in records.glob("*.json"):
                 processes.stop(left_over)
         if owned:
-            leftovers.remove(cluster)
+            cleanup.remove(cluster)
         with step(f"removing {cluster.state}"):
             node.unmount_below(cluster.state)
             if cluster.state.exists():
@@ -96,7 +96,7 @@ def require_root(cluster: Cluster) -> None:
 
 def refuse_to_move(cluster: Cluster) -> None:
     """Ports are part of what is stored in etcd and in certificates' users' files: they stay as they were."""
-    before = recall(cluster.state)
+    before = load(cluster.state)
     if before and before.port_offset != cluster.port_offset:
         raise DevError(
             f"the cluster in {cluster.state} runs with --port-offset {before.port_offset}",

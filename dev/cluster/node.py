@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dev import builds
-from dev.cluster import api, cgroups, controlplane, leftovers, pki, processes
+from dev.cluster import api, cgroups, cleanup, controlplane, pki, processes
 from dev.cluster.processes import Daemon
 from dev.cluster.settings import DNS_SERVICE_IP, DOMAIN, POD_CIDR, Cluster, Node
 from dev.errors import DevError
@@ -182,7 +182,7 @@ def kubelet_config(cluster: Cluster, node: Node, serving: pki.Identity) -> dict[
         "failSwapOn": False,
         "localStorageCapacityIsolation": False,
         "enforceNodeAllocatable": [],
-        # Images here were handed over, not pulled: one that is collected would never come back.
+        # Images here are loaded, not pulled: one that is collected would never come back.
         "imageGCHighThresholdPercent": 100,
         # The machine is shared with everything else its owner does: a full disk is no reason to evict pods.
         "evictionHard": {
@@ -250,8 +250,8 @@ def stop(cluster: Cluster, node: Node) -> None:
     processes.stop(cluster.state / "run" / f"kubelet-{node.name}.json")
     processes.stop(cluster.state / "run" / f"containerd-{node.name}.json")
     cgroups.remove(node)
-    processes.end(processes.find(lambda words: is_shim(words, home)), politely=False)
-    leftovers.remove_of_node(home)
+    processes.end(processes.find(lambda words: is_shim(words, home)), graceful=False)
+    cleanup.remove_of_node(home)
     unmount_below(home)
 
 

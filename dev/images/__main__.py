@@ -12,13 +12,13 @@ from dev.cluster import addons, node, settings
 from dev.errors import DevError
 from dev.images import base, buildah
 from dev.images.recipes import RECIPES, Recipe, Snapshot
-from dev.paths import among_others, cache, default_state, only_one, when_alone
+from dev.paths import cache, default_state, exclusive_lock, shared_lock, try_exclusive_lock
 from dev.terminal import main_of, say, step
 
 DESCRIPTION = """\
 Container images of operator, trainer and inference, without a container engine's daemon and without a registry.
 
-  python3 -m dev.images build            build what changed and hand it to the nodes of `python3 -m dev.cluster up`
+  python3 -m dev.images build            build what changed and load it into the nodes of `python3 -m dev.cluster up`
   python3 -m dev.images build operator   only that one
   python3 -m dev.images refs             the names to put into manifests, as JSON
 
@@ -57,11 +57,11 @@ def command() -> int:
 
 def make(recipe: Recipe, *, give: bool, required: bool) -> Snapshot:
     """Build one image and give it to the cluster; the files are read once nobody else builds it."""
-    with only_one(cache() / "locks" / f"image-{recipe.name}", f"building or loading {recipe.name}"):
+    with exclusive_lock(cache() / "locks" / f"image-{recipe.name}", f"building or loading {recipe.name}"):
         image = recipe.read()
         build(image)
         if give:
-            hand_over(image, required=required)
+            load_image(image, required=required)
         return image
 
 
@@ -75,18 +75,18 @@ def build(image: Snapshot) -> None:
     context = cache() / "containers" / "contexts" / recipe.name
     image.stage(context)
     store = cache() / "locks" / "image-store"
-    with among_others(store), step(f"building {image.built_name}", recipe.usually):
+    with shared_lock(store), step(f"building {image.built_name}", recipe.usually):
         log = cache() / "logs" / f"image-{recipe.name}.log"
         buildah.build(context, recipe.dockerfile, image.built_name, {"PYTHON_IMAGE": python}, log)
-    with when_alone(store) as alone:
+    with try_exclusive_lock(store) as alone:
         # Other builds fail when a layer that they were about to look up vanishes; the next build removes it then.
         if alone:
             buildah.tidy()
             buildah.remove([old for old in buildah.tags(recipe.repository) if old != image.built_name])
 
 
-def hand_over(image: Snapshot, *, required: bool) -> None:
-    """Give the image to the cluster: to a registry that it pulls from, or straight to its nodes."""
+def load_image(image: Snapshot, *, required: bool) -> None:
+    """Load the image into the cluster: through a registry that it pulls from, or straight into its nodes."""
     recipe = image.recipe
     log = cache() / "logs" / f"push-{recipe.name}.log"
     if os.environ.get("CLUSTER") == "existing":
@@ -115,7 +115,7 @@ def hand_over(image: Snapshot, *, required: bool) -> None:
 
 def running_stores(recipe: Recipe) -> list[oci.Store]:
     """The image stores of those nodes that run this image and are up."""
-    cluster = settings.recall(default_state())
+    cluster = settings.load(default_state())
     nodes = [each for each in cluster.nodes if each.name in recipe.nodes] if cluster else []
     return [addons.image_store(cluster, each) for each in nodes if cluster and node.runtime_answers(cluster, each)]
 

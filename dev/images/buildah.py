@@ -53,12 +53,12 @@ def import_rootfs(archive: Path, name: str) -> None:
 
 
 def build(context: Path, dockerfile: str, name: str, arguments: Mapping[str, str], log: Path) -> None:
-    """Build an image; the machine's certificates and package index are lent to the build and not kept."""
-    lent = lend_machine_settings(cache() / "containers" / "lent")
+    """Build an image; the machine's certificates and package index are mounted during the build and not kept."""
+    mounted = write_machine_settings(cache() / "containers" / "mounted")
     words: list[str | Path] = ["bud", "--layers", "--force-rm", "--network", "host", "--format", "oci", "--pull-never"]
-    words += ["--volume", f"{lent}:{MOUNTED}:ro", "--file", context / dockerfile, "--tag", name]
+    words += ["--volume", f"{mounted}:{MOUNTED}:ro", "--file", context / dockerfile, "--tag", name]
     values = {**arguments, "PIP_CONFIG_FILE": f"{MOUNTED}/pip.conf", "UV_CONFIG_FILE": f"{MOUNTED}/uv.toml"}
-    if (lent / "ca.crt").exists():
+    if (mounted / "ca.crt").exists():
         values["SSL_CERT_FILE"] = f"{MOUNTED}/ca.crt"
     for key, value in values.items():
         words += ["--build-arg", f"{key}={value}"]
@@ -70,8 +70,8 @@ def build(context: Path, dockerfile: str, name: str, arguments: Mapping[str, str
     )
 
 
-def lend_machine_settings(folder: Path) -> Path:
-    """Collect what this machine needs to reach its package index."""
+def write_machine_settings(folder: Path) -> Path:
+    """Write the files that pip and uv need to reach the package index from this machine; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = os.environ.get("SSL_CERT_FILE") or os.environ.get("PIP_CERT") or ""
     bundle = next((Path(path) for path in (wanted, *CERTIFICATES) if path and Path(path).is_file()), None)

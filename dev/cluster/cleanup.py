@@ -13,8 +13,8 @@ CNI = Path("/var/lib/cni")
 SHARED = (LOGS, CNI, Path("/var/log/pods"), Path("/var/lib/kubelet"), Path("/run/containerd"))
 
 
-def remember(cluster: Cluster) -> None:
-    """Note which of the folders were not there before us."""
+def save(cluster: Cluster) -> None:
+    """Save which of the folders were not there before us."""
     record = cluster.state / "new-folders.json"
     if not record.exists():
         record.write_text(json.dumps([str(folder) for folder in SHARED if not folder.exists()]) + "\n")
