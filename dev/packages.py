@@ -7,7 +7,7 @@ from dev.terminal import main_of
 
 SPEECH = {
     "ffmpeg": "ffmpeg",  # the trainer normalises with it
-    "flite": "flite",  # speaks the sample recordings
+    "flite": "flite",  # speaks for tests and for `make bench-voice`
 }
 
 

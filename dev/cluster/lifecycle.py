@@ -7,7 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
-from dev import debian
+from dev import builds, debian
 from dev.cluster import addons, cleanup, controlplane, network, node, processes
 from dev.cluster.settings import GPU_NODE, MAIN_NODE, Cluster, load
 from dev.errors import DevError
@@ -16,6 +16,16 @@ from dev.terminal import say, step
 
 # Addresses, bridges and rules exist once per machine, and so does a cluster with nodes.
 OWNER = Path("/run/voice-operator-dev.owner")
+NODE_PROGRAMS = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "pause",
+    "coredns",
+    "versitygw",
+)
 
 
 def up(cluster: Cluster, *, control_plane_only: bool = False) -> None:
@@ -31,10 +41,13 @@ def up(cluster: Cluster, *, control_plane_only: bool = False) -> None:
             debian.ensure(debian.NODE)  # before the packet rules, which need iptables
             cleanup.save(cluster)
             network.up(cluster)
+            if not control_plane_only:
+                # First of all: images can be loaded while Kubernetes is being built.
+                for each in cluster.nodes:
+                    node.start_runtime(cluster, each)
+                builds.build_all(NODE_PROGRAMS)
         client = controlplane.up(cluster)
         if cluster.nodes and not control_plane_only:
-            for each in cluster.nodes:
-                node.start_runtime(cluster, each)
             addons.load_pause_image(cluster)
             masquerade_all = not network.bridged_packets_pass_iptables()
             first, *others = cluster.nodes

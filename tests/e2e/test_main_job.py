@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from dev.demo.__main__ import STUDIO, SYSTEM, _bucket
 from dev.demo.kubectl import Kubectl, Manifest
-from dev.demo.recordings import Recordings
+from dev.recordings import Recordings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 REPOSITORY = Path(__file__).resolve().parents[2]
