@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from minio import Minio
 from minio.error import S3Error
 
-from dev.demo.recordings import Recordings
+from dev.recordings import Recordings
 
 LARGEST_FILE = 64 * 1024 * 1024
 
