@@ -51,7 +51,7 @@ try: .venv/.synced  ## From recordings to a served voice on this machine: no clu
 	@command -v ffmpeg >/dev/null || $(UV) sync --frozen --all-packages --group try --quiet
 	@$(PYTHON) -m dev.local_voice $(if $(VOICE),--voice "$(VOICE)") $(if $(PORT),--port "$(PORT)") $(if $(ONCE),--once)
 
-demo: setup  ## From recordings to a voice that speaks from an in-cluster Service. VOICE=folder takes your recordings.
+demo: .venv/.synced  ## From recordings to a voice that speaks from an in-cluster Service. VOICE=folder takes your recordings.
 	@$(PYTHON) -m dev.demo $(if $(VOICE),--voice "$(VOICE)")
 
 cluster-up:  ## Start the one-machine cluster (or check yours: KUBECONFIG=... CLUSTER=existing).

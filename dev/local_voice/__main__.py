@@ -42,7 +42,7 @@ def main() -> int:
         with watch.step("train voice"):
             train(voice, work, watch)
         say("==> starting the server")
-        with local_server(voice, work, options.port) as server:
+        with local_server(voice.desired_voices(), work, options.port) as server:
             with watch.step("start server"):
                 server.wait_for(voice.id)
             with watch.step("speak"):

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,6 @@ from typing import Any
 import httpx
 
 from dev.errors import DevError
-from dev.local_voice.job import LocalVoice
 from dev.terminal import say, tail
 
 HOST = "127.0.0.1"
@@ -78,16 +77,16 @@ class LocalServer:
 
 
 @contextmanager
-def local_server(voice: LocalVoice, work: Path, port: int) -> Iterator[LocalServer]:
-    """Start a server for the voice, and stop it at the end.
+def local_server(desired_voices: Mapping[str, Any], work: Path, port: int) -> Iterator[LocalServer]:
+    """Start a server for some voices, and stop it at the end.
 
     Args:
-        voice: a published voice.
+        desired_voices: the document that names base and voices.
         work: folder for the desired voices, the server's cache and its log.
         port: where to listen; another free port where this one is taken.
     """
     desired, log = work / "voices.json", work / "server.log"
-    desired.write_text(json.dumps(voice.desired_voices(), indent=1) + "\n", encoding="utf-8")
+    desired.write_text(json.dumps(desired_voices, indent=1) + "\n", encoding="utf-8")
     port = free_port(port)
     environment = {  # the variables that the operator sets in a server's pod
         **os.environ,
