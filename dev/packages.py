@@ -12,7 +12,7 @@ SPEECH = {
 
 
 def main() -> int:
-    """Install what is missing; without anything missing this takes no time."""
+    """Install the missing packages; where none is missing this takes no time."""
     debian.ensure(SPEECH)
     return 0
 

@@ -14,7 +14,7 @@ NAME_LENGTH = 40
 
 @dataclass(frozen=True)
 class Recordings:
-    """A dataset folder (`metadata.csv` and `wavs/`) and what the voice is to be called."""
+    """A dataset folder (`metadata.csv` and `wavs/`), the voice's name and its speaker."""
 
     folder: Path
     name: str

@@ -38,12 +38,16 @@ class Stopwatch:
         """Seconds since the start."""
         return round(time.monotonic() - self.started, 1)
 
+    def names(self) -> list[str]:
+        """The finished phases in the order in which they began."""
+        return sorted((name for name in self.begun if name in self.seconds), key=self.begun.__getitem__)
+
     def table(self) -> Table:
         """The finished phases in the order in which they began."""
         table = Table("phase", box=None, title="seconds by phase", title_justify="left")
         table.add_column("began at", justify="right")
         table.add_column("seconds", justify="right")
-        for name in sorted(self.seconds, key=self.begun.__getitem__):
+        for name in self.names():
             table.add_row(name, f"{self.begun[name]:.1f}", f"{self.seconds[name]:.1f}")
         table.add_row("all", "0.0", f"{self.total():.1f}")
         return table
@@ -54,8 +58,5 @@ class Stopwatch:
 
     def write(self, path: Path) -> None:
         """Write `{"total": seconds, "phases": {name: {"began": seconds, "seconds": seconds}}}`."""
-        phases = {
-            name: {"began": self.begun[name], "seconds": self.seconds[name]}
-            for name in sorted(self.seconds, key=self.begun.__getitem__)
-        }
+        phases = {name: {"began": self.begun[name], "seconds": self.seconds[name]} for name in self.names()}
         path.write_text(json.dumps({"total": self.total(), "phases": phases}, indent=2) + "\n", encoding="utf-8")

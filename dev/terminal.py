@@ -1,4 +1,4 @@
-"""What the person at the terminal sees: steps with elapsed time, commands run on their behalf, errors with a remedy."""
+"""Output for people and child processes: steps with elapsed time, commands with a log, errors with a remedy."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(
     check: bool = True,
     remedy: str = "",
 ) -> str:
-    """Run a short command and return what it printed."""
+    """Run a short command and return its standard output."""
     try:
         done = subprocess.run(
             [str(part) for part in command],
@@ -57,8 +57,8 @@ def run(
     except FileNotFoundError as error:
         raise DevError(f"{command[0]} is not installed", remedy=remedy or f"install {command[0]}") from error
     if check and done.returncode:
-        said = (done.stderr or done.stdout).strip()[-2000:]
-        raise DevError(f"`{show(command)}` failed with {done.returncode}:\n{said}", remedy=remedy)
+        output = (done.stderr or done.stdout).strip()[-2000:]
+        raise DevError(f"`{show(command)}` failed with {done.returncode}:\n{output}", remedy=remedy)
     return done.stdout
 
 

@@ -68,7 +68,7 @@ def members(node: Node) -> list[int]:
 
 
 def remove(node: Node) -> None:
-    """Kill what still runs in the node's pods, then remove the groups."""
+    """Kill the processes of the node's pods, then remove the groups."""
     for _ in range(5):
         if not (alive := members(node)):
             break

@@ -29,11 +29,11 @@ def up(cluster: Cluster) -> Api:
     start_controller_manager(cluster, binaries["kube-controller-manager"])
     if cluster.nodes:
         start_scheduler(cluster, binaries[SCHEDULER])
-    speaker = client(cluster)
+    server = client(cluster)
     # Pods and tokens are refused before this exists, a moment after the controller manager starts.
     path = "/api/v1/namespaces/default/serviceaccounts/default"
-    api.wait_for(speaker, path, lambda _: True, "the default service account does not exist", 30)
-    return speaker
+    api.wait_for(server, path, lambda _: True, "the default service account does not exist", 30)
+    return server
 
 
 def client(cluster: Cluster) -> Api:

@@ -29,7 +29,7 @@ NODE_PROGRAMS = (
 
 
 def up(cluster: Cluster, *, control_plane_only: bool = False) -> None:
-    """Start what does not run, repair what runs badly, leave the rest alone."""
+    """Start the missing parts, restart unhealthy ones, leave the rest alone."""
     started = time.monotonic()
     require_root(cluster)
     with exclusive_lock(lock_of(cluster), "changing this cluster"):
@@ -102,13 +102,13 @@ def lock_of(cluster: Cluster) -> Path:
 
 
 def require_root(cluster: Cluster) -> None:
-    """Refuse early what would fail half-way."""
+    """Refuse at once, instead of failing half-way."""
     if cluster.nodes and os.geteuid() != 0:
         raise DevError("a cluster with nodes needs root", remedy="use sudo, or `up --only control-plane --state DIR`")
 
 
 def refuse_to_move(cluster: Cluster) -> None:
-    """Ports are part of what is stored in etcd and in certificates' users' files: they stay as they were."""
+    """Refuse another port offset: ports are stored in etcd and in kubeconfigs."""
     before = load(cluster.state)
     if before and before.port_offset != cluster.port_offset:
         raise DevError(

@@ -105,14 +105,15 @@ def runtime_answers(cluster: Cluster, node: Node) -> bool:
     """Whether the node's containerd is ready for kubelet."""
     if not socket(cluster, node).exists():
         return False
-    said = run(["ctr", "--connect-timeout", "2s", "-a", socket(cluster, node), "plugins", "ls"], check=False)
+    listed = run(["ctr", "--connect-timeout", "2s", "-a", socket(cluster, node), "plugins", "ls"], check=False)
     return any(
-        line.split()[:2] == ["io.containerd.grpc.v1", "cri"] and line.split()[-1] == "ok" for line in said.splitlines()
+        line.split()[:2] == ["io.containerd.grpc.v1", "cri"] and line.split()[-1] == "ok"
+        for line in listed.splitlines()
     )
 
 
 def start_kubelet(cluster: Cluster, node: Node, client: api.Api) -> None:
-    """Start the node's kubelet, wait until the node is ready, and advertise what no device plugin does here."""
+    """Start the node's kubelet, wait until the node is ready, and advertise its resources in place of a device plugin."""
     binary = builds.build("kubelet")
     home = folder(cluster, node)
     ca = pki.authority(cluster)

@@ -150,7 +150,7 @@ def wait_quietly(ready: Callable[[], bool], seconds: float) -> bool:
 
 
 def reap() -> None:
-    """Collect children that ended, or they would look alive to whoever asks by id."""
+    """Collect children that ended, or their ids would look alive."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

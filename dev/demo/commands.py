@@ -28,7 +28,7 @@ class Commands:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Interrupt what still runs, as Ctrl-C does, so that it ends what it has started itself."""
+        """Interrupt the commands that still run, as Ctrl-C does, so that they end their own children."""
         with self._lock:
             self._ending = True
             left = list(self._running)
@@ -41,7 +41,7 @@ class Commands:
                 process.kill()
 
     def run(self, module: str, *arguments: str) -> str:
-        """Run one command and return what it printed; its messages for people go to the terminal.
+        """Run one command and return its standard output; its messages for people go to the terminal.
 
         Raises:
             DevError: it failed, or the others were being ended.

@@ -1,4 +1,4 @@
-"""A voice's way to Ready as a live table; plain lines where nobody looks."""
+"""A voice's way to Ready as a live table; plain lines where there is no terminal."""
 
 import sys
 import time
@@ -128,15 +128,15 @@ def _display(name: str) -> Iterator[Show]:
         with Live(console=console, refresh_per_second=4) as live:
             yield lambda phase, status, journey: live.update(_table(name, phase, status, journey))
         return
-    said: set[str] = set()
+    printed: set[str] = set()
 
     def show(phase: str, status: Manifest, _: "Journey") -> None:
         progress = status.get("progress") or {}
         line = f"    {phase}"
         if progress.get("stage") and phase not in ENDS:
             line += f" ({progress['stage']} {progress.get('percent', 0) // 10 * 10} %)"
-        if line not in said:
-            said.add(line)
+        if line not in printed:
+            printed.add(line)
             print(line, file=sys.stderr, flush=True)
 
     yield show

@@ -22,7 +22,7 @@ CLUSTER_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class Prepared:
-    """What installing the chart needs."""
+    """The inputs of the chart's installation."""
 
     kubectl: Kubectl
     helm: Path

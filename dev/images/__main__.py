@@ -107,7 +107,7 @@ def build(image: Snapshot) -> None:
     with try_exclusive_lock(store) as alone:
         # Other builds fail when a layer that they were about to look up vanishes; the next build removes it then.
         if alone:
-            buildah.tidy()
+            buildah.cleanup()
             buildah.remove([old for old in buildah.tags(recipe.repository) if old != image.built_name])
 
 

@@ -36,8 +36,8 @@ def exists(image: str) -> bool:
 
 def tags(repository: str) -> list[str]:
     """Every image of ours in this repository, by full name."""
-    said = run(command("images", "--format", "{{.Name}}:{{.Tag}}"), env=ENVIRONMENT, check=False)
-    return [line for line in said.splitlines() if line.startswith(f"localhost/{repository}:")]
+    listed = run(command("images", "--format", "{{.Name}}:{{.Tag}}"), env=ENVIRONMENT, check=False)
+    return [line for line in listed.splitlines() if line.startswith(f"localhost/{repository}:")]
 
 
 def import_rootfs(archive: Path, name: str) -> None:
@@ -118,8 +118,8 @@ def remove(names: Sequence[str]) -> None:
         run(command("rmi", *names), env=ENVIRONMENT, check=False)
 
 
-def tidy() -> None:
-    """Remove what an interrupted build left mounted; only while nobody builds."""
+def cleanup() -> None:
+    """Remove containers and mounts of an interrupted build; only while no other build runs."""
     run(command("rm", "--all"), env=ENVIRONMENT, check=False)
     storage = cache() / "containers" / "storage"
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]

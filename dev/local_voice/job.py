@@ -29,7 +29,7 @@ STAGES = tuple(stage for steps in STEPS.values() for stage in steps.split(","))
 
 @dataclass(frozen=True)
 class LocalVoice:
-    """One voice to train and serve: what an operator would know about it."""
+    """One voice to train and serve, as the operator would have read it from a VoiceModel."""
 
     voice: Voice
     input_hash: str
@@ -113,7 +113,7 @@ def local_voice(recordings: Recordings, store: Path, *, sentence: str, epochs: i
 
 
 def _dataset_digest(recordings: Recordings) -> str:
-    """Return `sha256:…` over names and contents; the operator's own takes what a store lists, here dates of files."""
+    """Return `sha256:…` over names and contents; the operator's own fingerprint would count dates of files here."""
     lines = (
         f"{path.relative_to(recordings.folder).as_posix()}\t{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
         for path in recordings.files()

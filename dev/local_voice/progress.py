@@ -14,7 +14,7 @@ from dev.terminal import say
 
 
 class StageDisplay(Protocol):
-    """Shows how far each stage is; calls with what is shown already cost nothing."""
+    """Shows how far each stage is; repeated calls are cheap."""
 
     def update(self, stage: str, percent: int, note: str = "") -> None:
         """Show a stage at `percent` of 100; 100 ends it."""
@@ -60,7 +60,7 @@ class Lines:
     shown: dict[str, int] = field(default_factory=dict)
 
     def update(self, stage: str, percent: int, note: str = "") -> None:
-        """Print a line, unless the stage's last one said as much."""
+        """Print a line, unless the stage's last one had the same tenth."""
         tenth = percent // 10 * 10
         if self.shown.get(stage, -1) < tenth:
             self.shown[stage] = tenth
