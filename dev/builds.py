@@ -137,7 +137,9 @@ def compile_module(folder: Path, programs: Sequence[Program]) -> None:
         # Beside the finished programs, so that moving them is a rename.
         tempfile.TemporaryDirectory(dir=first.binary().parent, prefix=".building-") as unfinished,
     ):
-        command = ["go", "build", "-trimpath", "-ldflags", " ".join(["-s", "-w", *variables]), "-o", f"{unfinished}/"]
+        # Debug information, which the linker would drop, is not even compiled: a fifth of the processor's time.
+        command = ["go", "build", "-trimpath", "-gcflags=all=-dwarf=false"]
+        command += ["-ldflags", " ".join(["-s", "-w", *variables]), "-o", f"{unfinished}/"]
         run_long(
             [*command, *(program.package for program in programs)],
             cwd=folder,
