@@ -19,7 +19,7 @@ from dev.paths import REPOSITORY
 WORKSPACE = (
     "pyproject.toml",
     "uv.lock",
-    *(f"{m}/pyproject.toml" for m in ("operator", "trainer", "inference", "sovits_core")),
+    *(f"{m}/pyproject.toml" for m in ("operator", "trainer", "inference", "sovits_core", "dev/tiny_base")),
 )
 LONG_AGO = 1_000_000_000
 
