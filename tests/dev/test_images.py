@@ -1,6 +1,7 @@
 """Each image's build folder holds what its Dockerfile copies, and nothing else decides its tag."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,8 @@ def test_everything_that_the_dockerfile_copies_is_in_the_build_folder(recipe: Re
 def test_every_member_of_the_workspace_is_in_the_build_folder(recipe: Recipe, tmp_path: Path) -> None:
     # uv refuses a workspace whose members are missing.
     recipe.read().stage(tmp_path)
-    (members,) = re.findall(r"^members = \[(.*)\]$", (tmp_path / "pyproject.toml").read_text(), re.MULTILINE)
-    for member in re.findall(r'"([^"]+)"', members):
+    workspace = tomllib.loads((tmp_path / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["uv"]["workspace"]
+    for member in workspace["members"]:
         assert (tmp_path / member / "pyproject.toml").exists(), member
 
 
