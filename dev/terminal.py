@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 from dev.errors import DevError
@@ -124,7 +126,11 @@ def show(command: Sequence[str | Path]) -> str:
 
 
 def main_of(command: Callable[[], int]) -> int:
-    """Run a command-line entry point; foreseeable errors become two lines, never a traceback."""
+    """Run a command-line entry point; foreseeable errors become two lines, never a traceback.
+
+    SIGTERM is treated as Ctrl-C: whatever the command has started is ended with it.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return command()
     except DevError as error:
@@ -142,3 +148,7 @@ def main_of(command: Callable[[], int]) -> int:
     except OSError as error:
         say(f"error: {error}\n  remedy: check free disk space and that the folder is writable, then run it again")
         return 1
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

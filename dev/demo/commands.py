@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 from threading import Lock
 from types import TracebackType
@@ -28,12 +27,12 @@ class Commands:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Interrupt the commands that still run, as Ctrl-C does, so that they end their own children."""
+        """Terminate the commands that still run; they end their own children."""
         with self._lock:
             self._ending = True
             left = list(self._running)
         for process in left:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
         for process in left:
             try:
                 process.wait(STOP_SECONDS)
@@ -50,7 +49,7 @@ class Commands:
         with self._lock:
             if self._ending:
                 raise DevError(f"`{' '.join(command)}` was not started", remedy="the lines above say why")
-            # A session of its own: Ctrl-C reaches this process alone, which then interrupts each command once.
+            # A session of its own: Ctrl-C reaches this process alone, which then ends each command once.
             process = subprocess.Popen(
                 command,
                 cwd=REPOSITORY,

@@ -6,10 +6,8 @@ import argparse
 import json
 import shlex
 import shutil
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 from dev.errors import DevError
 from dev.local_voice.job import LocalVoice, local_voice
@@ -29,7 +27,6 @@ PORT = 8080
 
 def main() -> int:
     """Train, serve, speak one sentence, and go on serving where a person looks on."""
-    signal.signal(signal.SIGTERM, _interrupt)
     options = _options()
     watch = Stopwatch()
     recordings = choose(options.voice)
@@ -100,10 +97,6 @@ def _say_where_to_listen(voice: LocalVoice, server: LocalServer, out: Path) -> N
     say(f"    report:  {out / 'report.html'} ({', '.join(f'{name} {value}' for name, value in scores.items())})")
     say(f"    server:  {server.address} (its API: {server.address}/docs)")
     say(f"    speak:   {curl_line(voice, server)}")
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _options() -> argparse.Namespace:

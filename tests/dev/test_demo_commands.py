@@ -10,7 +10,9 @@ from dev.demo.commands import Commands
 from dev.errors import DevError
 
 SLOW = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
+def interrupt(*_): raise KeyboardInterrupt
+signal.signal(signal.SIGTERM, interrupt)
 pathlib.Path(sys.argv[1]).write_text("running")
 try:
     time.sleep(600)

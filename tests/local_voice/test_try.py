@@ -26,6 +26,9 @@ pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLE = REPOSITORY / "examples" / "sample-voice"
 PATIENCE = 900.0  # seconds; the machine may be busy
+CLIPS = 20  # of the sample recordings: little more than the minute of speech that is needed
+# Where tests run in the background of a script, Ctrl-C is ignored by everything that they start.
+INTERRUPT = signal.SIGTERM if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else signal.SIGINT
 
 
 def run_try(*flags: str, **given: Any) -> "subprocess.Popen[str]":
@@ -62,11 +65,19 @@ def processes_of(folder: Path) -> list[str]:
     return found
 
 
+def keep_clips(folder: Path, count: int) -> None:
+    lines = (folder / "metadata.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (folder / "metadata.csv").write_text("".join(lines[:count]), encoding="utf-8")
+    for clip in sorted((folder / "wavs").iterdir())[count:]:
+        clip.unlink()
+
+
 @dataclass(frozen=True)
 class Trial:
     """A run that was interrupted, and the one that went on."""
 
     out: Path
+    recordings: Path
     interrupted: int
     prepared_before: str
     said: str
@@ -84,16 +95,19 @@ class Trial:
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory: pytest.TempPathFactory) -> Trial:
     out = tmp_path_factory.mktemp("with a space") / "try"
-    trial = Trial(out, 0, "", "", 0)
+    recordings = tmp_path_factory.mktemp("recordings") / "sample"
+    shutil.copytree(SAMPLE, recordings)
+    keep_clips(recordings, CLIPS)
+    trial = Trial(out, recordings, 0, "", "", 0)
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        flags = ["--once", "--epochs", "1", "--out", str(out), "--port", str(port)]
+        flags = ["--once", "--epochs", "1", "--voice", str(recordings), "--out", str(out), "--port", str(port)]
         first = run_try(*flags, stderr=subprocess.PIPE)
         prepared = lambda: list((out / "sample").glob("store/try/sample/*/prepare/manifest.json"))  # noqa: E731
         wait_until(lambda: first.poll() is not None or prepared())
-        first.send_signal(signal.SIGINT)
+        first.send_signal(INTERRUPT)
         told = finish(first)
         assert prepared(), told
         assert processes_of(out) == []
@@ -101,7 +115,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Trial:
         second = run_try(*flags, stderr=subprocess.PIPE)
         said = finish(second)
     assert second.returncode == 0, said
-    return Trial(out, first.returncode, before, said, port)
+    return Trial(out, recordings, first.returncode, before, said, port)
 
 
 def test_an_interrupted_run_ends_cleanly_and_the_next_one_goes_on_where_it_stopped(trial: Trial) -> None:
@@ -139,7 +153,16 @@ def test_once_leaves_nothing_running(trial: Trial) -> None:
 def test_on_a_terminal_it_serves_until_ctrl_c_and_the_printed_curl_line_works(trial: Trial, tmp_path: Path) -> None:
     trained = trial.manifest("train")
     ours, terminal = pty.openpty()
-    flags = ["--epochs", "1", "--out", str(trial.out), "--port", str(free_port(18080))]
+    flags = [
+        "--epochs",
+        "1",
+        "--voice",
+        str(trial.recordings),
+        "--out",
+        str(trial.out),
+        "--port",
+        str(free_port(18080)),
+    ]
     process = run_try(*flags, stdin=terminal, stdout=terminal, stderr=subprocess.PIPE, bufsize=1)
     os.close(terminal)
     try:
@@ -151,7 +174,7 @@ def test_on_a_terminal_it_serves_until_ctrl_c_and_the_printed_curl_line_works(tr
         curl = re.search(r"^ +speak: +(curl .*)$", said, re.MULTILINE)[1]
         subprocess.run(curl, shell=True, cwd=tmp_path, check=True, capture_output=True)  # noqa: S602 -- as a person would
         assert soundfile.info(tmp_path / "good-morning.wav").duration > 0.3
-        process.send_signal(signal.SIGINT)
+        process.send_signal(INTERRUPT)
         finish(process)
     finally:
         process.kill()
@@ -197,20 +220,13 @@ def spoilt(tmp_path: Path, spoil: Callable[[Path], object]) -> Path:
     return folder
 
 
-def keep_five_clips(folder: Path) -> None:
-    lines = (folder / "metadata.csv").read_text(encoding="utf-8").splitlines(keepends=True)
-    (folder / "metadata.csv").write_text("".join(lines[:5]), encoding="utf-8")
-    for clip in sorted((folder / "wavs").iterdir())[5:]:
-        clip.unlink()
-
-
 BAD_FOLDERS = {
     "VOICE={folder} does not exist": shutil.rmtree,
     "VOICE={folder} has no metadata.csv": lambda folder: (folder / "metadata.csv").unlink(),
     "VOICE={folder} has no wavs/": lambda folder: shutil.rmtree(folder / "wavs"),
     "VOICE={folder}: metadata.csv is empty": lambda folder: (folder / "metadata.csv").write_text(""),
     "VOICE={folder}: wavs/ is empty": lambda folder: [clip.unlink() for clip in (folder / "wavs").iterdir()],
-    "at least 60 s are needed": keep_five_clips,
+    "at least 60 s are needed": lambda folder: keep_clips(folder, 5),
 }
 
 
