@@ -7,11 +7,13 @@ PYTHON := .venv/bin/python
 VOICE ?=
 BASE ?=
 READERS ?=
+PORT ?=
+ONCE ?=
 
 export VOICE_OPERATOR_CACHE := $(CACHE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-fast demo cluster-up cluster-down cluster-status images crds base bench bench-voice clean
+.PHONY: help setup check format test test-fast try demo cluster-up cluster-down cluster-status images crds base bench bench-voice clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +47,11 @@ test: setup check  ## Everything: unit, contract, API-server and real-pod tests.
 test-fast: setup  ## What needs no cluster.
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m "not cluster and not e2e"
 
-demo: setup  ## From recordings to a voice that speaks from an in-cluster Service. VOICE=folder takes your recordings.
+try: .venv/.synced  ## From recordings to a served voice on this machine: no cluster, no root, no Go. VOICE=folder, PORT=number, ONCE=1.
+	@command -v ffmpeg >/dev/null || $(UV) sync --frozen --all-packages --group try --quiet
+	@$(PYTHON) -m dev.local_voice $(if $(VOICE),--voice "$(VOICE)") $(if $(PORT),--port "$(PORT)") $(if $(ONCE),--once)
+
+demo: .venv/.synced  ## From recordings to a voice that speaks from an in-cluster Service. VOICE=folder takes your recordings.
 	@$(PYTHON) -m dev.demo $(if $(VOICE),--voice "$(VOICE)")
 
 cluster-up:  ## Start the one-machine cluster (or check yours: KUBECONFIG=... CLUSTER=existing).

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dev.errors import DevError
-from dev.paths import TOOLS, cache, only_one
+from dev.paths import TOOLS, cache, exclusive_lock
 from dev.terminal import PATH, run_long, step
 
 KUBERNETES = "k8s.io/kubernetes"
@@ -19,125 +20,136 @@ COREDNS = TOOLS / "coredns"
 
 @dataclass(frozen=True)
 class Program:
-    """One program: its package, the module folder that pins it, and where it keeps its version."""
+    """One program: its package, the module folder that pins it, and the variable that holds its version."""
 
     name: str
     package: str
     module: str
     folder: Path
-    usually: str
+    cold_minutes: float
+    """Of two idle cores, on top of what the programs before it in `PROGRAMS` compiled."""
     version_variable: str = ""
 
     def version(self) -> str:
         """The version that the module pins."""
         if not self.module:
             return "v1"
-        pinned = re.search(rf"^(?:require)?\s*{re.escape(self.module)} (v\S+)", self.go_mod(), re.MULTILINE)
+        go_mod = (self.folder / "go.mod").read_text()
+        pinned = re.search(rf"^(?:require)?\s*{re.escape(self.module)} (v\S+)", go_mod, re.MULTILINE)
         if not pinned:
             raise DevError(f"{self.folder}/go.mod does not pin {self.module}", remedy="restore the file from git")
         return pinned[1]
 
-    def go_mod(self) -> str:
-        """The module's own words."""
-        return (self.folder / "go.mod").read_text()
-
     def binary(self) -> Path:
-        """Where the built program lies."""
+        """The path of the built program in the cache."""
         return cache() / "bin" / f"{self.name}-{self.version()}"
 
-    def ldflags(self) -> str:
-        """What the linker writes into the program: its version, and no debug tables."""
+    def variables(self) -> list[str]:
+        """The linker's flags that write the version into the program."""
         version = self.version()
-        flags = ["-s", "-w"]
         if self.module == KUBERNETES:
             # Without these every component calls itself v0.0.0-master, and clients refuse the version skew.
             major, minor = version.removeprefix("v").split(".")[:2]
             package = "k8s.io/component-base/version"
             values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
-            flags += [f"-X {package}.{name}={value}" for name, value in values.items()]
-        elif self.version_variable:
-            flags += [f"-X {self.version_variable}={version}"]
-        return " ".join(flags)
+            return [f"-X {package}.{name}={value}" for name, value in values.items()]
+        return [f"-X {self.version_variable}={version}"] if self.version_variable else []
 
 
-def kubernetes(name: str, usually: str) -> Program:
+def kubernetes(name: str, cold_minutes: float) -> Program:
     """One of Kubernetes' own programs."""
-    return Program(name, f"{KUBERNETES}/cmd/{name}", KUBERNETES, TOOLS, usually)
+    return Program(name, f"{KUBERNETES}/cmd/{name}", KUBERNETES, TOOLS, cold_minutes)
 
 
-def addon(name: str, package: str, module: str, version_variable: str) -> Program:
+def addon(name: str, package: str, module: str, cold_minutes: float, version_variable: str) -> Program:
     """A tool from the second module."""
-    return Program(name, package, module, ADDONS, "1 to 3 minutes cold", version_variable)
+    return Program(name, package, module, ADDONS, cold_minutes, version_variable)
 
 
 PROGRAMS = {
     program.name: program
     for program in (
-        kubernetes("kube-apiserver", "5 to 8 minutes cold"),
-        kubernetes("kube-controller-manager", "1 to 2 minutes cold"),
-        kubernetes("kube-scheduler", "30 s after kube-apiserver"),
-        kubernetes("kubelet", "1 to 2 minutes cold"),
-        kubernetes("kube-proxy", "30 s after kube-apiserver"),
-        kubernetes("kubectl", "1 minute cold"),
-        addon("helm", "helm.sh/helm/v3/cmd/helm", "helm.sh/helm/v3", "helm.sh/helm/v3/internal/version.version"),
+        kubernetes("kube-apiserver", 6),
+        kubernetes("kube-controller-manager", 1.5),
+        kubernetes("kube-scheduler", 0.5),
+        kubernetes("kubelet", 1.5),
+        kubernetes("kube-proxy", 0.5),
+        kubernetes("kubectl", 1),
+        addon("helm", "helm.sh/helm/v3/cmd/helm", "helm.sh/helm/v3", 2, "helm.sh/helm/v3/internal/version.version"),
         addon(
-            "versitygw", "github.com/versity/versitygw/cmd/versitygw", "github.com/versity/versitygw", "main.Version"
+            "versitygw",
+            "github.com/versity/versitygw/cmd/versitygw",
+            "github.com/versity/versitygw",
+            1,
+            "main.Version",
         ),
         addon(
             "kubeconform",
             "github.com/yannh/kubeconform/cmd/kubeconform",
             "github.com/yannh/kubeconform",
+            0.5,
             "main.version",
         ),
-        Program("coredns", "github.com/coredns/coredns", "github.com/coredns/coredns", COREDNS, "3 to 4 minutes cold"),
-        Program("pause", "./pause", "", TOOLS, "a second"),
+        Program("coredns", "github.com/coredns/coredns", "github.com/coredns/coredns", COREDNS, 3.5),
+        Program("pause", "./pause", "", TOOLS, 0),
     )
 }
 
 
 def build(name: str) -> Path:
     """Return the program's binary, building it first if this version was never built here."""
-    if name not in PROGRAMS:
-        raise DevError(f"unknown program {name!r}", remedy=f"choose from: {', '.join(PROGRAMS)}")
-    program = PROGRAMS[name]
-    binary = program.binary()
-    if binary.exists():
-        return binary
-    with only_one(cache() / "locks" / "go", "building Go programs"):
-        if not binary.exists():
-            compile_to(binary, program)
-    return binary
+    return build_all([name])[name]
 
 
-def compile_to(binary: Path, program: Program) -> None:
-    """Build the program; the finished file appears at once or not at all."""
+def build_all(names: Sequence[str]) -> dict[str, Path]:
+    """Return the programs' binaries; those that are missing are built, the ones of a module by one `go build`.
+
+    One command compiles a package of one program while another program's links: linking alone keeps one core busy.
+
+    Raises:
+        DevError: a name is unknown, Go is missing, or a build failed.
+    """
+    for name in names:
+        if name not in PROGRAMS:
+            raise DevError(f"unknown program {name!r}", remedy=f"choose from: {', '.join(PROGRAMS)}")
+    binaries = {name: PROGRAMS[name].binary() for name in names}
+    if all(binary.exists() for binary in binaries.values()):
+        return binaries
+    with exclusive_lock(cache() / "locks" / "go", "building Go programs"):
+        missing = [PROGRAMS[name] for name, binary in binaries.items() if not binary.exists()]
+        for folder in dict.fromkeys(program.folder for program in missing):
+            compile_module(folder, [program for program in missing if program.folder == folder])
+    return binaries
+
+
+def compile_module(folder: Path, programs: Sequence[Program]) -> None:
+    """Build programs of one module; each finished file appears at once or not at all."""
     if not shutil.which("go", path=PATH):
         raise DevError("Go is needed to build Kubernetes", remedy="install Go 1.26 or newer from https://go.dev/dl")
-    binary.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = binary.with_name(f"{binary.name}.{os.getpid()}.part")
-    command: list[str | Path] = [
-        "go",
-        "build",
-        "-trimpath",
-        "-ldflags",
-        program.ldflags(),
-        "-o",
-        unfinished,
-        program.package,
-    ]
-    with step(f"building {program.name} {program.version()}", program.usually):
-        try:
-            run_long(
-                command,
-                cwd=program.folder,
-                # Static, so that the same file runs in an image that holds nothing else.
-                env={"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"},
-                log=cache() / "logs" / f"build-{program.name}.log",
-                remedy="check that the Go module proxy answers (go env GOPROXY), then run it again",
-            )
-            unfinished.replace(binary)
-        finally:
-            unfinished.unlink(missing_ok=True)
+    names = ", ".join(f"{program.name} {program.version()}" for program in programs)
+    minutes = max(1, round(sum(program.cold_minutes for program in programs)))
+    first = programs[0]
+    first.binary().parent.mkdir(parents=True, exist_ok=True)
+    # A variable of a package that is not in a program is ignored, so one set of flags fits all.
+    variables = dict.fromkeys(flag for program in programs for flag in program.variables())
+    with (
+        step(f"building {names}", f"about {minutes} min cold"),
+        # Beside the finished programs, so that moving them is a rename.
+        tempfile.TemporaryDirectory(dir=first.binary().parent, prefix=".building-") as unfinished,
+    ):
+        # Debug information, which the linker would drop, is not even compiled: a fifth of the processor's time.
+        command = ["go", "build", "-trimpath", "-gcflags=all=-dwarf=false"]
+        command += ["-ldflags", " ".join(["-s", "-w", *variables]), "-o", f"{unfinished}/"]
+        run_long(
+            [*command, *(program.package for program in programs)],
+            cwd=folder,
+            # Static, so that the same file runs in an image that holds nothing else.
+            env={"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"},
+            log=cache() / "logs" / f"build-{first.name}.log",
+            remedy="check that the Go module proxy answers (go env GOPROXY), then run it again",
+        )
+        for program in programs:
+            (Path(unfinished) / program.name).replace(program.binary())
 
 
 def kubectl() -> Path:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dev.errors import DevError
-from dev.paths import cache, only_one
+from dev.paths import cache, exclusive_lock
 from dev.terminal import PATH, run, run_long, step
 
 CONTROL_PLANE = {"etcd": "etcd-server", "openssl": "openssl"}
@@ -63,7 +63,7 @@ def install(packages: Sequence[str], by_hand: str) -> None:
 @contextmanager
 def services_stay_stopped() -> Iterator[None]:
     """Debian starts etcd and containerd when it installs them; ours run beside, on other ports and folders."""
-    with only_one(cache() / "locks" / "apt", "installing Debian packages"):
+    with exclusive_lock(cache() / "locks" / "apt", "installing Debian packages"):
         if POLICY.exists():  # somebody's own policy stands: containers usually refuse every start already
             yield
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class DevError(Exception):
-    """Something foreseeable went wrong; `remedy` says what the reader can do about it."""
+    """A foreseeable error; `remedy` tells the reader how to solve it."""
 
     def __init__(self, problem: str, *, remedy: str = "") -> None:
         super().__init__(problem)

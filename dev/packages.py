@@ -7,12 +7,12 @@ from dev.terminal import main_of
 
 SPEECH = {
     "ffmpeg": "ffmpeg",  # the trainer normalises with it
-    "flite": "flite",  # speaks the sample recordings
+    "flite": "flite",  # speaks for tests and for `make bench-voice`
 }
 
 
 def main() -> int:
-    """Install what is missing; without anything missing this takes no time."""
+    """Install the missing packages; where none is missing this takes no time."""
     debian.ensure(SPEECH)
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,8 +29,8 @@ def default_state() -> Path:
 
 
 @contextmanager
-def only_one(lock: Path, what: str) -> Iterator[None]:
-    """Hold a lock file, so that two commands never do the same work at once; the second one waits."""
+def exclusive_lock(lock: Path, purpose: str) -> Iterator[None]:
+    """Hold a lock file exclusively, so that two commands never do the same work at once; the second one waits."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
         handle = lock.open("w")
@@ -41,14 +42,14 @@ def only_one(lock: Path, what: str) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"waiting: another command is {what}", flush=True)
+            print(f"waiting: another command is {purpose}", file=sys.stderr, flush=True)
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
 @contextmanager
-def among_others(lock: Path) -> Iterator[None]:
-    """Say that we use what `when_alone` may tidy up."""
+def shared_lock(lock: Path) -> Iterator[None]:
+    """Hold a lock file together with other users of the same thing; `try_exclusive_lock` fails meanwhile."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_SH)
@@ -56,8 +57,8 @@ def among_others(lock: Path) -> Iterator[None]:
 
 
 @contextmanager
-def when_alone(lock: Path) -> Iterator[bool]:
-    """Whether nobody else is at it; while the caller tidies up, newcomers wait."""
+def try_exclusive_lock(lock: Path) -> Iterator[bool]:
+    """Take the lock exclusively if nobody holds it, without waiting; yield whether that succeeded."""
     with lock.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,15 +1,17 @@
-"""What the person at the terminal sees: steps with elapsed time, commands run on their behalf, errors with a remedy."""
+"""Output for people and child processes: steps with elapsed time, commands with a log, errors with a remedy."""
 
 from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 from dev.errors import DevError
@@ -42,7 +44,7 @@ def run(
     check: bool = True,
     remedy: str = "",
 ) -> str:
-    """Run a short command and return what it printed."""
+    """Run a short command and return its standard output."""
     try:
         done = subprocess.run(
             [str(part) for part in command],
@@ -57,8 +59,8 @@ def run(
     except FileNotFoundError as error:
         raise DevError(f"{command[0]} is not installed", remedy=remedy or f"install {command[0]}") from error
     if check and done.returncode:
-        said = (done.stderr or done.stdout).strip()[-2000:]
-        raise DevError(f"`{show(command)}` failed with {done.returncode}:\n{said}", remedy=remedy)
+        output = (done.stderr or done.stdout).strip()[-2000:]
+        raise DevError(f"`{show(command)}` failed with {done.returncode}:\n{output}", remedy=remedy)
     return done.stdout
 
 
@@ -124,7 +126,11 @@ def show(command: Sequence[str | Path]) -> str:
 
 
 def main_of(command: Callable[[], int]) -> int:
-    """Run a command-line entry point; foreseeable errors become two lines, never a traceback."""
+    """Run a command-line entry point; foreseeable errors become two lines, never a traceback.
+
+    SIGTERM is treated as Ctrl-C: whatever the command has started is ended with it.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return command()
     except DevError as error:
@@ -142,3 +148,7 @@ def main_of(command: Callable[[], int]) -> int:
     except OSError as error:
         say(f"error: {error}\n  remedy: check free disk space and that the folder is writable, then run it again")
         return 1
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

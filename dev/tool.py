@@ -8,7 +8,7 @@ from dev.terminal import main_of
 
 
 def main() -> int:
-    """Build what is asked for, if need be, and print its path alone on standard output."""
+    """Build the program, if need be, and print its path alone on standard output."""
     parser = argparse.ArgumentParser(prog="python3 -m dev.tool", description=__doc__)
     parser.add_argument("name", choices=sorted(builds.PROGRAMS), help="which program")
     name = parser.parse_args().name

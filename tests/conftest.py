@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -30,10 +31,15 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def spoken_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample sentences spoken by flite: `metadata.csv` and `wavs/`, some 100 seconds of speech."""
-    sys.path.insert(0, str(REPOSITORY))
-    from dev.demo.recordings import _speak_sample  # noqa: PLC0415 -- dev/ is no installed package
-
-    return _speak_sample(tmp_path_factory.mktemp("spoken") / "sample")
+    folder = tmp_path_factory.mktemp("spoken") / "sample"
+    (folder / "wavs").mkdir(parents=True)
+    metadata = REPOSITORY / "examples" / "sample-voice" / "metadata.csv"
+    with metadata.open(encoding="utf-8", newline="") as lines:
+        for clip, text in csv.reader(lines, delimiter="|", quoting=csv.QUOTE_NONE):
+            target = folder / "wavs" / f"{clip}.wav"
+            subprocess.run(["flite", "-voice", "slt", "-t", text, "-o", str(target)], check=True, capture_output=True)
+    shutil.copy(metadata, folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

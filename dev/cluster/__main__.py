@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from dev.cluster import existing, lifecycle, status
-from dev.cluster.settings import GPU_NODE, MAIN_NODE, Cluster, recall
+from dev.cluster.settings import GPU_NODE, MAIN_NODE, Cluster, load
 from dev.errors import DevError
 from dev.paths import default_state
 from dev.terminal import main_of
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
 def wanted(state: Path, only: str | None, port_offset: int | None) -> Cluster:
     """The cluster these options ask for; one that was started with more is not reduced by asking for less."""
-    before = recall(state)
+    before = load(state)
     if port_offset is None:
         port_offset = before.port_offset if before else 0
     if only:
@@ -80,9 +80,9 @@ def command() -> int:
         lifecycle.up(wanted(state, options.only, options.port_offset), control_plane_only=bool(options.only))
         return 0
     if options.command == "down":
-        lifecycle.down(recall(state) or Cluster(state))
+        lifecycle.down(load(state) or Cluster(state))
         return 0
-    cluster = recall(state)
+    cluster = load(state)
     if cluster is None:
         raise DevError(f"no cluster in {state}", remedy="python3 -m dev.cluster up")
     if options.command == "status":

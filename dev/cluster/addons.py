@@ -1,4 +1,4 @@
-"""What runs inside every development cluster: cluster DNS and an S3 object store, from images of single programs."""
+"""Workloads of every development cluster: cluster DNS and an S3 object store, from images of single programs."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def up(cluster: Cluster, client: api.Api) -> None:
     for folder in (bucket.parent, bucket):
         folder.mkdir(parents=True, exist_ok=True)
     bucket.parent.chmod(0o700)
-    for thing in (*dns(), *object_store(bucket.parent)):
-        client.apply(thing)
+    for manifest in (*dns(), *object_store(bucket.parent)):
+        client.apply(manifest)
     with step("waiting for DNS and the object store"):
         for namespace, name in (("kube-system", "coredns"), (S3_NAMESPACE, "s3")):
             path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"

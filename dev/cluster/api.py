@@ -49,10 +49,12 @@ class Api:
         found: dict[str, Any] = self.json("GET", path)
         return found
 
-    def apply(self, thing: Mapping[str, Any]) -> dict[str, Any]:
+    def apply(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Server-side apply: created or brought to the wanted state, either way."""
         query = f"?fieldManager={FIELD_MANAGER}&force=true"
-        applied: dict[str, Any] = self.json("PATCH", path_of(thing) + query, thing, "application/apply-patch+yaml")
+        applied: dict[str, Any] = self.json(
+            "PATCH", path_of(manifest) + query, manifest, "application/apply-patch+yaml"
+        )
         return applied
 
     def merge(self, path: str, patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,13 +96,13 @@ class Api:
         return text
 
 
-def path_of(thing: Mapping[str, Any]) -> str:
+def path_of(manifest: Mapping[str, Any]) -> str:
     """Where an object lives in the API."""
-    group = thing["apiVersion"]
+    group = manifest["apiVersion"]
     root = f"/api/{group}" if "/" not in group else f"/apis/{group}"
-    metadata = thing["metadata"]
+    metadata = manifest["metadata"]
     namespace = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
-    return f"{root}{namespace}/{PLURALS[thing['kind']]}/{metadata['name']}"
+    return f"{root}{namespace}/{PLURALS[manifest['kind']]}/{metadata['name']}"
 
 
 def message_of(text: str) -> str:
@@ -111,9 +113,9 @@ def message_of(text: str) -> str:
         return text.strip()[:500]
 
 
-def condition(thing: Mapping[str, Any], kind: str) -> bool:
+def condition(found: Mapping[str, Any], kind: str) -> bool:
     """Whether an object's status reports this condition as true."""
-    conditions = thing.get("status", {}).get("conditions") or []
+    conditions = found.get("status", {}).get("conditions") or []
     return any(entry["type"] == kind and entry["status"] == "True" for entry in conditions)
 
 

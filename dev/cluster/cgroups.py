@@ -68,13 +68,13 @@ def members(node: Node) -> list[int]:
 
 
 def remove(node: Node) -> None:
-    """Kill what still runs in the node's pods, then remove the groups."""
+    """Kill the processes of the node's pods, then remove the groups."""
     for _ in range(5):
         if not (alive := members(node)):
             break
-        processes.end(alive, politely=False)
+        processes.end(alive, graceful=False)
     deadline = time.monotonic() + 10
-    while left := leftovers(node):
+    while left := groups(node):
         for folder in left:
             with suppress(OSError):  # the kernel lets go of a group a moment after its last process
                 folder.rmdir()
@@ -83,7 +83,7 @@ def remove(node: Node) -> None:
         time.sleep(0.05)
 
 
-def leftovers(node: Node) -> list[Path]:
+def groups(node: Node) -> list[Path]:
     """The node's groups, innermost first."""
     found = []
     for tree, _ in hierarchies():

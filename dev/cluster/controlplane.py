@@ -21,18 +21,19 @@ SCHEDULER = "kube-scheduler"
 def up(cluster: Cluster) -> Api:
     """Bring the control plane up as far as this cluster needs it, and return a client for it."""
     debian.ensure(debian.CONTROL_PLANE)
-    api_server_binary = builds.build("kube-apiserver")
+    programs = ("kube-apiserver", "kube-controller-manager", *((SCHEDULER,) if cluster.nodes else ()))
+    binaries = builds.build_all(programs)
     start_etcd(cluster)
-    start_api_server(cluster, api_server_binary)
+    start_api_server(cluster, binaries["kube-apiserver"])
     admin(cluster)
-    start_controller_manager(cluster, builds.build("kube-controller-manager"))
+    start_controller_manager(cluster, binaries["kube-controller-manager"])
     if cluster.nodes:
-        start_scheduler(cluster, builds.build(SCHEDULER))
-    speaker = client(cluster)
+        start_scheduler(cluster, binaries[SCHEDULER])
+    server = client(cluster)
     # Pods and tokens are refused before this exists, a moment after the controller manager starts.
     path = "/api/v1/namespaces/default/serviceaccounts/default"
-    api.wait_for(speaker, path, lambda _: True, "the default service account does not exist", 30)
-    return speaker
+    api.wait_for(server, path, lambda _: True, "the default service account does not exist", 30)
+    return server
 
 
 def client(cluster: Cluster) -> Api:

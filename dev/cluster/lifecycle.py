@@ -7,34 +7,47 @@ import shutil
 import time
 from pathlib import Path
 
-from dev import debian
-from dev.cluster import addons, controlplane, leftovers, network, node, processes
-from dev.cluster.settings import GPU_NODE, MAIN_NODE, Cluster, recall
+from dev import builds, debian
+from dev.cluster import addons, cleanup, controlplane, network, node, processes
+from dev.cluster.settings import GPU_NODE, MAIN_NODE, Cluster, load
 from dev.errors import DevError
-from dev.paths import only_one
+from dev.paths import exclusive_lock
 from dev.terminal import say, step
 
 # Addresses, bridges and rules exist once per machine, and so does a cluster with nodes.
 OWNER = Path("/run/voice-operator-dev.owner")
+NODE_PROGRAMS = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "pause",
+    "coredns",
+    "versitygw",
+)
 
 
 def up(cluster: Cluster, *, control_plane_only: bool = False) -> None:
-    """Start what does not run, repair what runs badly, leave the rest alone."""
+    """Start the missing parts, restart unhealthy ones, leave the rest alone."""
     started = time.monotonic()
     require_root(cluster)
-    with only_one(lock_of(cluster), "changing this cluster"):
+    with exclusive_lock(lock_of(cluster), "changing this cluster"):
         refuse_to_move(cluster)
         if cluster.nodes:
             claim_machine(cluster)
-        cluster.remember()
+        cluster.save()
         if cluster.nodes:
             debian.ensure(debian.NODE)  # before the packet rules, which need iptables
-            leftovers.remember(cluster)
+            cleanup.save(cluster)
             network.up(cluster)
+            if not control_plane_only:
+                # First of all: images can be loaded while Kubernetes is being built.
+                for each in cluster.nodes:
+                    node.start_runtime(cluster, each)
+                builds.build_all(NODE_PROGRAMS)
         client = controlplane.up(cluster)
         if cluster.nodes and not control_plane_only:
-            for each in cluster.nodes:
-                node.start_runtime(cluster, each)
             addons.load_pause_image(cluster)
             masquerade_all = not network.bridged_packets_pass_iptables()
             first, *others = cluster.nodes
@@ -53,13 +66,13 @@ def down(cluster: Cluster) -> None:
         say(f"no cluster in {cluster.state}: nothing to do")
         return
     require_root(cluster)
-    with only_one(lock_of(cluster), "changing this cluster"):
+    with exclusive_lock(lock_of(cluster), "changing this cluster"):
         records = cluster.state / "run"
         owned = owner() == cluster.state
         for name in (controlplane.SCHEDULER, "kube-controller-manager", "kube-proxy"):
             processes.stop(records / f"{name}.json")
         if owned:
-            # Both, whatever was remembered: an `up` without the second node must not hide the one from before.
+            # Both, whatever was saved: an `up` without the second node must not hide the one from before.
             for each in (GPU_NODE, MAIN_NODE):
                 with step(f"stopping node {each.name} and its pods"):
                     node.stop(cluster, each)
@@ -68,11 +81,11 @@ def down(cluster: Cluster) -> None:
         with step("stopping the control plane"):
             for name in ("kube-apiserver", "etcd"):
                 # The API server would wait for its watchers, and what both hold is removed next.
-                processes.stop(records / f"{name}.json", politely=False)
+                processes.stop(records / f"{name}.json", graceful=False)
             for left_over in records.glob("*.json"):
                 processes.stop(left_over)
         if owned:
-            leftovers.remove(cluster)
+            cleanup.remove(cluster)
         with step(f"removing {cluster.state}"):
             node.unmount_below(cluster.state)
             if cluster.state.exists():
@@ -89,14 +102,14 @@ def lock_of(cluster: Cluster) -> Path:
 
 
 def require_root(cluster: Cluster) -> None:
-    """Refuse early what would fail half-way."""
+    """Refuse at once, instead of failing half-way."""
     if cluster.nodes and os.geteuid() != 0:
         raise DevError("a cluster with nodes needs root", remedy="use sudo, or `up --only control-plane --state DIR`")
 
 
 def refuse_to_move(cluster: Cluster) -> None:
-    """Ports are part of what is stored in etcd and in certificates' users' files: they stay as they were."""
-    before = recall(cluster.state)
+    """Refuse another port offset: ports are stored in etcd and in kubeconfigs."""
+    before = load(cluster.state)
     if before and before.port_offset != cluster.port_offset:
         raise DevError(
             f"the cluster in {cluster.state} runs with --port-offset {before.port_offset}",

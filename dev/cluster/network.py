@@ -1,4 +1,4 @@
-"""Addresses, kernel settings and packet rules of the nodes; what we change is written down and put back by `down`."""
+"""Addresses, kernel settings and packet rules of the nodes; the values before are saved, and restored by `down`."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def bridged_packets_pass_iptables() -> bool:
 
 
 def change_kernel_settings(cluster: Cluster) -> None:
-    """Set what pods need, after writing down how it was."""
+    """Set the values that pods need, after saving the present ones."""
     run(["modprobe", "br_netfilter"], check=False) if Path("/sbin/modprobe").exists() else None
     record = cluster.state / "kernel-settings.json"
     if not record.exists():

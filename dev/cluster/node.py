@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dev import builds
-from dev.cluster import api, cgroups, controlplane, leftovers, pki, processes
+from dev.cluster import api, cgroups, cleanup, controlplane, pki, processes
 from dev.cluster.processes import Daemon
 from dev.cluster.settings import DNS_SERVICE_IP, DOMAIN, POD_CIDR, Cluster, Node
 from dev.errors import DevError
@@ -105,14 +105,15 @@ def runtime_answers(cluster: Cluster, node: Node) -> bool:
     """Whether the node's containerd is ready for kubelet."""
     if not socket(cluster, node).exists():
         return False
-    said = run(["ctr", "--connect-timeout", "2s", "-a", socket(cluster, node), "plugins", "ls"], check=False)
+    listed = run(["ctr", "--connect-timeout", "2s", "-a", socket(cluster, node), "plugins", "ls"], check=False)
     return any(
-        line.split()[:2] == ["io.containerd.grpc.v1", "cri"] and line.split()[-1] == "ok" for line in said.splitlines()
+        line.split()[:2] == ["io.containerd.grpc.v1", "cri"] and line.split()[-1] == "ok"
+        for line in listed.splitlines()
     )
 
 
 def start_kubelet(cluster: Cluster, node: Node, client: api.Api) -> None:
-    """Start the node's kubelet, wait until the node is ready, and advertise what no device plugin does here."""
+    """Start the kubelet, wait until the node is ready, and advertise its resources in place of a device plugin."""
     binary = builds.build("kubelet")
     home = folder(cluster, node)
     ca = pki.authority(cluster)
@@ -182,7 +183,7 @@ def kubelet_config(cluster: Cluster, node: Node, serving: pki.Identity) -> dict[
         "failSwapOn": False,
         "localStorageCapacityIsolation": False,
         "enforceNodeAllocatable": [],
-        # Images here were handed over, not pulled: one that is collected would never come back.
+        # Images here are loaded, not pulled: one that is collected would never come back.
         "imageGCHighThresholdPercent": 100,
         # The machine is shared with everything else its owner does: a full disk is no reason to evict pods.
         "evictionHard": {
@@ -250,8 +251,8 @@ def stop(cluster: Cluster, node: Node) -> None:
     processes.stop(cluster.state / "run" / f"kubelet-{node.name}.json")
     processes.stop(cluster.state / "run" / f"containerd-{node.name}.json")
     cgroups.remove(node)
-    processes.end(processes.find(lambda words: is_shim(words, home)), politely=False)
-    leftovers.remove_of_node(home)
+    processes.end(processes.find(lambda words: is_shim(words, home)), graceful=False)
+    cleanup.remove_of_node(home)
     unmount_below(home)
 
 

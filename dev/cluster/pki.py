@@ -36,7 +36,7 @@ class Authority:
 
     @property
     def key(self) -> Path:
-        """What it signs with."""
+        """The authority's private key."""
         return self.folder / "ca.key"
 
     def issue(
@@ -148,8 +148,8 @@ def lasts(certificate: Path) -> bool:
     """Whether it exists and is good for another week."""
     if not certificate.exists():
         return False
-    said = run(["openssl", "x509", "-in", certificate, "-noout", "-checkend", str(RENEW_SECONDS)], check=False)
-    return "will not expire" in said
+    answer = run(["openssl", "x509", "-in", certificate, "-noout", "-checkend", str(RENEW_SECONDS)], check=False)
+    return "will not expire" in answer
 
 
 def request(common_name: str, organization: str, addresses: tuple[str, ...]) -> str:

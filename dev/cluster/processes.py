@@ -150,7 +150,7 @@ def wait_quietly(ready: Callable[[], bool], seconds: float) -> bool:
 
 
 def reap() -> None:
-    """Collect children that ended, or they would look alive to whoever asks by id."""
+    """Collect children that ended, or their ids would look alive."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -158,20 +158,20 @@ def reap() -> None:
         pass
 
 
-def stop(record: Path, *, politely: bool = True) -> bool:
-    """Stop the recorded process: politely first, unless nothing it holds is worth keeping. True when there was one."""
+def stop(record: Path, *, graceful: bool = True) -> bool:
+    """Stop the recorded process: SIGTERM first if `graceful`, else SIGKILL at once. True when there was one."""
     pid = running(record)
     if pid is not None:
-        end([pid], politely=politely)
+        end([pid], graceful=graceful)
     record.unlink(missing_ok=True)
     return pid is not None
 
 
-def end(pids: Sequence[int], *, politely: bool = True) -> None:
+def end(pids: Sequence[int], *, graceful: bool = True) -> None:
     """Ask the processes to end, kill those that do not, and wait until all are gone."""
     alive = {pid: started for pid in pids if (started := start_time(pid)) is not None}
-    for number, patience in ((signal.SIGTERM, KILL_AFTER_SECONDS if politely else 0), (signal.SIGKILL, 10)):
-        if number == signal.SIGTERM and not politely:
+    for number, patience in ((signal.SIGTERM, KILL_AFTER_SECONDS if graceful else 0), (signal.SIGKILL, 10)):
+        if number == signal.SIGTERM and not graceful:
             continue
         for pid in still(alive):
             with suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Names, addresses and ports of a development cluster, and the file that remembers how it was started."""
+"""Names, addresses and ports of a development cluster, and the file in which they are saved."""
 
 from __future__ import annotations
 
@@ -134,19 +134,19 @@ class Cluster:
         return self.state / "logs"
 
     @property
-    def remembered(self) -> Path:
+    def saved(self) -> Path:
         """How the cluster was last started."""
         return self.state / "cluster.json"
 
-    def remember(self) -> None:
-        """Write it down for `status` and `down`."""
+    def save(self) -> None:
+        """Save ports and nodes for `status` and `down`."""
         self.state.mkdir(parents=True, exist_ok=True)
         self.state.chmod(0o711)  # pods look through it at their volumes, nobody else lists it
         document = {"portOffset": self.port_offset, "nodes": [node.name for node in self.nodes]}
-        self.remembered.write_text(json.dumps(document) + "\n")
+        self.saved.write_text(json.dumps(document) + "\n")
 
 
-def recall(state: Path) -> Cluster | None:
+def load(state: Path) -> Cluster | None:
     """The cluster that was last brought up in this folder, if any."""
     path = state / "cluster.json"
     if not path.exists():

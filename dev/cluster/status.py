@@ -1,4 +1,4 @@
-"""What runs, where, and whether it is healthy."""
+"""The parts of the cluster, their addresses and health."""
 
 from __future__ import annotations
 

@@ -3,23 +3,18 @@
 import argparse
 import json
 import os
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import httpx
-import soundfile
-
-from dev.demo import recordings
 from dev.demo.follow import follow
 from dev.demo.kubectl import Kubectl, Manifest
 from dev.demo.objects import download, upload
+from dev.demo.preparation import Prepared, prepared
 from dev.errors import DevError
-from dev.paths import REPOSITORY, cache
+from dev.paths import REPOSITORY
+from dev.recordings import Recordings, choose
+from dev.speech import speak
+from dev.stopwatch import Stopwatch
 from dev.terminal import main_of, run, say
 from voice_store import Store, StoreError, StoreFactory
 
@@ -29,89 +24,70 @@ BUCKET = "s3://voices"
 SENTENCE = "Hello. This voice was trained a moment ago, and it already speaks from the cluster."
 
 
-class Stopwatch:
-    """Seconds by step, in the order in which the steps ran."""
-
-    def __init__(self) -> None:
-        self.started = time.monotonic()
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def step(self, name: str, title: str) -> Iterator[None]:
-        """Announce a step and note how long it took."""
-        say(f"==> {title}")
-        begun = time.monotonic()
-        yield
-        self.seconds[name] = round(time.monotonic() - begun, 1)
-
-    def total(self) -> float:
-        """Seconds since the start."""
-        return round(time.monotonic() - self.started, 1)
-
-
 def main() -> int:
     """Run the demonstration; everything it makes is below `--out`."""
     options = _options()
     out: Path = options.out.absolute()
     out.mkdir(parents=True, exist_ok=True)
     watch = Stopwatch()
-    try:
-        chosen = recordings.choose(options.voice, cache() / "demo")
-    except recordings.RecordingsError as error:
-        raise DevError(str(error), remedy="see docs/recordings.md") from error
-    say(f"==> recordings: {chosen.folder} as voice {chosen.name!r}")
-
-    with watch.step("cluster", "cluster"):
-        _dev("cluster", "up")
-        kubectl = Kubectl(Path(os.environ.get("KUBECONFIG") or _dev("cluster", "kubeconfig")))
-    with watch.step("images", "images"):
-        images: dict[str, str] = json.loads(_dev("images", "build", "all"))
-    with watch.step("install", "chart"):
-        _install(kubectl, images)
-    with watch.step("upload", "recordings to S3"):
-        stores = _stores(kubectl)
-        stores.open(BUCKET).make_root()
-        dataset = stores.open(f"{BUCKET}/datasets/{chosen.name}")
-        say(f"    {upload(chosen, dataset)} new files in {dataset.uri}")
-    with watch.step("voice", f"kubectl apply: voice {chosen.name} in namespace {STUDIO}"):
-        kubectl.apply(voice_manifest(chosen, options.epochs))
-        voice, journey = follow(kubectl, chosen.name, STUDIO, patience=options.patience)
-    with watch.step("speak", "one sentence through the Service"):
-        spoken = _speak(kubectl, f"{STUDIO}/{chosen.name}", out / "hello.wav")
+    recordings = choose(options.voice)
+    say(f"==> recordings: {recordings.folder} as voice {recordings.name!r}")
+    with prepared(watch) as ready:
+        kubectl = ready.kubectl
+        with watch.step("chart", "chart"):
+            _install(ready)
+        with watch.step("upload", "recordings to S3"):
+            stores = _stores(kubectl)
+            stores.open(BUCKET).make_root()
+            dataset = stores.open(f"{BUCKET}/datasets/{recordings.name}")
+            say(f"    {upload(recordings, dataset)} new files in {dataset.uri}")
+        with watch.step("voice", f"kubectl apply: voice {recordings.name} in namespace {STUDIO}"):
+            kubectl.apply(voice_manifest(recordings, options.epochs))
+            voice, journey = follow(
+                kubectl, recordings.name, STUDIO, patience=options.patience, background=ready.on_every_node
+            )
+    applied = watch.begun["voice"]
+    for phase, seconds in journey.seconds().items():
+        watch.note(f"voice: {phase}", applied + journey.entered[phase], seconds)
+    with watch.step("speak", "one sentence through the Service"), kubectl.forward("default", SYSTEM, 80) as address:
+        remedy = f"kubectl logs -n {SYSTEM} deploy/default"
+        spoken = speak(address, f"{STUDIO}/{recordings.name}", SENTENCE, out / "hello.wav", remedy=remedy)
     with watch.step("report", "the evaluation report"):
         _fetch_report(stores.open(voice["status"]["artifacts"]["uri"]), out)
 
     status = voice["status"]
     result = {
-        "voice": f"{STUDIO}/{chosen.name}",
+        "voice": f"{STUDIO}/{recordings.name}",
         "revision": status["activeRevision"],
         "artifactUri": status["artifacts"]["uri"],
         "scores": status["scores"],
         "wav": str(out / "hello.wav"),
         "wavSeconds": spoken,
         "secondsTotal": watch.total(),
-        "secondsByStep": watch.seconds | {f"voice.{phase}": seconds for phase, seconds in journey.seconds().items()},
+        "secondsByStep": watch.seconds,
     }
     (out / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    watch.write(out / "timings.json")
     say(kubectl("get", "voices", "-A"))
-    say(f"    listen: {out / 'hello.wav'} ({spoken:.1f} s)")
-    say(f"    report: {out / 'report.html'}")
-    say(f"    result: {out / 'result.json'}")
+    watch.print()
+    say(f"    listen:  {out / 'hello.wav'} ({spoken:.1f} s)")
+    say(f"    report:  {out / 'report.html'}")
+    say(f"    result:  {out / 'result.json'}, timings.json")
     return 0
 
 
-def voice_manifest(chosen: recordings.Recordings, epochs: int) -> Manifest:
+def voice_manifest(recordings: Recordings, epochs: int) -> Manifest:
     """The VoiceModel of these recordings."""
     return {
         "apiVersion": "voice.sovits.dev/v1alpha1",
         "kind": "VoiceModel",
-        "metadata": {"name": chosen.name, "namespace": STUDIO},
+        "metadata": {"name": recordings.name, "namespace": STUDIO},
         "spec": {
             "language": "en",
             "base": "tiny",
-            "dataset": {"uri": f"{BUCKET}/datasets/{chosen.name}"},
+            "dataset": {"uri": f"{BUCKET}/datasets/{recordings.name}"},
             "consent": {
-                "holder": chosen.holder,
+                "holder": recordings.holder,
                 "statement": "May be used to train a demonstration voice.",
             },
             "training": {"epochs": epochs},
@@ -119,17 +95,16 @@ def voice_manifest(chosen: recordings.Recordings, epochs: int) -> Manifest:
     }
 
 
-def _install(kubectl: Kubectl, images: dict[str, str]) -> None:
+def _install(ready: Prepared) -> None:
     """Install or upgrade the chart; unchanged values leave everything as it is."""
     for namespace in (SYSTEM, STUDIO):
-        kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    helm = _dev("tool", "helm")
-    overrides = [f"--set=images.{part}.ref={ref}" for part, ref in images.items()]
+        ready.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    overrides = [f"--set=images.{part}.ref={ref}" for part, ref in ready.images.items()]
     values = REPOSITORY / "examples" / "values-dev.yaml"
     chart = REPOSITORY / "charts" / "voice-operator"
     run(
-        [helm, "upgrade", "--install", RELEASE, chart, "-n", SYSTEM, f"--values={values}", *overrides, "--wait"],
-        env=kubectl.environment,
+        [ready.helm, "upgrade", "--install", RELEASE, chart, "-n", SYSTEM, f"--values={values}", *overrides, "--wait"],
+        env=ready.kubectl.environment,
         remedy=f"kubectl get pods -n {SYSTEM}",
     )
 
@@ -147,31 +122,6 @@ def _stores(kubectl: Kubectl) -> StoreFactory:
     return StoreFactory(development)
 
 
-def _speak(kubectl: Kubectl, voice: str, target: Path) -> float:
-    """Ask the Service for one sentence, keep the WAV and return its seconds.
-
-    Raises:
-        DevError: the service refused, or what came back is silence or implausibly short or long.
-    """
-    request: dict[str, Any] = {"input": SENTENCE, "voice": voice, "response_format": "wav", "seed": 7}
-    with kubectl.forward("default", SYSTEM, 80) as address:
-        answer = httpx.post(f"{address}/v1/audio/speech", json=request, timeout=120)
-    if answer.status_code != httpx.codes.OK:
-        raise DevError(
-            f"the service answered {answer.status_code}: {answer.text[:500]}",
-            remedy=f"kubectl logs -n {SYSTEM} deploy/default",
-        )
-    target.write_bytes(answer.content)
-    samples, rate = soundfile.read(target, dtype="float32")
-    seconds = float(len(samples) / rate)
-    loudest = float(abs(samples).max()) if len(samples) else 0.0
-    if loudest < 0.01 or not 1.5 <= seconds <= 30:  # the sentence takes a person some five seconds
-        raise DevError(
-            f"{target} does not sound like the sentence: {seconds:.1f} s, peak {loudest:.3f}", remedy="listen to it"
-        )
-    return round(seconds, 2)
-
-
 def _fetch_report(store: Store, out: Path) -> None:
     """Put the voice bundle's report and samples beside the spoken sentence."""
     bundle = out / "bundle"
@@ -182,21 +132,12 @@ def _fetch_report(store: Store, out: Path) -> None:
             (out / relative).write_bytes(path.read_bytes())
 
 
-def _dev(module: str, *arguments: str) -> str:
-    """Run one of the development commands and return its answer; what it tells people goes to the terminal."""
-    command = ["python3", "-m", f"dev.{module}", *arguments]
-    done = subprocess.run(command, cwd=REPOSITORY, check=False, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        raise DevError(f"`{' '.join(command)}` ended with {done.returncode}", remedy="the lines above say why")
-    return done.stdout.strip()
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument(
         "--voice",
         type=Path,
-        help="a folder with metadata.csv (id|text) and wavs/; default: a reader at hand, else flite",
+        help="a folder with metadata.csv (id|text) and wavs/; default: the sample recordings",
     )
     parser.add_argument(
         "--out", type=Path, default=REPOSITORY / "out" / "demo", help="where results go (default: out/demo)"

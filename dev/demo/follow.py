@@ -1,8 +1,9 @@
-"""A voice's way to Ready as a live table; plain lines where nobody looks."""
+"""A voice's way to Ready as a live table; plain lines where there is no terminal."""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -26,8 +27,8 @@ class Journey:
     started: float = field(default_factory=time.monotonic)
     entered: dict[str, float] = field(default_factory=dict)
 
-    def see(self, phase: str) -> bool:
-        """Note the phase; true when it is new."""
+    def enter(self, phase: str) -> bool:
+        """Record the phase; true when it is new."""
         if phase in self.entered:
             return False
         self.entered[phase] = time.monotonic() - self.started
@@ -39,8 +40,17 @@ class Journey:
         return {name: round(end - begin, 1) for (name, begin), (_, end) in pairwise(marks) if name not in ENDS}
 
 
-def follow(kubectl: Kubectl, name: str, namespace: str, *, patience: float) -> tuple[Manifest, Journey]:
+def follow(
+    kubectl: Kubectl, name: str, namespace: str, *, patience: float, background: Future[str]
+) -> tuple[Manifest, Journey]:
     """Watch a VoiceModel until it is Ready.
+
+    Args:
+        kubectl: the cluster.
+        name: of the VoiceModel.
+        namespace: of the VoiceModel.
+        patience: seconds to wait.
+        background: work that the voice needs; its failure ends the waiting.
 
     Raises:
         DevError: the voice failed or was suspended (with the resource's own reason), or `patience` seconds passed.
@@ -48,11 +58,13 @@ def follow(kubectl: Kubectl, name: str, namespace: str, *, patience: float) -> t
     journey = Journey()
     with _display(name) as show:
         while True:
+            if background.done():
+                background.result()
             voice = kubectl.get("voicemodels.voice.sovits.dev", name, namespace)
             status = voice.get("status", {})
             current = status.get("observedGeneration") == voice["metadata"]["generation"]
             phase = status.get("phase", "Waiting") if current else "Waiting"
-            journey.see(phase)
+            journey.enter(phase)
             show(phase, status, journey)
             if phase == "Ready":
                 return voice, journey
@@ -116,15 +128,15 @@ def _display(name: str) -> Iterator[Show]:
         with Live(console=console, refresh_per_second=4) as live:
             yield lambda phase, status, journey: live.update(_table(name, phase, status, journey))
         return
-    said: set[str] = set()
+    printed: set[str] = set()
 
     def show(phase: str, status: Manifest, _: "Journey") -> None:
         progress = status.get("progress") or {}
         line = f"    {phase}"
         if progress.get("stage") and phase not in ENDS:
             line += f" ({progress['stage']} {progress.get('percent', 0) // 10 * 10} %)"
-        if line not in said:
-            said.add(line)
+        if line not in printed:
+            printed.add(line)
             print(line, file=sys.stderr, flush=True)
 
     yield show

@@ -1,4 +1,4 @@
-"""The API server as the demo sees it: kubectl, because that is what a user would type."""
+"""The API server through kubectl, because a user would type the same."""
 
 import json
 import os
@@ -23,7 +23,7 @@ class Kubectl:
         self.environment = {"KUBECONFIG": str(kubeconfig)}
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run one command and return what it printed."""
+        """Run one command and return its standard output."""
         return run(["kubectl", *arguments], env=self.environment, stdin=stdin)
 
     def apply(self, manifest: Manifest) -> None:
@@ -66,9 +66,9 @@ def _wait_until_open(tunnel: "subprocess.Popen[str]", port: int, patience: float
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if tunnel.poll() is not None:
-            said = tunnel.stderr.read().strip() if tunnel.stderr else ""
+            output = tunnel.stderr.read().strip() if tunnel.stderr else ""
             raise DevError(
-                f"kubectl port-forward ended: {said}", remedy="look at the Service's pods: kubectl get pods -A"
+                f"kubectl port-forward ended: {output}", remedy="look at the Service's pods: kubectl get pods -A"
             )
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from dev.demo.recordings import Recordings
+from dev.recordings import Recordings
 from voice_store import InvalidKey, Store, check_key
 
 LARGEST_FILE = 64 * 1024 * 1024

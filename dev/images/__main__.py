@@ -6,19 +6,22 @@ import argparse
 import json
 import os
 import sys
+import time
+from dataclasses import dataclass
 
 from dev import debian, oci
 from dev.cluster import addons, node, settings
+from dev.cluster.settings import GPU_NODE, MAIN_NODE
 from dev.errors import DevError
 from dev.images import base, buildah
 from dev.images.recipes import RECIPES, Recipe, Snapshot
-from dev.paths import among_others, cache, default_state, only_one, when_alone
+from dev.paths import cache, default_state, exclusive_lock, shared_lock, try_exclusive_lock
 from dev.terminal import main_of, say, step
 
 DESCRIPTION = """\
 Container images of operator, trainer and inference, without a container engine's daemon and without a registry.
 
-  python3 -m dev.images build            build what changed and hand it to the nodes of `python3 -m dev.cluster up`
+  python3 -m dev.images build            build what changed and load it into the nodes of `python3 -m dev.cluster up`
   python3 -m dev.images build operator   only that one
   python3 -m dev.images refs             the names to put into manifests, as JSON
 
@@ -36,6 +39,14 @@ def parser() -> argparse.ArgumentParser:
     build = commands.add_parser("build", help="build, and load into the cluster when it is up")
     build.add_argument("--no-load", action="store_true", help="only build")
     load = commands.add_parser("load", help="load into the cluster, building first what was not built")
+    load.add_argument("--node", choices=[MAIN_NODE.name, GPU_NODE.name], help="only into this node")
+    load.add_argument(
+        "--wait",
+        type=float,
+        default=0,
+        metavar="SECONDS",
+        help="wait so long for a cluster that is being started; its container runtimes are enough (default: 0)",
+    )
     refs = commands.add_parser("refs", help="print the image names as JSON; builds nothing")
     for each in (build, load, refs):
         each.add_argument("image", nargs="?", choices=[*RECIPES, "all"], default="all", help="default: all")
@@ -49,19 +60,34 @@ def command() -> int:
     if options.command == "refs":
         images = [recipe.read() for recipe in recipes]
     else:
-        give = not getattr(options, "no_load", False)
-        images = [make(recipe, give=give, required=options.command == "load") for recipe in recipes]
+        images = [make(recipe, target_of(options)) for recipe in recipes]
     print(json.dumps({image.recipe.name: image.reference for image in images}, indent=2))
     return 0
 
 
-def make(recipe: Recipe, *, give: bool, required: bool) -> Snapshot:
-    """Build one image and give it to the cluster; the files are read once nobody else builds it."""
-    with only_one(cache() / "locks" / f"image-{recipe.name}", f"building or loading {recipe.name}"):
+@dataclass(frozen=True)
+class Target:
+    """Which nodes an image is loaded into, and whether it is an error that none of them is up."""
+
+    node: str | None = None
+    wait_seconds: float = 0
+    required: bool = False
+
+
+def target_of(options: argparse.Namespace) -> Target | None:
+    """The target that the command line names; None: the images are only built."""
+    if options.command == "load":
+        return Target(options.node, options.wait, required=True)
+    return None if options.no_load else Target()
+
+
+def make(recipe: Recipe, target: Target | None) -> Snapshot:
+    """Build one image and load it into the cluster; the files are read once nobody else builds it."""
+    with exclusive_lock(cache() / "locks" / f"image-{recipe.name}", f"building or loading {recipe.name}"):
         image = recipe.read()
         build(image)
-        if give:
-            hand_over(image, required=required)
+        if target is not None:
+            load_image(image, target)
         return image
 
 
@@ -75,18 +101,18 @@ def build(image: Snapshot) -> None:
     context = cache() / "containers" / "contexts" / recipe.name
     image.stage(context)
     store = cache() / "locks" / "image-store"
-    with among_others(store), step(f"building {image.built_name}", recipe.usually):
+    with shared_lock(store), step(f"building {image.built_name}", recipe.usually):
         log = cache() / "logs" / f"image-{recipe.name}.log"
         buildah.build(context, recipe.dockerfile, image.built_name, {"PYTHON_IMAGE": python}, log)
-    with when_alone(store) as alone:
+    with try_exclusive_lock(store) as alone:
         # Other builds fail when a layer that they were about to look up vanishes; the next build removes it then.
         if alone:
-            buildah.tidy()
+            buildah.cleanup()
             buildah.remove([old for old in buildah.tags(recipe.repository) if old != image.built_name])
 
 
-def hand_over(image: Snapshot, *, required: bool) -> None:
-    """Give the image to the cluster: to a registry that it pulls from, or straight to its nodes."""
+def load_image(image: Snapshot, target: Target) -> None:
+    """Load the image into the cluster: through a registry that it pulls from, or straight into its nodes."""
     recipe = image.recipe
     log = cache() / "logs" / f"push-{recipe.name}.log"
     if os.environ.get("CLUSTER") == "existing":
@@ -97,8 +123,12 @@ def hand_over(image: Snapshot, *, required: bool) -> None:
         with step(f"pushing {image.reference}"):
             buildah.push(image.built_name, image.reference, log)
         return
-    stores = running_stores(recipe)
-    if required and not stores:
+    stores = running_stores(recipe, target.node)
+    deadline = time.monotonic() + target.wait_seconds
+    while not stores and time.monotonic() < deadline:
+        time.sleep(1)
+        stores = running_stores(recipe, target.node)
+    if target.required and not stores:
         raise DevError("no cluster with nodes is up", remedy="python3 -m dev.cluster up")
     lacking = [store for store in stores if image.node_name not in store.images()]
     if not lacking:
@@ -113,10 +143,11 @@ def hand_over(image: Snapshot, *, required: bool) -> None:
             say(f"  {sent / 1e6:.0f} MB were new to it")
 
 
-def running_stores(recipe: Recipe) -> list[oci.Store]:
-    """The image stores of those nodes that run this image and are up."""
-    cluster = settings.recall(default_state())
-    nodes = [each for each in cluster.nodes if each.name in recipe.nodes] if cluster else []
+def running_stores(recipe: Recipe, node_name: str | None) -> list[oci.Store]:
+    """The image stores of those nodes that run this image and are up; only of one node if it is named."""
+    cluster = settings.load(default_state())
+    wanted = set(recipe.nodes) & ({node_name} if node_name else set(recipe.nodes))
+    nodes = [each for each in cluster.nodes if each.name in wanted] if cluster else []
     return [addons.image_store(cluster, each) for each in nodes if cluster and node.runtime_answers(cluster, each)]
 
 

@@ -7,7 +7,7 @@ import os
 
 from dev import debian
 from dev.images import buildah
-from dev.paths import cache, only_one
+from dev.paths import cache, exclusive_lock
 from dev.terminal import run_long, step
 
 SUITE = "bookworm"  # Debian's Python there is 3.11, the oldest we support
@@ -32,7 +32,7 @@ def ensure() -> str:
     if chosen:
         return chosen
     debian.ensure(debian.IMAGES)
-    with only_one(cache() / "locks" / "base-image", "making the Python base image"):
+    with exclusive_lock(cache() / "locks" / "base-image", "making the Python base image"):
         return make(local_name())
 
 

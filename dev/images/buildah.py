@@ -36,8 +36,8 @@ def exists(image: str) -> bool:
 
 def tags(repository: str) -> list[str]:
     """Every image of ours in this repository, by full name."""
-    said = run(command("images", "--format", "{{.Name}}:{{.Tag}}"), env=ENVIRONMENT, check=False)
-    return [line for line in said.splitlines() if line.startswith(f"localhost/{repository}:")]
+    listed = run(command("images", "--format", "{{.Name}}:{{.Tag}}"), env=ENVIRONMENT, check=False)
+    return [line for line in listed.splitlines() if line.startswith(f"localhost/{repository}:")]
 
 
 def import_rootfs(archive: Path, name: str) -> None:
@@ -53,12 +53,12 @@ def import_rootfs(archive: Path, name: str) -> None:
 
 
 def build(context: Path, dockerfile: str, name: str, arguments: Mapping[str, str], log: Path) -> None:
-    """Build an image; the machine's certificates and package index are lent to the build and not kept."""
-    lent = lend_machine_settings(cache() / "containers" / "lent")
+    """Build an image; the machine's certificates and package index are mounted during the build and not kept."""
+    mounted = write_machine_settings(cache() / "containers" / "mounted")
     words: list[str | Path] = ["bud", "--layers", "--force-rm", "--network", "host", "--format", "oci", "--pull-never"]
-    words += ["--volume", f"{lent}:{MOUNTED}:ro", "--file", context / dockerfile, "--tag", name]
+    words += ["--volume", f"{mounted}:{MOUNTED}:ro", "--file", context / dockerfile, "--tag", name]
     values = {**arguments, "PIP_CONFIG_FILE": f"{MOUNTED}/pip.conf", "UV_CONFIG_FILE": f"{MOUNTED}/uv.toml"}
-    if (lent / "ca.crt").exists():
+    if (mounted / "ca.crt").exists():
         values["SSL_CERT_FILE"] = f"{MOUNTED}/ca.crt"
     for key, value in values.items():
         words += ["--build-arg", f"{key}={value}"]
@@ -70,8 +70,8 @@ def build(context: Path, dockerfile: str, name: str, arguments: Mapping[str, str
     )
 
 
-def lend_machine_settings(folder: Path) -> Path:
-    """Collect what this machine needs to reach its package index."""
+def write_machine_settings(folder: Path) -> Path:
+    """Write the files that pip and uv need to reach the package index from this machine; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = os.environ.get("SSL_CERT_FILE") or os.environ.get("PIP_CERT") or ""
     bundle = next((Path(path) for path in (wanted, *CERTIFICATES) if path and Path(path).is_file()), None)
@@ -118,8 +118,8 @@ def remove(names: Sequence[str]) -> None:
         run(command("rmi", *names), env=ENVIRONMENT, check=False)
 
 
-def tidy() -> None:
-    """Remove what an interrupted build left mounted; only while nobody builds."""
+def cleanup() -> None:
+    """Remove containers and mounts of an interrupted build; only while no other build runs."""
     run(command("rm", "--all"), env=ENVIRONMENT, check=False)
     storage = cache() / "containers" / "storage"
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""What goes into each image, and the tag that follows from it: same files, same tag, nothing to build."""
+"""The files of each image, and the tag that follows from them: same files, same tag, nothing to build."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Snapshot:
 
     @property
     def node_name(self) -> str:
-        """The image as a node's runtime spells what manifests call `voice-operator/...`."""
+        """The image's full name in a node's runtime; manifests shorten it to `voice-operator/...`."""
         return f"docker.io/{self.recipe.repository}:{self.tag}"
 
     def stage(self, folder: Path) -> None:

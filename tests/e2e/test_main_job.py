@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from dev.demo.__main__ import STUDIO, SYSTEM, _bucket
 from dev.demo.kubectl import Kubectl, Manifest
-from dev.demo.recordings import Recordings
+from dev.recordings import Recordings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -51,6 +51,9 @@ def test_the_demo_says_what_it_made(demo: Demo) -> None:
     assert expected <= demo.result.keys()
     assert {"pesq", "stoi"} <= demo.result["scores"].keys()
     assert (demo.out / "report.html").stat().st_size > 1000
+    timings = json.loads((demo.out / "timings.json").read_text(encoding="utf-8"))
+    phases = {"cluster", "helm", "images", "image on second node", "chart", "voice", "voice: Training", "speak"}
+    assert phases <= timings["phases"].keys()
 
 
 def test_the_voice_speaks_a_plausible_sentence(demo: Demo) -> None:

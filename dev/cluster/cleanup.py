@@ -1,4 +1,4 @@
-"""Folders outside ours that containerd, kubelet and the CNI plugins insist on, and how they become as they were."""
+"""Folders outside ours that containerd, kubelet and the CNI plugins insist on, and their removal."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ CNI = Path("/var/lib/cni")
 SHARED = (LOGS, CNI, Path("/var/log/pods"), Path("/var/lib/kubelet"), Path("/run/containerd"))
 
 
-def remember(cluster: Cluster) -> None:
-    """Note which of the folders were not there before us."""
+def save(cluster: Cluster) -> None:
+    """Save which of the folders were not there before us."""
     record = cluster.state / "new-folders.json"
     if not record.exists():
         record.write_text(json.dumps([str(folder) for folder in SHARED if not folder.exists()]) + "\n")
@@ -28,7 +28,7 @@ def remove(cluster: Cluster) -> None:
 
 
 def remove_of_node(home: Path) -> None:
-    """Remove what one node's pods left in folders that others use too."""
+    """Remove links and results of one node's pods from folders that others use too."""
     for link in LOGS.glob("*.log") if LOGS.is_dir() else ():
         if link.is_symlink() and link.readlink().is_relative_to(home):
             link.unlink(missing_ok=True)
