@@ -13,7 +13,7 @@ ONCE ?=
 export VOICE_OPERATOR_CACHE := $(CACHE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-fast try demo cluster-up cluster-down cluster-status images crds base bench bench-voice clean
+.PHONY: help setup check format test test-fast try demo cluster-up cluster-down cluster-status images crds base bench bench-voice docs clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ bench: .venv/.synced  ## Speed of the networks at the official sizes, and ORT be
 bench-voice: setup  ## How well a base and voices trained on it speak, into out/bench/voice.html (BASE=folder, READERS=names).
 	@$(UV) sync --frozen --all-packages --group bench --quiet
 	@$(PYTHON) -m dev.voice_bench $(if $(BASE),--base "$(BASE)") $(if $(READERS),--readers "$(READERS)")
+
+docs: .venv/.synced  ## Build the documentation site into out/site; every link must lead somewhere.
+	$(PYTHON) -m mkdocs build --strict
+	@echo "open out/site/index.html"
 
 clean: cluster-down  ## Remove what make made inside the repository.
 	rm -rf .venv out

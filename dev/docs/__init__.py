@@ -1,0 +1,1 @@
+"""The documentation site: references made from the code, and the hooks that put them into mkdocs."""
