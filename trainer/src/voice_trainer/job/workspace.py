@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from sovits_core.stores import NotFound, Store, StoreError, StoreUnavailable, open_store
+from sovits_core.validation import one_line
 from voice_trainer.errors import Refused, Transient, UsageError
 from voice_trainer.job.base import JobBase
 from voice_trainer.job.document import TrainingJob
@@ -94,7 +95,11 @@ class Workspace:
             return None
         except ValidationError as error:
             logger.warning(
-                "%s/%s/%s is no stage manifest, the stage runs again: %s", self.store.uri, stage, MANIFEST, error
+                "%s/%s/%s is no stage manifest, the stage runs again: %s",
+                self.store.uri,
+                stage,
+                MANIFEST,
+                one_line(error),
             )
             return None
         return manifest if manifest.stage == stage and manifest.input_hash == self._input_hash else None

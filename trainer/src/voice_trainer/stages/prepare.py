@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sovits_core.bundle.base import BaseDocument
+from sovits_core.cpus import usable_cpus
 from sovits_core.errors import TextRejected
 from sovits_core.stores import open_store
 from sovits_core.text import LANGUAGES, PolyphoneReader, phonemize
@@ -204,7 +204,7 @@ def _normalise_all(accepted: list[Accepted], rate: int, seed: int, workspace: Wo
     folder = workspace.folder("prepare")
     progress = workspace.progress("prepare")
     clips = []
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=usable_cpus()) as pool:
         for clip in pool.map(lambda clip: _normalise(clip, rate, folder, held_out), accepted):
             clips.append(clip)
             progress.report(len(accepted) + len(clips), 2 * len(accepted), already=len(accepted))
