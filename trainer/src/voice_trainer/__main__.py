@@ -18,7 +18,7 @@ from voice_trainer.job.document import read_job
 from voice_trainer.job.exit_codes import failure_of, write_termination_message
 from voice_trainer.job.limits import Limits
 from voice_trainer.job.runner import STAGES, Run, stages_named
-from voice_trainer.job.signals import Interruption
+from voice_trainer.job.signals import TerminationSignal
 from voice_trainer.job.workspace import Workspace
 
 logger = logging.getLogger("voice_trainer")
@@ -85,15 +85,15 @@ def main(arguments: Sequence[str] | None = None, limits: Limits | None = None) -
 
 def run(job_path: Path, stage_names: str, limits: Limits | None = None) -> int:
     """Run the stages and translate whatever goes wrong; no traceback reaches a user who can fix it alone."""
-    interruption = Interruption()
+    termination = TerminationSignal()
     current: Run | None = None
     workspace: Workspace | None = None
     with ExitStack() as cleanup:
         try:
-            interruption.listen()
+            termination.install_handler()
             current = Run(stages_named(stage_names), limits)
             job = read_job(job_path)
-            workspace = Workspace(job, _scratch(cleanup), interruption)
+            workspace = Workspace(job, _scratch(cleanup), termination)
             current.execute(job, workspace)
         except (Exception, Interrupted, KeyboardInterrupt) as error:
             failure = failure_of(error, current.current if current else "")

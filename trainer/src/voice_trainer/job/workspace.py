@@ -25,7 +25,7 @@ from voice_trainer.job.results import (
     to_json,
     tools,
 )
-from voice_trainer.job.signals import Interruption
+from voice_trainer.job.signals import TerminationSignal
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ JSON = "application/json"
 class Workspace:
     """The files of one job: ``<scratch>/<stage>/…`` here, ``<workspace>/<stage>/…`` in the store."""
 
-    def __init__(self, job: TrainingJob, scratch: Path, interruption: Interruption) -> None:
+    def __init__(self, job: TrainingJob, scratch: Path, termination: TerminationSignal) -> None:
         """Open the store that the job names; nothing is read yet.
 
         Raises:
@@ -44,7 +44,7 @@ class Workspace:
         """
         self.store: Store = open_store(job.store.workspace)
         self.scratch = scratch / job.input_hash
-        self.interruption = interruption
+        self.termination = termination
         self._job = job
         self._input_hash = job.input_hash
         self._ready: set[str] = set()
