@@ -1,4 +1,4 @@
-"""How far a stage is, written often enough for people and seldom enough for the store."""
+"""How far a stage is: the document that the store and the display get, at most every two seconds."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 
 from voice_trainer.job.results import Progress, now
 
-SECONDS_BETWEEN = 2.0
+INTERVAL_SECONDS = 2.0
 
 
 class ProgressWriter:
-    """Counts the parts of one stage and puts a document at most every two seconds."""
+    """Counts the steps of one stage; ``put`` gets a document at most every two seconds, and always at the end."""
 
     def __init__(
         self, stage: str, put: Callable[[Progress], None], clock: Callable[[], float] = time.monotonic
@@ -31,14 +31,14 @@ class ProgressWriter:
         epoch: int = 0,
         metrics: Mapping[str, float] | None = None,
     ) -> None:
-        """Tell that ``done`` of ``total`` parts are done, ``already`` of them by an earlier attempt."""
+        """Report that ``done`` of ``total`` steps are done, ``already`` of them by an earlier attempt."""
         moment = self._clock()
         finished = done >= total
-        if moment - self._last < SECONDS_BETWEEN and not finished:
+        if moment - self._last < INTERVAL_SECONDS and not finished:
             return
         self._last = moment
         elapsed = moment - self._started
-        pace = elapsed / (done - already) if done > already else 0.0  # seconds a part
+        pace = elapsed / (done - already) if done > already else 0.0  # seconds per step
         self._put(
             Progress(
                 stage=self._stage,
