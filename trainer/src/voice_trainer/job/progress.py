@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from voice_trainer.job.results import Progress, now
 
 INTERVAL_SECONDS = 2.0
+
+Item = TypeVar("Item")
 
 
 class ProgressWriter:
@@ -49,3 +52,19 @@ class ProgressWriter:
                 updated_at=now(),
             )
         )
+
+
+class Steps:
+    """Counts steps of equal weight over several loops of one stage."""
+
+    def __init__(self, writer: ProgressWriter, total: int) -> None:
+        self._writer = writer
+        self._total = total
+        self._done = 0
+
+    def each(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield the items, each of which is a step."""
+        for item in items:
+            self._done += 1
+            self._writer.report(self._done, self._total)
+            yield item

@@ -40,9 +40,9 @@ class Stage:
 
 STAGES: tuple[Stage, ...] = (
     Stage("prepare", (), "check consent and recordings, measure speech, normalise, hold clips out", has_limits=True),
-    Stage("features", ("prepare",), "semantic codes, phones and spectrograms of every clip"),
+    Stage("features", ("prepare",), "phones, semantic tokens and speaker embedding of every clip"),
     Stage("train", ("features",), "fit LoRA adapters on both networks"),
-    Stage("evaluate", ("prepare", "features", "train"), "speak held-out clips, score them, apply the gates"),
+    Stage("evaluate", ("prepare", "features", "train"), "resynthesise held-out clips, score them, apply the gates"),
     Stage("publish", ("prepare", "features", "train", "evaluate"), "assemble and upload the voice bundle"),
 )
 
