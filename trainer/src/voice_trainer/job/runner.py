@@ -34,7 +34,7 @@ class Stage:
     def function(self, limits: Limits) -> StageFunction:
         """Import the stage only now: prepare must not wait for torch; ``limits`` go to the stage that has them."""
         module = importlib.import_module(f"voice_trainer.stages.{self.name}")
-        function: StageFunction = getattr(module, self.name)
+        function: Callable[..., Summary | None] = getattr(module, self.name)
         return partial(function, limits=limits) if self.has_limits else function
 
 
