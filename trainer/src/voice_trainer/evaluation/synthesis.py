@@ -20,7 +20,7 @@ from voice_trainer.job.base import JobBase
 from voice_trainer.recordings.audio import Samples
 from voice_trainer.recordings.polyphones import load_polyphones
 from voice_trainer.training.networks import Encoders
-from voice_trainer.training.tokens import CodeReader
+from voice_trainer.training.tokens import tokenizer_for
 
 MAX_TOKENS_PER_PHONE = 12  # at 25 tokens a second half a second for each phone: no sentence is slower
 MIN_TOKEN_LIMIT = 50
@@ -45,11 +45,11 @@ def encode_prompt(base: JobBase, networks: Networks, encoders: Encoders, clip: F
     """Encode the clip as a prompt; the speaker embedding is the adapted networks'."""
     device = next(networks.parameters()).device
     wav = torch.from_numpy(clip.training_recording()).to(device)
-    reader = CodeReader(networks.s2, encoders.hubert, language, base.document.phone_codes)
+    tokenizer = tokenizer_for(base.document.tokens, networks.s2, encoders.hubert, language)
     with torch.no_grad():
         embedding = encoders.speaker_embedding(networks.s2, wav)
     return Prompt(
-        tokens=reader.read_prompt(wav, clip.clip.text, clip.clip.phones).values,
+        tokens=tokenizer.prompt(wav, clip.clip.text, clip.clip.phones).values,
         phones=clip.features.phones,
         bert=clip.features.bert,
         speaker_embedding=embedding.float().cpu(),
