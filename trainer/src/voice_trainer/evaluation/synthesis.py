@@ -58,7 +58,7 @@ def encode_prompt(base: JobBase, networks: Networks, encoders: Encoders, clip: F
 
 @dataclass(frozen=True)
 class Synthesiser:
-    """Speaks sentences as the server will: tokens from S1 after the prompt, the waveform from S2."""
+    """Synthesises sentences as the server will: tokens from S1 after the prompt, the waveform from S2."""
 
     networks: Networks
     encoders: Encoders
@@ -72,7 +72,7 @@ class Synthesiser:
 
     @property
     def sample_rate(self) -> int:
-        """Of what is spoken, in Hz."""
+        """In Hz."""
         return self.networks.s2.config.sample_rate
 
     def speak(self, text: str) -> Samples:
@@ -105,7 +105,7 @@ class Synthesiser:
 def load_synthesiser(  # noqa: PLR0917 -- one call, each of its own type
     base: JobBase, networks: Networks, encoders: Encoders, prompt: Prompt, language: str, seed: int
 ) -> Synthesiser:
-    """Return what speaks as the base's document says.
+    """Return a synthesiser with the base's phone table, polyphones and sampling.
 
     Raises:
         BaseRejected, TextModelRejected: a file of the base is missing or damaged.

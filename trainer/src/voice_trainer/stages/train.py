@@ -72,8 +72,8 @@ def train(job: TrainingJob, workspace: Workspace) -> Summary:
         raise diverged(str(error), job.training.learning_rate) from error
     write_curves(folder / CURVES, curves)
     workspace.store.delete("train/checkpoint.safetensors")
-    tail = curves[-max(1, steps // job.training.epochs) :]
-    means = [sum(row[column] for row in tail) / len(tail) for column in range(1, len(COLUMNS))]
+    last_epoch = curves[-max(1, steps // job.training.epochs) :]
+    means = [sum(row[column] for row in last_epoch) / len(last_epoch) for column in range(1, len(COLUMNS))]
     return {
         "epochs": job.training.epochs,
         "steps": steps,

@@ -56,7 +56,7 @@ def load_networks(base: JobBase, device: torch.device) -> Networks:
 
 @dataclass(frozen=True)
 class Encoders:
-    """The frozen networks that turn recordings and texts into what the base's own networks take."""
+    """The frozen encoders of recordings and texts, whose outputs the base's own networks take."""
 
     hubert: HubertModel
     speaker: SpeakerEncoder | None
