@@ -18,7 +18,7 @@ from voice_trainer.job.base import JobBase
 from voice_trainer.recordings.audio import normalise, resample
 from voice_trainer.stages.prepare import LOUDNESS
 from voice_trainer.training.networks import load_encoders, load_networks
-from voice_trainer.training.tokens import CodeReader
+from voice_trainer.training.tokens import tokenizer_for
 
 SEED = 7
 
@@ -33,7 +33,7 @@ class TorchBase:
         self._symbols = base.document.symbols
         self._networks = load_networks(opened, device)
         self._encoders = load_encoders(opened, LANGUAGE, device)
-        self._reader = CodeReader(self._networks.s2, self._encoders.hubert, LANGUAGE, base.document.phone_codes)
+        self._tokenizer = tokenizer_for(base.document.tokens, self._networks.s2, self._encoders.hubert, LANGUAGE)
         self.sample_rate = base.document.sample_rate
 
     @torch.no_grad()
@@ -48,7 +48,7 @@ class TorchBase:
         """
         s2 = self._networks.s2
         recording = torch.from_numpy(wav)
-        timbre = self._encoders.timbre(s2, recording)[None, :, None]
+        timbre = self._encoders.speaker_embedding(s2, recording)[None, :, None]
         spec = spectrogram(recording, 2 * (s2.config.spectrogram_bins - 1), s2.config.hop)[None]  # (1, bins, frames)
         mask = torch.ones(1, 1, spec.shape[2])
         noise = torch.randn(1, s2.config.latent, spec.shape[2], generator=torch.Generator().manual_seed(SEED))
@@ -63,8 +63,8 @@ class TorchBase:
         phones = phonemize(flite.PROMPT, LANGUAGE, self._symbols).phones
         path.parent.mkdir(parents=True, exist_ok=True)
         Prompt(
-            codes=self._reader.read_prompt(recording, flite.PROMPT, phones).values,
+            tokens=self._tokenizer.prompt(recording, flite.PROMPT, phones).values,
             phones=torch.tensor(phone_ids(phones, self._symbols)),
             bert=None,
-            timbre=self._encoders.timbre(self._networks.s2, recording),
+            speaker_embedding=self._encoders.speaker_embedding(self._networks.s2, recording),
         ).save(path)

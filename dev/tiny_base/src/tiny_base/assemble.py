@@ -42,7 +42,10 @@ GATES_NOTE = (
 SAMPLING = {"temperature": 0.4, "repetitionPenalty": 1.0}
 # S2 has small matrices and a voice few clips: a hundred steps must do, and at the usual rate they change nothing. S1
 # would learn a reader's pace, at which it loses words. Frames that stage "detail" has sharpened must stay so.
-FINETUNING = {"semanticRate": 0.1, "synthesisRate": 25.0, "detailFrames": 7}
+FINETUNING = {
+    "learningRateMultipliers": {"s1": 0.1, "s2": 25.0},
+    "target": {"strategy": "smoothed", "frames": 7},
+}
 FLITE = {
     "name": "Synthetic speech of flite's voices slt, rms, awb and kal16",
     "licence": "Carnegie Mellon University, BSD-style",
@@ -51,13 +54,13 @@ FLITE = {
 }
 RECORDINGS = (
     {
-        "name": "LJ Speech (excerpt)",
+        "name": "LJ Speech (subset)",
         "licence": "Public domain",
         "source": "https://keithito.com/LJ-Speech-Dataset/",
         "attribution": "Keith Ito and Linda Johnson, The LJ Speech Dataset, 2017.",
     },
     {
-        "name": "LibriSpeech (excerpt; readers 2033 and 2609 left out)",
+        "name": "LibriSpeech (subset; speakers 2033 and 2609 left out)",
         "licence": "CC BY 4.0",
         "source": "https://www.openslr.org/12",
         "attribution": "Vassil Panayotov, Guoguo Chen, Daniel Povey and Sanjeev Khudanpur, LibriSpeech, 2015.",
@@ -66,7 +69,7 @@ RECORDINGS = (
 WEIGHTS = {
     "name": "Weights of this base",
     "licence": "MIT",
-    "source": "sovits-core pretrain",
+    "source": "make base",
     "attribution": "Trained from scratch by this project.",
 }
 
@@ -116,8 +119,8 @@ def assemble(
             "s2d": judges.config,
             "hubert": {"hidden": config.hubert.hidden},
             "sampling": SAMPLING,
+            "tokens": {"strategy": "aligned", "phoneTokens": phone_codes()},
             "finetuning": FINETUNING,
-            "phoneCodes": phone_codes(),
             "gates": [{"metric": metric, "min": least} for metric, least in gates.items()],
             "gatesNote": GATES_NOTE,
             "sentences": SENTENCES,

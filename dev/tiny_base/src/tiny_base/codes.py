@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.bundle.base import PhoneCodes
+from sovits_core.bundle.strategies import PhoneTokens
 from sovits_core.models import Synthesizer
 from sovits_core.text.spoken import SILENCE
 from tiny_base.acoustics import Acoustics
@@ -93,7 +93,7 @@ def half_of_code() -> Tensor:
     return torch.tensor([code.half for code in CODES])
 
 
-def phone_codes() -> PhoneCodes:
+def phone_codes() -> PhoneTokens:
     """The codes of each class, first halves apart from second ones, as `alignment.align_codes` takes them."""
     halves = half_of_code()
 

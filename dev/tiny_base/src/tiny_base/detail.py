@@ -75,7 +75,7 @@ def train_detail(stage: Stage, s2: Synthesizer, spoken: Sequence[Spoken], seed: 
     rng = random.Random(f"{seed}-detail-{stage.step}")  # noqa: S311 -- batches, not secrets
     similar = Similar(spoken, LONGEST, RECORDED_SHARE)
     parts = nn.ModuleList([s2.content_encoder, s2.timbre_encoder, s2.timbre_for_content])
-    judge = FrameJudge(s2.config.codes, s2.config.timbre).to(stage.machine.device)
+    judge = FrameJudge(s2.config.codebook_size, s2.config.speaker_embedding).to(stage.machine.device)
     optimizer = torch.optim.AdamW(parts.parameters(), lr=RATE, betas=(0.8, 0.98), weight_decay=0.01)
     judging = torch.optim.AdamW(judge.parameters(), lr=JUDGE_RATE, betas=(0.5, 0.98), weight_decay=0.0)
     s2.train()

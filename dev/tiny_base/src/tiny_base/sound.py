@@ -105,7 +105,7 @@ def train_bands(stage: Stage, s2: Synthesizer, readout: nn.Conv1d, latents: Fram
     optimizer = torch.optim.Adam(parts.parameters(), lr=RATE, betas=(0.9, 0.99))
     middle = slice(MARGIN * HOP_STEPS, (MARGIN + SEGMENT) * HOP_STEPS)
     device, count = stage.machine.device, BATCH * stage.machine.batches
-    nobody = torch.zeros(count, s2.config.timbre, 1, device=device)
+    nobody = torch.zeros(count, s2.config.speaker_embedding, 1, device=device)
     for _ in stage.steps([optimizer]):
         z = crops(latents, count, frames, rng).to(device)
         wanted = split(sound(contrasted(z, average)))[:, :, middle]
@@ -129,7 +129,7 @@ def train_sound(stage: Stage, s2: Synthesizer, judges: Discriminator, latents: F
     judging = torch.optim.AdamW(judges.parameters(), lr=JUDGED_RATE, betas=(0.8, 0.99))
     middle = slice(MARGIN * HOP, (MARGIN + JUDGED) * HOP)
     device, count = stage.machine.device, JUDGED_BATCH * stage.machine.batches
-    nobody = torch.zeros(count, s2.config.timbre, 1, device=device)
+    nobody = torch.zeros(count, s2.config.speaker_embedding, 1, device=device)
     for _ in stage.steps([optimizer, judging]):
         z = crops(latents, count, frames, rng).to(device)
         wanted = sound(contrasted(z, average)).tanh()

@@ -10,7 +10,8 @@ import torch
 from pydantic import Field, ValidationError
 from torch import Tensor
 
-from sovits_core.bundle.base import EMBEDDED, LARGEST_BASE_JSON, BaseBundle, Document, open_base
+from sovits_core.bundle.base import EMBEDDED, LARGEST_BASE_JSON, BaseBundle, open_base
+from sovits_core.bundle.document import Document
 from sovits_core.bundle.model_config import SynthesizerConfig
 from sovits_core.errors import BaseRejected, SovitsError, VoiceRejected
 from sovits_core.formats.adapters import LARGEST_FILE, WEIGHTS_FILE, load_adapter, merge

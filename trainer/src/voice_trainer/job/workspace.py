@@ -1,4 +1,4 @@
-"""Where files lie: local scratch for work, the store for everything another pod must see."""
+"""The files of a job: local scratch for work, the store for everything that another pod needs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from sovits_core.validation import one_line
 from voice_store import NotFound, Store, StoreError, StoreUnavailable, open_store
 from voice_trainer.errors import Refused, Transient, UsageError
 from voice_trainer.job.base import JobBase
+from voice_trainer.job.display import Display
 from voice_trainer.job.document import TrainingJob
 from voice_trainer.job.progress import ProgressWriter
 from voice_trainer.job.results import (
@@ -24,7 +26,7 @@ from voice_trainer.job.results import (
     to_json,
     tools,
 )
-from voice_trainer.job.signals import Interruption
+from voice_trainer.job.signals import TerminationSignal
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ JSON = "application/json"
 class Workspace:
     """The files of one job: ``<scratch>/<stage>/…`` here, ``<workspace>/<stage>/…`` in the store."""
 
-    def __init__(self, job: TrainingJob, scratch: Path, interruption: Interruption) -> None:
+    def __init__(self, job: TrainingJob, scratch: Path, termination: TerminationSignal, display: Display) -> None:
         """Open the store that the job names; nothing is read yet.
 
         Raises:
@@ -43,7 +45,8 @@ class Workspace:
         """
         self.store: Store = open_store(job.store.workspace)
         self.scratch = scratch / job.input_hash
-        self.interruption = interruption
+        self.termination = termination
+        self._display = display
         self._job = job
         self._input_hash = job.input_hash
         self._ready: set[str] = set()
@@ -54,10 +57,10 @@ class Workspace:
         return JobBase(self._job.base.uri, self._job.base.digest, self.scratch)
 
     def base_of_features(self) -> JobBase:
-        """Return the base, once it is known to be the one whose codes the features stage wrote.
+        """Return the base, once it is known to be the one whose tokens stage features wrote.
 
         Raises:
-            Refused: ``BaseChanged``; codes of one base mean nothing to another.
+            Refused: ``BaseChanged``; tokens of one base mean nothing to another.
         """
         manifest = self.manifest("features")
         found = manifest.summary.get("baseDigest") if manifest else None
@@ -76,12 +79,13 @@ class Workspace:
         return folder
 
     def progress(self, stage: str) -> ProgressWriter:
-        """Return what tells the operator how far the stage is."""
+        """Return what reports how far the stage is, to people at once and to the operator through the store."""
 
         def put(progress: Progress) -> None:
+            self._display.show(progress)
             try:
                 self.store.write(f"{stage}/progress.json", to_json(progress), JSON)
-            except StoreUnavailable as error:  # a missed figure is no reason to lose an hour of training
+            except StoreUnavailable as error:  # a missed figure must not end an hour of training
                 logger.warning("progress was not stored: %s", error)
 
         return ProgressWriter(stage, put)
@@ -94,7 +98,11 @@ class Workspace:
             return None
         except ValidationError as error:
             logger.warning(
-                "%s/%s/%s is no stage manifest, the stage runs again: %s", self.store.uri, stage, MANIFEST, error
+                "%s/%s/%s is no stage manifest, the stage runs again: %s",
+                self.store.uri,
+                stage,
+                MANIFEST,
+                one_line(error),
             )
             return None
         return manifest if manifest.stage == stage and manifest.input_hash == self._input_hash else None
@@ -104,7 +112,7 @@ class Workspace:
 
         Raises:
             UsageError: that stage has not finished.
-            Transient: a file in the store is not what the manifest says.
+            Transient: a file in the store has another digest than in the manifest.
         """
         folder = self.folder(stage)
         if stage in self._ready:
@@ -157,7 +165,7 @@ class Workspace:
         self._ready.add(stage)
 
     def record_failure(self, failure: Failure) -> None:
-        """Put the failure beside the stage's files; a store that fails too must not hide the first error."""
+        """Store the failure with the stage's files; a store that fails too must not hide the first error."""
         try:
             self.store.write(f"{failure.stage}/failure.json", to_json(failure), JSON)
         except StoreError as error:

@@ -1,8 +1,7 @@
-"""Stage prepare: are these recordings fit for training, and in which shape do they go on."""
+"""Stage prepare: validate recordings and transcripts, normalise clips, hold some out."""
 
 from __future__ import annotations
 
-import os
 import statistics
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sovits_core.bundle.base import BaseDocument
+from sovits_core.cpus import usable_cpus
 from sovits_core.errors import TextRejected
 from sovits_core.text import LANGUAGES, PolyphoneReader, phonemize
 from sovits_core.text.symbols import symbols
@@ -17,6 +17,7 @@ from voice_store import open_store
 from voice_trainer.errors import BadData
 from voice_trainer.evaluation.gates import chosen_gates
 from voice_trainer.job.document import TrainingJob
+from voice_trainer.job.limits import Limits
 from voice_trainer.job.results import Summary
 from voice_trainer.job.workspace import Workspace
 from voice_trainer.recordings import audio
@@ -25,8 +26,7 @@ from voice_trainer.recordings.dataset import DatasetDigest, Problems, Recording,
 from voice_trainer.recordings.polyphones import load_polyphones
 from voice_trainer.recordings.vad import detect
 
-SPEECH_SECONDS = 60.0  # of effective speech; below it an adapter learns the recordings, not the voice
-CLIPS_LEAST = 6  # three to hold out, and three to learn from
+DEFAULT_LIMITS = Limits()
 CLIP_SECONDS = (0.6, 54.0)  # the family's own limits for a training clip
 LOUDNESS = -16.0  # dBFS RMS
 # How the Unicode names of a language's letters begin; all languages but English also take English words.
@@ -52,8 +52,8 @@ class Accepted:
 
 
 @dataclass(frozen=True)
-class _Reader:
-    """How transcripts become phones."""
+class _FrontEnd:
+    """Converts transcripts to phones."""
 
     language: str
     table: str
@@ -63,7 +63,7 @@ class _Reader:
         return phonemize(text, self.language, self.table, self.polyphones).phones
 
 
-def prepare(job: TrainingJob, workspace: Workspace) -> Summary:
+def prepare(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LIMITS) -> Summary:
     """Check every clip and transcript, then write normalised copies of all of them.
 
     Raises:
@@ -73,15 +73,15 @@ def prepare(job: TrainingJob, workspace: Workspace) -> Summary:
     base = workspace.base.document
     chosen_gates(job.evaluation.gates, base.gates)
     _require_language(job, base)
-    reader = _Reader(job.language, base.symbols, load_polyphones(workspace.base, job.language))
-    accepted, digest = _accept(job, reader, workspace)
-    _require_enough(accepted)
+    front_end = _FrontEnd(job.language, base.symbols, load_polyphones(workspace.base, job.language))
+    accepted, digest = _accept(job, front_end, workspace)
+    _require_enough(accepted, limits)
     clips = _normalise_all(accepted, base.sample_rate, job.training.seed, workspace)
     write_clips(workspace.folder("prepare"), clips)
     return {
         "clips": len(clips),
         "heldOut": sum(clip.held_out for clip in clips),
-        "rejected": 0,  # a dataset with any problem is refused as a whole, so that nothing is dropped in silence
+        "rejected": 0,  # a dataset with any problem is refused as a whole, so that nothing is dropped silently
         "seconds": f"{sum(clip.seconds for clip in clips):.1f}",
         "speechSeconds": f"{sum(clip.speech_seconds for clip in clips):.1f}",
         "snrDb": f"{statistics.median(clip.snr_db for clip in clips):.1f}",
@@ -104,8 +104,8 @@ def _require_language(job: TrainingJob, base: BaseDocument) -> None:
             raise BadData(f"evaluation.texts: {shown(text)}: {error}", reason="UnspeakableText") from error
 
 
-def _accept(job: TrainingJob, reader: _Reader, workspace: Workspace) -> tuple[list[Accepted], str]:
-    """Look at every clip, collecting all problems; returns the clips in the order of the transcripts and the digest."""
+def _accept(job: TrainingJob, front_end: _FrontEnd, workspace: Workspace) -> tuple[list[Accepted], str]:
+    """Check every clip, collecting all problems; return the clips in the order of the transcripts, and the digest."""
     store = open_store(job.dataset.uri)
     problems = Problems()
     recordings = read_dataset(store, problems)
@@ -118,7 +118,7 @@ def _accept(job: TrainingJob, reader: _Reader, workspace: Workspace) -> tuple[li
         path = fetch(store, recording, raw, problems)
         if path is not None:
             digest.add(recording.key, path)
-            clip = _examine(recording, path, reader, problems)
+            clip = _examine(recording, path, front_end, problems)
             accepted += [clip] if clip else []
         progress.report(number, 2 * len(recordings))
     digest.require(job.dataset.digest)
@@ -126,9 +126,9 @@ def _accept(job: TrainingJob, reader: _Reader, workspace: Workspace) -> tuple[li
     return accepted, digest.value()
 
 
-def _examine(recording: Recording, path: Path, reader: _Reader, problems: Problems) -> Accepted | None:
-    """Return the clip, or ``None`` after noting what is wrong with it."""
-    phones = _phones(recording, reader, problems)
+def _examine(recording: Recording, path: Path, front_end: _FrontEnd, problems: Problems) -> Accepted | None:
+    """Return the clip, or ``None`` after adding what is wrong with it to the problems."""
+    phones = _phones(recording, front_end, problems)
     try:
         samples, rate = audio.decode(path)
     except audio.Undecodable as error:
@@ -153,28 +153,28 @@ def _clip_length(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds < audio.DECODED_SECONDS else f"at least {audio.DECODED_SECONDS:.0f} s"
 
 
-def _phones(recording: Recording, reader: _Reader, problems: Problems) -> tuple[str, ...]:
+def _phones(recording: Recording, front_end: _FrontEnd, problems: Problems) -> tuple[str, ...]:
     """Return the phones of the transcript; anything that the front end would drop or not know is a problem."""
     foreign = sorted(
         {
             sign
             for sign in recording.text
-            if sign.isalpha() and not unicodedata.name(sign, "").startswith(SCRIPTS[reader.language])
+            if sign.isalpha() and not unicodedata.name(sign, "").startswith(SCRIPTS[front_end.language])
         }
     )
     if foreign:
         problems.add(
             "UnknownSymbols",
             f"the transcript of {shown(recording.id)} has {shown(''.join(foreign))}, which are no letters of language "
-            f"{reader.language!r}; write what is said in that language",
+            f"{front_end.language!r}; write what is said in that language",
         )
         return ()
     try:
-        phones = reader.phones(recording.text) if recording.text else ()
+        phones = front_end.phones(recording.text) if recording.text else ()
     except TextRejected as error:
         problems.add("UnspeakableText", f"the transcript of {shown(recording.id)}: {error}")
         return ()
-    if unknown := sorted(set(phones) - set(symbols(reader.table))):
+    if unknown := sorted(set(phones) - set(symbols(front_end.table))):
         problems.add(
             "UnknownSymbols",
             f"the transcript of {shown(recording.id)} has the unknown phones {', '.join(unknown)[:100]}",
@@ -182,17 +182,17 @@ def _phones(recording: Recording, reader: _Reader, problems: Problems) -> tuple[
     return phones
 
 
-def _require_enough(accepted: list[Accepted]) -> None:
+def _require_enough(accepted: list[Accepted], limits: Limits) -> None:
     seconds = sum(clip.speech_seconds for clip in accepted)
-    if seconds < SPEECH_SECONDS:
+    if seconds < limits.min_speech_seconds:
         raise BadData(
-            f"{seconds:.1f} s of speech found in {len(accepted)} clips, at least {SPEECH_SECONDS:.0f} s are needed: "
-            "add recordings",
+            f"{seconds:.1f} s of speech found in {len(accepted)} clips, "
+            f"at least {limits.min_speech_seconds:.0f} s are needed: add recordings",
             reason="TooLittleSpeech",
         )
-    if len(accepted) < CLIPS_LEAST:
+    if len(accepted) < limits.min_clips:
         raise BadData(
-            f"{len(accepted)} clips found, at least {CLIPS_LEAST} are needed to train and to evaluate: "
+            f"{len(accepted)} clips found, at least {limits.min_clips} are needed to train and to evaluate: "
             "cut them at sentence ends",
             reason="TooFewClips",
         )
@@ -204,7 +204,7 @@ def _normalise_all(accepted: list[Accepted], rate: int, seed: int, workspace: Wo
     folder = workspace.folder("prepare")
     progress = workspace.progress("prepare")
     clips = []
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=usable_cpus()) as pool:
         for clip in pool.map(lambda clip: _normalise(clip, rate, folder, held_out), accepted):
             clips.append(clip)
             progress.report(len(accepted) + len(clips), 2 * len(accepted), already=len(accepted))

@@ -1,4 +1,4 @@
-"""Stage publish: assemble the voice bundle, upload it, and let its manifest make it a voice."""
+"""Stage publish: assemble the voice bundle and upload it, its manifest last."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _manifest(folder: Path, revision: str) -> dict[str, Any]:
 
 
 def _upload(store: Store, folder: Path, manifest: dict[str, Any]) -> None:
-    """Upload and read back every file, then the manifest: a reader that finds one finds all of what it names."""
+    """Upload and read back every file, then the manifest: whoever finds one finds all files that it names."""
     document = (folder / MANIFEST).read_bytes()
     if _stored_manifest(store) == document:
         return

@@ -23,7 +23,8 @@ from voice_trainer.job.workspace import Workspace
 from voice_trainer.recordings.audio import read_flac
 from voice_trainer.recordings.clips import read_clips, training_copy
 from voice_trainer.training.checkpoint import Curves, restore_checkpoint, save_checkpoint
-from voice_trainer.training.examples import Example, collate, epoch_order, load_features
+from voice_trainer.training.clip_features import load_clip_features
+from voice_trainer.training.examples import Example, collate, epoch_order
 from voice_trainer.training.finetune import Finetuner, diverged
 from voice_trainer.training.networks import choose_device, load_networks
 
@@ -61,7 +62,7 @@ def train(job: TrainingJob, workspace: Workspace) -> Summary:
         logger.info("train: continuing after step %d", len(curves))
     model.train()
     started = time.monotonic()
-    with workspace.interruption.deferred():
+    with workspace.termination.deferred():
         steps = _run(job, workspace, finetuner, examples, identity, curves)
     seconds = time.monotonic() - started
     folder = workspace.folder("train")
@@ -71,8 +72,8 @@ def train(job: TrainingJob, workspace: Workspace) -> Summary:
         raise diverged(str(error), job.training.learning_rate) from error
     write_curves(folder / CURVES, curves)
     workspace.store.delete("train/checkpoint.safetensors")
-    tail = curves[-max(1, steps // job.training.epochs) :]
-    means = [sum(row[column] for row in tail) / len(tail) for column in range(1, len(COLUMNS))]
+    last_epoch = curves[-max(1, steps // job.training.epochs) :]
+    means = [sum(row[column] for row in last_epoch) / len(last_epoch) for column in range(1, len(COLUMNS))]
     return {
         "epochs": job.training.epochs,
         "steps": steps,
@@ -94,10 +95,8 @@ def load_examples(workspace: Workspace, config: SynthesizerConfig) -> list[Examp
             continue
         wav = torch.from_numpy(read_flac(training_copy(prepared, clip.id)))
         spec = spectrogram(wav, 2 * (config.spectrogram_bins - 1), config.hop)
-        found = load_features(features / f"{clip.id}.safetensors")
-        examples.append(
-            Example(clip.id, found["phones"], found.get("bert"), found["codes"], found["timbre"], spec, wav)
-        )
+        found = load_clip_features(features, clip.id)
+        examples.append(Example(clip.id, found.phones, found.bert, found.tokens, found.speaker_embedding, spec, wav))
     return examples
 
 
@@ -127,22 +126,22 @@ def _run(  # noqa: PLR0917 -- one call, each of its own type
 ) -> int:
     """Do the steps that ``curves`` does not have yet, adding a row for each; returns how many there are in all."""
     seed, device = job.training.seed, next(iter(finetuner.parameters.values())).device
-    lengths = [len(example.codes) for example in examples]
+    lengths = [len(example.tokens) for example in examples]
     epochs = range(job.training.epochs)
     plan = [(epoch, batch) for epoch in epochs for batch in epoch_order(lengths, job.batch_size, seed, epoch)]
     already, stored = len(curves), time.monotonic()
     progress = workspace.progress("train")
     for step, (epoch, indices) in enumerate(plan[already:], start=already):
-        if workspace.interruption.requested():
+        if workspace.termination.received():
             save_checkpoint(workspace.store, workspace.scratch, finetuner, identity, curves)
             raise Interrupted
         # Each step draws from its own seed, so that a continued training takes the same course as an unbroken one.
         torch.manual_seed(seed * 1_000_003 + step)  # dropout draws from the process-wide generator
         generator = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
-        chance = random.Random(f"{seed}/timbre/{step}")  # noqa: S311 -- repeatable, not secret
-        # A clip in the light of its own timbre would leak what it says; the voice will speak in that of its prompt.
-        timbres = [chance.choice(examples).timbre for _ in indices]
-        batch = collate([examples[index] for index in indices], timbres, device)
+        rng = random.Random(f"{seed}/timbre/{step}")  # noqa: S311 -- repeatable, not secret
+        # The speaker embedding of the clip itself would leak its content; a voice is conditioned on that of its prompt.
+        speaker_embeddings = [rng.choice(examples).speaker_embedding for _ in indices]
+        batch = collate([examples[index] for index in indices], speaker_embeddings, device)
         losses = finetuner.step(batch, generator)
         curves.append((float(epoch + 1), losses.semantic, losses.kl, losses.mel))
         progress.report(
