@@ -6,7 +6,7 @@ import torch
 from sovits_core.features.alignment import align_codes, best_path, without_silence
 from sovits_core.text import phonemize
 from sovits_core.text.spoken import word_ends
-from tiny_base.codes import CODES, HALVES, phone_codes
+from tiny_base.tokens import SUBPHONE_STATES, TOKENS, phone_tokens
 
 CODES_OF = {"SIL": ((0,),), "K": ((1,), (2,)), "AE": ((3, 4), (5, 6)), "T": ((7,), (8,))}
 CAT = ("K", "AE1", "T", ".")
@@ -47,8 +47,8 @@ def test_silence_stands_where_a_pause_may_be() -> None:
 def test_silence_is_cut_off_the_ends_and_stays_between_words() -> None:
     silent, spoken = (next(code for code, one in enumerate(CODES) if one.half == half) for half in (0, 1))
     codes = torch.tensor([silent, silent, spoken, silent, spoken, silent])
-    assert without_silence(codes, phone_codes()).tolist() == [spoken, silent, spoken]
-    assert without_silence(codes[:2], phone_codes()).tolist() == [silent, silent]
+    assert without_silence(codes, phone_tokens()).tolist() == [spoken, silent, spoken]
+    assert without_silence(codes[:2], phone_tokens()).tolist() == [silent, silent]
 
 
 def test_words_that_do_not_fit_are_not_aligned() -> None:
@@ -72,9 +72,9 @@ def test_a_path_is_the_best_of_all_that_pass_every_required_state() -> None:
 
 
 def test_the_tiny_base_has_codes_for_every_phone_and_every_code_says_one() -> None:
-    codes_of = phone_codes()
-    assert sorted(code for parts in codes_of.values() for part in parts for code in part) == list(range(len(CODES)))
-    assert {HALVES[CODES[code].half] for code in codes_of["OY"][1]} == {"OY2"}
+    codes_of = phone_tokens()
+    assert sorted(code for parts in codes_of.values() for part in parts for code in part) == list(range(len(TOKENS)))
+    assert {SUBPHONE_STATES[TOKENS[code].state] for code in codes_of["OY"][1]} == {"OY2"}
 
 
 def test_a_pause_stands_between_words_only() -> None:
