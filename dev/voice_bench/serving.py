@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +13,11 @@ from safetensors.numpy import save_file
 from dev.errors import DevError
 from dev.voice_bench.training import LANGUAGE, TrainedVoice
 from sovits_core.bundle.base import BaseBundle
-from voice_inference.base import load_base
-from voice_inference.bundles import ADAPTER, ADAPTER_CONFIG, PROMPT, SCHEMA, VOICE, Voice, load_voice
-from voice_inference.desired import BaseReference, VoiceReference
-from voice_inference.engine import Engine, most_tokens
+from voice_inference.bundles.base import load_base
+from voice_inference.bundles.references import BaseReference, VoiceReference
+from voice_inference.bundles.voice import ADAPTER, ADAPTER_CONFIG, PROMPT, SCHEMA, VOICE, Voice, load_voice
+from voice_inference.engine.engine import Engine, FinishReason
 from voice_inference.errors import InvalidBase
-from voice_inference.graphs import Adapter, Graph, Tensor
 from voice_inference.metrics import Metrics
 
 Samples = NDArray[np.float32]
@@ -52,13 +49,11 @@ class Server:
         uri = base.folder.absolute().as_uri()
         reference = BaseReference(name=base.document.name, uri=uri, digest=base.digest)
         try:
-            loaded = load_base(uri, reference, threads=1)
+            self._base = load_base(uri, reference, threads=1)
         except InvalidBase as error:
             raise DevError(
                 f"the server cannot load the base {base.document.name!r}: {error}", remedy="make the base again"
             ) from error
-        self._decode = _Overheard(loaded.decode)
-        self._base = replace(loaded, decode=self._decode)
         self._engine = Engine(Metrics())
 
     @property
@@ -77,7 +72,7 @@ class Server:
             prompt: the prompt.safetensors of a voice bundle.
             folder: where to write that voice.
         """
-        graphs = (self._base.prefill, self._base.step, self._decode)
+        graphs = (self._base.prefill, self._base.step, self._base.decode)
         tensors = {
             key: np.zeros(given.stack_shape(1)[1:], dtype=np.float16)
             for graph in graphs
@@ -102,26 +97,13 @@ class Server:
 
     def speak(self, voice: Voice, text: str) -> Said:
         """Speak one sentence with the server's defaults."""
-        pieces = list(self._engine.speak(voice, text, language=LANGUAGE, seed=SEED, is_cancelled=lambda: False))
-        codes, phones = self._decode.codes, self._decode.phones
-        return Said(np.concatenate(pieces), tuple(map(int, codes)), len(codes) < most_tokens(phones))
+        segments = list(self._engine.synthesize(voice, text, language=LANGUAGE, seed=SEED, is_cancelled=lambda: False))
+        tokens = np.concatenate([segment.tokens for segment in segments])
+        ended = all(segment.finish_reason is FinishReason.END_TOKEN for segment in segments)
+        return Said(np.concatenate([segment.samples for segment in segments]), tuple(tokens.tolist()), ended)
 
     def _load(self, folder: Path, revision: str, digest: str) -> Voice:
         uri = folder.absolute().as_uri()
         return load_voice(
             folder, VoiceReference(id="bench/voice", revision=revision, uri=uri, digest=digest), self._base
         )
-
-
-class _Overheard(Graph):
-    """The decoder's graph, remembering which tokens it was last given: the server's engine keeps them to itself."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.__dict__.update(vars(graph))  # the session is shared, not loaded again
-        self.codes: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
-        self.phones = 0
-
-    def run(self, inputs: Mapping[str, Tensor], adapter: Adapter) -> dict[str, Any]:
-        """Run as the graph does."""
-        self.codes, self.phones = inputs["codes"][0], inputs["text"].shape[1]
-        return super().run(inputs, adapter)

@@ -22,7 +22,7 @@ from dev.voice_bench.training import TrainedVoice, train
 from dev.voice_bench.waves import RATE, Wave, read16
 from dev.voice_bench.wording import sentences
 from sovits_core.bundle.base import BaseBundle
-from voice_inference.bundles import PROMPT, Voice
+from voice_inference.bundles.voice import PROMPT, Voice
 from voice_trainer.evaluation.gates import chosen_gates, judge
 from voice_trainer.evaluation.scores import compare
 from voice_trainer.recordings.audio import read_flac, write_flac

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from voice_inference.desired import parse_desired
 from voice_inference.errors import InvalidDocument as InvalidDesiredVoices
+from voice_inference.voices.desired import parse_desired
 from voice_operator import documents as read_by_operator
 from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_server import VoiceServerSpec

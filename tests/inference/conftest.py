@@ -19,10 +19,10 @@ from safetensors.numpy import save_file
 
 from sovits_core.bundle.base import open_base
 from sovits_core.bundle.writing import file_digest
-from voice_inference.app import create_app
-from voice_inference.base import Base, load_base
-from voice_inference.desired import BaseReference, VoiceReference
-from voice_inference.services import Services, build_services
+from voice_inference.api.app import create_app
+from voice_inference.api.services import Services, build_services
+from voice_inference.bundles.base import Base, load_base
+from voice_inference.bundles.references import BaseReference, VoiceReference
 from voice_inference.settings import Settings
 
 BASE_URI = os.environ.get("VOICE_TEST_BASE", "embedded:tiny")
@@ -189,7 +189,7 @@ def start_server(desired: Desired, base: Base, tmp_path: Path, monkeypatch: pyte
         """Sessions have no state, and making them takes seconds; other bases are loaded as ever."""
         return base if reference == BASE else load_base(uri, reference, threads=threads)
 
-    monkeypatch.setattr("voice_inference.loader.load_base", load_once)
+    monkeypatch.setattr("voice_inference.bundles.loader.load_base", load_once)
 
     @asynccontextmanager
     async def start(**settings: Any) -> AsyncIterator[Server]:

@@ -11,9 +11,9 @@ from importlib.metadata import version
 
 import uvicorn
 
-from voice_inference.app import create_app
+from voice_inference.api.app import create_app
+from voice_inference.api.services import build_services
 from voice_inference.errors import InvalidSettings
-from voice_inference.services import build_services
 from voice_inference.settings import Settings, add_flags, read_settings
 
 USAGE = 64  # exit code of sysexits.h, as the other programs of this project use it

@@ -1,4 +1,4 @@
-"""Everything that can go wrong in the server, as a tree; none of these knows HTTP, ``problems.py`` translates them."""
+"""The server's errors, as a tree; none of them knows HTTP, ``api/error_handlers.py`` translates them."""
 
 from __future__ import annotations
 

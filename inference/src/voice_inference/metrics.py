@@ -36,9 +36,10 @@ class Metrics:
             buckets=REAL_TIME_FACTORS,
             registry=self.registry,
         )
-        self.runaway_sentences = Counter(
-            "voice_runaway_sentences",
-            "Sentences cut off because they did not end by themselves.",
+        self.segments = Counter(
+            "voice_inference_segments",
+            "Synthesised sentences by how their token loop ended: end_token, or max_length without one.",
+            ("finish_reason",),
             registry=self.registry,
         )
         self.queue_depth = Gauge("voice_queue_depth", "Speech requests running or waiting.", registry=self.registry)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voice_inference.agent import Agent
-from voice_inference.desired import FileSource, NewestOf, OperatorSource
-from voice_inference.engine import Engine
-from voice_inference.loader import Loader
+from voice_inference.api.speech_service import Speaker
+from voice_inference.bundles.loader import Loader
+from voice_inference.engine.engine import Engine
+from voice_inference.engine.workers import Workers
 from voice_inference.metrics import Metrics
 from voice_inference.settings import Settings
-from voice_inference.speaker import Speaker
-from voice_inference.voices import Voices
-from voice_inference.workers import Workers
+from voice_inference.voices.desired import FileSource, NewestOf, OperatorSource
+from voice_inference.voices.registry import Voices
+from voice_inference.voices.syncer import Agent
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from voice_inference.base import Base
-from voice_inference.bundles import Voice
-from voice_inference.desired import BaseReference, DesiredVoices, VoiceReference
+from voice_inference.bundles.base import Base
+from voice_inference.bundles.references import BaseReference, VoiceReference
+from voice_inference.bundles.voice import Voice
 from voice_inference.errors import LoadError
 from voice_inference.metrics import Metrics
-from voice_inference.voices import Voices
+from voice_inference.voices.desired import DesiredVoices
+from voice_inference.voices.registry import Voices
 
 PARALLEL_LOADS = 4  # downloads wait for the network, so more than the cores
 FIRST_RETRY_SECONDS = 2.0

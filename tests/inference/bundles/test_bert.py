@@ -12,12 +12,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from voice_inference.base import Base
-from voice_inference.bundles import Voice, load_voice
-from voice_inference.desired import BaseReference
-from voice_inference.engine import Engine, sentences_of, text_vectors
+from voice_inference.bundles.base import Base
+from voice_inference.bundles.loader import Loader
+from voice_inference.bundles.references import BaseReference
+from voice_inference.bundles.voice import Voice, load_voice
+from voice_inference.engine.engine import Engine, sentences_of, text_vectors
 from voice_inference.errors import DigestMismatch, InvalidBase, InvalidVoice
-from voice_inference.loader import Loader
 from voice_inference.metrics import Metrics
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "你", "好", "."]
@@ -119,11 +119,11 @@ def test_what_is_spoken_depends_on_the_vectors(with_encoder: Any, loader: Loader
     write_encoder(with_encoder.folder / "onnx", 20 * TABLE)
     base = load(with_encoder, loader)
     with_vectors, without = (
-        next(Engine(Metrics()).speak(replace(voice, base=one), "你好。", language="zh", seed=1, is_cancelled=bool))
+        next(Engine(Metrics()).synthesize(replace(voice, base=one), "你好。", language="zh", seed=1, is_cancelled=bool))
         for one in (base, replace(base, text=None))
     )
-    assert np.isfinite(with_vectors).all()
-    assert not np.array_equal(with_vectors, without)
+    assert np.isfinite(with_vectors.samples).all()
+    assert not np.array_equal(with_vectors.samples, without.samples)
 
 
 @pytest.mark.parametrize("changed", [{"bert": np.zeros((19, 8), np.float32)}, {"bert": np.zeros((20, 8), np.float16)}])

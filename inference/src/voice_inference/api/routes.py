@@ -12,11 +12,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from voice_inference.audio import wav_file
+from voice_inference.api.error_handlers import SERVER, problem
+from voice_inference.api.services import Services
+from voice_inference.api.speech_request import SpeechRequest
+from voice_inference.engine.audio import wav_file
 from voice_inference.errors import Cancelled
-from voice_inference.problems import SERVER, problem
-from voice_inference.services import Services
-from voice_inference.speech_request import SpeechRequest
 
 router = APIRouter()
 Result = TypeVar("Result")

@@ -8,10 +8,10 @@ from pathlib import Path
 from sovits_core.bundle.base import EMBEDDED
 from sovits_core.errors import TextRejected
 from sovits_core.text import phonemize
-from voice_inference.base import BASES, Base, load_base
-from voice_inference.bundles import VOICES, Voice, load_voice
-from voice_inference.desired import BaseReference, VoiceReference
-from voice_inference.fetch import Cache
+from voice_inference.bundles.base import BASES, Base, load_base
+from voice_inference.bundles.fetch import Cache
+from voice_inference.bundles.references import BaseReference, VoiceReference
+from voice_inference.bundles.voice import VOICES, Voice, load_voice
 
 
 class Loader:

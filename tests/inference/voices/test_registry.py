@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from voice_inference.base import Base
-from voice_inference.bundles import Voice, load_voice
-from voice_inference.desired import BaseReference, DesiredVoices, VoiceReference
+from voice_inference.bundles.base import Base
+from voice_inference.bundles.references import BaseReference, VoiceReference
+from voice_inference.bundles.voice import Voice, load_voice
 from voice_inference.errors import AmbiguousVoice, UnknownVoice, VoiceNotReady
 from voice_inference.metrics import Metrics
-from voice_inference.voices import Voices
+from voice_inference.voices.desired import DesiredVoices
+from voice_inference.voices.registry import Voices
 
 
 def desired(base: Base, *voices: VoiceReference, generation: int = 1) -> DesiredVoices:

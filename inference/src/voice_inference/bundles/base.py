@@ -14,11 +14,11 @@ from sovits_core.errors import BaseRejected, TextModelRejected
 from sovits_core.text import PolyphoneReader
 from sovits_core.text.chinese.characters import VOCABULARY, read_characters
 from sovits_core.text.chinese.g2pw import open_g2pw
-from voice_inference.desired import BaseReference
+from voice_inference.bundles.bert import TOKENS, VECTORS, TextEncoder
+from voice_inference.bundles.fetch import Kind
+from voice_inference.bundles.references import BaseReference
+from voice_inference.bundles.sessions import Graph
 from voice_inference.errors import InvalidBase, InvalidDocument
-from voice_inference.fetch import Kind
-from voice_inference.graphs import Graph
-from voice_inference.text_encoder import TOKENS, VECTORS, TextEncoder
 
 PREFILL, STEP, DECODE, BERT = "s1_prefill", "s1_step", "s2_decode", "bert"
 GRAPHS = {  # the contract with the exporter: inputs besides the adapter's, and outputs

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from voice_inference.bundles import Voice
-from voice_inference.desired import BaseReference, DesiredVoices, VoiceReference
+from voice_inference.bundles.references import BaseReference, VoiceReference
+from voice_inference.bundles.voice import Voice
 from voice_inference.errors import AmbiguousVoice, UnknownVoice, VoiceNotReady
 from voice_inference.metrics import Metrics
+from voice_inference.voices.desired import DesiredVoices
 
 State = Literal["loading", "ready", "failed"]
 STATES: tuple[State, ...] = ("loading", "ready", "failed")

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from sovits_core.bundle.base import SamplingDocument
-from voice_inference import decoding
-from voice_inference.base import Base
-from voice_inference.bundles import Voice, load_voice
-from voice_inference.decoding import TokenDecoder
-from voice_inference.engine import PAUSE_SECONDS, Engine, most_tokens, sentences_of
+from voice_inference.bundles.base import Base
+from voice_inference.bundles.voice import Voice, load_voice
+from voice_inference.engine import decoding
+from voice_inference.engine.decoding import TokenDecoder
+from voice_inference.engine.engine import PAUSE_SECONDS, Engine, FinishReason, Segment, max_tokens, sentences_of
 from voice_inference.errors import Cancelled, InvalidRequest
 from voice_inference.metrics import Metrics
 
-SAMPLES_PER_TOKEN_RATE = 25  # semantic tokens per second
+TOKENS_PER_SECOND = 25
 
 
 @pytest.fixture
@@ -25,52 +25,73 @@ def voice(make_bundle: Any, base: Base) -> Voice:
     return load_voice(bundle.folder, bundle.seal(), base)
 
 
-def speak(voice: Voice, text: str = "Hello there.", seed: int = 1, metrics: Metrics | None = None) -> list[np.ndarray]:
+def synthesize(
+    voice: Voice, text: str = "Hello there.", seed: int = 1, metrics: Metrics | None = None
+) -> list[Segment]:
     engine = Engine(metrics or Metrics())
-    return list(engine.speak(voice, text, language="en", seed=seed, is_cancelled=lambda: False))
+    return list(engine.synthesize(voice, text, language="en", seed=seed, is_cancelled=lambda: False))
+
+
+def synthesize_samples(voice: Voice, text: str = "Hello there.", seed: int = 1) -> list[np.ndarray]:
+    return [segment.samples for segment in synthesize(voice, text, seed)]
+
+
+def count(metrics: Metrics, reason: FinishReason) -> float | None:
+    return metrics.registry.get_sample_value("voice_inference_segments_total", {"finish_reason": reason})
 
 
 def test_the_same_seed_gives_the_same_samples_and_another_seed_does_not(voice: Voice) -> None:
-    first, again, other = speak(voice), speak(voice), speak(voice, seed=2)
+    first, again, other = synthesize_samples(voice), synthesize_samples(voice), synthesize_samples(voice, seed=2)
     assert np.array_equal(first[0], again[0])
     assert not np.array_equal(first[0], other[0])
 
 
 def test_a_sentence_sounds_the_same_whatever_was_said_before_it(voice: Voice) -> None:
-    _, after_one = speak(voice, "One. Hello there.")
-    _, after_another = speak(voice, "Two and three. Hello there.")
+    _, after_one = synthesize_samples(voice, "One. Hello there.")
+    _, after_another = synthesize_samples(voice, "Two and three. Hello there.")
     assert np.array_equal(after_one, after_another)
 
 
 def test_what_is_spoken_is_finite_audible_and_below_full_scale(voice: Voice) -> None:
-    (spoken,) = speak(voice)
+    (spoken,) = synthesize_samples(voice)
     assert spoken.dtype == np.float32
     assert np.isfinite(spoken).all()
     assert 1e-4 < np.abs(spoken).max() < 1.0
 
 
 def test_sentences_are_joined_by_silence(voice: Voice) -> None:
-    first, second = speak(voice, "Hello there. Hello again.")
-    pause = round(PAUSE_SECONDS * voice.base.sample_rate)
-    assert not second[:pause].any()
-    assert first[:pause].any()
-    assert second[pause:].any()
+    first, second = synthesize(voice, "Hello there. Hello again.")
+    assert (first.pause, second.pause) == (0, round(PAUSE_SECONDS * voice.base.sample_rate))
+    assert not second.samples[: second.pause].any()
+    assert first.samples[: second.pause].any()
+    assert second.samples[second.pause :].any()
 
 
-def test_the_length_is_a_whole_number_of_tokens_within_the_guard(voice: Voice) -> None:
-    (spoken,) = speak(voice)
-    tokens, rest = divmod(spoken.size, voice.base.sample_rate // SAMPLES_PER_TOKEN_RATE)
-    (sentence,) = sentences_of("Hello there.", "en", voice)
-    assert rest == 0
-    assert 1 <= tokens <= most_tokens(sentence.phones.size)
-
-
-def test_a_sentence_that_does_not_end_is_cut_off_and_counted(voice: Voice, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voice_inference.engine.most_tokens", lambda _: 5)
+def test_every_segment_has_the_tokens_that_its_samples_come_from(voice: Voice) -> None:
     metrics = Metrics()
-    (spoken,) = speak(voice, metrics=metrics)
-    assert spoken.size == 5 * voice.base.sample_rate // SAMPLES_PER_TOKEN_RATE
-    assert metrics.registry.get_sample_value("voice_runaway_sentences_total") == 1
+    text = "Hello there. Hello again."
+    segments = synthesize(voice, text, metrics=metrics)
+    for segment, sentence in zip(segments, sentences_of(text, "en", voice), strict=True):
+        assert segment.tokens.dtype == np.int64
+        assert 1 <= segment.tokens.size < max_tokens(sentence.phones.size)
+        assert segment.tokens.max() < voice.base.end_token
+        audio = segment.samples.size - segment.pause
+        assert audio == segment.tokens.size * voice.base.sample_rate // TOKENS_PER_SECOND
+        assert segment.finish_reason == FinishReason.END_TOKEN
+    assert (count(metrics, FinishReason.END_TOKEN), count(metrics, FinishReason.MAX_LENGTH)) == (2, None)
+
+
+def test_a_sentence_without_an_end_token_stops_at_its_maximum_length_and_is_counted(
+    voice: Voice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (whole,) = synthesize(voice)
+    monkeypatch.setattr("voice_inference.engine.engine.max_tokens", lambda _: 5)
+    metrics = Metrics()
+    (segment,) = synthesize(voice, metrics=metrics)
+    assert segment.finish_reason == FinishReason.MAX_LENGTH
+    assert segment.tokens.tolist() == whole.tokens[:5].tolist()
+    assert segment.samples.size == 5 * voice.base.sample_rate // TOKENS_PER_SECOND
+    assert (count(metrics, FinishReason.END_TOKEN), count(metrics, FinishReason.MAX_LENGTH)) == (None, 1)
 
 
 def test_a_step_gives_the_logits_that_a_prefill_of_the_same_tokens_gives(
@@ -98,8 +119,8 @@ def test_a_step_gives_the_logits_that_a_prefill_of_the_same_tokens_gives(
 def test_tokens_are_chosen_as_the_base_says(voice: Voice) -> None:
     certain = voice.base.document.model_copy(update={"sampling": SamplingDocument(top_k=1)})
     sure = replace(voice, base=replace(voice.base, document=certain))
-    lengths = {speak(sure, seed=seed)[0].size for seed in range(3)}
-    assert len(lengths) == 1 < len({speak(voice, seed=seed)[0].size for seed in range(3)})
+    lengths = {synthesize_samples(sure, seed=seed)[0].size for seed in range(3)}
+    assert len(lengths) == 1 < len({synthesize_samples(voice, seed=seed)[0].size for seed in range(3)})
 
 
 def test_an_adapter_changes_what_is_spoken(make_bundle: Any, base: Base) -> None:
@@ -107,18 +128,20 @@ def test_an_adapter_changes_what_is_spoken(make_bundle: Any, base: Base) -> None
     bundles[1].adapter = {key: np.zeros_like(tensor) for key, tensor in bundles[1].adapter.items()}
     bundles[1].write()
     adapted, plain = (load_voice(bundle.folder, bundle.seal(), base) for bundle in bundles)
-    assert not np.array_equal(speak(adapted)[0], speak(plain)[0])
+    assert not np.array_equal(synthesize_samples(adapted)[0], synthesize_samples(plain)[0])
 
 
 def test_work_stops_between_two_tokens_when_it_is_cancelled(voice: Voice) -> None:
     looks = iter([False, False, True])
-    spoken = Engine(Metrics()).speak(voice, "Hello.", language="en", seed=1, is_cancelled=lambda: next(looks))
+    spoken = Engine(Metrics()).synthesize(voice, "Hello.", language="en", seed=1, is_cancelled=lambda: next(looks))
     with pytest.raises(Cancelled):
         next(spoken)
 
 
 def test_long_text_is_spoken_piece_by_piece_as_it_is_asked_for(voice: Voice) -> None:
-    spoken = Engine(Metrics()).speak(voice, "Hello there. " * 100, language="en", seed=1, is_cancelled=lambda: False)
+    spoken = Engine(Metrics()).synthesize(
+        voice, "Hello there. " * 100, language="en", seed=1, is_cancelled=lambda: False
+    )
     assert len(list(islice(spoken, 2))) == 2
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sovits_core.text import Spoken
 from sovits_core.text.chinese.characters import Characters
-from voice_inference.graphs import Graph
+from voice_inference.bundles.sessions import Graph
 
 TOKENS, VECTORS = "tokens", "vectors"
 LONGEST = 510  # characters at once: a BERT has 512 places, two of them for its marks

@@ -6,7 +6,7 @@ import wave
 import numpy as np
 import pytest
 
-from voice_inference.audio import PEAK, limit_peak, to_pcm, wav_file
+from voice_inference.engine.audio import PEAK, limit_peak, to_pcm, wav_file
 from voice_inference.errors import SynthesisFailed
 
 

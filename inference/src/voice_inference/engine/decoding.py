@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from voice_inference.bundles import Voice
-from voice_inference.graphs import Tensor
+from voice_inference.bundles.sessions import Tensor
+from voice_inference.bundles.voice import Voice
 
 CAPACITIES = (256, 512, 1024, 2048, 4096)  # slots; attention reads all of them, so a small cache is a fast one
 

@@ -9,10 +9,10 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from voice_inference import problems
-from voice_inference.middleware import CountRequests, LimitBody
-from voice_inference.routes import router
-from voice_inference.services import Services
+from voice_inference.api import error_handlers
+from voice_inference.api.middleware import CountRequests, LimitBody
+from voice_inference.api.routes import router
+from voice_inference.api.services import Services
 
 
 def create_app(services: Services) -> FastAPI:
@@ -35,7 +35,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.include_router(router)
-    problems.install(app)
+    error_handlers.install(app)
     app.add_middleware(LimitBody)
     app.add_middleware(CountRequests, metrics=services.metrics)
     return app

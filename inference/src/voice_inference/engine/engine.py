@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -13,11 +15,11 @@ from numpy.typing import NDArray
 from sovits_core.errors import InvalidModelInput, TextModelRejected, TextRejected
 from sovits_core.synthesis.sampling import Sampler
 from sovits_core.text import Spoken, phone_ids, phonemize_to_speak, split_sentences
-from voice_inference.audio import Samples, limit_peak
-from voice_inference.bundles import Voice
-from voice_inference.decoding import TokenDecoder
+from voice_inference.bundles.sessions import Tensor
+from voice_inference.bundles.voice import Voice
+from voice_inference.engine.audio import Samples, limit_peak
+from voice_inference.engine.decoding import TokenDecoder
 from voice_inference.errors import Cancelled, InvalidRequest, SynthesisFailed
-from voice_inference.graphs import Tensor
 from voice_inference.metrics import Metrics
 
 SENTENCE_CHARACTERS = 200  # longer sentences are cut at clauses: attention and the prompt's manner fade beyond
@@ -26,7 +28,7 @@ PAUSE_SECONDS = 0.25  # between sentences
 # People say 10 to 15 phones per second, and slow readers 4, so this cuts nobody short and stops endless babble.
 TOKENS_PER_PHONE = 6
 TOKENS_BESIDE_PHONES = 25
-MOST_TOKENS = 1500  # one minute, the networks' own limit
+MAX_TOKENS = 1500  # one minute, the networks' own limit
 NOISE_SCALE = 0.5
 
 log = logging.getLogger(__name__)
@@ -42,16 +44,36 @@ class Sentence(NamedTuple):
     """The parts in one language each; a full stop that was added behind them belongs to none."""
 
 
+class FinishReason(StrEnum):
+    """How the token loop of a segment ended."""
+
+    END_TOKEN = "end_token"  # noqa: S105 -- a semantic token, no secret
+    MAX_LENGTH = "max_length"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The audio of one sentence, to be played right after the segment before it."""
+
+    samples: Samples
+    """float32 (samples,) at the base's rate; the pause after the previous segment is part of it."""
+    pause: int
+    """Samples of silence at the start of ``samples``; 0 in the first segment."""
+    tokens: Ids
+    """int64 (T,) semantic tokens, 25 per second, without the end token."""
+    finish_reason: FinishReason
+
+
 class Engine:
-    """Holds no state between calls, so any number of threads may speak at the same time."""
+    """Holds no state between calls, so any number of threads may use it at the same time."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def speak(
+    def synthesize(
         self, voice: Voice, text: str, *, language: str, seed: int, is_cancelled: IsCancelled
-    ) -> Iterator[Samples]:
-        """Yield the audio of one sentence after another, each but the first with a short pause before it.
+    ) -> Iterator[Segment]:
+        """Yield one segment per sentence, each but the first with a short pause before it.
 
         The same voice, text, language and seed give the same samples on the same machine.
 
@@ -67,45 +89,21 @@ class Engine:
             # A sentence's randomness hangs on its place only, not on what was drawn for those before it.
             random = np.random.default_rng([seed, number])
             try:
-                tokens = self._tokens(voice, sentence, random, is_cancelled)
+                tokens, finish_reason = _tokens(voice, sentence, random, is_cancelled)
                 samples = limit_peak(_decode(voice, tokens, sentence.phones, random))
             except InvalidModelInput as error:  # logits that are no numbers
                 raise SynthesisFailed(str(error)) from error
             seconds = samples.size / rate
             self._metrics.audio_seconds.inc(seconds)
             self._metrics.real_time_factor.observe((time.perf_counter() - started) / seconds)
-            yield samples if number == 0 else np.concatenate([silence, samples])
-
-    def _tokens(self, voice: Voice, sentence: Sentence, random: np.random.Generator, is_cancelled: IsCancelled) -> Ids:
-        """Return the semantic tokens of a sentence, the prompt's not among them."""
-        prompt, phones = voice.prompt, sentence.phones
-        both = np.concatenate([prompt.phones, phones])[None]  # (1, T)
-        bert = text_vectors(voice, sentence)
-        start = voice.base.prefill.run({"phones": both, "bert": bert, "prompt": prompt.codes[None]}, voice.prefill)
-        decoder = TokenDecoder(voice, start["keys"], start["values"])
-        sampling = voice.base.document.sampling.choice()
-        sampler = Sampler(sampling, random, voice.base.end_token, prompt.codes.tolist())
-        logits = start["logits"][0]
-        spoken: list[int] = []
-        limit = most_tokens(phones.size)
-        while True:
-            if is_cancelled():
-                raise Cancelled("The caller has gone.")
-            choice = sampler.choose(logits)
-            if choice.stop:
-                break
-            spoken.append(choice.token)
-            if len(spoken) == limit:
-                self._metrics.runaway_sentences.inc()
-                log.info("a sentence of %d phones did not end after %d tokens", phones.size, limit)
-                break
-            logits = decoder.step(choice.token, prompt.codes.size + len(spoken) - 1)
-        return np.array(spoken, dtype=np.int64)
+            self._metrics.segments.labels(finish_reason).inc()
+            pause = silence if number else silence[:0]
+            yield Segment(np.concatenate([pause, samples]), pause.size, tokens, finish_reason)
 
 
-def most_tokens(phones: int) -> int:
-    """Return after how many tokens a sentence of so many phones is cut off."""
-    return min(MOST_TOKENS, TOKENS_BESIDE_PHONES + TOKENS_PER_PHONE * phones)
+def max_tokens(phones: int) -> int:
+    """Return the maximum length, in tokens, of a sentence of so many phones."""
+    return min(MAX_TOKENS, TOKENS_BESIDE_PHONES + TOKENS_PER_PHONE * phones)
 
 
 def text_vectors(voice: Voice, sentence: Sentence) -> NDArray[np.float32]:
@@ -146,6 +144,33 @@ def sentences_of(text: str, language: str, voice: Voice) -> list[Sentence]:
     if not sentences:
         raise InvalidRequest(f"input: {refusal or 'there is nothing to speak'}.", field="input") from refusal
     return sentences
+
+
+def _tokens(
+    voice: Voice, sentence: Sentence, random: np.random.Generator, is_cancelled: IsCancelled
+) -> tuple[Ids, FinishReason]:
+    """Return the semantic tokens (T,) of a sentence, the prompt's not among them, and how the loop ended."""
+    prompt, phones = voice.prompt, sentence.phones
+    both = np.concatenate([prompt.phones, phones])[None]  # (1, T)
+    bert = text_vectors(voice, sentence)
+    start = voice.base.prefill.run({"phones": both, "bert": bert, "prompt": prompt.codes[None]}, voice.prefill)
+    decoder = TokenDecoder(voice, start["keys"], start["values"])
+    sampling = voice.base.document.sampling.choice()
+    sampler = Sampler(sampling, random, voice.base.end_token, prompt.codes.tolist())
+    logits = start["logits"][0]
+    tokens: list[int] = []
+    limit = max_tokens(phones.size)
+    while len(tokens) < limit:
+        if is_cancelled():
+            raise Cancelled("The caller has gone.")
+        choice = sampler.choose(logits)
+        if choice.stop:
+            return np.array(tokens, dtype=np.int64), FinishReason.END_TOKEN
+        tokens.append(choice.token)
+        if len(tokens) < limit:
+            logits = decoder.step(choice.token, prompt.codes.size + len(tokens) - 1)
+    log.info("a sentence of %d phones did not end after %d tokens", phones.size, limit)
+    return np.array(tokens, dtype=np.int64), FinishReason.MAX_LENGTH
 
 
 def _decode(voice: Voice, tokens: Ids, phones: Ids, random: np.random.Generator) -> Samples:

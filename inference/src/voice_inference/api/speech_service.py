@@ -7,14 +7,14 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 
-from voice_inference.audio import to_pcm
-from voice_inference.bundles import Voice
-from voice_inference.engine import Engine
+from voice_inference.api.speech_request import SpeechRequest
+from voice_inference.bundles.voice import Voice
+from voice_inference.engine.audio import to_pcm
+from voice_inference.engine.engine import Engine
+from voice_inference.engine.workers import IsCancelled, Workers
 from voice_inference.errors import SynthesisFailed
 from voice_inference.metrics import Metrics
-from voice_inference.speech_request import SpeechRequest
-from voice_inference.voices import Voices
-from voice_inference.workers import IsCancelled, Workers
+from voice_inference.voices.registry import Voices
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,10 @@ class Speaker:
         language = request.language or voice.language
 
         def produce(is_cancelled: IsCancelled) -> Iterator[bytes]:
-            spoken = self._engine.speak(voice, request.input, language=language, seed=seed, is_cancelled=is_cancelled)
-            yield from map(to_pcm, spoken)
+            segments = self._engine.synthesize(
+                voice, request.input, language=language, seed=seed, is_cancelled=is_cancelled
+            )
+            yield from (to_pcm(segment.samples) for segment in segments)
 
         chunks = self._workers.stream(produce)
         try:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from voice_inference.desired import FileSource, NewestOf, OperatorSource, parse_desired
 from voice_inference.errors import FetchFailed, InvalidDocument
+from voice_inference.voices.desired import FileSource, NewestOf, OperatorSource, parse_desired
 
 DIGEST = "sha256:" + "0" * 64
 

@@ -5,52 +5,20 @@ from __future__ import annotations
 import logging
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import urllib3
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from voice_inference.bundles.references import BaseReference, Document, VoiceReference
 from voice_inference.errors import FetchFailed, InvalidDocument
 
 SCHEMA = "voice.sovits.dev/desired-voices/v1"
 DOCUMENT_LIMIT = 16 * 1024 * 1024  # bytes; 50,000 voices
-LABEL = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"  # Kubernetes names
 CONNECT_SECONDS = 2.0
 READ_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
-
-Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
-Uri = Annotated[str, Field(min_length=1, max_length=2048)]
-
-
-class Document(BaseModel):
-    """Part of a document that others write: unknown fields are ignored, known ones are checked."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-
-
-class BaseReference(Document):
-    """Which base model the voices are for; an embedded base may go without a digest, as it is part of the image."""
-
-    name: str = Field(max_length=253)
-    uri: Uri
-    digest: Digest | Literal[""] = ""
-
-    @model_validator(mode="after")
-    def _needs_digest(self) -> BaseReference:
-        if not self.digest and not self.uri.startswith("embedded:"):
-            raise ValueError(f"the base {self.uri} needs a digest")
-        return self
-
-
-class VoiceReference(Document):
-    """One revision of one voice."""
-
-    id: str = Field(pattern=f"^{LABEL}/{LABEL}$", max_length=507)
-    revision: str = Field(pattern=f"^{LABEL}$", max_length=253)
-    uri: Uri
-    digest: Digest
 
 
 class DesiredVoices(Document):

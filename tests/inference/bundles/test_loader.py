@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from sovits_core.text.symbols import symbols
-from voice_inference import fetch
-from voice_inference.base import Base
-from voice_inference.desired import BaseReference, VoiceReference
-from voice_inference.engine import sentences_of
+from voice_inference.bundles import fetch
+from voice_inference.bundles.base import Base
+from voice_inference.bundles.loader import Loader
+from voice_inference.bundles.references import BaseReference, VoiceReference
+from voice_inference.engine.engine import sentences_of
 from voice_inference.errors import DigestMismatch, FetchFailed, InvalidBase, InvalidDocument, InvalidVoice, LoadError
-from voice_inference.loader import Loader
 
 Damage = Callable[[Any], None]  # changes a bundle before it is written and sealed again
 EVIL = "sha256:" + "e" * 64

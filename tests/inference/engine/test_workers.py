@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from voice_inference.engine.workers import IsCancelled, Workers
 from voice_inference.errors import Busy, Cancelled, ShuttingDown
 from voice_inference.metrics import Metrics
-from voice_inference.workers import IsCancelled, Workers
 
 pytestmark = pytest.mark.anyio
 PATIENCE = 30.0

@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from sovits_core.bundle.base import Document
-from voice_inference.base import Base
-from voice_inference.desired import VoiceReference
+from voice_inference.bundles.base import Base
+from voice_inference.bundles.fetch import Kind
+from voice_inference.bundles.references import VoiceReference
+from voice_inference.bundles.sessions import Adapter, Graph, LoraInput
 from voice_inference.errors import InvalidDocument, InvalidVoice
-from voice_inference.fetch import Kind
-from voice_inference.graphs import Adapter, Graph, LoraInput
 
 MIB = 1024 * 1024
 VOICE, ADAPTER_CONFIG = "voice.json", "adapter_config.json"

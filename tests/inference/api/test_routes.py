@@ -244,7 +244,7 @@ async def test_a_new_revision_replaces_the_old_one_and_a_removed_voice_is_gone(
 async def test_a_broken_revision_leaves_the_previous_one_in_service_and_is_tried_again(
     make_bundle: Any, desired: Any, start_server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voice_inference.agent.FIRST_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("voice_inference.voices.syncer.FIRST_RETRY_SECONDS", 0.05)
     first, bundle = make_bundle(number=1).seal(), make_bundle(number=2)
     second = bundle.seal()
     manifest = bundle.folder / "manifest.json"

@@ -1,0 +1,1 @@
+"""The HTTP interface: app, routes, request and error shapes."""

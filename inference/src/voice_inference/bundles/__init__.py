@@ -1,0 +1,1 @@
+"""Bases and voices: fetched by digest, checked, and loaded into ONNX Runtime."""

@@ -1,0 +1,1 @@
+"""Text to audio with a loaded voice."""
