@@ -37,23 +37,27 @@ def test_batches_shrink_after_running_out_of_memory(
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "sentence"),
+    ("path", "value", "parts"),
     [
-        (("schema",), "voice.sovits.dev/job/v9", "schema is 'voice.sovits.dev/job/v9'"),
-        (("inputHash",), "short", "inputHash is 'short'"),
-        (("training", "epochs"), 0, "training.epochs is 0"),
-        (("training", "learningRate"), "fast", "training.learningRate is 'fast'"),
-        (("training", "method"), "DPO", "training.method is 'DPO'"),
-        (("voice", "name"), "../evil", "voice.name is '../evil'"),
-        (("revision",), "a/b", "revision is 'a/b'"),
-        (("dataset", "digest"), "md5:1", "dataset.digest is 'md5:1'"),
-        (("consent", "expires"), "tomorrow", "consent.expires is 'tomorrow'"),
-        (("evaluation", "texts"), [""], "evaluation.texts.0 is ''"),
-        (("evaluation", "gates"), [{"metric": "pesq", "min": "high"}], "evaluation.gates.0.min is 'high'"),
+        (("schema",), "voice.sovits.dev/job/v9", ("schema: ", "(found 'voice.sovits.dev/job/v9')")),
+        (("inputHash",), "short", ("inputHash: ", "(found 'short')")),
+        (("training", "epochs"), 0, ("training.epochs: ", "(found 0)")),
+        (("training", "learningRate"), "fast", ("training.learningRate: ", "(found 'fast')")),
+        (("training", "method"), "DPO", ("training.method: ", "(found 'DPO')")),
+        (("voice", "name"), "../evil", ("voice.name: ", "(found '../evil')")),
+        (("revision",), "a/b", ("revision: ", "(found 'a/b')")),
+        (("dataset", "digest"), "md5:1", ("dataset.digest: ", "(found 'md5:1')")),
+        (("consent", "expires"), "tomorrow", ("consent.expires: ", "(found 'tomorrow')")),
+        (("evaluation", "texts"), [""], ("evaluation.texts.0: ", "(found '')")),
+        (("evaluation", "gates"), [{"metric": "pesq", "min": "high"}], ("evaluation.gates.0.min: ", "(found 'high')")),
     ],
 )
 def test_a_wrong_field_is_named_with_its_value(
-    write_job: Callable[[], Path], job_document: dict[str, Any], path: tuple[str, ...], value: object, sentence: str
+    write_job: Callable[[], Path],
+    job_document: dict[str, Any],
+    path: tuple[str, ...],
+    value: object,
+    parts: tuple[str, str],
 ) -> None:
     place = job_document
     for part in path[:-1]:
@@ -61,7 +65,7 @@ def test_a_wrong_field_is_named_with_its_value(
     place[path[-1]] = value
     with pytest.raises(UsageError) as caught:
         read_job(write_job())
-    assert sentence in str(caught.value)
+    assert all(part in str(caught.value) for part in parts)
 
 
 def test_a_missing_field_is_named(write_job: Callable[[], Path], job_document: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from voice_trainer.errors import Transient, UsageError
 from voice_trainer.job.document import read_job
 from voice_trainer.job.results import Failure
-from voice_trainer.job.signals import Interruption
+from voice_trainer.job.signals import TerminationSignal
 from voice_trainer.job.workspace import Workspace
 
 Open = Callable[[str], Workspace]
@@ -19,7 +19,7 @@ Open = Callable[[str], Workspace]
 def pod(write_job: Callable[[], Path], tmp_path: Path) -> Open:
     """Open the job's workspace as another pod would: same store, scratch of its own."""
     job = read_job(write_job())
-    return lambda name: Workspace(job, tmp_path / name, Interruption())
+    return lambda name: Workspace(job, tmp_path / name, TerminationSignal())
 
 
 def committed(pod: Open) -> Workspace:

@@ -16,6 +16,7 @@ import soundfile
 from sovits_core.stores import open_store
 from voice_trainer.__main__ import main
 from voice_trainer.job.base import JobBase
+from voice_trainer.job.limits import Limits
 from voice_trainer.recordings.clips import held_out_ids, read_clips
 from voice_trainer.recordings.polyphones import load_polyphones
 
@@ -153,6 +154,19 @@ def test_bad_recordings_end_in_65_with_reason_value_and_remedy(  # noqa: PLR0917
     store = open_store(job_document["store"]["workspace"])
     assert json.loads(store.read("prepare/failure.json")) == failure
     assert not store.exists("prepare/manifest.json")
+
+
+def test_a_caller_may_ask_for_less_speech_and_the_message_says_how_much(
+    write_job: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_clips: Path
+) -> None:
+    log = tmp_path / "termination-log"
+    monkeypatch.setenv("VOICE_TERMINATION_LOG", str(log))
+    run = ["run", "--job", str(write_job()), "--stages", "prepare"]
+    assert main(run, limits=Limits(min_speech_seconds=45)) == 65
+    assert "at least 45 s are needed" in json.loads(log.read_bytes())["message"]
+    assert main(run, limits=Limits(min_speech_seconds=1)) == 65
+    assert "at least 6 are needed" in json.loads(log.read_bytes())["message"]
+    assert main(run, limits=Limits(min_speech_seconds=1, min_clips=4)) == 0
 
 
 def test_all_problems_are_told_at_once(prepare: Callable[[], tuple[int, dict[str, Any]]], few_clips: Path) -> None:

@@ -16,8 +16,9 @@ from typing import NoReturn
 from voice_trainer.errors import Interrupted, UsageError
 from voice_trainer.job.document import read_job
 from voice_trainer.job.exit_codes import failure_of, write_termination_message
+from voice_trainer.job.limits import Limits
 from voice_trainer.job.runner import STAGES, Run, stages_named
-from voice_trainer.job.signals import Interruption
+from voice_trainer.job.signals import TerminationSignal
 from voice_trainer.job.workspace import Workspace
 
 logger = logging.getLogger("voice_trainer")
@@ -72,27 +73,27 @@ def parser() -> Parser:
     return top
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
+def main(arguments: Sequence[str] | None = None, limits: Limits | None = None) -> int:
+    """Run the command line and return its exit code; ``limits`` are for callers that accept smaller datasets."""
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     if options.command == "stages":
         sys.stdout.write("".join(f"{stage.name:<10} {stage.summary}\n" for stage in STAGES))
         return 0
-    return run(options.job, options.stages)
+    return run(options.job, options.stages, limits)
 
 
-def run(job_path: Path, stage_names: str) -> int:
+def run(job_path: Path, stage_names: str, limits: Limits | None = None) -> int:
     """Run the stages and translate whatever goes wrong; no traceback reaches a user who can fix it alone."""
-    interruption = Interruption()
+    termination = TerminationSignal()
     current: Run | None = None
     workspace: Workspace | None = None
     with ExitStack() as cleanup:
         try:
-            interruption.listen()
-            current = Run(stages_named(stage_names))
+            termination.install_handler()
+            current = Run(stages_named(stage_names), limits)
             job = read_job(job_path)
-            workspace = Workspace(job, _scratch(cleanup), interruption)
+            workspace = Workspace(job, _scratch(cleanup), termination)
             current.execute(job, workspace)
         except (Exception, Interrupted, KeyboardInterrupt) as error:
             failure = failure_of(error, current.current if current else "")

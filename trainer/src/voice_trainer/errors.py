@@ -1,4 +1,15 @@
-"""What can go wrong in the trainer, readable as a tree; the edge turns each branch into one exit code."""
+"""What can go wrong in the trainer; ``job/exit_codes.py`` turns each branch into one exit code.
+
+::
+
+    TrainerError
+    ├── UsageError      64  the command line, the environment or the job document is wrong
+    ├── BadData         65  the recordings or their transcripts must change
+    │   └── BadDataset      several problems of a dataset, found in one pass
+    ├── Refused         78  consent or configuration forbids the run
+    └── Transient       75  another attempt can succeed
+    Interrupted        143  SIGTERM (a BaseException, so that no handler of errors swallows it)
+"""
 
 from __future__ import annotations
 
@@ -8,7 +19,7 @@ PROBLEMS_SHOWN = 10  # a person fixes a handful at a time, and the termination m
 
 
 class TrainerError(Exception):
-    """The base of all; ``reason`` is CamelCase and becomes the reason of a condition."""
+    """The root; ``reason`` is CamelCase and becomes the reason of a condition."""
 
     default_reason = "InternalError"
 
@@ -18,7 +29,7 @@ class TrainerError(Exception):
 
 
 class UsageError(TrainerError):
-    """The command line or the job document is wrong; whoever wrote it must change it."""
+    """The command line, the environment or the job document is wrong; whoever wrote it must change it."""
 
     default_reason = "InvalidJob"
 
@@ -30,7 +41,7 @@ class BadData(TrainerError):
 
 
 class BadDataset(BadData):
-    """Every problem found in one pass over a dataset, the first of which gives the reason."""
+    """All problems found in one pass over a dataset; the first of them gives the reason."""
 
     def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
         """Collect ``(reason, sentence)`` pairs."""
@@ -54,6 +65,6 @@ class Transient(TrainerError):
 
 
 class Interrupted(BaseException):
-    """SIGTERM arrived; what was worth keeping has been kept."""
+    """SIGTERM arrived; a checkpoint is stored where the stage has one."""
 
     reason = "Interrupted"

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from sovits_core.validation import one_line
 from voice_trainer.errors import UsageError
 
 JOB_SCHEMA = "voice.sovits.dev/job/v1"
@@ -145,14 +146,4 @@ def read_job(path: Path) -> TrainingJob:
     try:
         return TrainingJob.model_validate_json(text)
     except ValidationError as error:
-        raise UsageError(f"--job {path}: {sentences(error)}") from error
-
-
-def sentences(error: ValidationError) -> str:
-    """Say what is wrong with which field, with the value that was given."""
-    found = []
-    for detail in error.errors(include_url=False)[:5]:
-        where = ".".join(str(part) for part in detail["loc"]) or "the document"
-        value = "" if detail["type"] == "missing" else f" is {repr(detail['input'])[:80]}"
-        found.append(f"{where}{value}: {detail['msg']}")
-    return "; ".join(found)
+        raise UsageError(f"--job {path}: {one_line(error)}") from error

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from voice_trainer.errors import UsageError
 from voice_trainer.job.consent import require_consent
 from voice_trainer.job.document import TrainingJob
+from voice_trainer.job.limits import Limits
 from voice_trainer.job.results import Summary, now
 from voice_trainer.job.workspace import Workspace
 
@@ -27,16 +29,17 @@ class Stage:
     name: str
     needs: tuple[str, ...]
     summary: str
+    has_limits: bool = False
 
-    def function(self) -> StageFunction:
-        """Import the stage only now: prepare must not wait for torch."""
+    def function(self, limits: Limits) -> StageFunction:
+        """Import the stage only now: prepare must not wait for torch; ``limits`` go to the stage that has them."""
         module = importlib.import_module(f"voice_trainer.stages.{self.name}")
         function: StageFunction = getattr(module, self.name)
-        return function
+        return partial(function, limits=limits) if self.has_limits else function
 
 
 STAGES: tuple[Stage, ...] = (
-    Stage("prepare", (), "check consent and recordings, measure speech, normalise, hold clips out"),
+    Stage("prepare", (), "check consent and recordings, measure speech, normalise, hold clips out", has_limits=True),
     Stage("features", ("prepare",), "semantic codes, phones and spectrograms of every clip"),
     Stage("train", ("features",), "fit LoRA adapters on both networks"),
     Stage("evaluate", ("prepare", "features", "train"), "speak held-out clips, score them, apply the gates"),
@@ -62,8 +65,10 @@ def stages_named(names: str) -> tuple[Stage, ...]:
 class Run:
     """One run of the trainer; ``current`` is the stage to blame when it fails."""
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    def __init__(self, stages: Sequence[Stage], limits: Limits | None = None) -> None:
+        """Run ``stages`` with other minimums than the defaults where ``limits`` are given."""
         self.stages = stages
+        self.limits = limits or Limits()
         self.current = stages[0].name
 
     def execute(self, job: TrainingJob, workspace: Workspace) -> None:
@@ -80,7 +85,7 @@ class Run:
                 continue
             started_at, clock = now(), time.monotonic()
             workspace.begin(stage.name)
-            summary = stage.function()(job, workspace)
+            summary = stage.function(self.limits)(job, workspace)
             if summary is None:
                 logger.info("%s: nothing to commit", stage.name)
                 continue

@@ -1,4 +1,4 @@
-"""SIGTERM: a pod is being moved; end soon, and keep what is worth keeping."""
+"""SIGTERM: a pod is being moved; stop within its grace period, after a checkpoint where the stage has one."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from types import FrameType
 from voice_trainer.errors import Interrupted
 
 
-class Interruption:
-    """Turns SIGTERM into ``Interrupted``, at once or where a stage says that it is safe."""
+class TerminationSignal:
+    """Turns SIGTERM into ``Interrupted``: at once, or where a stage asks for it."""
 
     def __init__(self) -> None:
         self._deferred = False
-        self._requested = False
+        self._received = False
 
-    def listen(self) -> None:
-        """Take over SIGTERM; only the main thread may."""
-        signal.signal(signal.SIGTERM, self._arrived)
+    def install_handler(self) -> None:
+        """Handle SIGTERM from now on; only the main thread may install a handler."""
+        signal.signal(signal.SIGTERM, self._handle)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Within this block only ``requested`` tells of a SIGTERM, so that state stays consistent."""
+        """Within this block a SIGTERM only sets ``received``, so that state stays consistent; raised at its end."""
         self._deferred = True
         try:
             yield
         finally:
             self._deferred = False
-        if self._requested:
+        if self._received:
             raise Interrupted
 
-    def requested(self) -> bool:
+    def received(self) -> bool:
         """Whether SIGTERM has arrived."""
-        return self._requested
+        return self._received
 
-    def _arrived(self, _number: int, _frame: FrameType | None) -> None:
-        self._requested = True
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        self._received = True
         if not self._deferred:
             raise Interrupted

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from sovits_core.stores import NotFound, Store, StoreError, StoreUnavailable, open_store
+from sovits_core.validation import one_line
 from voice_trainer.errors import Refused, Transient, UsageError
 from voice_trainer.job.base import JobBase
 from voice_trainer.job.document import TrainingJob
@@ -24,7 +25,7 @@ from voice_trainer.job.results import (
     to_json,
     tools,
 )
-from voice_trainer.job.signals import Interruption
+from voice_trainer.job.signals import TerminationSignal
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ JSON = "application/json"
 class Workspace:
     """The files of one job: ``<scratch>/<stage>/…`` here, ``<workspace>/<stage>/…`` in the store."""
 
-    def __init__(self, job: TrainingJob, scratch: Path, interruption: Interruption) -> None:
+    def __init__(self, job: TrainingJob, scratch: Path, termination: TerminationSignal) -> None:
         """Open the store that the job names; nothing is read yet.
 
         Raises:
@@ -43,7 +44,7 @@ class Workspace:
         """
         self.store: Store = open_store(job.store.workspace)
         self.scratch = scratch / job.input_hash
-        self.interruption = interruption
+        self.termination = termination
         self._job = job
         self._input_hash = job.input_hash
         self._ready: set[str] = set()
@@ -94,7 +95,11 @@ class Workspace:
             return None
         except ValidationError as error:
             logger.warning(
-                "%s/%s/%s is no stage manifest, the stage runs again: %s", self.store.uri, stage, MANIFEST, error
+                "%s/%s/%s is no stage manifest, the stage runs again: %s",
+                self.store.uri,
+                stage,
+                MANIFEST,
+                one_line(error),
             )
             return None
         return manifest if manifest.stage == stage and manifest.input_hash == self._input_hash else None

@@ -6,7 +6,7 @@ from sovits_core.bundle.base import POLYPHONES
 from sovits_core.text import PolyphoneReader
 from sovits_core.text.chinese.g2pw import open_g2pw
 from voice_trainer.job.base import JobBase
-from voice_trainer.training.threads import usable_threads, visible_cores
+from voice_trainer.training.threads import compute_threads
 
 
 def load_polyphones(base: JobBase, language: str) -> PolyphoneReader | None:
@@ -17,4 +17,4 @@ def load_polyphones(base: JobBase, language: str) -> PolyphoneReader | None:
     """
     if language != "zh" or not base.document.has_folder(POLYPHONES):
         return None
-    return open_g2pw(base.folder(POLYPHONES), threads=usable_threads(visible_cores()))
+    return open_g2pw(base.folder(POLYPHONES), threads=compute_threads())

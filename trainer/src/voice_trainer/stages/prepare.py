@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sovits_core.bundle.base import BaseDocument
+from sovits_core.cpus import usable_cpus
 from sovits_core.errors import TextRejected
 from sovits_core.stores import open_store
 from sovits_core.text import LANGUAGES, PolyphoneReader, phonemize
@@ -17,6 +17,7 @@ from sovits_core.text.symbols import symbols
 from voice_trainer.errors import BadData
 from voice_trainer.evaluation.gates import chosen_gates
 from voice_trainer.job.document import TrainingJob
+from voice_trainer.job.limits import Limits
 from voice_trainer.job.results import Summary
 from voice_trainer.job.workspace import Workspace
 from voice_trainer.recordings import audio
@@ -25,8 +26,7 @@ from voice_trainer.recordings.dataset import DatasetDigest, Problems, Recording,
 from voice_trainer.recordings.polyphones import load_polyphones
 from voice_trainer.recordings.vad import detect
 
-SPEECH_SECONDS = 60.0  # of effective speech; below it an adapter learns the recordings, not the voice
-CLIPS_LEAST = 6  # three to hold out, and three to learn from
+DEFAULT_LIMITS = Limits()
 CLIP_SECONDS = (0.6, 54.0)  # the family's own limits for a training clip
 LOUDNESS = -16.0  # dBFS RMS
 # How the Unicode names of a language's letters begin; all languages but English also take English words.
@@ -63,7 +63,7 @@ class _Reader:
         return phonemize(text, self.language, self.table, self.polyphones).phones
 
 
-def prepare(job: TrainingJob, workspace: Workspace) -> Summary:
+def prepare(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LIMITS) -> Summary:
     """Check every clip and transcript, then write normalised copies of all of them.
 
     Raises:
@@ -75,7 +75,7 @@ def prepare(job: TrainingJob, workspace: Workspace) -> Summary:
     _require_language(job, base)
     reader = _Reader(job.language, base.symbols, load_polyphones(workspace.base, job.language))
     accepted, digest = _accept(job, reader, workspace)
-    _require_enough(accepted)
+    _require_enough(accepted, limits)
     clips = _normalise_all(accepted, base.sample_rate, job.training.seed, workspace)
     write_clips(workspace.folder("prepare"), clips)
     return {
@@ -182,17 +182,17 @@ def _phones(recording: Recording, reader: _Reader, problems: Problems) -> tuple[
     return phones
 
 
-def _require_enough(accepted: list[Accepted]) -> None:
+def _require_enough(accepted: list[Accepted], limits: Limits) -> None:
     seconds = sum(clip.speech_seconds for clip in accepted)
-    if seconds < SPEECH_SECONDS:
+    if seconds < limits.min_speech_seconds:
         raise BadData(
-            f"{seconds:.1f} s of speech found in {len(accepted)} clips, at least {SPEECH_SECONDS:.0f} s are needed: "
-            "add recordings",
+            f"{seconds:.1f} s of speech found in {len(accepted)} clips, "
+            f"at least {limits.min_speech_seconds:.0f} s are needed: add recordings",
             reason="TooLittleSpeech",
         )
-    if len(accepted) < CLIPS_LEAST:
+    if len(accepted) < limits.min_clips:
         raise BadData(
-            f"{len(accepted)} clips found, at least {CLIPS_LEAST} are needed to train and to evaluate: "
+            f"{len(accepted)} clips found, at least {limits.min_clips} are needed to train and to evaluate: "
             "cut them at sentence ends",
             reason="TooFewClips",
         )
@@ -204,7 +204,7 @@ def _normalise_all(accepted: list[Accepted], rate: int, seed: int, workspace: Wo
     folder = workspace.folder("prepare")
     progress = workspace.progress("prepare")
     clips = []
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=usable_cpus()) as pool:
         for clip in pool.map(lambda clip: _normalise(clip, rate, folder, held_out), accepted):
             clips.append(clip)
             progress.report(len(accepted) + len(clips), 2 * len(accepted), already=len(accepted))

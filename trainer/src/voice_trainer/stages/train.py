@@ -61,7 +61,7 @@ def train(job: TrainingJob, workspace: Workspace) -> Summary:
         logger.info("train: continuing after step %d", len(curves))
     model.train()
     started = time.monotonic()
-    with workspace.interruption.deferred():
+    with workspace.termination.deferred():
         steps = _run(job, workspace, finetuner, examples, identity, curves)
     seconds = time.monotonic() - started
     folder = workspace.folder("train")
@@ -133,7 +133,7 @@ def _run(  # noqa: PLR0917 -- one call, each of its own type
     already, stored = len(curves), time.monotonic()
     progress = workspace.progress("train")
     for step, (epoch, indices) in enumerate(plan[already:], start=already):
-        if workspace.interruption.requested():
+        if workspace.termination.received():
             save_checkpoint(workspace.store, workspace.scratch, finetuner, identity, curves)
             raise Interrupted
         # Each step draws from its own seed, so that a continued training takes the same course as an unbroken one.

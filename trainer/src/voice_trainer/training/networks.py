@@ -21,7 +21,7 @@ from sovits_core.models.networks import Networks
 from sovits_core.text import Phonemes
 from voice_trainer.errors import Refused
 from voice_trainer.job.base import JobBase
-from voice_trainer.training.threads import usable_threads, visible_cores
+from voice_trainer.training.threads import compute_threads
 
 
 def choose_device(asked: str) -> torch.device:
@@ -38,7 +38,7 @@ def choose_device(asked: str) -> torch.device:
             "compute.device is cuda, but this machine offers no CUDA device; use auto or cpu", reason="GpuMissing"
         )
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(usable_threads(visible_cores()))
+        torch.set_num_threads(compute_threads())
     return torch.device("cuda" if available and asked != "cpu" else "cpu")
 
 

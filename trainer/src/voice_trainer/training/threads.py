@@ -1,27 +1,18 @@
-"""How many threads torch may use: fewer than the machine has cores, and no more than the pod may use."""
+"""How many threads torch and ONNX Runtime use: fewer than the machine has CPUs, and no more than the pod may use."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # "<quota> <period>" in microseconds, or "max <period>"
+from sovits_core.cpus import CGROUP_V2_QUOTA, usable_cpus
 
 
-def usable_threads(cores: int, cgroup_limit: Path = CGROUP_LIMIT) -> int:
-    """Return the number of threads for ``cores`` visible cores: all but one, within the container's limit.
+def compute_threads(quota_file: Path = CGROUP_V2_QUOTA, bound: int | None = None) -> int:
+    """Return all but one of the CPUs that this process is bound to, within the container's quota.
 
-    All threads of a step wait for the slowest one. With a thread on every core anything else that runs slows all of
-    them: seven times on two cores that a busy cluster shares, while the second thread gains an eighth on idle ones.
+    All threads of a step wait for the slowest one. With a thread on every CPU any other process slows all of them:
+    seven times on two CPUs that a busy cluster shares, while the second thread gains an eighth on idle ones.
     """
-    threads = max(1, cores - 1)
-    try:
-        quota, period = cgroup_limit.read_text().split()
-        return threads if quota == "max" else max(1, min(threads, int(quota) // int(period)))
-    except (OSError, ValueError, ZeroDivisionError):  # no container, or the older kind of control group
-        return threads
-
-
-def visible_cores() -> int:
-    """Return on how many cores this process may run."""
-    return len(os.sched_getaffinity(0))
+    cpus = bound if bound is not None else len(os.sched_getaffinity(0))
+    return max(1, min(cpus - 1, usable_cpus(quota_file, cpus)))
