@@ -1,4 +1,4 @@
-"""Names for what has been made already: a digest of all that decides it."""
+"""Cache keys: a digest of everything that a result depends on."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dev.paths import REPOSITORY
 
 HERE = Path(__file__).parent
 SOURCES = {".py", ".txt", ".toml"}
-ASIDE = {"bench", "official", "bases"}
-"""Folders of sovits_core that a voice on a finished base does not depend on."""
+EXCLUDED = {"bench", "official", "bases"}
+"""Folders of sovits_core that a voice on a given base does not depend on."""
 
 
 def text_digest(*parts: str) -> str:
@@ -28,9 +28,9 @@ def files_digest(files: Iterable[Path], root: Path) -> str:
 
 @cache
 def code_digest(*members: str) -> str:
-    """Return a digest of the source of workspace members, as far as it decides how a voice sounds."""
+    """Return a digest of the source of workspace members, as far as synthesis depends on it."""
     found = (path for member in members for path in sorted((REPOSITORY / member / "src").rglob("*")))
-    kept = [path for path in found if path.suffix in SOURCES and not ASIDE & set(path.relative_to(REPOSITORY).parts)]
+    kept = [path for path in found if path.suffix in SOURCES and not EXCLUDED & set(path.relative_to(REPOSITORY).parts)]
     return files_digest(kept, REPOSITORY)
 
 

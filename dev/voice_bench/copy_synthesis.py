@@ -1,4 +1,4 @@
-"""What takes the base's torch networks: copies of recordings without any token, and prompts of flite's voices."""
+"""Copy synthesis of recordings, and prompts of flite's voices, with the base's torch networks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from dev.voice_bench import flite
+from dev.voice_bench.audio import RATE, Wave
 from dev.voice_bench.training import LANGUAGE
-from dev.voice_bench.waves import RATE, Wave
 from sovits_core.bundle.base import BaseBundle
 from sovits_core.features.recording import spectrogram
 from sovits_core.text import phonemize
@@ -38,7 +38,7 @@ class TorchBase:
 
     @torch.no_grad()
     def copy16(self, wav: Wave) -> Wave:
-        """Send a recording through posterior encoder and waveform generator alone: what no prior can do better.
+        """Resynthesize a recording with posterior encoder and waveform generator alone: the upper bound of any prior.
 
         Args:
             wav: (samples) at the base's rate.
@@ -57,8 +57,8 @@ class TorchBase:
 
     @torch.no_grad()
     def write_flite_prompt(self, voice: str, path: Path) -> None:
-        """Write the prompt.safetensors of one of the voices that the base learnt from."""
-        wav = normalise(flite.speak(flite.PROMPT, voice), RATE, self.sample_rate, rms_dbfs=LOUDNESS)
+        """Write the prompt.safetensors of a flite voice, one of the base's training speakers."""
+        wav = normalise(flite.synthesize(flite.PROMPT, voice), RATE, self.sample_rate, rms_dbfs=LOUDNESS)
         recording = torch.from_numpy(wav)
         phones = phonemize(flite.PROMPT, LANGUAGE, self._symbols).phones
         path.parent.mkdir(parents=True, exist_ok=True)

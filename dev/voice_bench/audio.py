@@ -1,4 +1,4 @@
-"""Sound as the bench hears it: mono, 16 kHz."""
+"""Audio of the bench: mono, 16 kHz."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from voice_trainer.recordings.audio import resample
 
 Wave: TypeAlias = NDArray[np.float32]
-"""(samples), full scale is 1.0; at 16 kHz where nothing else is said."""
+"""(samples), full scale is 1.0; at 16 kHz unless stated otherwise."""
 
 RATE = 16_000
 

@@ -1,4 +1,4 @@
-"""Texts as the recogniser spells them, and the sentences that are spoken."""
+"""The sentences, and texts in the recogniser's spelling."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sovits_core.text import phonemize
 
 SENTENCES = Path(__file__).with_name("sentences.txt")
 SPOKEN = 20
-"""The first ones are spoken; all of them are the closed set."""
+"""The first ones are synthesized; all of them are the closed set."""
 
 
 @cache
@@ -21,11 +21,11 @@ def sentences() -> tuple[str, ...]:
 
 @cache
 def phones_of(text: str) -> tuple[str, ...]:
-    """Return how our front end reads an English text, as the recogniser spells it: no stress, no punctuation."""
+    """Return the phones of an English text by our own front end: no stress, no punctuation."""
     return tuple(phone.rstrip("012") for phone in phonemize(text, "en").phones if phone[0].isalpha())
 
 
 @cache
 def plain(text: str) -> str:
-    """Return the words of a text as the recogniser writes them: lower case, no punctuation."""
+    """Return the words of a text in the recogniser's spelling: lower case, no punctuation."""
     return " ".join(re.findall(r"[a-z]+(?:'[a-z]+)*", text.lower().replace("\u2019", "'")))
