@@ -1,6 +1,6 @@
 """Supervised latents of the tiny base: spectral envelope, voicing and pitch; the remaining channels are noise.
 
-Freely learnt latents take longer to become useful than a CPU has. Supervised ones let posterior encoder, prior and
+Unsupervised latents take longer to become useful than a CPU has. Supervised ones let posterior encoder, prior and
 waveform generator be trained apart from one another, each by plain regression.
 
 Sources: pitch-adaptive smoothing of the envelope: Morise 2015, CheapTrick, a spectral envelope estimator for

@@ -29,6 +29,7 @@ from tiny_base.batches import LengthBucketSampler, TokenizedUtterance
 from tiny_base.prior import DEVIATION_WEIGHT, MAX_SECONDS, RECORDED_PROB, Prediction, latent_loss, predict
 from tiny_base.stage import Stage
 
+SEED_LABEL = "detail"  # of the random draws; kept from the runs that made the embedded base
 RATE = 4e-4
 DISCRIMINATOR_RATE = 4e-4
 ENCODER_TOKENS_PROB = 0.1  # of a batch; low, since a wrong token asks for wrong detail
@@ -85,7 +86,7 @@ def fast_variation_ratio(predicted: Tensor, target: Tensor) -> Tensor:
 
 def train_adversarial_refinement(stage: Stage, s2: Synthesizer, rows: Sequence[TokenizedUtterance], seed: int) -> None:
     """Train the networks that predict latents until the stage's budget is used; the posterior encoder rests."""
-    rng = random.Random(f"{seed}-detail-{stage.step}")  # noqa: S311 -- batches, not secrets
+    rng = random.Random(f"{seed}-{SEED_LABEL}-{stage.step}")  # noqa: S311 -- batches, not secrets
     sampler = LengthBucketSampler(rows, MAX_SECONDS, RECORDED_PROB)
     parts = nn.ModuleList([s2.content_encoder, s2.timbre_encoder, s2.timbre_for_content])
     discriminator = PatchDiscriminator(s2.config.codes, s2.config.timbre).to(stage.machine.device)

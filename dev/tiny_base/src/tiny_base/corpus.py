@@ -161,7 +161,7 @@ def _store(folder: Path, name: str, speaker: str, text: str, waveform: torch.Ten
 
 
 def _recorded(folder: Path, recordings: Path) -> Iterator[Clip]:
-    """Yield LJ Speech and LibriSpeech clips of `recordings`: <set>/metadata.csv (`id|text`) beside wavs/."""
+    """Yield LJ Speech and LibriSpeech clips of `recordings`: <set>/metadata.csv (`id|text`) and wavs/."""
     sources = [("ljspeech", recordings / "ljspeech")]
     sources += [(f"librispeech-{path.name}", path) for path in sorted((recordings / "librispeech").glob("[0-9]*"))]
     for speaker, source in sources:

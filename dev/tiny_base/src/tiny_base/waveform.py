@@ -29,6 +29,7 @@ from tiny_base.pulse_vocoder import NOISE_DEVIATION, vocode
 from tiny_base.stage import Stage
 from tiny_base.subbands import SUBBANDS, mdct, predict_subbands
 
+SUBBAND_SEED_LABEL, ADVERSARIAL_SEED_LABEL = "bands", "sound"  # kept from the runs that made the embedded base
 BATCH = 10
 SEGMENT = 36  # frames
 MARGIN = 6  # frames on both sides that are computed and not compared
@@ -108,7 +109,7 @@ def subband_loss(predicted: Tensor, target: Tensor, exponent: float) -> Tensor:
 def train_subband_regression(stage: Stage, s2: Synthesizer, readout: nn.Conv1d, latents: LatentSets, seed: int) -> None:
     """Train the early stages and the readout until the stage's budget is used."""
     generator = s2.waveform_generator
-    rng = random.Random(f"{seed}-bands-{stage.step}")  # noqa: S311 -- crops, not secrets
+    rng = random.Random(f"{seed}-{SUBBAND_SEED_LABEL}-{stage.step}")  # noqa: S311 -- crops, not secrets
     frames = SEGMENT + 2 * MARGIN
     latents = latents.longer_than(frames)
     mean = mean_speech_envelope(latents.measured)
@@ -134,7 +135,7 @@ def train_waveform_adversarial(
 ) -> None:
     """Train the whole generator against discriminators until the stage's budget is used."""
     generator = s2.waveform_generator
-    rng = random.Random(f"{seed}-sound-{stage.step}")  # noqa: S311 -- crops, not secrets
+    rng = random.Random(f"{seed}-{ADVERSARIAL_SEED_LABEL}-{stage.step}")  # noqa: S311 -- crops, not secrets
     frames = ADVERSARIAL_SEGMENT + 2 * MARGIN
     latents = latents.longer_than(frames)
     mean = mean_speech_envelope(latents.measured)
