@@ -18,7 +18,7 @@ from voice_trainer.job.base import JobBase
 from voice_trainer.recordings.audio import normalise, resample
 from voice_trainer.stages.prepare import LOUDNESS
 from voice_trainer.training.networks import load_encoders, load_networks
-from voice_trainer.training.tokens import CodeReader
+from voice_trainer.training.tokens import tokenizer_for
 
 SEED = 7
 
@@ -33,7 +33,7 @@ class TorchBase:
         self._symbols = base.document.symbols
         self._networks = load_networks(opened, device)
         self._encoders = load_encoders(opened, LANGUAGE, device)
-        self._reader = CodeReader(self._networks.s2, self._encoders.hubert, LANGUAGE, base.document.phone_codes)
+        self._tokenizer = tokenizer_for(base.document.tokens, self._networks.s2, self._encoders.hubert, LANGUAGE)
         self.sample_rate = base.document.sample_rate
 
     @torch.no_grad()
@@ -63,7 +63,7 @@ class TorchBase:
         phones = phonemize(flite.PROMPT, LANGUAGE, self._symbols).phones
         path.parent.mkdir(parents=True, exist_ok=True)
         Prompt(
-            codes=self._reader.read_prompt(recording, flite.PROMPT, phones).values,
+            codes=self._tokenizer.prompt(recording, flite.PROMPT, phones).values,
             phones=torch.tensor(phone_ids(phones, self._symbols)),
             bert=None,
             timbre=self._encoders.timbre(self._networks.s2, recording),

@@ -17,7 +17,7 @@ SMALL_S1 = TextToSemanticConfig(
 )
 SMALL_S2 = SynthesizerConfig(
     phonemes=40,
-    codes=32,
+    codebook_size=32,
     ssl_dim=24,
     spectrogram_bins=129,
     sample_rate=16000,
@@ -28,7 +28,7 @@ SMALL_S2 = SynthesizerConfig(
     text_layers=2,
     mixed_layers=1,
     cross_hidden=32,
-    timbre=24,
+    speaker_embedding=24,
     reference_bins=100,
     reference_hidden=16,
     posterior_layers=2,

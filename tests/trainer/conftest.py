@@ -106,9 +106,10 @@ def make_base(folder: Path, *, pro: bool = False, g2pw: Path | None = None) -> P
     s1 = TextToSemanticConfig(vocabulary=33, bert_dim=8, hidden=32, heads=2, layers=1, feed_forward=32)
     speaker = SpeakerEncoderConfig(bands=8, channels=8, base_width=8, scale=2, expansion=1, blocks=(1, 1, 1, 1))
     s2 = SynthesizerConfig(
-        codes=32, ssl_dim=32, latent=16, hidden=16, filter=16, ssl_layers=1, text_layers=1, mixed_layers=1,
-        cross_hidden=32, cross_heads=2, timbre=32, reference_bins=64, reference_hidden=16, posterior_layers=1, flows=1,
-        flow_layers=1, upsample_channels=32, block_kernels=(3,), block_dilations=((1,),), segment_frames=8,
+        codebook_size=32, ssl_dim=32, latent=16, hidden=16, filter=16, ssl_layers=1, text_layers=1,
+        mixed_layers=1, cross_hidden=32, cross_heads=2, speaker_embedding=32, reference_bins=64,
+        reference_hidden=16, posterior_layers=1, flows=1, flow_layers=1, upsample_channels=32,
+        block_kernels=(3,), block_dilations=((1,),), segment_frames=8,
         speaker_vector=speaker.vector if pro else None,
     )  # fmt: skip
     save_weights(TextToSemantic(s1), folder / "s1.safetensors")

@@ -9,9 +9,16 @@ import pytest
 
 from sovits_core.bundle.base import DEFAULT_GATES, BaseDocument, open_base
 from sovits_core.bundle.model_config import MelSynthesizerConfig, VocoderConfig
+from sovits_core.bundle.strategies import (
+    AlignedTokens,
+    EncoderTokens,
+    FullTarget,
+    LearningRateMultipliers,
+    SmoothedTarget,
+)
 from sovits_core.errors import BaseRejected
 
-TINY_CODES = open_base("embedded:tiny").document.s1.vocabulary - 1
+TINY_TOKENS = open_base("embedded:tiny").document.s1.vocabulary - 1
 
 TINY_LIMIT = 25 * 1024 * 1024
 
@@ -103,6 +110,33 @@ def test_a_name_that_could_leave_the_folder_is_refused(copy: Path, name: str) ->
         pytest.param({"symbolsSha256": "0" * 64}, "weights are for another table", id="another symbol table"),
         pytest.param({"gates": [{"metric": "pesq"}]}, "needs either min or max", id="a gate without a bound"),
         pytest.param({"sampling": {"topK": 0}}, "sampling.topK", id="no token to choose from"),
+        pytest.param({"tokens": {"strategy": "guess"}}, "tokens: .*'encoder', 'aligned'", id="an unknown strategy"),
+        pytest.param({"tokens": {"strategy": "aligned"}}, "tokens.aligned.phoneTokens: Field required", id="no phones"),
+        pytest.param(
+            {"tokens": {"strategy": "aligned", "phoneTokens": {"SIL": [[0]], "AA": [[]]}}},
+            "phoneTokens.AA must list the tokens of each state",
+            id="a state without tokens",
+        ),
+        pytest.param(
+            {"tokens": {"strategy": "aligned", "phoneTokens": {"AA": [[1]]}}},
+            "phoneTokens has no tokens of SIL",
+            id="no silence",
+        ),
+        pytest.param(
+            {"tokens": {"strategy": "aligned", "phoneTokens": {"SIL": [[TINY_TOKENS]]}}},
+            f"phoneTokens.SIL must hold tokens from 0 to {TINY_TOKENS - 1}",
+            id="a token beyond the codebook",
+        ),
+        pytest.param(
+            {"finetuning": {"target": {"strategy": "smoothed"}}},
+            "finetuning.target.smoothed.frames: Field required",
+            id="a smoothed target without a window",
+        ),
+        pytest.param(
+            {"finetuning": {"learningRateMultipliers": {"s2": 0}}},
+            "finetuning.learningRateMultipliers.s2",
+            id="a network that would not learn",
+        ),
         pytest.param({"gates": [{"metric": "beauty", "min": "1"}]}, "gates.0.metric", id="an unknown metric"),
         pytest.param({"graphs": {"x": {"file": "onnx/x.onnx"}}}, "does not list: onnx/x.onnx", id="an unlisted graph"),
         pytest.param({"name": "../tiny"}, "name", id="a name that is a path"),
@@ -110,7 +144,7 @@ def test_a_name_that_could_leave_the_folder_is_refused(copy: Path, name: str) ->
         pytest.param({"version": "v5"}, "version", id="an unknown version"),
         pytest.param({"version": "v4"}, "s2 is not the configuration of a synthesizer of v4", id="another version"),
         pytest.param(
-            {"s2": {"codes": TINY_CODES, "velocity": {}}},
+            {"s2": {"codebookSize": TINY_TOKENS, "velocity": {}}},
             "s2 is not the configuration of a synthesizer of v2",
             id="a mel's s2",
         ),
@@ -128,11 +162,31 @@ def test_unknown_fields_are_ignored_and_missing_gates_are_the_defaults(copy: Pat
     assert [(gate.metric, gate.min) for gate in DEFAULT_GATES] == [("pesq", "3.5"), ("stoi", "0.85")]
 
 
+def test_a_base_that_names_no_strategy_has_those_of_the_official_code(copy: Path) -> None:
+    document = json.loads((copy / "base.json").read_text(encoding="utf-8"))
+    del document["tokens"], document["finetuning"]
+    (copy / "base.json").write_text(json.dumps(document), encoding="utf-8")
+    opened = open_base(copy.as_uri()).document
+    assert opened.tokens == EncoderTokens()
+    assert opened.finetuning.target == FullTarget()
+    assert opened.finetuning.learning_rate_multipliers == LearningRateMultipliers(s1=1, s2=1)
+
+
+def test_the_tiny_base_names_its_strategies() -> None:
+    document = open_base("embedded:tiny").document
+    assert isinstance(document.tokens, AlignedTokens)
+    assert sorted(
+        token for states in document.tokens.phone_tokens.values() for state in states for token in state
+    ) == list(range(TINY_TOKENS))
+    assert document.finetuning.target == SmoothedTarget(frames=7)
+    assert document.finetuning.learning_rate_multipliers == LearningRateMultipliers(s1=0.1, s2=25)
+
+
 def test_a_base_that_decodes_a_mel_is_read_but_has_no_synthesizer_of_waveforms(copy: Path) -> None:
     edit(
         copy,
         version="v4",
-        s2={"codes": TINY_CODES, "velocity": {"width": 1024}},
+        s2={"codebookSize": TINY_TOKENS, "velocity": {"width": 1024}},
         vocoder={"upsampleRates": [10, 6, 2, 2, 2]},
     )
     document = open_base(copy.as_uri()).document
@@ -142,7 +196,7 @@ def test_a_base_that_decodes_a_mel_is_read_but_has_no_synthesizer_of_waveforms(c
     with pytest.raises(BaseRejected, match="base 'tiny' is of v4, which is not for this"):
         _ = document.synthesizer
     tiny = open_base("embedded:tiny").document
-    assert tiny.synthesizer.codes == tiny.s1.vocabulary - 1
+    assert tiny.synthesizer.codebook_size == tiny.s1.vocabulary - 1
 
 
 @pytest.mark.parametrize(

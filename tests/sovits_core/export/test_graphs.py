@@ -26,9 +26,10 @@ from sovits_core.synthesis.sampling import Sampler, Sampling
 TOLERANCE = 5e-6
 
 SMALL_S2 = SynthesizerConfig(
-    phonemes=2, codes=2, ssl_dim=2, latent=2, hidden=2, filter=2, ssl_layers=1, text_layers=1, mixed_layers=1,
-    cross_hidden=4, timbre=4, reference_hidden=4, posterior_layers=1, flows=1, flow_layers=1, upsample_rates=(2,),
-    upsample_kernels=(2,), upsample_channels=2, block_kernels=(3,), block_dilations=((1,),),
+    phonemes=2, codebook_size=2, ssl_dim=2, latent=2, hidden=2, filter=2, ssl_layers=1, text_layers=1,
+    mixed_layers=1, cross_hidden=4, speaker_embedding=4, reference_hidden=4, posterior_layers=1, flows=1,
+    flow_layers=1, upsample_rates=(2,), upsample_kernels=(2,), upsample_channels=2, block_kernels=(3,),
+    block_dilations=((1,),),
 )  # fmt: skip
 """Where only S1 matters."""
 
@@ -188,9 +189,9 @@ def test_a_graph_nobody_knows_is_refused(networks: Networks, tmp_path: Path) -> 
 
 def scaled_down(config: SynthesizerConfig) -> SynthesizerConfig:
     """The same shape, an eighth as wide: every proportion between versions stays."""
-    widths = ("ssl_dim", "latent", "hidden", "filter", "cross_hidden", "timbre", "reference_hidden")
+    widths = ("ssl_dim", "latent", "hidden", "filter", "cross_hidden", "speaker_embedding", "reference_hidden")
     narrow = {name: getattr(config, name) // 8 for name in (*widths, "speaker_vector") if getattr(config, name)}
-    channels = {"upsample_channels": config.upsample_channels // 8, "codes": 32}
+    channels = {"upsample_channels": config.upsample_channels // 8, "codebook_size": 32}
     return SynthesizerConfig.model_validate(config.model_dump() | narrow | channels)
 
 

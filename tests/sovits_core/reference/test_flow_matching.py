@@ -21,7 +21,7 @@ from sovits_core.reference.mel_generation import MelPrompt, normalised_mel, rest
 BANDS = 4
 SMALL = MelSynthesizerConfig(
     phonemes=20,
-    codes=16,
+    codebook_size=16,
     ssl_dim=12,
     spectrogram_bins=33,
     latent=8,
@@ -31,7 +31,7 @@ SMALL = MelSynthesizerConfig(
     text_layers=1,
     mixed_layers=1,
     cross_hidden=16,
-    timbre=16,
+    speaker_embedding=16,
     reference_bins=30,
     reference_hidden=8,
     features=8,

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sovits_core.bundle.base import FinetuningDocument, open_base
+from sovits_core.bundle.base import open_base
+from sovits_core.bundle.strategies import Finetuning, LearningRateMultipliers, SmoothedTarget
 from sovits_core.features.recording import spectrogram
 from sovits_core.formats.adapters import attach_adapter
 from sovits_core.formats.checkpoints import load_weights
@@ -13,7 +14,7 @@ from sovits_core.models import Synthesizer, TextToSemantic
 from sovits_core.models.networks import Networks
 from voice_trainer.errors import BadData
 from voice_trainer.training.examples import Example, collate, epoch_order
-from voice_trainer.training.finetune import Detail, Finetuner, synthesis_losses
+from voice_trainer.training.finetune import Finetuner, full_target, smoothed_difference, synthesis_losses
 
 CPU = torch.device("cpu")
 
@@ -61,7 +62,7 @@ def test_every_matrix_of_the_adapter_learns_and_the_losses_fall(networks: Networ
     model = attach_adapter(networks, 2, ("attention",), seed=1)
     examples = [an_example(12, 1), an_example(20, 2)]
     batch = collate(examples, [example.timbre for example in examples], CPU)
-    finetuner = Finetuner(model, networks, 1e-2, FinetuningDocument())
+    finetuner = Finetuner(model, networks, 1e-2, Finetuning())
     model.eval()  # without dropout the same step can be compared with itself
     start = {name: value.detach().clone() for name, value in finetuner.parameters.items()}
     losses = [finetuner.step(batch, torch.Generator().manual_seed(1)) for _ in range(20)]
@@ -71,14 +72,16 @@ def test_every_matrix_of_the_adapter_learns_and_the_losses_fall(networks: Networ
     assert losses[-1].kl < losses[0].kl
 
 
-def test_a_base_says_how_fast_each_network_learns(networks: Networks) -> None:
+def test_a_base_names_a_learning_rate_multiplier_for_each_network(networks: Networks) -> None:
     model = attach_adapter(networks, 2, ("attention",), seed=1)
     model.eval()
-    finetuner = Finetuner(model, networks, 1e-3, FinetuningDocument(semanticRate=0.5, synthesisRate=20))
+    finetuner = Finetuner(
+        model, networks, 1e-3, Finetuning(learning_rate_multipliers=LearningRateMultipliers(s1=0.5, s2=20))
+    )
     example = an_example(20, 2)
     start = {name: value.detach().clone() for name, value in finetuner.parameters.items()}
     finetuner.step(collate([example], [example.timbre], CPU), torch.Generator().manual_seed(1))
-    # Adam's first step is as long as the rate, whatever the gradient.
+    # The length of Adam's first step is the learning rate, whatever the gradient.
     moved = {name: float((value.detach() - start[name]).abs().max()) for name, value in finetuner.parameters.items()}
     assert max(moved[name] for name in moved if "s1." in name) == pytest.approx(0.5e-3, rel=0.01)
     assert max(moved[name] for name in moved if "s2." in name) == pytest.approx(20e-3, rel=0.01)
@@ -90,35 +93,34 @@ def test_the_mel_loss_reaches_the_prior_that_the_adapter_changes(networks: Netwo
         if "lora_B" in name:
             torch.nn.init.normal_(value, std=0.1)
     example = an_example(20, 2)
-    _, mel = synthesis_losses(networks.s2, collate([example], [example.timbre], CPU), torch.Generator().manual_seed(1))
+    batch = collate([example], [example.timbre], CPU)
+    _, mel = synthesis_losses(networks.s2, batch, torch.Generator().manual_seed(1), full_target)
     mel.backward()
     adapted = [value for name, value in networks.s2.named_parameters() if value.requires_grad]
     assert adapted
     assert all(value.grad is not None and value.grad.abs().max() > 0 for value in adapted)
 
 
-def test_a_base_says_which_detail_its_adapters_leave_as_it_is() -> None:
+def test_a_smoothed_target_keeps_lasting_differences_and_drops_quick_ones() -> None:
     generator = torch.Generator().manual_seed(1)
-    base, spoken = torch.randn(2, 1, 8, 40, generator=generator).unbind(0)
+    base, posterior = torch.randn(2, 1, 8, 40, generator=generator).unbind(0)
     mask = (torch.arange(40) < 30).float()[None, None]
-    detail = Detail(base, frames=3)
-    # a difference that lasts is learnt whole, also at the edges
-    torch.testing.assert_close(
-        (detail.with_differences_of(base + 2, mask) - base)[..., :30], torch.full((1, 8, 30), 2.0)
-    )
-    # one that comes and goes is not, and what lies after the end counts for nothing
-    quick = base + (-1.0) ** torch.arange(40)
-    assert (detail.with_differences_of(quick, mask) - base)[..., :30].abs().max() < 0.3
-    changed = torch.where(mask > 0, spoken, 9.0)
-    found, wanted = (detail.with_differences_of(one, mask)[..., :30] for one in (changed, spoken))
-    torch.testing.assert_close(found, wanted)
+    # a constant difference is kept whole, also at the edges
+    constant = smoothed_difference(base, base + 2, mask, frames=3)
+    torch.testing.assert_close((constant - base)[..., :30], torch.full((1, 8, 30), 2.0))
+    # an alternating one is averaged out
+    alternating = smoothed_difference(base, base + (-1.0) ** torch.arange(40), mask, frames=3)
+    assert (alternating - base)[..., :30].abs().max() < 0.3
+    # frames outside the mask do not count
+    padded = smoothed_difference(base, torch.where(mask > 0, posterior, 9.0), mask, frames=3)
+    torch.testing.assert_close(padded[..., :30], smoothed_difference(base, posterior, mask, frames=3)[..., :30])
 
 
-def test_the_detail_that_is_left_is_the_bases_and_not_the_adapters(networks: Networks) -> None:
+def test_a_smoothed_target_is_the_bases_whatever_the_adapter(networks: Networks) -> None:
     model = attach_adapter(networks, 2, ("attention",), seed=1)
     examples = [an_example(12, 1), an_example(20, 2)]
     batch = collate(examples, [example.timbre for example in examples], CPU)
-    finetuner = Finetuner(model, networks, 1e-2, FinetuningDocument(detailFrames=4))
+    finetuner = Finetuner(model, networks, 1e-2, Finetuning(target=SmoothedTarget(frames=4)))
     model.train()
 
     def kl_of_a_step() -> float:
@@ -139,7 +141,7 @@ def test_a_loss_that_is_no_number_stops_the_training_with_the_remedy(networks: N
     example = an_example(20, 2)
     batch = collate([example], [torch.full((32,), torch.nan)], CPU)
     with pytest.raises(BadData, match=r"lower training\.learningRate \(now 0\.01\)") as caught:
-        Finetuner(model, networks, 1e-2, FinetuningDocument()).step(batch, torch.Generator().manual_seed(1))
+        Finetuner(model, networks, 1e-2, Finetuning()).step(batch, torch.Generator().manual_seed(1))
     assert caught.value.reason == "TrainingDiverged"
 
 

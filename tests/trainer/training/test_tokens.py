@@ -1,4 +1,4 @@
-"""Codes of clips: those that say their words where a base's codes stand for phones, and as heard everywhere else."""
+"""Token strategies: aligned with the clip's text where the base says so, the encoder's everywhere else."""
 
 from itertools import groupby
 from pathlib import Path
@@ -7,19 +7,27 @@ import pytest
 import torch
 from torch import Tensor
 
-from sovits_core.bundle.base import EMBEDDED, PhoneCodes
-from sovits_core.features.recording import training_features
+from sovits_core.bundle.base import EMBEDDED
+from sovits_core.bundle.strategies import AlignedTokens, EncoderTokens, TokenStrategy
+from sovits_core.features.recording import prompt_features, training_features
+from sovits_core.models import Synthesizer
 from sovits_core.text import phonemize
 from sovits_core.text.spoken import spoken_phones
 from voice_trainer.job.base import JobBase
 from voice_trainer.recordings.audio import TRAINING_RATE, decode, resample
-from voice_trainer.training.networks import load_encoders, load_networks
-from voice_trainer.training.tokens import CodeReader
+from voice_trainer.training.networks import Encoders, load_encoders, load_networks
+from voice_trainer.training.tokens import Tokenizer, tokenizer_for
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> JobBase:
     return JobBase(f"{EMBEDDED}tiny", "", tmp_path_factory.mktemp("scratch"))
+
+
+@pytest.fixture(scope="module")
+def networks(base: JobBase) -> tuple[Synthesizer, Encoders]:
+    cpu = torch.device("cpu")
+    return load_networks(base, cpu).s2, load_encoders(base, "en", cpu)
 
 
 @pytest.fixture(scope="module")
@@ -29,38 +37,50 @@ def clip(spoken_dataset: Path) -> tuple[Tensor, str]:
     return torch.from_numpy(resample(samples, rate, TRAINING_RATE)), text
 
 
-def reader(base: JobBase, phone_codes: PhoneCodes) -> CodeReader:
-    cpu = torch.device("cpu")
-    return CodeReader(load_networks(base, cpu).s2, load_encoders(base, "en", cpu).hubert, "en", phone_codes)
+def a_tokenizer(strategy: TokenStrategy, networks: tuple[Synthesizer, Encoders]) -> Tokenizer:
+    s2, encoders = networks
+    return tokenizer_for(strategy, s2, encoders.hubert, "en")
 
 
-def test_the_tiny_base_reads_a_clip_as_its_words(base: JobBase, clip: tuple[Tensor, str]) -> None:
-    wav, text = clip
-    phones = phonemize(text, "en").phones
-    phone_of = {code: name for name, parts in base.document.phone_codes.items() for part in parts for code in part}
-    for read in (
-        reader(base, base.document.phone_codes).read_clip,
-        reader(base, base.document.phone_codes).read_prompt,
-    ):
-        found = read(wav, text, phones)
-        said = [phone_of[code] for code in found.values.tolist()]
-        runs = [name for name, _ in groupby(said) if name != "SIL"]
-        assert found.aligned
-        assert runs == [name for name, _ in groupby(spoken_phones(phones))]
-    assert "SIL" not in (said[0], said[-1])  # of the prompt
-
-
-def test_codes_are_as_heard_where_they_stand_for_nothing_or_the_words_do_not_fit(
-    base: JobBase, clip: tuple[Tensor, str]
+def test_the_tiny_bases_tokens_follow_the_text_of_a_clip(
+    base: JobBase, networks: tuple[Synthesizer, Encoders], clip: tuple[Tensor, str]
 ) -> None:
     wav, text = clip
     phones = phonemize(text, "en").phones
-    plain = reader(base, {})
-    with torch.no_grad():
-        heard = plain.s2.quantize(training_features(plain.hubert, wav, TRAINING_RATE))[0]
-    for found in (
-        plain.read_clip(wav, text, phones),
-        reader(base, base.document.phone_codes).read_clip(wav, " ".join([text] * 9), phones * 9),
-    ):
+    strategy = base.document.tokens
+    assert isinstance(strategy, AlignedTokens)
+    phone_of = {token: name for name, states in strategy.phone_tokens.items() for state in states for token in state}
+    tokenizer = a_tokenizer(strategy, networks)
+    for tokens_of in (tokenizer.clip, tokenizer.prompt):
+        found = tokens_of(wav, text, phones)
+        names = [phone_of[token] for token in found.values.tolist()]
+        runs = [name for name, _ in groupby(names) if name != "SIL"]
+        assert found.aligned
+        assert runs == [name for name, _ in groupby(spoken_phones(phones))]
+    assert "SIL" not in (names[0], names[-1])  # of the prompt
+
+
+def test_encoder_tokens_are_quantised_features_whatever_the_text(
+    networks: tuple[Synthesizer, Encoders], clip: tuple[Tensor, str]
+) -> None:
+    wav, _ = clip
+    s2, encoders = networks
+    tokenizer = a_tokenizer(EncoderTokens(), networks)
+    for tokens_of, features_of in ((tokenizer.clip, training_features), (tokenizer.prompt, prompt_features)):
+        found = tokens_of(wav, "Another text.", phonemize("Another text.", "en").phones)
+        with torch.no_grad():
+            expected = s2.quantize(features_of(encoders.hubert, wav, TRAINING_RATE))[0]
         assert not found.aligned
-        assert torch.equal(found.values, heard)
+        assert torch.equal(found.values, expected)
+
+
+def test_a_clip_that_its_text_does_not_fit_has_encoder_tokens(
+    base: JobBase, networks: tuple[Synthesizer, Encoders], clip: tuple[Tensor, str]
+) -> None:
+    wav, text = clip
+    text = " ".join([text] * 9)
+    phones = phonemize(text, "en").phones
+    aligned, encoder = (a_tokenizer(strategy, networks) for strategy in (base.document.tokens, EncoderTokens()))
+    assert not aligned.clip(wav, text, phones).aligned
+    assert torch.equal(aligned.clip(wav, text, phones).values, encoder.clip(wav, text, phones).values)
+    assert torch.equal(aligned.prompt(wav, text, phones).values, encoder.prompt(wav, text, phones).values)

@@ -89,7 +89,7 @@ def train_adversarial_refinement(stage: Stage, s2: Synthesizer, rows: Sequence[T
     rng = random.Random(f"{seed}-{SEED_LABEL}-{stage.step}")  # noqa: S311 -- batches, not secrets
     sampler = LengthBucketSampler(rows, MAX_SECONDS, RECORDED_PROB)
     parts = nn.ModuleList([s2.content_encoder, s2.timbre_encoder, s2.timbre_for_content])
-    discriminator = PatchDiscriminator(s2.config.codes, s2.config.timbre).to(stage.machine.device)
+    discriminator = PatchDiscriminator(s2.config.codebook_size, s2.config.speaker_embedding).to(stage.machine.device)
     optimizer = torch.optim.AdamW(parts.parameters(), lr=RATE, betas=(0.8, 0.98), weight_decay=0.01)
     discriminator_optimizer = torch.optim.AdamW(
         discriminator.parameters(), lr=DISCRIMINATOR_RATE, betas=(0.5, 0.98), weight_decay=0.0

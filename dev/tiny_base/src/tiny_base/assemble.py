@@ -43,7 +43,10 @@ SAMPLING = {"temperature": 0.4, "repetitionPenalty": 1.0}
 # S2 has small matrices and a voice few clips: the adapter converges in a hundred steps only at a multiple of a job's
 # learning rate. S1 would adopt a speaker's rate, at which it loses words. Adapters keep the fast variation that stage
 # "adversarial_refinement" has given the prior.
-FINETUNING = {"semanticRate": 0.1, "synthesisRate": 25.0, "detailFrames": 7}
+FINETUNING = {
+    "learningRateMultipliers": {"s1": 0.1, "s2": 25.0},
+    "target": {"strategy": "smoothed", "frames": 7},
+}
 FLITE = {
     "name": "Synthetic speech of flite's voices slt, rms, awb and kal16",
     "licence": "Carnegie Mellon University, BSD-style",
@@ -52,13 +55,13 @@ FLITE = {
 }
 RECORDINGS = (
     {
-        "name": "LJ Speech (excerpt)",
+        "name": "LJ Speech (subset)",
         "licence": "Public domain",
         "source": "https://keithito.com/LJ-Speech-Dataset/",
         "attribution": "Keith Ito and Linda Johnson, The LJ Speech Dataset, 2017.",
     },
     {
-        "name": "LibriSpeech (excerpt; speakers 2033 and 2609 left out)",
+        "name": "LibriSpeech (subset; speakers 2033 and 2609 left out)",
         "licence": "CC BY 4.0",
         "source": "https://www.openslr.org/12",
         "attribution": "Vassil Panayotov, Guoguo Chen, Daniel Povey and Sanjeev Khudanpur, LibriSpeech, 2015.",
@@ -67,7 +70,7 @@ RECORDINGS = (
 WEIGHTS = {
     "name": "Weights of this base",
     "licence": "MIT",
-    "source": "python -m tiny_base",
+    "source": "make base",
     "attribution": "Trained from scratch by this project.",
 }
 
@@ -117,8 +120,8 @@ def assemble(
             "s2d": discriminator.config,
             "hubert": {"hidden": config.hubert.hidden},
             "sampling": SAMPLING,
+            "tokens": {"strategy": "aligned", "phoneTokens": phone_tokens()},
             "finetuning": FINETUNING,
-            "phoneCodes": phone_tokens(),
             "gates": [{"metric": metric, "min": least} for metric, least in gates.items()],
             "gatesNote": GATES_NOTE,
             "sentences": SENTENCES,

@@ -53,9 +53,9 @@ class TinyBaseConfig(ModelConfig):
     hubert: HubertSizes = HubertSizes()
     # The first stage of "upsampling" keeps the rate: at 50 Hz layers may be wide and cost next to nothing.
     s2: SynthesizerConfig = SynthesizerConfig(
-        codes=len(TOKENS), ssl_dim=160, latent=LATENT, hidden=128, filter=256, heads=2, ssl_layers=1, text_layers=2,
-        mixed_layers=2, dropout=0.05, cross_hidden=128, cross_heads=2, timbre=128, reference_hidden=64,
-        posterior_layers=2, flows=2, flow_layers=1, wavenet_kernel=3, upsample_rates=RATES,
+        codebook_size=len(TOKENS), ssl_dim=160, latent=LATENT, hidden=128, filter=256, heads=2, ssl_layers=1,
+        text_layers=2, mixed_layers=2, dropout=0.05, cross_hidden=128, cross_heads=2, speaker_embedding=128,
+        reference_hidden=64, posterior_layers=2, flows=2, flow_layers=1, wavenet_kernel=3, upsample_rates=RATES,
         upsample_kernels=(1, 15, 16, 8, 8), upsample_channels=512, block_kernels=(3,), block_dilations=((1, 3),),
         segment_frames=24,
     )  # fmt: skip
@@ -70,7 +70,7 @@ class TinyBaseConfig(ModelConfig):
     def _stages_meet(self) -> Self:
         for field, value, wanted in (
             ("s1.vocabulary", self.s1.vocabulary, len(TOKENS) + 1),
-            ("s2.codes", self.s2.codes, len(TOKENS)),
+            ("s2.codebookSize", self.s2.codebook_size, len(TOKENS)),
             ("s2.latent", self.s2.latent, LATENT),
             ("s2.sslDim", self.s2.ssl_dim, self.hubert.hidden),
             ("s2.upsampleRates", self.s2.upsample_rates, RATES),

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import HubertConfig, HubertModel
 
-from sovits_core.features.alignment import best_path
+from sovits_core.features.alignment import viterbi
 from sovits_core.features.recording import SHORTEST_HUBERT_INPUT, TRAINING_SCALE
 from sovits_core.text.spoken import SILENCE, spoken_phones, word_ends
 from tiny_base.acoustic_augmentation import augment
@@ -92,7 +92,7 @@ def forced_alignment(scores: Tensor, phones: Sequence[str], pauses: Sequence[boo
     names = [SILENCE]
     for phone, pause in zip(spoken_phones(phones), pauses, strict=True):
         names += [phone, SILENCE] if pause else [phone]
-    path = best_path(scores[:, [CLASSES.index(name) for name in names]], [name == SILENCE for name in names])
+    path = viterbi(scores[:, [CLASSES.index(name) for name in names]], [name == SILENCE for name in names])
     if path is None:
         raise AlignmentFailed(f"{len(scores)} frames are too few for {len(names)} phones and pauses")
     return [

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.bundle.base import PhoneCodes
+from sovits_core.bundle.strategies import PhoneTokens
 from sovits_core.models import Synthesizer
 from sovits_core.text.spoken import SILENCE
 from tiny_base.acoustics import Acoustics
@@ -93,7 +93,7 @@ def state_of_token() -> Tensor:
     return torch.tensor([token.state for token in TOKENS])
 
 
-def phone_tokens() -> PhoneCodes:
+def phone_tokens() -> PhoneTokens:
     """Tokens of each phone class, first states apart from second ones, as base.json declares them for alignment."""
     states = state_of_token()
 

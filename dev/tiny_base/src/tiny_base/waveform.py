@@ -117,7 +117,7 @@ def train_subband_regression(stage: Stage, s2: Synthesizer, readout: nn.Conv1d, 
     optimizer = torch.optim.Adam(parts.parameters(), lr=RATE, betas=(0.9, 0.99))
     middle = slice(MARGIN * HOP_STEPS, (MARGIN + SEGMENT) * HOP_STEPS)
     device, count = stage.machine.device, BATCH * stage.machine.batches
-    no_speaker = torch.zeros(count, s2.config.timbre, 1, device=device)
+    no_speaker = torch.zeros(count, s2.config.speaker_embedding, 1, device=device)
     for _ in stage.steps([optimizer]):
         z = random_crops(latents, count, frames, rng).to(device)
         target = mdct(vocode(enhance(z, mean)))[:, :, middle]
@@ -143,7 +143,7 @@ def train_waveform_adversarial(
     discriminator_optimizer = torch.optim.AdamW(discriminator.parameters(), lr=ADVERSARIAL_RATE, betas=(0.8, 0.99))
     middle = slice(MARGIN * HOP, (MARGIN + ADVERSARIAL_SEGMENT) * HOP)
     device, count = stage.machine.device, ADVERSARIAL_BATCH * stage.machine.batches
-    no_speaker = torch.zeros(count, s2.config.timbre, 1, device=device)
+    no_speaker = torch.zeros(count, s2.config.speaker_embedding, 1, device=device)
     for _ in stage.steps([optimizer, discriminator_optimizer]):
         z = random_crops(latents, count, frames, rng).to(device)
         target = vocode(enhance(z, mean)).tanh()

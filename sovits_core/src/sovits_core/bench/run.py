@@ -144,7 +144,8 @@ def _open(folder: Path, section: dict[str, Any], threads: int) -> Session:
 
 _SMALL_S1 = TextToSemanticConfig(phonemes=2, vocabulary=3, bert_dim=1, hidden=4, heads=1, layers=1, feed_forward=4)
 _SMALL_S2 = SynthesizerConfig(
-    phonemes=2, codes=2, ssl_dim=2, latent=2, hidden=2, filter=2, ssl_layers=1, text_layers=1, mixed_layers=1,
-    cross_hidden=4, timbre=4, reference_hidden=4, posterior_layers=1, flows=1, flow_layers=1, upsample_rates=(2,),
-    upsample_kernels=(2,), upsample_channels=2, block_kernels=(3,), block_dilations=((1,),),
+    phonemes=2, codebook_size=2, ssl_dim=2, latent=2, hidden=2, filter=2, ssl_layers=1, text_layers=1,
+    mixed_layers=1, cross_hidden=4, speaker_embedding=4, reference_hidden=4, posterior_layers=1, flows=1,
+    flow_layers=1, upsample_rates=(2,), upsample_kernels=(2,), upsample_channels=2, block_kernels=(3,),
+    block_dilations=((1,),),
 )  # fmt: skip

@@ -63,9 +63,9 @@ def s2_inputs(config: SynthesizerConfig, codes: int = CODES, text: int = TEXT) -
     """The inputs of `Synthesizer.decode`."""
     generator = torch.Generator().manual_seed(2)
     return {
-        "codes": torch.randint(config.codes, (1, codes), generator=generator),
+        "codes": torch.randint(config.codebook_size, (1, codes), generator=generator),
         "text": torch.randint(config.phonemes, (1, text), generator=generator),
-        "ge": torch.randn(1, config.timbre, 1, generator=generator),
+        "ge": torch.randn(1, config.speaker_embedding, 1, generator=generator),
         "noise": 0.5 * torch.randn(1, config.latent, 2 * codes, generator=generator),
     }
 

@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
+from sovits_core.bundle.document import Document
 from sovits_core.bundle.model_config import (
     BigVganConfig,
     DiscriminatorConfig,
@@ -22,10 +22,11 @@ from sovits_core.bundle.model_config import (
     TextToSemanticConfig,
     VocoderConfig,
 )
+from sovits_core.bundle.strategies import AlignedTokens, EncoderTokens, Finetuning, TokenStrategy
 from sovits_core.errors import BaseRejected
 from sovits_core.synthesis.sampling import Sampling
-from sovits_core.text.spoken import SILENCE
 from sovits_core.text.symbols import symbols_sha256
+from sovits_core.validation import one_line
 
 LARGEST_BASE_JSON = 4 * 1024 * 1024
 EMBEDDED = "embedded:"
@@ -46,12 +47,6 @@ def safe_name(name: str) -> str:
 FileName = Annotated[str, AfterValidator(safe_name)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Decimal = Annotated[str, Field(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,9})?$")]
-
-
-class Document(BaseModel):
-    """Frozen, camelCase in JSON, unknown fields ignored, as in every document between the parts."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
 
 class Gate(Document):
@@ -137,24 +132,6 @@ class SamplingDocument(Document):
         return Sampling(**self.model_dump())
 
 
-class FinetuningDocument(Document):
-    """How an adapter of this base learns."""
-
-    semantic_rate: float = Field(
-        1.0, gt=0, le=1000, description="Factor on the job's learning rate for the adapter's matrices in S1."
-    )
-    synthesis_rate: float = Field(1.0, gt=0, le=1000, description="The same for those in S2.")
-    detail_frames: int = Field(
-        0, ge=0, le=500,
-        description="S2 learns how the speaker differs from the base, averaged over so many frames before and after: "
-        "what is quicker stays the base's. With 0 it learns everything.",
-    )  # fmt: skip
-
-
-PhoneCodes = Mapping[str, tuple[tuple[int, ...], ...]]
-"""For each sound, without stress or tone, and for `SIL`: the codes it may begin with, then those that may follow."""
-
-
 class BaseDocument(Document):
     """base.json, as `docs/contracts.md` tells."""
 
@@ -167,16 +144,14 @@ class BaseDocument(Document):
     symbols_sha256: Sha256
     s1: TextToSemanticConfig
     s2: S2Config
-    s2d: DiscriminatorConfig = DiscriminatorConfig()
+    s2d: DiscriminatorConfig = Field(DiscriminatorConfig(), alias="s2d")
     hubert: HubertConfigDocument
     speaker: SpeakerEncoderConfig | None = Field(None, description="Of sv/, where S2 takes a speaker vector.")
     vocoder: VocoderConfig | None = Field(None, description="Of vocoder/, for v4.")
     bigvgan: BigVganConfig | None = Field(None, description="Of vocoder/, for v3.")
     sampling: SamplingDocument = SamplingDocument()
-    finetuning: FinetuningDocument = FinetuningDocument()
-    phone_codes: PhoneCodes = Field(
-        default_factory=dict, description="Of a base whose semantic codes stand for phones; official ones' do not."
-    )
+    tokens: TokenStrategy = Field(EncoderTokens(), description="How semantic tokens of clips are found.")
+    finetuning: Finetuning = Finetuning()
     gates: tuple[Gate, ...] = ()
     gates_note: str = ""
     sentences: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -194,13 +169,12 @@ class BaseDocument(Document):
         missing = [graph.file for graph in self.graphs.values() if graph.file not in self.files]
         if missing:
             raise ValueError(f"graphs name files that `files` does not list: {', '.join(missing)}")
-        if self.s1.vocabulary != self.s2.codes + 1:
-            raise ValueError(f"s1.vocabulary={self.s1.vocabulary} must be s2.codes={self.s2.codes} and one more")
-        for phone, parts in self.phone_codes.items():
-            if not parts or not all(parts) or not all(0 <= code < self.s2.codes for part in parts for code in part):
-                raise ValueError(f"phoneCodes.{phone} must be lists of codes from 0 to {self.s2.codes - 1}, none empty")
-        if self.phone_codes and SILENCE not in self.phone_codes:
-            raise ValueError(f"phoneCodes has no codes of {SILENCE}, silence")
+        if self.s1.vocabulary != self.s2.codebook_size + 1:
+            raise ValueError(
+                f"s1.vocabulary={self.s1.vocabulary} must be s2.codebookSize={self.s2.codebook_size} and one more"
+            )
+        if isinstance(self.tokens, AlignedTokens):
+            self.tokens.check_range(self.s2.codebook_size)
         if (self.version in MEL_VERSIONS) != isinstance(self.s2, MelSynthesizerConfig):
             raise ValueError(f"s2 is not the configuration of a synthesizer of {self.version}")
         return self
@@ -300,9 +274,7 @@ def open_base(uri: str, digest: str = "") -> BaseBundle:
     try:
         document = BaseDocument.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise BaseRejected(f"base.json of {uri!r} is not valid: {where}: {first['msg']}") from error
+        raise BaseRejected(f"base.json of {uri!r} is not valid: {one_line(error)}") from error
     return BaseBundle(folder, document, found)
 
 

@@ -43,7 +43,7 @@ class ConditioningConfig(ModelConfig):
     """What every S2 makes of tokens, phones and a reference; the defaults are the official v2 sizes."""
 
     phonemes: int = Field(732, ge=1, le=65536)
-    codes: int = Field(1024, ge=1, le=65536, description="Entries of the codebook.")
+    codebook_size: int = Field(1024, ge=1, le=65536, description="Semantic tokens that there are.")
     ssl_dim: int = Field(768, ge=1, le=8192, description="Width of HuBERT's features.")
     spectrogram_bins: int = Field(1025, ge=2, le=8193, description="n_fft / 2 + 1.")
     sample_rate: int = Field(32000, ge=8000, le=192000, description="Of the reference's linear spectrogram.")
@@ -59,10 +59,10 @@ class ConditioningConfig(ModelConfig):
     mixed_layers: int = Field(3, ge=1, le=64)
     dropout: float = Field(0.1, ge=0, lt=1)
 
-    cross_hidden: int = Field(512, ge=1, le=4096, description="Width where tokens meet phones and timbre.")
+    cross_hidden: int = Field(512, ge=1, le=4096, description="Width of the cross-attention between tokens and phones.")
     cross_heads: int = Field(4, ge=1, le=64)
 
-    timbre: int = Field(512, ge=1, le=4096, description="Width of the timbre embedding (gin).")
+    speaker_embedding: int = Field(512, ge=1, le=4096, description="Width of the speaker embedding (gin).")
     reference_bins: int = Field(704, ge=1, le=8193, description="Lowest bins of the reference spectrogram in use.")
     reference_hidden: int = Field(128, ge=1, le=4096)
     reference_heads: int = Field(2, ge=1, le=64)
@@ -171,7 +171,9 @@ class MelSynthesizerConfig(ConditioningConfig):
     """S2 of v3 and v4, semantic tokens and phones to a log mel by flow matching; the defaults are those of v4."""
 
     features: int = Field(512, ge=2, le=4096, description="Channels that condition the velocity, at the mel's rate.")
-    feature_layers: int = Field(8, ge=1, le=64, description="WaveNet layers that put the timbre into the features.")
+    feature_layers: int = Field(
+        8, ge=1, le=64, description="WaveNet layers that condition the features on the speaker."
+    )
     mel: MelConfig = MelConfig()
     mel_frames_per_latent: float = Field(2.0, ge=1, le=8, description="Mel frames per spectrogram frame (20 ms).")
     velocity: DiffusionTransformerConfig = DiffusionTransformerConfig()
@@ -246,8 +248,8 @@ def s2_v1() -> SynthesizerConfig:
 
 
 def s2_v2_pro() -> SynthesizerConfig:
-    """The official v2Pro synthesizer: v2 with a speaker-verification vector and a wider timbre."""
-    return SynthesizerConfig(timbre=1024, speaker_vector=20480, dropout=0.0)
+    """The official v2Pro synthesizer: v2 with a speaker-verification vector and a wider speaker embedding."""
+    return SynthesizerConfig(speaker_embedding=1024, speaker_vector=20480, dropout=0.0)
 
 
 def s2_v2_pro_plus() -> SynthesizerConfig:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from sovits_core.bundle.base import BaseBundle, BaseDocument, open_base
 from sovits_core.errors import BaseRejected, SovitsError
 from sovits_core.text.symbols import symbols_sha256
+from sovits_core.validation import one_line
 
 _BLOCK = 1024 * 1024
 
@@ -64,9 +65,7 @@ def write_base_json(folder: Path, document: Mapping[str, Any]) -> BaseBundle:
             }
         )
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise BaseRejected(f"the base cannot be described: {where}: {first['msg']}") from error
+        raise BaseRejected(f"the base cannot be described: {one_line(error)}") from error
     text = json.dumps(valid.model_dump(mode="json", by_alias=True, exclude_none=True), indent=1, ensure_ascii=False)
     (folder / "base.json").write_text(text + "\n", encoding="utf-8")
     return open_base(str(folder))

@@ -213,9 +213,9 @@ def _step(s1: TextToSemantic) -> Graph:
 def _decode(s2: Synthesizer) -> Graph:
     config = s2.config
     examples = {
-        "codes": torch.arange(6)[None] % config.codes,
+        "codes": torch.arange(6)[None] % config.codebook_size,
         "text": torch.arange(5)[None] % config.phonemes,
-        "ge": torch.zeros(1, config.timbre, 1),
+        "ge": torch.zeros(1, config.speaker_embedding, 1),
         "noise": torch.zeros(1, config.latent, 12),
     }
     axes: Axes = {"codes": {1: "codes"}, "text": {1: "text"}, "noise": {2: "frames"}, "wav": {1: "samples"}}

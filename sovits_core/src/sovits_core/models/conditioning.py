@@ -47,15 +47,15 @@ class Conditioning(nn.Module):
     def __init__(self, config: ConditioningConfig) -> None:
         super().__init__()
         self.ssl_projection = nn.Conv1d(config.ssl_dim, config.ssl_dim, FRAMES_PER_CODE, stride=FRAMES_PER_CODE)
-        self.quantizer = Quantizer(config.codes, config.ssl_dim)
+        self.quantizer = Quantizer(config.codebook_size, config.ssl_dim)
         self.timbre_encoder = TimbreEncoder(config)
         self.speaker_vector = (
-            None if config.speaker_vector is None else SpeakerVector(config.speaker_vector, config.timbre)
+            None if config.speaker_vector is None else SpeakerVector(config.speaker_vector, config.speaker_embedding)
         )
         self.timbre_for_content: nn.Module = (
             nn.Identity()
-            if config.timbre == config.cross_hidden
-            else TimbreForContent(config.timbre, config.cross_hidden)
+            if config.speaker_embedding == config.cross_hidden
+            else TimbreForContent(config.speaker_embedding, config.cross_hidden)
         )
         self.content_encoder = ContentEncoder(config)
 

@@ -16,7 +16,7 @@ class AffineCoupling(nn.Module):
         super().__init__()
         half = config.latent // 2
         self.input = nn.Conv1d(half, config.hidden, 1)
-        self.wavenet = WaveNet(config.hidden, config.flow_layers, config.wavenet_kernel, config.timbre)
+        self.wavenet = WaveNet(config.hidden, config.flow_layers, config.wavenet_kernel, config.speaker_embedding)
         self.shift = nn.Conv1d(config.hidden, half, 1)
         # a new flow starts as the identity
         nn.init.zeros_(self.shift.weight)

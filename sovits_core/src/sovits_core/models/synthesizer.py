@@ -48,10 +48,10 @@ class Synthesizer(Conditioning):
             2 * config.latent,
             layers=config.posterior_layers,
             kernel=config.wavenet_kernel,
-            timbre=config.timbre,
+            timbre=config.speaker_embedding,
         )
         self.flow = Flow(config)
-        self.waveform_generator = WaveformGenerator(config, config.latent, timbre=config.timbre)
+        self.waveform_generator = WaveformGenerator(config, config.latent, timbre=config.speaker_embedding)
 
     def prior(
         self,

@@ -57,7 +57,7 @@ class TimbreEncoder(nn.Module):
         self.frames = nn.Sequential(nn.Linear(self.bins, width), nn.Mish(), nn.Linear(width, width), nn.Mish())
         self.temporal = nn.ModuleList(GatedConvolution(width, kernel=5) for _ in range(2))
         self.attention = TimbreAttention(width, config.reference_heads)
-        self.projection = nn.Linear(width, config.timbre)
+        self.projection = nn.Linear(width, config.speaker_embedding)
 
     def forward(self, spectrogram: Tensor, mask: Tensor) -> Tensor:
         """spectrogram: (batch, bins, frames), linear magnitude; mask: (batch, 1, frames) -> (batch, timbre, 1)."""

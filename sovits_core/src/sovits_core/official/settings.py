@@ -49,6 +49,7 @@ def s2_settings(config: SynthesizerConfig, version: Version) -> dict[str, Any]:
             "resblock_dilation_sizes": [list(dilations) for dilations in config.block_dilations],
             "upsample_rates": list(config.upsample_rates), "upsample_initial_channel": config.upsample_channels,
             "upsample_kernel_sizes": list(config.upsample_kernels), "n_layers_q": 3, "use_spectral_norm": False,
-            "gin_channels": config.timbre, "semantic_frame_rate": "25hz", "freeze_quantizer": True, "version": version,
+            "gin_channels": config.speaker_embedding, "semantic_frame_rate": "25hz", "freeze_quantizer": True,
+            "version": version,
         },
     }  # fmt: skip

@@ -105,7 +105,7 @@ def check_inputs(arrays: Arrays, s1: TextToSemantic, s2: Synthesizer) -> dict[st
     tensors = {
         "phones": _ids("phones", arrays, s1.config.phonemes),
         "prompt": _ids("prompt", arrays, s1.config.vocabulary - 1, shortest=0),
-        "codes": _ids("codes", arrays, s2.config.codes),
+        "codes": _ids("codes", arrays, s2.config.codebook_size),
         "text": _ids("text", arrays, s2.config.phonemes),
     }
     tensors["bert"] = _numbers("bert", arrays, (s1.config.bert_dim, len(tensors["phones"])))

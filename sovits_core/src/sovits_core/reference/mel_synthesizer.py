@@ -26,7 +26,7 @@ class MelSynthesizer(Conditioning):
             config.features,
             layers=config.feature_layers,
             kernel=config.wavenet_kernel,
-            timbre=config.timbre,
+            timbre=config.speaker_embedding,
         )
         # Neither trained nor used upstream, but every official checkpoint holds it.
         self.unused_mel = nn.Conv1d(config.features, config.mel.bands, 1).requires_grad_(requires_grad=False)

@@ -26,7 +26,7 @@ from voice_trainer.recordings.polyphones import load_polyphones
 from voice_trainer.stages.train import CURVES, read_curves
 from voice_trainer.training.examples import load_features
 from voice_trainer.training.networks import Encoders, choose_device, load_encoders, load_networks
-from voice_trainer.training.tokens import CodeReader
+from voice_trainer.training.tokens import tokenizer_for
 
 METHOD = (
     "Token-forced resynthesis: each held-out clip is spoken again from its own semantic codes with the timbre of the "
@@ -60,11 +60,11 @@ def evaluate(job: TrainingJob, workspace: Workspace) -> Summary:
 
     wav = torch.from_numpy(audio.read_flac(training_copy(prepared, reference.id))).to(device)
     encoders, of_reference = load_encoders(base, job.language, device), features[reference.id]
-    reader = CodeReader(networks.s2, encoders.hubert, job.language, base.document.phone_codes)
+    tokenizer = tokenizer_for(base.document.tokens, networks.s2, encoders.hubert, job.language)
     with torch.no_grad():
         timbre = encoders.timbre(networks.s2, wav)  # as the adapter sees it
     prompt = Prompt(
-        codes=reader.read_prompt(wav, reference.text, reference.phones).values,
+        codes=tokenizer.prompt(wav, reference.text, reference.phones).values,
         phones=of_reference["phones"],
         bert=of_reference.get("bert"),
         timbre=timbre.float().cpu(),

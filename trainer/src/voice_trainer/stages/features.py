@@ -13,7 +13,7 @@ from voice_trainer.recordings.audio import read_flac
 from voice_trainer.recordings.clips import read_clips, training_copy
 from voice_trainer.training.examples import save_features
 from voice_trainer.training.networks import choose_device, load_encoders, load_networks
-from voice_trainer.training.tokens import CodeReader
+from voice_trainer.training.tokens import tokenizer_for
 
 
 def features(job: TrainingJob, workspace: Workspace) -> Summary:
@@ -24,14 +24,14 @@ def features(job: TrainingJob, workspace: Workspace) -> Summary:
     base = workspace.base
     networks = load_networks(base, device)
     encoders = load_encoders(base, job.language, device)
-    reader = CodeReader(networks.s2, encoders.hubert, job.language, base.document.phone_codes)
+    tokenizer = tokenizer_for(base.document.tokens, networks.s2, encoders.hubert, job.language)
     progress = workspace.progress("features")
     folder = workspace.folder("features")
     tokens: set[int] = set()
     total = aligned = 0
     for number, clip in enumerate(clips, start=1):
         wav = torch.from_numpy(read_flac(training_copy(prepared, clip.id))).to(device)
-        codes = reader.read_clip(wav, clip.text, clip.phones)
+        codes = tokenizer.clip(wav, clip.text, clip.phones)
         with torch.no_grad():
             timbre = encoders.timbre(networks.s2, wav)
         bert = None

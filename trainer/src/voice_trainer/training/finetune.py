@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol, assert_never
 
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.bundle.base import FinetuningDocument
+from sovits_core.bundle.strategies import Finetuning, FullTarget, SmoothedTarget, TargetStrategy
 from sovits_core.models import Synthesizer
 from sovits_core.models.losses import KL_WEIGHT, MEL_WEIGHT, kl_loss, mel_loss, semantic_loss
 from sovits_core.models.masks import frame_mask
@@ -19,12 +20,12 @@ from sovits_core.models.synthesizer import TrainingPass, cut, slice_starts
 from voice_trainer.errors import BadData
 from voice_trainer.training.examples import Batch
 
-GRADIENT_NORM = 1.0  # per network; a single odd clip must not undo the others
+GRADIENT_NORM = 1.0  # per network, so that one outlier does not undo the other clips' updates
 
 
 @dataclass(frozen=True)
 class StepLosses:
-    """What one step measured."""
+    """The losses of one step."""
 
     semantic: float
     kl: float
@@ -32,28 +33,99 @@ class StepLosses:
 
 
 def diverged(what: str, learning_rate: float) -> BadData:
-    """Return the error of a training that ran away, with what to do about it."""
+    """Return the error of a training that diverged, with the remedy."""
     return BadData(f"{what}; lower training.learningRate (now {learning_rate:g})", reason="TrainingDiverged")
+
+
+class PriorTarget(Protocol):
+    """Chooses the latents that the prior is fitted to."""
+
+    def __call__(self, posterior: Tensor, mask: Tensor, batch: Batch) -> Tensor:
+        """Return the target (batch, latent, frames).
+
+        Args:
+            posterior: latents (batch, latent, frames) of the recordings, after the flow.
+            mask: (batch, 1, frames), 1 where a clip has a frame.
+            batch: the clips.
+        """
+
+
+def prior_target(strategy: TargetStrategy, model: PeftModel, s2: Synthesizer) -> PriorTarget:
+    """Return the implementation of a base's target strategy; ``s2`` runs through the adapter of ``model``."""
+    match strategy:
+        case FullTarget():
+            return full_target
+        case SmoothedTarget(frames=frames):
+            return SmoothedDifference(model, s2, frames)
+        case _:
+            assert_never(strategy)
+
+
+def full_target(posterior: Tensor, mask: Tensor, batch: Batch) -> Tensor:  # noqa: ARG001 -- as the protocol
+    """Return the posterior as it is, as the official code does."""
+    return posterior
+
+
+@dataclass(frozen=True)
+class SmoothedDifference:
+    """The base's output plus the speaker's difference from it, averaged over time.
+
+    Fitted to few recordings by likelihood, a prior of sharp frames over-smooths: it returns to conditional means. So
+    the adapter learns only differences that outlast the window, and quicker ones stay the base's.
+    """
+
+    model: PeftModel
+    s2: Synthesizer
+    frames: int
+    """Reach of the average, before and after."""
+
+    def __call__(self, posterior: Tensor, mask: Tensor, batch: Batch) -> Tensor:
+        """Return the target (batch, latent, frames); arguments as of `PriorTarget`."""
+        return smoothed_difference(self._base_mean(batch), posterior, mask, self.frames)
+
+    @torch.no_grad()
+    def _base_mean(self, batch: Batch) -> Tensor:
+        """The prior's mean (batch, latent, frames) without adapter and dropout."""
+        training = self.s2.training
+        self.s2.eval()
+        with self.model.disable_adapter():
+            mean, _, _ = self.s2.prior(batch.codes, batch.phones, batch.timbre, batch.code_lengths, batch.phone_lengths)
+        self.s2.train(training)
+        return mean
+
+
+def smoothed_difference(base: Tensor, posterior: Tensor, mask: Tensor, frames: int) -> Tensor:
+    """Return ``base`` plus the moving average of ``posterior - base`` over the frames of the mask.
+
+    Args:
+        base: (batch, latent, frames).
+        posterior: (batch, latent, frames).
+        mask: (batch, 1, frames), 1 where a clip has a frame.
+        frames: reach of the average, before and after.
+    """
+    size = 2 * frames + 1
+    window = (size, 1, frames)
+    covered = functional.avg_pool1d(mask, *window).clamp_min(1 / size)
+    return base + functional.avg_pool1d((posterior - base) * mask, *window) / covered
 
 
 class Finetuner:
     """AdamW over the adapter's matrices in both networks; everything else is frozen."""
 
-    def __init__(self, model: PeftModel, networks: Networks, learning_rate: float, how: FinetuningDocument) -> None:
-        """``networks`` run through the adapter of ``model``; ``how`` is what their base says of its adapters."""
+    def __init__(self, model: PeftModel, networks: Networks, learning_rate: float, finetuning: Finetuning) -> None:
+        """``networks`` run through the adapter of ``model``; ``finetuning`` is their base's."""
         self.networks = networks
-        self._model = model
         self._learning_rate = learning_rate
-        self._detail_frames = how.detail_frames
+        self._target = prior_target(finetuning.target, model, networks.s2)
         self.parameters = {name: value for name, value in networks.named_parameters() if value.requires_grad}
         self._parts = [
             [value for name, value in self.parameters.items() if f"{part}." in name] for part in ("s1", "s2")
         ]
-        factors = (how.semantic_rate, how.synthesis_rate)
+        multipliers = (finetuning.learning_rate_multipliers.s1, finetuning.learning_rate_multipliers.s2)
         self.optimizer = torch.optim.AdamW(
             [
-                {"params": part, "lr": learning_rate * factor}
-                for part, factor in zip(self._parts, factors, strict=True)
+                {"params": part, "lr": learning_rate * multiplier}
+                for part, multiplier in zip(self._parts, multipliers, strict=True)
                 if part
             ],
             weight_decay=0.0,
@@ -68,8 +140,7 @@ class Finetuner:
         s1 = self.networks.s1
         logits = s1(batch.phones, batch.phone_lengths, batch.bert, batch.codes, batch.code_lengths)
         semantic = semantic_loss(logits, batch.codes, batch.code_lengths, s1.config.end_token)
-        detail = Detail(self._base_mean(batch), self._detail_frames) if self._detail_frames else None
-        kl, mel = synthesis_losses(self.networks.s2, batch, generator, detail)
+        kl, mel = synthesis_losses(self.networks.s2, batch, generator, self._target)
         losses = StepLosses(*(float(loss.detach()) for loss in (semantic, kl, mel)))
         if not all(map(math.isfinite, (losses.semantic, losses.kl, losses.mel))):
             raise diverged(f"a loss is no finite number any more ({losses})", self._learning_rate)
@@ -80,45 +151,14 @@ class Finetuner:
         self.optimizer.step()
         return losses
 
-    @torch.no_grad()
-    def _base_mean(self, batch: Batch) -> Tensor:
-        """The prior's mean (batch, latent, frames) without the adapter."""
-        s2, training = self.networks.s2, self.networks.s2.training
-        s2.eval()
-        with self._model.disable_adapter():
-            mean, _, _ = s2.prior(batch.codes, batch.phones, batch.timbre, batch.code_lengths, batch.phone_lengths)
-        s2.train(training)
-        return mean
-
-
-@dataclass(frozen=True)
-class Detail:
-    """What an adapter leaves as it is: how quickly frames change.
-
-    A prior of sharp frames that learns from few recordings by likelihood falls back to means, which are flat. So it
-    learns only how the speaker differs from the base on the average of some frames.
-    """
-
-    base: Tensor
-    """What the base's prior says (batch, latent, frames)."""
-    frames: int
-    """How far an average reaches, before and after."""
-
-    def with_differences_of(self, spoken: Tensor, mask: Tensor) -> Tensor:
-        """The base's frames where the speaker's (batch, latent, frames) differ slowly; mask: (batch, 1, frames)."""
-        size = 2 * self.frames + 1
-        around = (size, 1, self.frames)
-        seen = functional.avg_pool1d(mask, *around).clamp_min(1 / size)
-        return self.base + functional.avg_pool1d((spoken - self.base) * mask, *around) / seen
-
 
 def synthesis_losses(
-    s2: Synthesizer, batch: Batch, generator: torch.Generator, detail: Detail | None = None
+    s2: Synthesizer, batch: Batch, generator: torch.Generator, target: PriorTarget
 ) -> tuple[Tensor, Tensor]:
-    """KL and mel loss of one batch; ``detail`` is what the adapter is to leave, if anything.
+    """Return KL and mel loss of one batch, scalars.
 
     The mel loss of training from scratch decodes the posterior's sample, which no adapter of the prior can change.
-    This one decodes the prior's mean, as synthesis does, so the adapter learns from the audible result.
+    This one decodes the prior's mean, as synthesis does, so its gradient reaches the adapter.
     """
     config = s2.config
     mean, log_deviation, mask = s2.prior(
@@ -128,13 +168,11 @@ def synthesis_losses(
     mask = mask * frame_mask(mask, batch.spectrogram_lengths)
     noise = torch.randn(mean.shape, generator=generator, device=mean.device)
     z_q, m_q, logs_q = s2.posterior(spectrogram[:, :, : mask.shape[2]], mask, batch.timbre, noise)
-    z_p = s2.flow(z_q, mask, batch.timbre)
-    if detail is not None:
-        z_p = detail.with_differences_of(z_p, mask)
+    z_p = target(s2.flow(z_q, mask, batch.timbre), mask, batch)
     starts = slice_starts(mask.sum(dim=(1, 2)).long(), config.segment_frames, generator)
     z = s2.flow(mean * mask, mask, batch.timbre, reverse=True)
     wav = s2.waveform_generator(cut(z, starts, config.segment_frames), batch.timbre)
-    spoken = TrainingPass(wav, starts, mask, z_q, m_q, logs_q, z_p, mean, log_deviation)
+    outputs = TrainingPass(wav, starts, mask, z_q, m_q, logs_q, z_p, mean, log_deviation)
     real = cut(batch.wav, starts * config.hop, config.segment_frames * config.hop)
     mel = mel_loss(
         real[:, 0],
@@ -143,4 +181,4 @@ def synthesis_losses(
         n_fft=2 * (config.spectrogram_bins - 1),
         hop=config.hop,
     )
-    return kl_loss(spoken), mel
+    return kl_loss(outputs), mel
