@@ -48,12 +48,12 @@ class TorchBase:
         """
         s2 = self._networks.s2
         recording = torch.from_numpy(wav)
-        timbre = self._encoders.timbre(s2, recording)[None, :, None]
+        speaker_embedding = self._encoders.timbre(s2, recording)[None, :, None]
         spec = spectrogram(recording, 2 * (s2.config.spectrogram_bins - 1), s2.config.hop)[None]  # (1, bins, frames)
         mask = torch.ones(1, 1, spec.shape[2])
         noise = torch.randn(1, s2.config.latent, spec.shape[2], generator=torch.Generator().manual_seed(SEED))
-        z, _, _ = s2.posterior(spec, mask, timbre, noise)
-        return resample(s2.waveform_generator(z * mask, timbre)[0, 0].numpy(), self.sample_rate, RATE)
+        z, _, _ = s2.posterior(spec, mask, speaker_embedding, noise)
+        return resample(s2.waveform_generator(z * mask, speaker_embedding)[0, 0].numpy(), self.sample_rate, RATE)
 
     @torch.no_grad()
     def write_flite_prompt(self, voice: str, path: Path) -> None:
