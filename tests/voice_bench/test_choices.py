@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from dev.errors import DevError
-from dev.voice_bench.digests import files_digest, text_digest
+from dev.voice_bench import digests
+from dev.voice_bench.digests import code_digest, files_digest, text_digest
 from dev.voice_bench.progress import progress_line
 from dev.voice_bench.speakers import chosen, speakers_of
 from dev.voice_bench.texts import SPOKEN, phones_of, plain, sentences
@@ -70,6 +71,30 @@ def test_a_digest_follows_names_and_contents(tmp_path: Path) -> None:
     second.rename(tmp_path / "c")
     assert len({before, changed, files_digest([first, tmp_path / "c"], tmp_path)}) == 3
     assert text_digest("ab", "c") != text_digest("a", "bc")
+
+
+@pytest.mark.parametrize(
+    ("file", "counts"),
+    [
+        pytest.param("text/words.cmudict", True, id="pronunciations"),
+        pytest.param("engine.py", True, id="code"),
+        pytest.param("bases/tiny/base.json", False, id="a base, which has a digest of its own"),
+        pytest.param("__pycache__/engine.pyc", False, id="compiled code"),
+    ],
+)
+def test_a_changed_file_of_a_member_invalidates_cached_speech(
+    file: str, counts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digests, "REPOSITORY", tmp_path)
+    path = tmp_path / "member" / "src" / file
+    path.parent.mkdir(parents=True)
+    found = []
+    for content in ("before", "after"):
+        path.write_text(content)
+        code_digest.cache_clear()
+        found.append(code_digest("member"))
+    code_digest.cache_clear()
+    assert (found[0] != found[1]) is counts
 
 
 def test_the_remaining_time_follows_the_rate_so_far() -> None:

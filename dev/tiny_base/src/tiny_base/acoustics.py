@@ -31,7 +31,7 @@ PITCH_RATE = 16_000
 PITCH_WINDOW = 1024
 MIN_LAG, MAX_LAG = 38, 228  # samples at 16 kHz: periods of 421 to 70 Hz
 VOICING_THRESHOLD = 0.5
-MAX_OCTAVES_FROM_MEDIAN = 0.75  # of pitch, from the clip's
+MAX_OCTAVES_FROM_MEDIAN = 0.75  # of pitch, from the median of the clip
 MEAN_LOG_PITCH, PITCH_DEVIATION = math.log(150.0), 0.35  # mean and deviation over men and women
 
 VOICING, PITCH, SUPERVISED_CHANNELS = BANDS, BANDS + 1, BANDS + 2

@@ -152,7 +152,7 @@ def _synthetic(folder: Path, sentences: int, seed: int) -> Iterator[Clip]:
 def _store(folder: Path, name: str, speaker: str, text: str, waveform: torch.Tensor, *, rate: int) -> Clip:
     if rate != SAMPLE_RATE:
         waveform = audio_functional.resample(waveform, rate, SAMPLE_RATE)
-    # All clips at one loudness: the recording rms carries no information.
+    # All clips at one loudness: the recording level carries no information.
     rms = waveform.square().mean().sqrt().clamp_min(1e-4)
     waveform = waveform * (STORED_LOUDNESS / rms)
     waveform = waveform / max(1.0, float(waveform.abs().max()) / 0.95)

@@ -33,7 +33,7 @@ FRAME = 320  # samples at 16 kHz
 BATCH = 6
 CROP = 75  # tokens, 3 seconds
 RATE = 1e-3
-ALIGN_AT = (0.35, 0.6, 0.8)  # shares of the budget after which recordings are with_phone_times (again)
+ALIGN_AT = (0.35, 0.6, 0.8)  # fractions of the budget after which recordings are aligned (again)
 RECORDED_PROB = 0.45  # of a crop, from the first alignment on
 
 
@@ -123,7 +123,7 @@ def align_recordings(encoder: Encoder, utterances: list[Utterance]) -> list[Utte
 
 
 def labels_of(utterance: Utterance) -> Tensor:
-    """The with_phone_times tokens of an utterance with phone times, int64 [tokens]."""
+    """The aligned tokens of an utterance with phone times, int64 [tokens]."""
     return token_labels(utterance.acoustics, utterance.clip.phone_times, token_count(len(utterance.wav16)))
 
 
