@@ -60,17 +60,17 @@ def _draw_errors(axes: Any, document: Mapping[str, Any]) -> None:
     axes.set_title(f"Word error rate: speaker {document['shown_speaker'] or 'none'}, base as {document['base_voice']}")
 
 
-def _draw_secs(figure: Any, axes: Any, speakers: Mapping[str, Any]) -> None:
-    speakers = list(next(iter(speakers.values()))["secs_by_speaker"])
-    matrix = np.array([[one["secs_by_speaker"][speaker] for speaker in speakers] for one in speakers.values()])
+def _draw_secs(figure: Any, axes: Any, voices: Mapping[str, Any]) -> None:
+    speakers = list(next(iter(voices.values()))["secs_by_speaker"])
+    matrix = np.array([[one["secs_by_speaker"][speaker] for speaker in speakers] for one in voices.values()])
     dark = matrix > (matrix.min() + matrix.max()) / 2
     image = axes.imshow(matrix, cmap="Blues", aspect="auto")
-    for row, name in enumerate(speakers):
+    for row, name in enumerate(voices):
         for column, speaker in enumerate(speakers):
             style = {"weight": "bold" if speaker == name else "normal", "color": "w" if dark[row, column] else "k"}
             axes.text(column, row, f"{matrix[row, column]:.2f}", ha="center", va="center", size=7, **style)
     axes.set_xticks(range(len(speakers)), speakers, rotation=45)
-    axes.set_yticks(range(len(speakers)), list(speakers))
+    axes.set_yticks(range(len(voices)), list(voices))
     axes.set_xlabel("recordings of")
     axes.set_ylabel("fine-tuned voice of")
     axes.set_title("SECS")

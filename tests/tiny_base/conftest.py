@@ -27,7 +27,8 @@ def smallest() -> TinyBaseConfig:
             codebook_size=len(TOKENS), ssl_dim=88, latent=64, hidden=16, filter=16, ssl_layers=1, text_layers=1,
             mixed_layers=1, cross_hidden=16, cross_heads=2, speaker_embedding=16, reference_hidden=16,
             posterior_layers=1, flows=1, flow_layers=1, wavenet_kernel=3, upsample_rates=RATES,
-            upsample_kernels=(1, 7, 16, 8, 8), upsample_channels=256, block_kernels=(3,), block_dilations=((1,),), segment_frames=8,
+            upsample_kernels=(1, 7, 16, 8, 8), upsample_channels=256, block_kernels=(3,), block_dilations=((1,),),
+            segment_frames=8,
         ),
         s2d=DiscriminatorConfig(periods=(2,), scale_channels=(4, 4, 4, 4, 4, 4), period_channels=(4, 4, 4, 4, 4)),
     )  # fmt: skip
