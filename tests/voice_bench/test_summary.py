@@ -1,10 +1,12 @@
 """The summary of a run: its figures and targets."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from dev.voice_bench.audio import RATE
+from dev.voice_bench.page import HEADINGS, page
 from dev.voice_bench.samples import (
     FliteResult,
     Recognition,
@@ -198,3 +200,27 @@ def test_tables_name_every_voice_and_every_target(good: dict[str, Any]) -> None:
     tables = markdown_tables(good)
     for name in ("ljspeech", "2033 (unseen)", *verdicts(good)):
         assert f"| {name} |" in tables
+
+
+def test_the_page_has_every_speaker_and_plays_every_condition(good: dict[str, Any]) -> None:
+    pictures = {}
+    for voice in (*good["speakers"].values(), *good["base_voices"].values()):
+        for condition, samples in voice["samples"].items():
+            samples[0]["file"] = f"voice/{condition}.flac"
+            pictures[samples[0]["file"]] = f"voice/{condition}.png"
+    made = page(good, "the tables", "voice.svg", pictures)
+    for expected in (*good["speakers"], *good["base_voices"], *HEADINGS.values(), "the tables"):
+        assert expected in made
+    assert all(f'src="{file}"' in made for pair in pictures.items() for file in pair)
+
+
+def test_the_plots_have_a_row_for_every_voice_and_a_column_for_every_recorded_speaker(
+    good: dict[str, Any], tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib", reason="`uv sync --group bench` installs it")
+    from dev.voice_bench.plots import draw  # noqa: PLC0415 -- only where the group is installed
+
+    draw(good, tmp_path / "voice.svg")
+    plotted = (tmp_path / "voice.svg").read_text()
+    assert all(plotted.count(f">{name}<") >= 2 for name in good["speakers"])
+    assert ">1998<" in plotted
