@@ -22,17 +22,11 @@ from sovits_core.bundle.model_config import (
     s2_v4,
 )
 from sovits_core.features.speaker import filterbank, speaker_vector
-from sovits_core.models import (
-    Discriminator,
-    MelSynthesizer,
-    SpeakerEncoder,
-    Synthesizer,
-    SynthesizerConfig,
-    TextToSemantic,
-    Vocoder,
-)
+from sovits_core.models import Discriminator, SpeakerEncoder, Synthesizer, SynthesizerConfig, TextToSemantic
 from sovits_core.official.names import load_official, official_keys, to_official
 from sovits_core.reference.flow_matching import integrate
+from sovits_core.reference.mel_synthesizer import MelSynthesizer
+from sovits_core.reference.vocoder import Vocoder
 from sovits_core.synthesis.generation import generate
 from sovits_core.synthesis.sampling import Sampling
 

@@ -20,16 +20,10 @@ from sovits_core.bundle.model_config import (
     s2_v4,
 )
 from sovits_core.errors import CheckpointMismatch
-from sovits_core.models import (
-    Discriminator,
-    MelSynthesizer,
-    SpeakerEncoder,
-    Synthesizer,
-    SynthesizerConfig,
-    TextToSemantic,
-    Vocoder,
-)
+from sovits_core.models import Discriminator, SpeakerEncoder, Synthesizer, SynthesizerConfig, TextToSemantic
 from sovits_core.official.names import load_official, to_official
+from sovits_core.reference.mel_synthesizer import MelSynthesizer
+from sovits_core.reference.vocoder import Vocoder
 
 PRO_PERIODS = (2, 3, 5, 7, 11, 17, 23)
 

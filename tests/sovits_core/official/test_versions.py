@@ -14,21 +14,16 @@ from sovits_core.bundle.model_config import (
     VocoderConfig,
 )
 from sovits_core.errors import CheckpointMismatch, OfficialFileRejected
-from sovits_core.models import (
-    BigVgan,
-    Discriminator,
-    MelSynthesizer,
-    SpeakerEncoder,
-    Synthesizer,
-    TextToSemantic,
-    Vocoder,
-)
+from sovits_core.models import Discriminator, SpeakerEncoder, Synthesizer, TextToSemantic
 from sovits_core.official.files import OfficialFile
 from sovits_core.official.loading import MEL_CONFIGS, S2_CONFIGS, load_s1
 from sovits_core.official.lora import merge_lora
 from sovits_core.official.names import to_official
 from sovits_core.official.settings import s1_settings
 from sovits_core.official.versions import Detected, Part, choose_version, detect, s1_config
+from sovits_core.reference.bigvgan import BigVgan
+from sovits_core.reference.mel_synthesizer import MelSynthesizer
+from sovits_core.reference.vocoder import Vocoder
 
 PRO = ("v2Pro", "v2ProPlus")
 

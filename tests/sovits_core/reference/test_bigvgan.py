@@ -4,10 +4,9 @@ import pytest
 import torch
 
 from sovits_core.bundle.model_config import BigVganConfig
-from sovits_core.models import BigVgan
 from sovits_core.models.normed import is_folded
 from sovits_core.official.names import load_official, to_official
-from sovits_core.reference.bigvgan import AliasFree, SnakeBeta, low_pass
+from sovits_core.reference.bigvgan import AliasFree, BigVgan, SnakeBeta, low_pass
 
 SMALL = BigVganConfig(
     bands=5,

@@ -11,12 +11,13 @@ from sovits_core.bundle.model_config import (
     s2_v4,
 )
 from sovits_core.errors import InvalidModelInput
-from sovits_core.models import MelSynthesizer, Vocoder
-from sovits_core.models.losses import flow_matching_loss
 from sovits_core.models.normed import is_folded
 from sovits_core.reference.diffusion_transformer import DiffusionTransformer
 from sovits_core.reference.flow_matching import continue_mel, integrate
+from sovits_core.reference.losses import flow_matching_loss
 from sovits_core.reference.mel_generation import MelPrompt, normalised_mel, restored_mel, speak
+from sovits_core.reference.mel_synthesizer import MelSynthesizer
+from sovits_core.reference.vocoder import Vocoder
 
 BANDS = 4
 SMALL = MelSynthesizerConfig(

@@ -4,21 +4,14 @@ from sovits_core.bundle.model_config import DiscriminatorConfig, SynthesizerConf
 from sovits_core.models.discriminator import Discriminator
 from sovits_core.models.semantic import TextToSemantic
 from sovits_core.models.speaker import SpeakerEncoder
-from sovits_core.models.synthesizer import Synthesizer, TrainingPass
-from sovits_core.models.waveform import Vocoder
-from sovits_core.reference.bigvgan import BigVgan
-from sovits_core.reference.mel_synthesizer import MelSynthesizer
+from sovits_core.models.synthesizer import Synthesizer
 
 __all__ = [
-    "BigVgan",
     "Discriminator",
     "DiscriminatorConfig",
-    "MelSynthesizer",
     "SpeakerEncoder",
     "Synthesizer",
     "SynthesizerConfig",
     "TextToSemantic",
     "TextToSemanticConfig",
-    "TrainingPass",
-    "Vocoder",
 ]

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sovits_core.bundle.model_config import UpsamplingConfig, VocoderConfig
-from sovits_core.models.normed import fold_weight_norm, normed
+from sovits_core.bundle.model_config import UpsamplingConfig
+from sovits_core.models.normed import normed
 
 SLOPE = 0.1
 LAST_SLOPE = 0.01
@@ -95,18 +95,3 @@ class WaveformGenerator(nn.Module):
         for stage in self.stages:
             x = stage(functional.leaky_relu(x, SLOPE))
         return torch.tanh(self.output(functional.leaky_relu(x, LAST_SLOPE)))
-
-
-class Vocoder(nn.Module):
-    """The vocoder of v4: a mel to a waveform by the same generator, without a timbre and with plain weights."""
-
-    def __init__(self, config: VocoderConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.waveform_generator = WaveformGenerator(config, config.bands, output_bias=True)
-        fold_weight_norm(self)
-
-    def forward(self, mel: Tensor) -> Tensor:
-        """mel: (batch, bands, frames), natural log -> (batch, 1, frames * hop) between -1 and 1."""
-        wav: Tensor = self.waveform_generator(mel)
-        return wav

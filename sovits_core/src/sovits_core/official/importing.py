@@ -15,7 +15,7 @@ from sovits_core.errors import OfficialFileRejected
 from sovits_core.export import export_graphs, export_text_encoder
 from sovits_core.features.text import load_bert
 from sovits_core.formats.checkpoints import save_weights
-from sovits_core.models import MelSynthesizer, Synthesizer, TextToSemantic
+from sovits_core.models import Synthesizer, TextToSemantic
 from sovits_core.models.networks import Networks
 from sovits_core.official import attribution
 from sovits_core.official.encoders import copy_bert, copy_hubert
@@ -35,6 +35,7 @@ from sovits_core.official.loading import (
 from sovits_core.official.lora import merge_lora
 from sovits_core.official.polyphones import copy_g2pw
 from sovits_core.official.versions import SYMBOLS, Detected, Part, Version
+from sovits_core.reference.mel_synthesizer import MelSynthesizer
 
 Say = Callable[[str], None]
 

@@ -20,15 +20,7 @@ from sovits_core.bundle.model_config import (
     s2_v4,
 )
 from sovits_core.errors import CheckpointMismatch, OfficialFileRejected
-from sovits_core.models import (
-    BigVgan,
-    Discriminator,
-    MelSynthesizer,
-    SpeakerEncoder,
-    Synthesizer,
-    TextToSemantic,
-    Vocoder,
-)
+from sovits_core.models import Discriminator, SpeakerEncoder, Synthesizer, TextToSemantic
 from sovits_core.official.files import OfficialFile, read_official
 from sovits_core.official.names import load_official, to_official
 from sovits_core.official.versions import (
@@ -40,6 +32,9 @@ from sovits_core.official.versions import (
     discriminator_periods,
     s1_config,
 )
+from sovits_core.reference.bigvgan import BigVgan
+from sovits_core.reference.mel_synthesizer import MelSynthesizer
+from sovits_core.reference.vocoder import Vocoder
 
 S2_CONFIGS: Mapping[Version, SynthesizerConfig] = {
     "v1": s2_v1(),

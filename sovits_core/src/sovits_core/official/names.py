@@ -8,16 +8,11 @@ from torch import Tensor, nn
 
 from sovits_core.errors import CheckpointMismatch, SovitsError
 from sovits_core.formats.checkpoints import compare_shapes
-from sovits_core.models import (
-    BigVgan,
-    Discriminator,
-    MelSynthesizer,
-    SpeakerEncoder,
-    Synthesizer,
-    TextToSemantic,
-    Vocoder,
-)
+from sovits_core.models import Discriminator, SpeakerEncoder, Synthesizer, TextToSemantic
 from sovits_core.models.normed import is_folded
+from sovits_core.reference.bigvgan import BigVgan
+from sovits_core.reference.mel_synthesizer import MelSynthesizer
+from sovits_core.reference.vocoder import Vocoder
 
 Rules = tuple[tuple[str, str], ...]
 

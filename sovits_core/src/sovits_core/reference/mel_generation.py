@@ -8,8 +8,8 @@ from torch import Tensor
 
 from sovits_core.bundle.model_config import MelConfig
 from sovits_core.features.recording import log_mel, spectrogram
-from sovits_core.models import MelSynthesizer
 from sovits_core.reference.flow_matching import continue_mel
+from sovits_core.reference.mel_synthesizer import MelSynthesizer
 
 LOWEST, HIGHEST = -12.0, 2.0
 """Natural log mels between these become -1 to 1 for the velocity; silence lies at about -11.5."""

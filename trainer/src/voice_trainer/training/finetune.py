@@ -16,7 +16,7 @@ from sovits_core.models import Synthesizer
 from sovits_core.models.losses import KL_WEIGHT, MEL_WEIGHT, kl_loss, mel_loss, semantic_loss
 from sovits_core.models.masks import frame_mask
 from sovits_core.models.networks import Networks
-from sovits_core.models.synthesizer import TrainingPass, cut, slice_starts
+from sovits_core.models.segments import crop, segment_starts
 from voice_trainer.errors import BadData
 from voice_trainer.training.examples import Batch
 
@@ -167,13 +167,12 @@ def synthesis_losses(
     spectrogram = functional.pad(batch.spectrogram, (0, max(0, mask.shape[2] - batch.spectrogram.shape[2])))
     mask = mask * frame_mask(mask, batch.spectrogram_lengths)
     noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-    z_q, m_q, logs_q = s2.posterior(spectrogram[:, :, : mask.shape[2]], mask, batch.timbre, noise)
+    z_q, _, logs_q = s2.posterior(spectrogram[:, :, : mask.shape[2]], mask, batch.timbre, noise)
     z_p = target(s2.flow(z_q, mask, batch.timbre), mask, batch)
-    starts = slice_starts(mask.sum(dim=(1, 2)).long(), config.segment_frames, generator)
+    starts = segment_starts(mask.sum(dim=(1, 2)).long(), config.segment_frames, generator)
     z = s2.flow(mean * mask, mask, batch.timbre, reverse=True)
-    wav = s2.waveform_generator(cut(z, starts, config.segment_frames), batch.timbre)
-    outputs = TrainingPass(wav, starts, mask, z_q, m_q, logs_q, z_p, mean, log_deviation)
-    real = cut(batch.wav, starts * config.hop, config.segment_frames * config.hop)
+    wav = s2.waveform_generator(crop(z, starts, config.segment_frames), batch.timbre)
+    real = crop(batch.wav, starts * config.hop, config.segment_frames * config.hop)
     mel = mel_loss(
         real[:, 0],
         wav[:, 0],
@@ -181,4 +180,4 @@ def synthesis_losses(
         n_fft=2 * (config.spectrogram_bins - 1),
         hop=config.hop,
     )
-    return kl_loss(outputs), mel
+    return kl_loss(z_p, logs_q, mean, log_deviation, mask), mel
