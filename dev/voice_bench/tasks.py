@@ -140,7 +140,7 @@ class CachedVoice:
 
     def synthesize(self, text: str) -> tuple[Path, StoredSynthesis]:
         """Synthesize a sentence, or read it from the cache; return its audio file and its tokens."""
-        prompt = (array.tobytes().hex() for array in (self.voice.prompt.codes, self.voice.prompt.ge))
+        prompt = (array.tobytes().hex() for array in (self.voice.prompt.tokens, self.voice.prompt.speaker_embedding))
         key = text_digest(text, str(SEED), code_digest("sovits_core", "inference"), own_digest("serving.py"), *prompt)
         wav, rest = (
             self.folder / "synthesized" / f"{self.condition}-{key[:16]}.{suffix}" for suffix in ("flac", "json")

@@ -27,7 +27,7 @@ from voice_inference.settings import Settings
 
 BASE_URI = os.environ.get("VOICE_TEST_BASE", "embedded:tiny")
 BASE = BaseReference(name="tiny", uri=BASE_URI, digest=open_base(BASE_URI).digest)
-PATIENCE = 60.0  # seconds; the machine may be busy
+TIMEOUT_SECONDS = 60.0  # the machine may be busy
 
 
 @pytest.fixture(scope="session")
@@ -51,18 +51,18 @@ class Bundle:
     prompt: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        random = np.random.default_rng(self.seed)
+        rng = np.random.default_rng(self.seed)
         document = self.base.document
         for graph in (self.base.prefill, self.base.step, self.base.decode):
             for lora in graph.lora:
                 shape = lora.stack_shape(self.rank)[1:]
                 for key in lora.keys:
-                    self.adapter.setdefault(key, (0.2 * random.standard_normal(shape)).astype(np.float16))
-        timbre = self.base.decode.shapes["ge"][1]
+                    self.adapter.setdefault(key, (0.2 * rng.standard_normal(shape)).astype(np.float16))
+        embedding = self.base.decode.shapes["ge"][1]
         self.prompt = {
-            "codes": random.integers(0, document.s1.end_token, 30),
-            "phones": random.integers(1, 300, 20),
-            "ge": random.standard_normal(timbre).astype(np.float32),
+            "codes": rng.integers(0, document.s1.end_token, 30),
+            "phones": rng.integers(1, 300, 20),
+            "ge": rng.standard_normal(embedding).astype(np.float32),
         }
         self.config = {"peft_type": "LORA", "r": self.rank, "lora_alpha": self.rank}
         namespace, _, name = self.voice_id.partition("/")
@@ -139,9 +139,9 @@ class Desired:
 
     def write(self, *voices: VoiceReference, base: dict[str, str] | None = None) -> None:
         self.generation += 1
-        beside = self.path.with_suffix(".new")
-        beside.write_text(json.dumps(self.document(*voices, base=base)))
-        beside.replace(self.path)
+        replacement = self.path.with_suffix(".new")
+        replacement.write_text(json.dumps(self.document(*voices, base=base)))
+        replacement.replace(self.path)
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ class Server:
         self.services = services
         self.client = client
 
-    async def speak(self, voice: str, text: str = "Hello there.", **fields: Any) -> httpx.Response:
+    async def create_speech(self, voice: str, text: str = "Hello there.", **fields: Any) -> httpx.Response:
         return await self.client.post("/v1/audio/speech", json={"input": text, "voice": voice, "seed": 1, **fields})
 
     async def voices(self) -> dict[str, dict[str, Any]]:
@@ -165,7 +165,7 @@ class Server:
 
     async def until(self, condition: Callable[[dict[str, dict[str, Any]]], bool]) -> dict[str, dict[str, Any]]:
         """Wait until the listed voices meet the condition, and return them."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while not condition(voices := await self.voices()):  # noqa: ASYNC110 -- seen from outside, as a client does
                 await asyncio.sleep(0.02)
         return voices
@@ -199,7 +199,7 @@ def start_server(desired: Desired, base: Base, tmp_path: Path, monkeypatch: pyte
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://server", timeout=PATIENCE) as client,
+            httpx.AsyncClient(transport=transport, base_url="http://server", timeout=TIMEOUT_SECONDS) as client,
         ):
             yield Server(services, client)
 

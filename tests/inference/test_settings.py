@@ -1,43 +1,77 @@
 """Flags and variables become settings, or an error that names them."""
 
+import argparse
 from pathlib import Path
 
 import pytest
 
 from voice_inference.__main__ import main
 from voice_inference.errors import InvalidSettings
-from voice_inference.settings import Settings, cpu_limit, read_settings
+from voice_inference.settings import Settings, add_flags, read_settings
 
 
-def test_flags_win_over_the_environment() -> None:
-    settings = read_settings({"port": "1234"}, {"VOICE_PORT": "1", "VOICE_VOICES": "/etc/voices/voices.json"})
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"VOICE_{name.upper()}", raising=False)
+    return monkeypatch
+
+
+def read(*arguments: str) -> Settings:
+    parser = argparse.ArgumentParser()
+    source = add_flags(parser)
+    return read_settings(source, parser.parse_args(arguments))
+
+
+def test_flags_win_over_the_environment(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("VOICE_PORT", "1")
+    environment.setenv("VOICE_VOICES", "/etc/voices/voices.json")
+    settings = read("--port", "1234")
     assert (settings.port, settings.voices) == (1234, Path("/etc/voices/voices.json"))
 
 
+def test_an_empty_value_counts_as_none(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("VOICE_PORT", "")
+    settings = read("--voices", "", "--operator-url", "http://operator")
+    assert (settings.port, settings.voices) == (8080, None)
+
+
 @pytest.mark.parametrize(
-    ("flags", "environment", "message"),
+    ("arguments", "variables", "message"),
     [
-        pytest.param({"port": "many"}, {}, "--port is 'many'", id="a flag"),
-        pytest.param({}, {"VOICE_QUEUE": "-1"}, "VOICE_QUEUE is '-1'", id="a variable"),
-        pytest.param({}, {"VOICE_PORT": "tcp://10.0.0.1:80"}, "enableServiceLinks", id="a Service called voice"),
-        pytest.param({"operator_url": "operator:80"}, {}, "--operator-url is 'operator:80'", id="no URL"),
+        pytest.param(["--port", "many"], {}, r"^--port: .*integer.*\(found 'many'\)$", id="a flag"),
+        pytest.param([], {"VOICE_QUEUE": "-1"}, r"^VOICE_QUEUE: .*\(found '-1'\)$", id="a variable"),
+        pytest.param(
+            [], {"VOICE_PORT": "tcp://10.0.0.1:80"}, "^VOICE_PORT: .*enableServiceLinks", id="a Service called voice"
+        ),
+        pytest.param(["--port", "tcp://x"], {}, r"found 'tcp://x'\)$", id="a flag that is no Service link"),
+        pytest.param(
+            ["--operator-url", "operator:80"], {}, "^--operator-url: .*'operator:80'", id="an address without a scheme"
+        ),
+        pytest.param(["--log-level", "loud"], {}, "^--log-level: .*'debug'.*'loud'", id="an unknown choice"),
+        pytest.param(
+            ["--port", "many"], {"VOICE_WORKERS": "0"}, "^--port: .*; VOICE_WORKERS: .*", id="a flag and a variable"
+        ),
     ],
 )
 def test_a_wrong_value_is_named_with_its_source(
-    flags: dict[str, str | None], environment: dict[str, str], message: str
+    environment: pytest.MonkeyPatch, arguments: list[str], variables: dict[str, str], message: str
 ) -> None:
+    for name, value in ({"VOICE_VOICES": "voices.json"} | variables).items():
+        environment.setenv(name, value)
     with pytest.raises(InvalidSettings, match=message):
-        read_settings(flags, {"VOICE_VOICES": "voices.json"} | environment)
+        read(*arguments)
 
 
-def test_a_server_without_a_list_of_voices_does_not_start(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("VOICE_VOICES", raising=False)
-    monkeypatch.delenv("VOICE_OPERATOR_URL", raising=False)
+def test_a_server_without_a_list_of_voices_does_not_start(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["serve"], []):
         assert main(arguments) == 64
     assert "--operator-url" in capsys.readouterr().err
+
+
+def test_variables_of_other_programs_are_ignored(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("VOICE_SERVICE_HOST", "10.0.0.1")
+    assert read("--voices", "voices.json").voices == Path("voices.json")
 
 
 def test_help_names_every_flag_and_its_variable(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,15 +79,16 @@ def test_help_names_every_flag_and_its_variable(capsys: pytest.CaptureFixture[st
         main(["serve", "--help"])
     shown = capsys.readouterr().out
     assert ended.value.code == 0
-    for name in Settings.model_fields:
+    for name, field in Settings.model_fields.items():
         assert f"--{name.replace('_', '-')}" in shown
         assert f"VOICE_{name.upper()}" in shown
+        assert " ".join((field.description or "").split()[:3]) in " ".join(shown.split())
 
 
-@pytest.mark.parametrize(
-    ("content", "most"), [("50000 100000", 1), ("150000 100000", 2), ("max 100000", 10_000), ("odd", 10_000)]
-)
-def test_the_cpu_limit_comes_from_the_cgroup(tmp_path: Path, content: str, most: int) -> None:
-    cpu_max = tmp_path / "cpu.max"
-    cpu_max.write_text(content)
-    assert 1 <= cpu_limit(cpu_max) <= most
+@pytest.mark.parametrize(("cpus", "workers", "threads"), [(4, 1, 4), (4, 2, 2), (2, 4, 1)])
+def test_the_usable_cpus_are_divided_among_the_workers(
+    environment: pytest.MonkeyPatch, cpus: int, workers: int, threads: int
+) -> None:
+    environment.setattr("voice_inference.settings.usable_cpus", lambda: cpus)
+    assert read("--voices", "x", "--workers", str(workers)).threads_per_worker == threads
+    assert read("--voices", "x", "--workers", str(workers), "--threads", "7").threads_per_worker == 7

@@ -1,10 +1,9 @@
-"""The command line: ``voice-inference serve``, which is also what no argument at all means."""
+"""The command line: ``voice-inference serve``, which is also the default without arguments."""
 
 from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -16,34 +15,34 @@ from voice_inference.api.services import build_services
 from voice_inference.errors import InvalidSettings
 from voice_inference.settings import Settings, add_flags, read_settings
 
-USAGE = 64  # exit code of sysexits.h, as the other programs of this project use it
+EX_USAGE = 64  # of sysexits.h, as in the other programs of this project
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    parser = argparse.ArgumentParser(prog="voice-inference", description="Speak text with the desired voices.")
+    parser = argparse.ArgumentParser(prog="voice-inference", description="Text to speech with the desired voices.")
     parser.add_argument("--version", action="version", version=version("voice-inference"))
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve_parser = commands.add_parser(
         "serve",
         help="answer HTTP requests",
-        description="Load the desired voices and answer HTTP requests; the variables in brackets stand for flags.",
+        description="Load the desired voices and answer HTTP requests.",
         epilog="s3:// URIs need AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
     )
-    add_flags(serve_parser)
+    source = add_flags(serve_parser)
     given = sys.argv[1:] if arguments is None else arguments
-    flags = vars(parser.parse_args(given or ["serve"]))  # a pod has its settings in the environment
+    flags = parser.parse_args(given or ["serve"])  # a pod has its settings in the environment
     try:
-        settings = read_settings(flags, os.environ)
+        settings = read_settings(source, flags)
     except InvalidSettings as error:
         print(f"voice-inference: {error}", file=sys.stderr)  # noqa: T201 -- before there is a log
-        return USAGE
+        return EX_USAGE
     serve(settings)
     return 0
 
 
 def serve(settings: Settings) -> None:
-    """Answer requests until SIGTERM or SIGINT; running ones may then finish within the grace period."""
+    """Answer requests until SIGTERM or SIGINT; running requests may finish within the grace period."""
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )

@@ -1,4 +1,23 @@
-"""The server's errors, as a tree; none of them knows HTTP, ``api/error_handlers.py`` translates them."""
+"""The server's errors; none of them knows HTTP, ``api/error_handlers.py`` translates those that a caller can meet.
+
+InferenceError
+├── InvalidSettings          a flag or variable: the server does not start
+├── InvalidRequest           the caller must change the request
+├── UnknownVoice
+├── AmbiguousVoice
+├── TryLater                 the same request may succeed after ``retry_after`` seconds
+│   ├── VoiceNotReady
+│   ├── Busy
+│   └── ShuttingDown
+├── Cancelled                the caller has disconnected
+├── SynthesisFailed
+└── LoadError                a base or a voice cannot be loaded; shown in ``GET /v1/voices``
+    ├── InvalidDocument
+    ├── FetchFailed
+    ├── DigestMismatch
+    ├── InvalidBase
+    └── InvalidVoice
+"""
 
 from __future__ import annotations
 
@@ -9,9 +28,6 @@ class InferenceError(Exception):
 
 class InvalidSettings(InferenceError):
     """A flag or environment variable has a value that the server cannot start with."""
-
-
-# What a caller asked for
 
 
 class InvalidRequest(InferenceError):
@@ -47,29 +63,23 @@ class TryLater(InferenceError):
 
 
 class VoiceNotReady(TryLater):
-    """The voice is wanted here, but it has not been loaded."""
+    """The voice is desired here, but no revision of it is loaded."""
 
 
 class Busy(TryLater):
-    """As many requests wait as the server lets wait."""
+    """The queue of speech requests is full."""
 
 
 class ShuttingDown(TryLater):
-    """The server finishes what it has begun and starts nothing new."""
-
-
-# What happened on the way to audio
+    """The server finishes the running requests and starts no new one."""
 
 
 class Cancelled(InferenceError):
-    """The caller has gone, so the work stopped between two steps."""
+    """The caller has disconnected, so the work stopped between two steps."""
 
 
 class SynthesisFailed(InferenceError):
-    """The networks returned something that is no sound; the voice or the base is broken."""
-
-
-# What the server was told to load
+    """The networks returned no proper audio; the voice or the base is broken."""
 
 
 class LoadError(InferenceError):
@@ -81,11 +91,11 @@ class InvalidDocument(LoadError):
 
 
 class FetchFailed(LoadError):
-    """The object store or the operator did not give what was asked for."""
+    """The object store or the operator did not deliver a file or document."""
 
 
 class DigestMismatch(LoadError):
-    """The bytes are not those that were promised."""
+    """The bytes have another digest than expected."""
 
     def __init__(self, what: str, *, expected: str, actual: str) -> None:
         super().__init__(f"{what} has the digest {actual}, expected {expected}; publish it again or correct the digest")

@@ -1,57 +1,70 @@
-"""What Prometheus can read; one registry per server, so that two servers in one process do not share numbers."""
+"""Prometheus metrics, in a registry of their own, so that two servers in one process do not share numbers."""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
-SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0, 12.0, 25.0, 50.0, 100.0)
-REAL_TIME_FACTORS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 4.0)
+LATENCY_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0)  # seconds
+REAL_TIME_FACTOR_BUCKETS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 4.0)
+PREFIX = "voice_inference"
 
 
 class Metrics:
-    """The server's counters; no label has a value that callers choose."""
+    """The server's metrics; no label has a value that callers choose."""
+
+    CONTENT_TYPE = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "voice_requests", "HTTP requests by route and status.", ("route", "status"), registry=self.registry
+        ProcessCollector(registry=self.registry)
+        self.requests = self._counter("http_requests", "HTTP requests by route and status.", "route", "status")
+        self.request_duration = self._histogram(
+            "http_request_duration_seconds",
+            "Time from the arrival of an HTTP request to the last byte of its answer.",
+            "route",
         )
-        self.request_seconds = Histogram(
-            "voice_request_seconds",
-            "Time from a request's arrival to the last byte of its answer.",
-            ("route",),
-            buckets=SECONDS,
-            registry=self.registry,
+        self.time_to_first_audio = self._histogram(
+            "time_to_first_audio_seconds",
+            "Time from the arrival of a speech request to its first audio, including the time in the queue.",
         )
-        self.first_audio_seconds = Histogram(
-            "voice_first_audio_seconds",
-            "Time from a speech request's arrival to its first audio, waiting included.",
-            buckets=SECONDS,
-            registry=self.registry,
-        )
-        self.audio_seconds = Counter("voice_audio_seconds", "Seconds of audio spoken.", registry=self.registry)
-        self.real_time_factor = Histogram(
-            "voice_real_time_factor",
-            "Seconds of work for one second of audio, by sentence.",
-            buckets=REAL_TIME_FACTORS,
-            registry=self.registry,
-        )
-        self.segments = Counter(
-            "voice_inference_segments",
+        self.audio_seconds = self._counter("audio_seconds", "Seconds of synthesised audio, without pauses.")
+        self.segments = self._counter(
+            "segments",
             "Synthesised sentences by how their token loop ended: end_token, or max_length without one.",
-            ("finish_reason",),
-            registry=self.registry,
+            "finish_reason",
         )
-        self.queue_depth = Gauge("voice_queue_depth", "Speech requests running or waiting.", registry=self.registry)
-        self.voices = Gauge("voice_voices", "Desired voices by state.", ("state",), registry=self.registry)
-        self.loads = Counter("voice_loads", "Attempts to load a voice by result.", ("result",), registry=self.registry)
-        self.load_seconds = Histogram(
-            "voice_load_seconds", "Time to fetch, check and load one voice.", buckets=SECONDS, registry=self.registry
+        self.real_time_factor = self._histogram(
+            "real_time_factor",
+            "Seconds of computation per second of audio, by sentence.",
+            buckets=REAL_TIME_FACTOR_BUCKETS,
         )
-        self.generation = Gauge(
-            "voice_desired_generation", "Generation of the desired voices that is followed.", registry=self.registry
+        self.speech_requests_in_progress = self._gauge(
+            "speech_requests_in_progress", "Speech requests that run or wait for a worker."
         )
+        self.voices = self._gauge("voices", "Desired voices by state.", "state")
+        self.loads = self._counter("voice_loads", "Attempts to load a voice by result: success or error.", "result")
+        self.load_duration = self._histogram(
+            "voice_load_duration_seconds", "Time to fetch, check and load a voice, of successful attempts."
+        )
+        self.generation = self._gauge("desired_generation", "Generation of the desired-voices document in use.")
 
     def render(self) -> bytes:
-        """Return all numbers in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, *labels: str, buckets: tuple[float, ...] = LATENCY_BUCKETS) -> Histogram:
+        return Histogram(f"{PREFIX}_{name}", text, labels, buckets=buckets, registry=self.registry)

@@ -28,7 +28,7 @@ async def test_a_desired_voice_speaks(make_bundle: Any, desired: Any, start_serv
     desired.write(alice)
     async with start_server() as server:
         await server.until_ready(alice)
-        answer = await server.speak("studio/alice")
+        answer = await server.create_speech("studio/alice")
         assert (answer.status_code, answer.headers["content-type"]) == (200, "audio/wav")
         assert answer.headers["x-voice"] == "studio/alice"
         assert answer.headers["x-voice-revision"] == "alice-1"
@@ -44,9 +44,9 @@ async def test_every_form_of_a_request_gives_the_same_samples(
     desired.write(alice)
     async with start_server() as server:
         await server.until_ready(alice)
-        wav = await server.speak("alice")
-        as_object = await server.speak({"id": "studio/alice"}, model="tts-1", instructions="Be kind.", speed=1)
-        pcm = await server.speak("alice", response_format="pcm", language="en", stream_format="audio")
+        wav = await server.create_speech("alice")
+        as_object = await server.create_speech({"id": "studio/alice"}, model="tts-1", instructions="Be kind.", speed=1)
+        pcm = await server.create_speech("alice", response_format="pcm", language="en", stream_format="audio")
         assert wav.content == as_object.content
         assert samples_of(wav.content).tobytes() == pcm.content
         assert pcm.headers["content-type"].startswith("audio/pcm;rate=")
@@ -59,9 +59,9 @@ async def test_without_a_seed_each_answer_differs_and_names_the_seed_that_repeat
     desired.write(alice)
     async with start_server() as server:
         await server.until_ready(alice)
-        first, second = [await server.speak("alice", seed=None) for _ in range(2)]
+        first, second = [await server.create_speech("alice", seed=None) for _ in range(2)]
         assert first.content != second.content
-        again = await server.speak("alice", seed=int(first.headers["x-seed"]))
+        again = await server.create_speech("alice", seed=int(first.headers["x-seed"]))
         assert again.content == first.content
 
 
@@ -87,7 +87,7 @@ async def test_voices_are_listed_as_the_contract_says(make_bundle: Any, desired:
         assert listed["data"][1]["state"] == "failed"
         assert "prompt.safetensors does not exist" in listed["data"][1]["error"]
         assert (await server.client.get("/readyz")).status_code == 200
-        refused = await server.speak("bob")
+        refused = await server.create_speech("bob")
         assert refused.status_code == 503
         assert refused.headers["retry-after"]
 
@@ -95,7 +95,7 @@ async def test_voices_are_listed_as_the_contract_says(make_bundle: Any, desired:
 async def test_the_model_is_the_base(desired: Any, start_server: Any) -> None:
     desired.write()
     async with start_server() as server:
-        await server.until(lambda _: server.services.voices.ready)
+        await server.until(lambda _: server.services.registry.ready)
         assert (await server.client.get("/readyz")).json() == {"status": "ready", "generation": 1}
         (model,) = (await server.client.get("/v1/models")).json()["data"]
         assert (model["id"], model["object"]) == ("tiny", "model")
@@ -197,30 +197,12 @@ async def test_requests_beyond_the_queue_are_told_to_come_back(
     desired.write(alice)
     async with start_server(workers=1, queue=1) as server:
         await server.until_ready(alice)
-        answers = await asyncio.gather(*[server.speak("alice", "Hello there. " * 5) for _ in range(6)])
+        answers = await asyncio.gather(*[server.create_speech("alice", "Hello there. " * 5) for _ in range(6)])
         refused = [answer for answer in answers if answer.status_code == 429]
         assert [answer.status_code for answer in answers].count(200) == 2
         assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
         assert refused[0].json()["error"]["type"] == "rate_limit_error"
-        assert (await server.speak("alice")).status_code == 200
-
-
-async def test_the_numbers_tell_what_happened(make_bundle: Any, desired: Any, start_server: Any) -> None:
-    alice = make_bundle().seal()
-    desired.write(alice)
-    async with start_server() as server:
-        await server.until_ready(alice)
-        seconds = samples_of((await server.speak("alice")).content).size / 32000
-        await server.speak("nobody")
-        await server.client.get("/path/that/callers/choose")
-        shown = (await server.client.get("/metrics")).text
-    assert 'voice_requests_total{route="/v1/audio/speech",status="200"} 1.0' in shown
-    assert 'voice_requests_total{route="/v1/audio/speech",status="404"} 1.0' in shown
-    assert 'voice_requests_total{route="unknown",status="404"} 1.0' in shown
-    assert 'voice_voices{state="ready"} 1.0' in shown
-    assert "voice_first_audio_seconds_count 1.0" in shown
-    assert f"voice_audio_seconds_total {seconds}" in shown
-    assert "/path" not in shown
+        assert (await server.create_speech("alice")).status_code == 200
 
 
 async def test_a_new_revision_replaces_the_old_one_and_a_removed_voice_is_gone(
@@ -230,21 +212,21 @@ async def test_a_new_revision_replaces_the_old_one_and_a_removed_voice_is_gone(
     desired.write(first)
     async with start_server() as server:
         await server.until_ready(first)
-        before = await server.speak("alice")
+        before = await server.create_speech("alice")
         desired.write(second)
         await server.until_ready(second)
-        after = await server.speak("alice")
+        after = await server.create_speech("alice")
         assert after.headers["x-voice-revision"] == "alice-2"
         assert after.content != before.content
         desired.write()
         await server.until(lambda voices: not voices)
-        assert (await server.speak("alice")).status_code == 404
+        assert (await server.create_speech("alice")).status_code == 404
 
 
 async def test_a_broken_revision_leaves_the_previous_one_in_service_and_is_tried_again(
     make_bundle: Any, desired: Any, start_server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voice_inference.voices.syncer.FIRST_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("voice_inference.voices.syncer.INITIAL_BACKOFF_SECONDS", 0.05)
     first, bundle = make_bundle(number=1).seal(), make_bundle(number=2)
     second = bundle.seal()
     manifest = bundle.folder / "manifest.json"
@@ -256,7 +238,7 @@ async def test_a_broken_revision_leaves_the_previous_one_in_service_and_is_tried
         desired.write(second)
         voices = await server.until(lambda voices: voices["studio/alice"]["state"] == "failed")
         assert "digest" in voices["studio/alice"]["error"]
-        assert (await server.speak("alice")).headers["x-voice-revision"] == "alice-1"
+        assert (await server.create_speech("alice")).headers["x-voice-revision"] == "alice-1"
         manifest.write_bytes(promised)
         await server.until_ready(second)
 
@@ -270,7 +252,7 @@ async def test_the_server_goes_on_while_its_document_is_broken(
         await server.until_ready(alice)
         desired.path.write_text(json.dumps({"schema": "something else"}))
         await asyncio.sleep(0.2)
-        assert (await server.speak("alice")).status_code == 200
+        assert (await server.create_speech("alice")).status_code == 200
 
 
 async def test_voices_never_mix_while_they_are_swapped_under_load(
@@ -287,7 +269,7 @@ async def test_voices_never_mix_while_they_are_swapped_under_load(
             desired.write(*references)
             await server.until_ready(*references)
             for name in names:
-                answer = await server.speak(name, "Hi.")
+                answer = await server.create_speech(name, "Hi.")
                 alone[answer.headers["x-voice-revision"]] = answer.content
         assert len(set(alone.values())) == 8
 
@@ -295,7 +277,7 @@ async def test_voices_never_mix_while_they_are_swapped_under_load(
 
         async def check(name: str) -> None:
             for _ in range(2):  # the second one begins when some voices have been swapped already
-                answer = await server.speak(name, "Hi.")
+                answer = await server.create_speech(name, "Hi.")
                 revision = answer.headers["x-voice-revision"]
                 assert revision.startswith(name)
                 assert answer.content == alone[revision]

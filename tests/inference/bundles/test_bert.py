@@ -16,7 +16,7 @@ from voice_inference.bundles.base import Base
 from voice_inference.bundles.loader import Loader
 from voice_inference.bundles.references import BaseReference
 from voice_inference.bundles.voice import Voice, load_voice
-from voice_inference.engine.engine import Engine, sentences_of, text_vectors
+from voice_inference.engine.engine import Engine, bert_features, sentences_of
 from voice_inference.errors import DigestMismatch, InvalidBase, InvalidVoice
 from voice_inference.metrics import Metrics
 
@@ -85,8 +85,8 @@ def test_each_phone_of_a_character_gets_its_vector_and_all_others_get_zeros(
 ) -> None:
     voice = replace(voice, base=load(with_encoder, loader))
     (sentence,) = sentences_of("Hi 你好呀", "zh", voice)
-    vectors = text_vectors(voice, sentence)[0]
-    before, (english, chinese) = voice.prompt.phones.size, (len(part.phones) for part in sentence.spoken)
+    vectors = bert_features(voice, sentence)[0]
+    before, (english, chinese) = voice.prompt.phones.size, (len(part.phones) for part in sentence.parts)
     assert chinese == 6
     assert len(vectors) == before + english + chinese + 1  # the full stop that ends it
     spoken = vectors[before + english : -1]
@@ -95,9 +95,9 @@ def test_each_phone_of_a_character_gets_its_vector_and_all_others_get_zeros(
     assert not vectors[-1].any()
 
 
-def test_a_text_longer_than_the_encoder_reads_is_read_in_pieces(with_encoder: Any, loader: Loader) -> None:
-    encoder = load(with_encoder, loader).text
-    found = encoder._of_characters("你" * 510 + "好.")
+def test_a_text_longer_than_the_encoder_takes_is_encoded_in_chunks(with_encoder: Any, loader: Loader) -> None:
+    encoder = load(with_encoder, loader).bert
+    found = encoder.encode("你" * 510 + "好.")
     np.testing.assert_allclose(found, np.concatenate([expected([4] * 510), expected([5, 6])]), rtol=1e-4, atol=1e-5)
 
 
@@ -109,8 +109,8 @@ def test_the_prompt_brings_its_own_vectors(
     bundle.write()
     mandarin = load_voice(bundle.folder, bundle.seal(), base)
     (sentence,) = sentences_of("Hello.", "en", mandarin)
-    assert not text_vectors(mandarin, sentence).any()  # a base without an encoder speaks as it always did
-    vectors = text_vectors(replace(mandarin, base=load(with_encoder, loader)), sentence)[0]
+    assert not bert_features(mandarin, sentence).any()  # a base without an encoder speaks as it always did
+    vectors = bert_features(replace(mandarin, base=load(with_encoder, loader)), sentence)[0]
     assert np.array_equal(vectors[:20], bundle.prompt["bert"])
     assert not vectors[20:].any()
 
@@ -120,7 +120,7 @@ def test_what_is_spoken_depends_on_the_vectors(with_encoder: Any, loader: Loader
     base = load(with_encoder, loader)
     with_vectors, without = (
         next(Engine(Metrics()).synthesize(replace(voice, base=one), "你好。", language="zh", seed=1, is_cancelled=bool))
-        for one in (base, replace(base, text=None))
+        for one in (base, replace(base, bert=None))
     )
     assert np.isfinite(with_vectors.samples).all()
     assert not np.array_equal(with_vectors.samples, without.samples)

@@ -32,8 +32,8 @@ def test_a_sound_bundle_is_loaded_with_all_its_parts(make_bundle: Any, loader: L
     bundle = make_bundle(rank=3)
     voice = loader.load_voice(bundle.seal(), base)
     assert voice.language == "en"
-    assert voice.prompt.codes.tolist() == bundle.prompt["codes"].tolist()
-    assert voice.prompt.ge.shape == (1, base.decode.shapes["ge"][1], 1)
+    assert voice.prompt.tokens.tolist() == bundle.prompt["codes"].tolist()
+    assert voice.prompt.speaker_embedding.shape == (1, base.decode.shapes["ge"][1], 1)
     for graph, adapter in ((base.prefill, voice.prefill), (base.step, voice.step), (base.decode, voice.decode)):
         assert adapter.keys() == {lora.name for lora in graph.lora}
         for lora in graph.lora:
@@ -93,7 +93,7 @@ def test_cached_voices_that_are_not_wanted_are_removed(
     kept, gone = make_bundle("studio/alice").seal(), make_bundle("studio/bob").seal()
     for reference in (kept, gone):
         loader.load_voice(reference, base)
-    loader.forget_except({kept.digest})
+    loader.prune({kept.digest})
     assert [path.name for path in (tmp_path / "cache" / "voices").iterdir()] == [kept.digest.removeprefix("sha256:")]
 
 
@@ -150,10 +150,10 @@ def whole_numbers(bundle: Any) -> None:
         pytest.param(unequal_ranks, InvalidVoice, "has the shape", id="tensors of different ranks"),
         pytest.param(not_a_number, InvalidVoice, "not finite", id="a tensor with NaN"),
         pytest.param(whole_numbers, InvalidVoice, "int32", id="a tensor of whole numbers"),
-        pytest.param(lambda b: b.prompt.pop("ge"), InvalidVoice, "needs ge", id="no timbre"),
-        pytest.param(prompted(ge=np.ones(3, np.float32)), InvalidVoice, "needs ge", id="a short timbre"),
+        pytest.param(lambda b: b.prompt.pop("ge"), InvalidVoice, "needs ge", id="no speaker embedding"),
+        pytest.param(prompted(ge=np.ones(3, np.float32)), InvalidVoice, "needs ge", id="a short speaker embedding"),
         pytest.param(
-            prompted(codes=np.array([10**6])), InvalidVoice, "codes must lie", id="a code beyond the codebook"
+            prompted(codes=np.array([10**6])), InvalidVoice, "codes must lie", id="a token beyond the codebook"
         ),
         pytest.param(prompted(phones=np.array([-1])), InvalidVoice, "phones must lie", id="a negative phone"),
         pytest.param(prompted(phones=np.zeros(0, np.int64)), InvalidVoice, "needs phones", id="no phones"),
@@ -279,7 +279,7 @@ def test_mandarin_is_read_with_the_polyphones_of_the_base(
     assert " ".join(symbols("v2")[number] for number in sentence.phones) == "h ai2 z i05 zh ang3 g ao1 l e5 ."
 
 
-def test_a_reader_of_polyphones_that_is_damaged_or_another_network_is_refused(
+def test_a_polyphone_network_that_is_damaged_or_another_one_is_refused(
     stored_base: Any, loader: Loader, base: Base, g2pw_model: Path, tmp_path: Path
 ) -> None:
     other = Path(shutil.copytree(g2pw_model, stored_base.folder / "g2pw"))
@@ -290,7 +290,7 @@ def test_a_reader_of_polyphones_that_is_damaged_or_another_network_is_refused(
     with pytest.raises(InvalidBase, match=r"g2pw/g2pW\.onnx takes .*, but a g2pW network takes"):
         loader.load_base(reference)
     (other / "vocab.txt").write_text("a")
-    loader.forget_except(set())
+    loader.prune(set())
     with pytest.raises(DigestMismatch, match=r"g2pw/vocab\.txt"):
         loader.load_base(reference)
 

@@ -78,7 +78,7 @@ def test_every_segment_has_the_tokens_that_its_samples_come_from(voice: Voice) -
         audio = segment.samples.size - segment.pause
         assert audio == segment.tokens.size * voice.base.sample_rate // TOKENS_PER_SECOND
         assert segment.finish_reason == FinishReason.END_TOKEN
-    assert (count(metrics, FinishReason.END_TOKEN), count(metrics, FinishReason.MAX_LENGTH)) == (2, None)
+    assert (count(metrics, FinishReason.END_TOKEN), count(metrics, FinishReason.MAX_LENGTH)) == (2, 0)
 
 
 def test_a_sentence_without_an_end_token_stops_at_its_maximum_length_and_is_counted(
@@ -91,7 +91,7 @@ def test_a_sentence_without_an_end_token_stops_at_its_maximum_length_and_is_coun
     assert segment.finish_reason == FinishReason.MAX_LENGTH
     assert segment.tokens.tolist() == whole.tokens[:5].tolist()
     assert segment.samples.size == 5 * voice.base.sample_rate // TOKENS_PER_SECOND
-    assert (count(metrics, FinishReason.END_TOKEN), count(metrics, FinishReason.MAX_LENGTH)) == (None, 1)
+    assert (count(metrics, FinishReason.END_TOKEN), count(metrics, FinishReason.MAX_LENGTH)) == (0, 1)
 
 
 def test_a_step_gives_the_logits_that_a_prefill_of_the_same_tokens_gives(
@@ -106,13 +106,13 @@ def test_a_step_gives_the_logits_that_a_prefill_of_the_same_tokens_gives(
         inputs = {"phones": phones, "bert": bert, "prompt": codes[None]}
         return voice.base.prefill.run(inputs, voice.prefill)
 
-    start = prefill(voice.prompt.codes)
+    start = prefill(voice.prompt.tokens)
     filled = start["keys"].shape[3]
     monkeypatch.setattr(decoding, "CAPACITIES", (filled + 2, filled + 5, filled + 9))  # grows twice on the way
     decoder = TokenDecoder(voice, start["keys"], start["values"])
     for place, token in enumerate(tokens):
-        stepped = decoder.step(token, voice.prompt.codes.size + place).copy()
-        whole = prefill(np.concatenate([voice.prompt.codes, tokens[: place + 1]]))["logits"][0]
+        stepped = decoder.step(token, voice.prompt.tokens.size + place).copy()
+        whole = prefill(np.concatenate([voice.prompt.tokens, tokens[: place + 1]]))["logits"][0]
         np.testing.assert_allclose(stepped, whole, atol=2e-4)
 
 

@@ -12,7 +12,7 @@ from voice_inference.errors import Busy, Cancelled, ShuttingDown
 from voice_inference.metrics import Metrics
 
 pytestmark = pytest.mark.anyio
-PATIENCE = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def test_a_full_queue_is_told_when_to_come_back_and_drains_again() -> None
         await anext(pool.stream(counting))
     assert refused.value.retry_after >= 1
     await running.aclose()
-    assert await asyncio.wait_for(waiting, PATIENCE) == 0
+    assert await asyncio.wait_for(waiting, TIMEOUT_SECONDS) == 0
     await pool.close()
 
 
@@ -85,7 +85,7 @@ async def test_closing_the_stream_stops_the_thread_at_its_next_step() -> None:
     stream = pool.stream(work)
     await anext(stream)
     await stream.aclose()
-    assert await asyncio.to_thread(work.stopped.wait, PATIENCE)
+    assert await asyncio.to_thread(work.stopped.wait, TIMEOUT_SECONDS)
     await pool.close()
 
 
@@ -114,6 +114,6 @@ async def test_closing_the_workers_ends_running_and_waiting_requests() -> None:
     await pool.close()
     for task in (rest, waiting):
         with pytest.raises(Cancelled):
-            await asyncio.wait_for(task, PATIENCE)
+            await asyncio.wait_for(task, TIMEOUT_SECONDS)
     with pytest.raises(ShuttingDown):
         await anext(pool.stream(counting))

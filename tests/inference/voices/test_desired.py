@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from voice_inference.errors import FetchFailed, InvalidDocument
-from voice_inference.voices.desired import FileSource, NewestOf, OperatorSource, parse_desired
+from voice_inference.voices.desired import FileSource, NewestSource, OperatorSource, parse_desired
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -75,7 +75,7 @@ def test_an_unchanged_document_is_sent_once(operator: Operator) -> None:
     assert operator.statuses == [200, 304]
 
 
-def test_a_changed_document_is_seen_at_the_next_look(operator: Operator) -> None:
+def test_a_changed_document_is_seen_at_the_next_poll(operator: Operator) -> None:
     source = OperatorSource(operator.url)
     source.latest()
     operator.body = json.dumps(document(2)).encode()
@@ -94,15 +94,15 @@ def test_an_answer_that_is_no_document_is_a_failure(operator: Operator, status: 
 def test_the_highest_generation_wins(operator: Operator, tmp_path: Path) -> None:
     file = tmp_path / "voices.json"
     file.write_text(json.dumps(document(5)))
-    newest = NewestOf((FileSource(file), OperatorSource(operator.url)))
+    newest = NewestSource((FileSource(file), OperatorSource(operator.url)))
     assert [found.generation for found in [newest.latest()] if found] == [5]
     operator.body = json.dumps(document(6)).encode()
     assert [found.generation for found in [newest.latest()] if found] == [6]
 
 
-def test_what_the_operator_said_last_outlives_it(operator: Operator, tmp_path: Path) -> None:
+def test_the_last_document_of_the_operator_outlives_it(operator: Operator, tmp_path: Path) -> None:
     operator.body = json.dumps(document(6)).encode()
-    newest = NewestOf((FileSource(tmp_path / "voices.json"), OperatorSource(operator.url)))
+    newest = NewestSource((FileSource(tmp_path / "voices.json"), OperatorSource(operator.url)))
     newest.latest()
     operator.status, operator.body = 503, b"gone"
     (tmp_path / "voices.json").write_text("{")
@@ -113,7 +113,7 @@ def test_what_the_operator_said_last_outlives_it(operator: Operator, tmp_path: P
 
 def test_without_any_source_there_is_nothing(tmp_path: Path) -> None:
     unreachable = OperatorSource("http://127.0.0.1:9/voices.json")
-    assert NewestOf((FileSource(tmp_path / "voices.json"), unreachable)).latest() is None
+    assert NewestSource((FileSource(tmp_path / "voices.json"), unreachable)).latest() is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The ASGI app: routes, errors, counting, and the agent that runs beside them."""
+"""The ASGI app: routes, error handlers, middleware, and the syncer in its lifespan."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from voice_inference.api import error_handlers
-from voice_inference.api.middleware import CountRequests, LimitBody
+from voice_inference.api.middleware import LimitBody, MeasureRequests
 from voice_inference.api.routes import router
 from voice_inference.api.services import Services
 
 
 def create_app(services: Services) -> FastAPI:
-    """Return the app; its lifespan starts the agent, and ends when the last work has stopped."""
+    """Return the app; its lifespan starts the syncer, and ends when the last worker has stopped."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        agent = asyncio.create_task(services.agent.run())
+        syncer = asyncio.create_task(services.syncer.run())
         yield
-        agent.cancel()
+        syncer.cancel()
         with suppress(asyncio.CancelledError):
-            await agent
+            await syncer
         await services.workers.close()
 
     app = FastAPI(
@@ -37,5 +37,5 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(router)
     error_handlers.install(app)
     app.add_middleware(LimitBody)
-    app.add_middleware(CountRequests, metrics=services.metrics)
+    app.add_middleware(MeasureRequests, metrics=services.metrics)
     return app

@@ -1,10 +1,11 @@
-"""The one place where errors become HTTP: always JSON in OpenAI's shape, whatever went wrong."""
+"""Translates every error into HTTP: JSON in OpenAI's shape, whatever went wrong."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -24,33 +25,43 @@ from voice_inference.errors import (
     VoiceNotReady,
 )
 
-CLIENT_CLOSED_REQUEST = 499  # nobody reads it, but it shows in the metrics
+CLIENT_CLOSED_REQUEST = 499  # nginx's code: nobody reads it, but it shows in the metrics
 INVALID, LIMIT, SERVER = "invalid_request_error", "rate_limit_error", "server_error"
 
-# error -> status, type, code, field; the first class that fits counts
-TABLE: tuple[tuple[type[InferenceError], int, str, str, str | None], ...] = (
-    (InvalidRequest, HTTPStatus.BAD_REQUEST, INVALID, "invalid_value", None),
-    (UnknownVoice, HTTPStatus.NOT_FOUND, INVALID, "voice_not_found", "voice"),
-    (AmbiguousVoice, HTTPStatus.BAD_REQUEST, INVALID, "voice_ambiguous", "voice"),
-    (VoiceNotReady, HTTPStatus.SERVICE_UNAVAILABLE, SERVER, "voice_not_ready", "voice"),
-    (Busy, HTTPStatus.TOO_MANY_REQUESTS, LIMIT, "server_busy", None),
-    (ShuttingDown, HTTPStatus.SERVICE_UNAVAILABLE, SERVER, "shutting_down", None),
-    (Cancelled, CLIENT_CLOSED_REQUEST, INVALID, "client_closed_request", None),
-    (SynthesisFailed, HTTPStatus.INTERNAL_SERVER_ERROR, SERVER, "synthesis_failed", None),
+
+class Translation(NamedTuple):
+    """The answer to one class of errors; ``param`` is the field at fault, where the error does not know it."""
+
+    error: type[InferenceError]
+    status: int
+    kind: str
+    code: str
+    param: str | None = None
+
+
+TRANSLATIONS = (  # the first class that fits counts
+    Translation(InvalidRequest, HTTPStatus.BAD_REQUEST, INVALID, "invalid_value"),
+    Translation(UnknownVoice, HTTPStatus.NOT_FOUND, INVALID, "voice_not_found", "voice"),
+    Translation(AmbiguousVoice, HTTPStatus.BAD_REQUEST, INVALID, "voice_ambiguous", "voice"),
+    Translation(VoiceNotReady, HTTPStatus.SERVICE_UNAVAILABLE, SERVER, "voice_not_ready", "voice"),
+    Translation(Busy, HTTPStatus.TOO_MANY_REQUESTS, LIMIT, "server_busy"),
+    Translation(ShuttingDown, HTTPStatus.SERVICE_UNAVAILABLE, SERVER, "shutting_down"),
+    Translation(Cancelled, CLIENT_CLOSED_REQUEST, INVALID, "client_closed_request"),
+    Translation(SynthesisFailed, HTTPStatus.INTERNAL_SERVER_ERROR, SERVER, "synthesis_failed"),
 )
 
 log = logging.getLogger(__name__)
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of the app in OpenAI's shape."""
+    """Register the handlers of the app."""
     app.add_exception_handler(InferenceError, _domain_error)
-    app.add_exception_handler(RequestValidationError, _wrong_field)
+    app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _bug)
+    app.add_exception_handler(Exception, _unexpected_error)
 
 
-def problem(
+def error_response(
     status: int,
     message: str,
     *,
@@ -65,28 +76,30 @@ def problem(
 
 
 def _domain_error(_: Request, error: Exception) -> JSONResponse:
-    for known, status, kind, code, param in TABLE:
-        if isinstance(error, known):
-            field = error.field if isinstance(error, InvalidRequest) else param
+    for known in TRANSLATIONS:
+        if isinstance(error, known.error):
+            param = error.field if isinstance(error, InvalidRequest) else known.param
             headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TryLater) else None
-            return problem(status, str(error), kind=kind, code=code, param=field, headers=headers)
-    return _bug(_, error)
+            return error_response(
+                known.status, str(error), kind=known.kind, code=known.code, param=param, headers=headers
+            )
+    return _unexpected_error(_, error)
 
 
-def _wrong_field(_: Request, error: Exception) -> JSONResponse:
-    """FastAPI says 422 here; OpenAI's clients expect 400 and the field's name."""
+def _validation_error(_: Request, error: Exception) -> JSONResponse:
+    """Answer 400 with the field's name, as OpenAI's clients expect, where FastAPI would answer 422."""
     if not isinstance(error, RequestValidationError):
         raise error
     first = error.errors()[0]
     if first["type"] == "json_invalid":
-        return problem(HTTPStatus.BAD_REQUEST, "The body is not valid JSON.", code="invalid_json")
+        return error_response(HTTPStatus.BAD_REQUEST, "The body is not valid JSON.", code="invalid_json")
     field = str(first["loc"][1]) if len(first["loc"]) > 1 else None
     subject = field or "the body (send application/json)"
-    return problem(HTTPStatus.BAD_REQUEST, f"{subject}: {first['msg']}", code="invalid_value", param=field)
+    return error_response(HTTPStatus.BAD_REQUEST, f"{subject}: {first['msg']}", code="invalid_value", param=field)
 
 
 def _http_error(request: Request, error: Exception) -> JSONResponse:
-    """Unknown routes and wrong methods; their headers (Allow) stay."""
+    """Answer unknown routes, wrong methods and large bodies; their headers (Allow) stay."""
     if not isinstance(error, HTTPException):
         raise error
     messages = {
@@ -95,12 +108,12 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
     }
     message = messages.get(HTTPStatus(error.status_code), str(error.detail))
     code = HTTPStatus(error.status_code).name.lower()
-    return problem(error.status_code, message, code=code, headers=error.headers)
+    return error_response(error.status_code, message, code=code, headers=error.headers)
 
 
-def _bug(_: Request, error: Exception) -> JSONResponse:
-    """Whatever nobody expected: the log has it all, the caller learns nothing of our insides."""
+def _unexpected_error(_: Request, error: Exception) -> JSONResponse:
+    """Answer 500 without details, which go to the log alone."""
     log.error("a request failed", exc_info=error)
-    return problem(
+    return error_response(
         HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed; its log says why.", kind=SERVER, code="internal_error"
     )

@@ -1,35 +1,35 @@
-"""The server's parts, made once from its settings."""
+"""The server's parts, built once from its settings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voice_inference.api.speech_service import Speaker
+from voice_inference.api.speech_service import SpeechService
 from voice_inference.bundles.loader import Loader
 from voice_inference.engine.engine import Engine
 from voice_inference.engine.workers import Workers
 from voice_inference.metrics import Metrics
 from voice_inference.settings import Settings
-from voice_inference.voices.desired import FileSource, NewestOf, OperatorSource
-from voice_inference.voices.registry import Voices
-from voice_inference.voices.syncer import Agent
+from voice_inference.voices.desired import FileSource, NewestSource, OperatorSource
+from voice_inference.voices.registry import VoiceRegistry
+from voice_inference.voices.syncer import Syncer
 
 
 @dataclass(frozen=True)
 class Services:
-    """What routes may use, and what the app runs beside them."""
+    """The parts that routes use, and the syncer that the app runs."""
 
-    voices: Voices
-    speaker: Speaker
+    registry: VoiceRegistry
+    speech: SpeechService
     metrics: Metrics
     workers: Workers
-    agent: Agent
+    syncer: Syncer
 
 
 def build_services(settings: Settings) -> Services:
-    """Make all parts; nothing runs and nothing is read yet."""
+    """Build all parts; nothing runs and nothing is read yet."""
     metrics = Metrics()
-    voices = Voices(metrics)
+    registry = VoiceRegistry(metrics)
     workers = Workers(threads=settings.workers, queue=settings.queue, metrics=metrics)
     sources: list[FileSource | OperatorSource] = []
     if settings.voices:
@@ -37,6 +37,6 @@ def build_services(settings: Settings) -> Services:
     if settings.operator_url:
         sources.append(OperatorSource(settings.operator_url))
     loader = Loader(settings.cache, threads=settings.threads_per_worker)
-    agent = Agent(NewestOf(tuple(sources)), loader, voices, metrics, poll_seconds=settings.poll_seconds)
-    speaker = Speaker(voices, Engine(metrics), workers, metrics)
-    return Services(voices, speaker, metrics, workers, agent)
+    syncer = Syncer(NewestSource(tuple(sources)), loader, registry, metrics, poll_seconds=settings.poll_seconds)
+    speech = SpeechService(registry, Engine(metrics), workers, metrics)
+    return Services(registry, speech, metrics, workers, syncer)

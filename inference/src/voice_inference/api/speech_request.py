@@ -19,7 +19,7 @@ class VoiceId(BaseModel):
 
 
 class SpeechRequest(BaseModel):
-    """What to say, and with which voice."""
+    """Text, voice and options of one request."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -30,16 +30,16 @@ class SpeechRequest(BaseModel):
     speed: float = Field(1.0, ge=0.25, le=4.0, description="Only 1.0 for now.")
     instructions: str = Field("", max_length=INPUT_LIMIT, description="Accepted for OpenAI's clients; has no effect.")
     stream_format: Literal["audio", "sse"] = Field("audio", description="Only `audio` for now.")
-    seed: int | None = Field(None, ge=0, lt=2**63, description="The same seed speaks the same text the same way.")
+    seed: int | None = Field(None, ge=0, lt=2**63, description="The same seed gives the same audio for the same text.")
     language: str | None = Field(None, max_length=16, description="Language of the text; the voice's own by default.")
 
     @property
     def voice_name(self) -> str:
-        """The voice's name, whichever form it came in."""
+        """The voice's name, of either form."""
         return self.voice if isinstance(self.voice, str) else self.voice.id
 
     def check_supported(self) -> None:
-        """Refuse what OpenAI's contract allows and this server does not do.
+        """Refuse values that OpenAI's contract allows and this server does not support.
 
         Raises:
             InvalidRequest: names the field and the remedy.

@@ -1,4 +1,4 @@
-"""A speech request from the voice's name to the first audio: what stands between the route and the engine."""
+"""From a speech request to PCM chunks: voice, seed and language are resolved, a worker runs the engine."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from voice_inference.engine.engine import Engine
 from voice_inference.engine.workers import IsCancelled, Workers
 from voice_inference.errors import SynthesisFailed
 from voice_inference.metrics import Metrics
-from voice_inference.voices.registry import Voices
+from voice_inference.voices.registry import VoiceRegistry
 
 
 @dataclass(frozen=True)
-class Speech:
-    """A request whose first audio is there; close ``rest`` to stop it."""
+class SpeechStream:
+    """A request whose first segment is synthesised; close ``rest`` to stop it."""
 
     voice: Voice
     seed: int
@@ -27,7 +27,7 @@ class Speech:
     rest: AsyncGenerator[bytes]
 
     async def pcm(self) -> AsyncGenerator[bytes]:
-        """Yield 16-bit samples, sentence by sentence."""
+        """Yield 16-bit samples, segment by segment."""
         try:
             yield self.first
             async for chunk in self.rest:
@@ -35,29 +35,32 @@ class Speech:
         finally:
             await self.rest.aclose()
 
-    async def whole(self) -> bytes:
+    async def read(self) -> bytes:
         """Return all samples at once."""
         return b"".join([chunk async for chunk in self.pcm()])
 
 
-class Speaker:
-    """Everything that speaking needs, tied together."""
+class SpeechService:
+    """Speech requests over the registry, the engine and the workers."""
 
-    def __init__(self, voices: Voices, engine: Engine, workers: Workers, metrics: Metrics) -> None:
-        self._voices = voices
+    def __init__(self, registry: VoiceRegistry, engine: Engine, workers: Workers, metrics: Metrics) -> None:
+        self._registry = registry
         self._engine = engine
         self._workers = workers
         self._metrics = metrics
 
-    async def begin(self, request: SpeechRequest) -> Speech:
-        """Return when the first sentence is spoken, so that whatever can go wrong early still becomes a proper answer.
+    async def start(self, request: SpeechRequest) -> SpeechStream:
+        """Return when the first segment is synthesised, so that early errors still get a status code of their own.
 
         Raises:
-            InvalidRequest, UnknownVoice, AmbiguousVoice, VoiceNotReady, Busy, ShuttingDown, SynthesisFailed: see there.
+            InvalidRequest: a field has a value that this server does not support, or there is nothing to speak.
+            UnknownVoice, AmbiguousVoice, VoiceNotReady: the voice cannot be found, or is not loaded.
+            Busy, ShuttingDown: no worker takes the request.
+            SynthesisFailed: the networks returned no proper audio.
         """
-        arrived = time.monotonic()
+        received = time.monotonic()
         request.check_supported()
-        voice = self._voices.find(request.voice_name)
+        voice = self._registry.find(request.voice_name)
         seed = secrets.randbits(32) if request.seed is None else request.seed
         language = request.language or voice.language
 
@@ -71,6 +74,6 @@ class Speaker:
         try:
             first = await anext(chunks)
         except StopAsyncIteration as error:
-            raise SynthesisFailed("nothing was spoken") from error
-        self._metrics.first_audio_seconds.observe(time.monotonic() - arrived)
-        return Speech(voice, seed, first, chunks)
+            raise SynthesisFailed("no segment was synthesised") from error
+        self._metrics.time_to_first_audio.observe(time.monotonic() - received)
+        return SpeechStream(voice, seed, first, chunks)

@@ -1,4 +1,4 @@
-"""What S1 sees of a Mandarin text beside its phones: the vector of each character, repeated for each of its phones."""
+"""BERT features of Mandarin for S1: one vector per character, repeated for each of its phones."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from numpy.typing import NDArray
 
 from sovits_core.text import Spoken
 from sovits_core.text.chinese.characters import Characters
-from voice_inference.bundles.sessions import Graph
+from voice_inference.bundles.sessions import GraphSession
 
 TOKENS, VECTORS = "tokens", "vectors"
-LONGEST = 510  # characters at once: a BERT has 512 places, two of them for its marks
+MAX_CHARACTERS = 510  # BERT takes 512 tokens, [CLS] and [SEP] among them
 
 Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class TextEncoder:
-    """The base's BERT, and the numbers of the characters that it knows."""
+class BertEncoder:
+    """The base's BERT and its vocabulary."""
 
-    graph: Graph
+    graph: GraphSession
     characters: Characters
     width: int
 
-    def rows(self, spoken: Sequence[Spoken]) -> Vectors:
-        """Return float32 (phones, width) for the parts of a text; rows of other languages than Mandarin are zero."""
+    def features(self, parts: Sequence[Spoken]) -> Vectors:
+        """Return float32 (phones, width) for the parts of a text; zeros for other languages than Mandarin."""
         rows = [np.zeros((0, self.width), dtype=np.float32)]
-        for part in spoken:
+        for part in parts:
             if part.language == "zh" and part.word2ph is not None:
-                rows.append(self._of_characters(part.normalized).repeat(part.word2ph, axis=0))
+                rows.append(self.encode(part.normalized).repeat(part.word2ph, axis=0))
             else:
                 rows.append(np.zeros((len(part.phones), self.width), dtype=np.float32))
         return np.concatenate(rows)
 
-    def _of_characters(self, text: str) -> Vectors:
-        """Return float32 (characters, width); a text that is too long is read in pieces."""
-        pieces = [text[start : start + LONGEST] for start in range(0, len(text), LONGEST)]
-        tokens = [self.characters.tokens(piece) for piece in pieces]
+    def encode(self, text: str) -> Vectors:
+        """Return float32 (characters, width); longer texts are encoded in chunks."""
+        chunks = [text[start : start + MAX_CHARACTERS] for start in range(0, len(text), MAX_CHARACTERS)]
+        tokens = [self.characters.tokens(chunk) for chunk in chunks]
         return np.concatenate([self.graph.run({TOKENS: given}, {})[VECTORS][0] for given in tokens])

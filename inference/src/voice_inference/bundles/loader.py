@@ -1,4 +1,4 @@
-"""Fetches and loads what the desired-voices document names; blocks, so it runs in threads."""
+"""Fetches and loads bases and voices by reference; blocks, so it runs in threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voice_inference.bundles.voice import VOICES, Voice, load_voice
 
 
 class Loader:
-    """Knows where things lie, and how many threads an inference may use."""
+    """Loads through a cache folder; ``threads`` is the number that one inference may use."""
 
     def __init__(self, cache: Path, *, threads: int) -> None:
         self._cache = Cache(cache)
@@ -27,7 +27,7 @@ class Loader:
         if not uri.startswith(EMBEDDED):
             uri = str(self._cache.fetch(BASES, uri, reference.digest))
         base = load_base(uri, reference, threads=self._threads)
-        for language in base.document.languages:  # else the first caller waits for a second of imports
+        for language in base.document.languages:  # warm-up: the first request would wait for a second of imports
             with suppress(TextRejected):  # a language of the base that the text front end does not offer
                 phonemize("1", language)
         return base
@@ -36,7 +36,7 @@ class Loader:
         """Fetch, check and load a voice for the base; raises ``LoadError``."""
         return load_voice(self._cache.fetch(VOICES, reference.uri, reference.digest), reference, base)
 
-    def forget_except(self, digests: set[str]) -> None:
-        """Remove cached bundles that are not wanted any more: a rollback fetches a few megabytes again."""
+    def prune(self, digests: set[str]) -> None:
+        """Remove all cached bundles but those of the given digests; a rollback fetches a few megabytes again."""
         for kind in (BASES, VOICES):
             self._cache.keep_only(kind, digests)

@@ -1,4 +1,4 @@
-"""ONNX graphs in ONNX Runtime, and the adapter inputs that make one base speak with many voices."""
+"""ONNX Runtime sessions whose adapters are inputs, so that all voices share the sessions of one base."""
 
 from __future__ import annotations
 
@@ -17,31 +17,26 @@ Adapter = Mapping[str, ort.OrtValue]  # graph input -> the stacked tensors of on
 
 
 @dataclass(frozen=True)
-class LoraInput:
+class AdapterInput:
     """One adapter input: the stack, along a new first axis, of the tensors named by ``keys``."""
 
     name: str
     keys: tuple[str, ...]
     shape: tuple[int | None, ...]  # (keys, ...); the one None is the rank axis
 
-    @property
-    def rank_axis(self) -> int:
-        """Where the rank stands in ``shape``."""
-        return self.shape.index(None)
-
     def stack_shape(self, rank: int) -> tuple[int, ...]:
         """Return the shape that this input has at a rank."""
         return tuple(rank if size is None else size for size in self.shape)
 
 
-class Graph:
-    """One session; ``shapes`` gives its inputs' sizes, with None where they vary."""
+class GraphSession:
+    """One ONNX graph in a session; ``shapes`` gives its inputs' sizes, with None where they vary."""
 
     def __init__(self, path: Path, lora_keys: Mapping[str, tuple[str, ...]], *, threads: int) -> None:
         try:
             self.session = ort.InferenceSession(path, session_options(threads), providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has one class per status code, all directly below Exception
-            raise InvalidBase(f"{path.name} is no graph that ONNX Runtime can load: {str(error)[:500]}") from error
+            raise InvalidBase(f"{path.name} cannot be loaded by ONNX Runtime: {str(error)[:500]}") from error
         self.path = path
         self.name = path.stem
         self.shapes = {
@@ -52,10 +47,10 @@ class Graph:
         self.lora = tuple(self._lora_input(name, keys) for name, keys in lora_keys.items())
 
     def require(self, inputs: set[str], outputs: set[str]) -> None:
-        """Check that this is the graph it should be.
+        """Check the names of inputs and outputs.
 
         Raises:
-            InvalidBase: an input or output is missing, or there is an input that nobody would feed.
+            InvalidBase: an input or output is missing, or an input is unknown.
         """
         fed = inputs | {lora.name for lora in self.lora}
         if missing := (fed - self.shapes.keys()) | (outputs - set(self.outputs)):
@@ -69,24 +64,24 @@ class Graph:
         results = self.session.run_with_ort_values(self.outputs, {**feeds, **adapter})
         return {name: result.numpy() for name, result in zip(self.outputs, results, strict=True)}
 
-    def bind(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor], adapter: Adapter) -> BoundGraph:
-        """Tie the graph to arrays that stay where they are while it runs many times."""
-        return BoundGraph(self, inputs, outputs, adapter)
+    def bind(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor], adapter: Adapter) -> BoundSession:
+        """Bind the graph to arrays that keep their addresses, for many runs."""
+        return BoundSession(self, inputs, outputs, adapter)
 
-    def _lora_input(self, name: str, keys: tuple[str, ...]) -> LoraInput:
+    def _lora_input(self, name: str, keys: tuple[str, ...]) -> AdapterInput:
         shape = self.shapes.get(name)
         if shape is None:
             raise InvalidBase(f"base.json names the adapter input {name}, which the graph {self.name} does not have")
         if len(shape) < 2 or shape.count(None) != 1 or shape[0] != len(keys):
             raise InvalidBase(f"the adapter input {name} of {self.name} has the shape {shape}; expected one open axis")
-        return LoraInput(name, keys, shape)
+        return AdapterInput(name, keys, shape)
 
 
-class BoundGraph:
-    """A graph whose inputs and outputs lie in fixed arrays: nothing is allocated or copied between runs."""
+class BoundSession:
+    """A session with an IO binding to fixed arrays: nothing is allocated or copied between runs."""
 
     def __init__(
-        self, graph: Graph, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor], adapter: Adapter
+        self, graph: GraphSession, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor], adapter: Adapter
     ) -> None:
         self._session = graph.session
         self._binding = graph.session.io_binding()
@@ -98,12 +93,12 @@ class BoundGraph:
             self._binding.bind_ortvalue_output(name, ort.OrtValue.ortvalue_from_numpy(array))
 
     def run(self) -> None:
-        """Read the input arrays as they are now, and fill the output arrays."""
+        """Run on the present content of the input arrays, and fill the output arrays."""
         self._session.run_with_iobinding(self._binding)
 
 
 def session_options(threads: int) -> ort.SessionOptions:
-    """Return options for one inference at a time on so many threads."""
+    """Return options for one inference at a time on ``threads`` threads."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

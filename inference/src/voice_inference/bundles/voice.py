@@ -1,4 +1,4 @@
-"""A voice bundle in memory: the adapter as graph inputs, and the prompt that sets timbre and manner."""
+"""A voice bundle in memory: the adapter as graph inputs, and the prompt with its speaker embedding."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from sovits_core.bundle.base import Document
+from sovits_core.validation import one_line
 from voice_inference.bundles.base import Base
 from voice_inference.bundles.fetch import Kind
 from voice_inference.bundles.references import VoiceReference
-from voice_inference.bundles.sessions import Adapter, Graph, LoraInput
+from voice_inference.bundles.sessions import Adapter, AdapterInput, GraphSession
 from voice_inference.errors import InvalidDocument, InvalidVoice
 
 MIB = 1024 * 1024
@@ -31,15 +32,15 @@ VOICES = Kind(
     size_limit=128 * MIB,  # an adapter of rank 8 has a few
 )
 SCHEMA = "voice.sovits.dev/voice/v1"
-HIGHEST_RANK = 128
-PROMPT_CODES = 1500  # one minute at 25 tokens per second
-PROMPT_PHONES = 2048
+MAX_RANK = 128
+MAX_PROMPT_TOKENS = 1500  # one minute at 25 tokens per second
+MAX_PROMPT_PHONES = 2048
 
 Tensors = Mapping[str, NDArray[Any]]
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class BaseIdentity(Document):
+class TrainedOn(Document):
     """The base that the voice was trained on."""
 
     name: str
@@ -47,9 +48,9 @@ class BaseIdentity(Document):
 
 
 class AdapterDescription(Document):
-    """What ``voice.json`` says about the adapter."""
+    """The adapter's fields of ``voice.json``."""
 
-    rank: int = Field(ge=1, le=HIGHEST_RANK)
+    rank: int = Field(ge=1, le=MAX_RANK)
 
 
 class VoiceDescription(Document):
@@ -59,13 +60,13 @@ class VoiceDescription(Document):
     revision: str
     language: str = Field(min_length=2, max_length=16)
     sample_rate: int
-    base: BaseIdentity
+    base: TrainedOn
     symbols_sha256: str
     adapter: AdapterDescription
 
 
 class AdapterConfig(BaseModel):
-    """The fields of PEFT's ``adapter_config.json`` that change what the tensors mean."""
+    """The fields of PEFT's ``adapter_config.json`` that set the adapter's scale."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -77,12 +78,12 @@ class AdapterConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Prompt:
-    """The reference that a voice continues from."""
+    """The utterance that S1 continues, and the speaker embedding that conditions S2."""
 
-    codes: NDArray[np.int64]  # (P,) semantic tokens
-    phones: NDArray[np.int64]  # (T,) what was said in them
-    ge: NDArray[np.float32]  # (1, gin, 1) timbre
-    vectors: NDArray[np.float32] | None  # (T, width) of the text encoder; None stands for zeros
+    tokens: NDArray[np.int64]  # (P,) semantic tokens; the file's `codes`
+    phones: NDArray[np.int64]  # (T,) phone ids of the utterance's text
+    speaker_embedding: NDArray[np.float32]  # (1, embedding, 1); the file's `ge`
+    bert_features: NDArray[np.float32] | None  # (T, width); the file's `bert`; None stands for zeros
 
 
 @dataclass(frozen=True)
@@ -111,15 +112,15 @@ def load_voice(folder: Path, reference: VoiceReference, base: Base) -> Voice:
     _check_scale(_parse(AdapterConfig, folder / ADAPTER_CONFIG), rank)
     tensors = _read_tensors(folder / ADAPTER)
     _check_keys(tensors, base)
-    ready: dict[LoraInput, ort.OrtValue] = {}  # graphs share inputs of the same name, keys and shape
+    shared: dict[AdapterInput, ort.OrtValue] = {}  # graphs share inputs of the same name, keys and shape
     return Voice(
         reference=reference,
         base=base,
         language=described.language,
         prompt=_prompt(_read_tensors(folder / PROMPT), base),
-        prefill=_adapter(base.prefill, tensors, rank, ready),
-        step=_adapter(base.step, tensors, rank, ready),
-        decode=_adapter(base.decode, tensors, rank, ready),
+        prefill=_adapter(base.prefill, tensors, rank, shared),
+        step=_adapter(base.step, tensors, rank, shared),
+        decode=_adapter(base.decode, tensors, rank, shared),
     )
 
 
@@ -151,18 +152,18 @@ def _check_keys(tensors: Tensors, base: Base) -> None:
         raise InvalidVoice(f"the adapter has {len(unknown)} tensors that the base does not know, first {min(unknown)}")
 
 
-def _adapter(graph: Graph, tensors: Tensors, rank: int, ready: dict[LoraInput, ort.OrtValue]) -> Adapter:
+def _adapter(graph: GraphSession, tensors: Tensors, rank: int, shared: dict[AdapterInput, ort.OrtValue]) -> Adapter:
     for lora in graph.lora:
-        if lora not in ready:
-            ready[lora] = ort.OrtValue.ortvalue_from_numpy(_stack(lora, tensors, rank))
-    return {lora.name: ready[lora] for lora in graph.lora}
+        if lora not in shared:
+            shared[lora] = ort.OrtValue.ortvalue_from_numpy(_stack(lora, tensors, rank))
+    return {lora.name: shared[lora] for lora in graph.lora}
 
 
-def _stack(lora: LoraInput, tensors: Tensors, rank: int) -> NDArray[np.float32]:
+def _stack(lora: AdapterInput, tensors: Tensors, rank: int) -> NDArray[np.float32]:
     """Return the input (keys, ...), in fp32."""
     expected = lora.stack_shape(rank)
     stack = np.empty(expected, dtype=np.float32)
-    for place, key in enumerate(lora.keys):
+    for index, key in enumerate(lora.keys):
         tensor = tensors[key]
         if tensor.dtype not in {np.dtype(np.float16), np.dtype(np.float32)}:
             raise InvalidVoice(f"{key} holds {tensor.dtype}, expected float16 or float32")
@@ -172,42 +173,42 @@ def _stack(lora: LoraInput, tensors: Tensors, rank: int) -> NDArray[np.float32]:
             raise InvalidVoice(
                 f"{key} has the shape {list(tensor.shape)}, expected {list(expected[1:])} at rank {rank}"
             )
-        stack[place] = tensor
+        stack[index] = tensor
     if not np.isfinite(stack).all():
         raise InvalidVoice(f"the tensors of {lora.name} hold values that are not finite")
     return stack
 
 
 def _prompt(tensors: Tensors, base: Base) -> Prompt:
-    timbre = base.decode.shapes["ge"][1]
-    codes = _indices(tensors, "codes", most=PROMPT_CODES, below=base.end_token)
-    phones = _indices(tensors, "phones", most=PROMPT_PHONES, below=base.document.s1.phonemes)
+    embedding = base.decode.shapes["ge"][1]
+    tokens = _indices(tensors, "codes", maximum=MAX_PROMPT_TOKENS, below=base.end_token)
+    phones = _indices(tensors, "phones", maximum=MAX_PROMPT_PHONES, below=base.document.s1.phonemes)
     ge = tensors.get("ge")
-    if ge is None or ge.shape != (timbre,) or ge.dtype != np.float32 or not np.isfinite(ge).all():
-        raise InvalidVoice(f"prompt.safetensors needs ge: {timbre} finite float32 values")
-    return Prompt(codes, phones, np.ascontiguousarray(ge[None, :, None]), _vectors(tensors, phones.size, base))
+    if ge is None or ge.shape != (embedding,) or ge.dtype != np.float32 or not np.isfinite(ge).all():
+        raise InvalidVoice(f"prompt.safetensors needs ge: {embedding} finite float32 values")
+    return Prompt(tokens, phones, np.ascontiguousarray(ge[None, :, None]), _bert_features(tensors, phones.size, base))
 
 
-def _vectors(tensors: Tensors, phones: int, base: Base) -> NDArray[np.float32] | None:
-    vectors, expected = tensors.get("bert"), (phones, base.prefill.shapes["bert"][2])
-    if vectors is None:
+def _bert_features(tensors: Tensors, phones: int, base: Base) -> NDArray[np.float32] | None:
+    features, expected = tensors.get("bert"), (phones, base.prefill.shapes["bert"][2])
+    if features is None:
         return None
-    if vectors.shape != expected or vectors.dtype != np.float32 or not np.isfinite(vectors).all():
+    if features.shape != expected or features.dtype != np.float32 or not np.isfinite(features).all():
         raise InvalidVoice(f"prompt.safetensors: bert must be finite float32 of shape {expected}")
-    return vectors
+    return features
 
 
-def _indices(tensors: Tensors, name: str, *, most: int, below: int) -> NDArray[np.int64]:
+def _indices(tensors: Tensors, name: str, *, maximum: int, below: int) -> NDArray[np.int64]:
     found = tensors.get(name)
-    if found is None or found.ndim != 1 or found.dtype != np.int64 or not 1 <= found.size <= most:
-        raise InvalidVoice(f"prompt.safetensors needs {name}: 1 to {most} int64 values")
+    if found is None or found.ndim != 1 or found.dtype != np.int64 or not 1 <= found.size <= maximum:
+        raise InvalidVoice(f"prompt.safetensors needs {name}: 1 to {maximum} int64 values")
     if found.min() < 0 or found.max() >= below:
         raise InvalidVoice(f"prompt.safetensors: {name} must lie between 0 and {below - 1}")
     return found
 
 
 def _read_tensors(path: Path) -> Tensors:
-    """Return all tensors of a safetensors file, which cannot hold code."""
+    """Return all tensors of a safetensors file, a format that cannot hold code."""
     try:
         with safe_open(path, framework="numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- it is no mapping
@@ -219,6 +220,4 @@ def _parse(model: type[Model], path: Path) -> Model:
     try:
         return model.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidDocument(f"{path.name}: {where}: {first['msg']}") from error
+        raise InvalidDocument(f"{path.name}: {one_line(error)}") from error

@@ -32,7 +32,7 @@ def limit_peak(samples: Samples) -> Samples:
 
 
 def to_pcm(samples: Samples) -> bytes:
-    """Return the samples as signed 16-bit little-endian; what is beyond full scale is clipped, never wrapped."""
+    """Return the samples as signed 16-bit little-endian; values beyond full scale are clipped, never wrapped."""
     return bytes(np.rint(np.clip(samples, -1.0, 1.0) * FULL_SCALE).astype("<i2").tobytes())
 
 
@@ -42,7 +42,7 @@ def wav_file(pcm: bytes, sample_rate: int) -> bytes:
 
 
 def wav_header(pcm_bytes: int, sample_rate: int) -> bytes:
-    """Return the header of a mono 16-bit WAV file with so many bytes of samples."""
+    """Return the header of a mono 16-bit WAV file with ``pcm_bytes`` of samples."""
     form = struct.pack("<4sI4s", b"RIFF", WAV_HEADER_BYTES - 8 + pcm_bytes, b"WAVE")
     fmt = struct.pack(
         "<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, sample_rate * BYTES_PER_SAMPLE, BYTES_PER_SAMPLE, 16

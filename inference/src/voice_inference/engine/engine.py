@@ -22,12 +22,12 @@ from voice_inference.engine.decoding import TokenDecoder
 from voice_inference.errors import Cancelled, InvalidRequest, SynthesisFailed
 from voice_inference.metrics import Metrics
 
-SENTENCE_CHARACTERS = 200  # longer sentences are cut at clauses: attention and the prompt's manner fade beyond
-ENDS = frozenset(".!?")
+SENTENCE_CHARACTERS = 200  # longer sentences are split at clauses: attention and the prompt's prosody fade beyond
+FINAL_MARKS = frozenset(".!?")
 PAUSE_SECONDS = 0.25  # between sentences
-# People say 10 to 15 phones per second, and slow readers 4, so this cuts nobody short and stops endless babble.
+# Speech has 10 to 15 phones per second, slow speech 4, at 25 tokens per second: the limit stops loops alone.
 TOKENS_PER_PHONE = 6
-TOKENS_BESIDE_PHONES = 25
+MIN_TOKEN_LIMIT = 25
 MAX_TOKENS = 1500  # one minute, the networks' own limit
 NOISE_SCALE = 0.5
 
@@ -37,11 +37,11 @@ Ids = NDArray[np.int64]
 
 
 class Sentence(NamedTuple):
-    """What is spoken in one go."""
+    """The phones of one segment."""
 
     phones: Ids
-    spoken: tuple[Spoken, ...]
-    """The parts in one language each; a full stop that was added behind them belongs to none."""
+    parts: tuple[Spoken, ...]
+    """Runs of one language each; a full stop that was added after them belongs to none."""
 
 
 class FinishReason(StrEnum):
@@ -69,6 +69,8 @@ class Engine:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        for reason in FinishReason:  # both series exist from the start, at 0
+            metrics.segments.labels(reason)
 
     def synthesize(
         self, voice: Voice, text: str, *, language: str, seed: int, is_cancelled: IsCancelled
@@ -79,19 +81,19 @@ class Engine:
 
         Raises:
             InvalidRequest: the language is not offered, or there is nothing to speak.
-            Cancelled: ``is_cancelled`` said so between two tokens.
+            Cancelled: ``is_cancelled`` returned true between two tokens.
             SynthesisFailed: the networks returned no proper audio.
         """
         rate = voice.base.sample_rate
         silence = np.zeros(round(PAUSE_SECONDS * rate), dtype=np.float32)
         for number, sentence in enumerate(sentences_of(text, language, voice)):
             started = time.perf_counter()
-            # A sentence's randomness hangs on its place only, not on what was drawn for those before it.
-            random = np.random.default_rng([seed, number])
+            # One generator per sentence: its audio must not depend on the draws of those before it.
+            rng = np.random.default_rng([seed, number])
             try:
-                tokens, finish_reason = _tokens(voice, sentence, random, is_cancelled)
-                samples = limit_peak(_decode(voice, tokens, sentence.phones, random))
-            except InvalidModelInput as error:  # logits that are no numbers
+                tokens, finish_reason = _tokens(voice, sentence, rng, is_cancelled)
+                samples = limit_peak(_decode(voice, tokens, sentence.phones, rng))
+            except InvalidModelInput as error:  # logits that are not finite
                 raise SynthesisFailed(str(error)) from error
             seconds = samples.size / rate
             self._metrics.audio_seconds.inc(seconds)
@@ -103,80 +105,88 @@ class Engine:
 
 def max_tokens(phones: int) -> int:
     """Return the maximum length, in tokens, of a sentence of so many phones."""
-    return min(MAX_TOKENS, TOKENS_BESIDE_PHONES + TOKENS_PER_PHONE * phones)
+    return min(MAX_TOKENS, MIN_TOKEN_LIMIT + TOKENS_PER_PHONE * phones)
 
 
-def text_vectors(voice: Voice, sentence: Sentence) -> NDArray[np.float32]:
-    """Return float32 (1, T, width) for the phones of prompt and sentence: zeros where the base has no text encoder."""
+def bert_features(voice: Voice, sentence: Sentence) -> NDArray[np.float32]:
+    """Return float32 (1, T, width) for the phones of prompt and sentence: zeros where the base has no BERT."""
     prompt, base = voice.prompt, voice.base
-    before = prompt.phones.size
-    vectors = np.zeros((1, before + sentence.phones.size, base.prefill.shapes["bert"][2] or 0), dtype=np.float32)
-    if base.text is not None:
-        rows = base.text.rows(sentence.spoken)
-        vectors[0, before : before + len(rows)] = rows
-        if prompt.vectors is not None:
-            vectors[0, :before] = prompt.vectors
-    return vectors
+    start = prompt.phones.size
+    features = np.zeros((1, start + sentence.phones.size, base.prefill.shapes["bert"][2] or 0), dtype=np.float32)
+    if base.bert is not None:
+        encoded = base.bert.features(sentence.parts)
+        features[0, start : start + len(encoded)] = encoded
+        if prompt.bert_features is not None:
+            features[0, :start] = prompt.bert_features
+    return features
 
 
 def sentences_of(text: str, language: str, voice: Voice) -> list[Sentence]:
-    """Return each sentence; pieces without a word are dropped.
+    """Split the text into sentences with their phones; those without a word are dropped.
 
     Raises:
-        InvalidRequest: the base or the text front end does not offer the language, or nothing can be spoken.
-        SynthesisFailed: the base's reader of polyphones did not answer.
+        InvalidRequest: the base or the text front end does not offer the language, or no sentence has a word.
+        SynthesisFailed: the base's network for polyphones failed.
     """
     if language not in voice.base.document.languages:
         offered = ", ".join(voice.base.document.languages)
         raise InvalidRequest(f"language {language!r} is not offered; use one of {offered}.", field="language")
     sentences, refusal = [], None
-    for piece in split_sentences(text, SENTENCE_CHARACTERS):
+    for sentence in split_sentences(text, SENTENCE_CHARACTERS):
         try:
-            read = phonemize_to_speak(piece, language, voice.base.document.symbols, voice.base.polyphones)
+            phonemes = phonemize_to_speak(sentence, language, voice.base.document.symbols, voice.base.polyphones)
         except TextRejected as error:
             refusal = refusal or error
             continue
         except TextModelRejected as error:
             raise SynthesisFailed(str(error)) from error
-        ended = read.phones if read.phones[-1] in ENDS else (*read.phones, ".")
-        ids = np.array(phone_ids(ended, voice.base.document.symbols), dtype=np.int64)
-        sentences.append(Sentence(ids, read.segments))
+        phones = phonemes.phones if phonemes.phones[-1] in FINAL_MARKS else (*phonemes.phones, ".")
+        ids = np.array(phone_ids(phones, voice.base.document.symbols), dtype=np.int64)
+        sentences.append(Sentence(ids, phonemes.segments))
     if not sentences:
         raise InvalidRequest(f"input: {refusal or 'there is nothing to speak'}.", field="input") from refusal
     return sentences
 
 
 def _tokens(
-    voice: Voice, sentence: Sentence, random: np.random.Generator, is_cancelled: IsCancelled
+    voice: Voice, sentence: Sentence, rng: np.random.Generator, is_cancelled: IsCancelled
 ) -> tuple[Ids, FinishReason]:
     """Return the semantic tokens (T,) of a sentence, the prompt's not among them, and how the loop ended."""
     prompt, phones = voice.prompt, sentence.phones
-    both = np.concatenate([prompt.phones, phones])[None]  # (1, T)
-    bert = text_vectors(voice, sentence)
-    start = voice.base.prefill.run({"phones": both, "bert": bert, "prompt": prompt.codes[None]}, voice.prefill)
-    decoder = TokenDecoder(voice, start["keys"], start["values"])
+    inputs: dict[str, Tensor] = {
+        "phones": np.concatenate([prompt.phones, phones])[None],  # (1, T)
+        "bert": bert_features(voice, sentence),  # (1, T, width)
+        "prompt": prompt.tokens[None],  # (1, P)
+    }
+    prefill = voice.base.prefill.run(inputs, voice.prefill)
+    decoder = TokenDecoder(voice, prefill["keys"], prefill["values"])
     sampling = voice.base.document.sampling.choice()
-    sampler = Sampler(sampling, random, voice.base.end_token, prompt.codes.tolist())
-    logits = start["logits"][0]
+    sampler = Sampler(sampling, rng, voice.base.end_token, prompt.tokens.tolist())
+    logits = prefill["logits"][0]
     tokens: list[int] = []
     limit = max_tokens(phones.size)
     while len(tokens) < limit:
         if is_cancelled():
-            raise Cancelled("The caller has gone.")
+            raise Cancelled("The client has disconnected.")
         choice = sampler.choose(logits)
         if choice.stop:
             return np.array(tokens, dtype=np.int64), FinishReason.END_TOKEN
         tokens.append(choice.token)
         if len(tokens) < limit:
-            logits = decoder.step(choice.token, prompt.codes.size + len(tokens) - 1)
-    log.info("a sentence of %d phones did not end after %d tokens", phones.size, limit)
+            logits = decoder.step(choice.token, prompt.tokens.size + len(tokens) - 1)
+    log.info("a sentence of %d phones has no end token after %d tokens", phones.size, limit)
     return np.array(tokens, dtype=np.int64), FinishReason.MAX_LENGTH
 
 
-def _decode(voice: Voice, tokens: Ids, phones: Ids, random: np.random.Generator) -> Samples:
+def _decode(voice: Voice, tokens: Ids, phones: Ids, rng: np.random.Generator) -> Samples:
     """Return the samples (samples,) of semantic tokens."""
     channels = voice.base.decode.shapes["noise"][1]
-    noise = random.standard_normal((1, channels or 0, 2 * tokens.size), dtype=np.float32) * np.float32(NOISE_SCALE)
-    inputs: dict[str, Tensor] = {"codes": tokens[None], "text": phones[None], "ge": voice.prompt.ge, "noise": noise}
+    noise = rng.standard_normal((1, channels or 0, 2 * tokens.size), dtype=np.float32) * np.float32(NOISE_SCALE)
+    inputs: dict[str, Tensor] = {
+        "codes": tokens[None],  # (1, T)
+        "text": phones[None],  # (1, phones)
+        "ge": voice.prompt.speaker_embedding,  # (1, embedding, 1)
+        "noise": noise,  # (1, channels, 2 T)
+    }
     samples: Samples = voice.base.decode.run(inputs, voice.decode)["wav"].reshape(-1)
     return samples

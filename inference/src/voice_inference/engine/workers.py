@@ -1,4 +1,4 @@
-"""Runs inference beside the event loop: a few threads, a bounded queue, and an end for work nobody waits for."""
+"""Runs inference in worker threads: a bounded queue, and cancellation of work that nobody waits for."""
 
 from __future__ import annotations
 
@@ -15,61 +15,61 @@ from voice_inference.metrics import Metrics
 
 Chunk = TypeVar("Chunk")
 IsCancelled = Callable[[], bool]
-SMOOTHING = 0.2  # weight of the newest job in the average that Retry-After comes from
-FIRST_GUESS_SECONDS = 1.0
+AVERAGE_WEIGHT = 0.2  # of the newest job in the moving average of durations, which gives Retry-After
+INITIAL_AVERAGE_SECONDS = 1.0
 
 
-class _End:
+class _EndOfStream:
     """Follows the last chunk."""
 
 
 class _Job(Generic[Chunk]):
-    """One producer in a thread, and the chunks it hands to the event loop."""
+    """One producer in a thread, and its queue of chunks to the event loop."""
 
     def __init__(self, produce: Callable[[IsCancelled], Iterator[Chunk]]) -> None:
         self._produce = produce
         self._loop = asyncio.get_running_loop()
         self._cancelled = threading.Event()
-        self.seconds = 0.0  # of work, waiting not counted
-        self.chunks: asyncio.Queue[Chunk | Exception | _End] = asyncio.Queue()
+        self.seconds = 0.0  # duration without the wait for a thread
+        self.chunks: asyncio.Queue[Chunk | Exception | _EndOfStream] = asyncio.Queue()
 
     def run(self) -> None:
-        """Do the work; every end, good or bad, reaches the reader."""
+        """Produce all chunks; the consumer gets the end of the stream, or the error."""
         started = time.monotonic()
         try:
             if self._cancelled.is_set():  # while it waited for this thread
-                self._hand_over(Cancelled("The request was cancelled before its turn."))
+                self._emit(Cancelled("The request was cancelled before its turn."))
                 return
             for chunk in self._produce(self._cancelled.is_set):
-                self._hand_over(chunk)
-            self._hand_over(_End())
-        except Exception as error:  # noqa: BLE001 -- raised again where the chunks are read
-            self._hand_over(error)
+                self._emit(chunk)
+            self._emit(_EndOfStream())
+        except Exception as error:  # noqa: BLE001 -- raised again in the consumer
+            self._emit(error)
         finally:
             self.seconds = time.monotonic() - started
 
     def cancel(self) -> None:
-        """Ask the work to stop at its next step."""
+        """Ask the producer to stop at its next step."""
         self._cancelled.set()
 
-    def _hand_over(self, item: Chunk | Exception | _End) -> None:
+    def _emit(self, item: Chunk | Exception | _EndOfStream) -> None:
         self._loop.call_soon_threadsafe(self.chunks.put_nowait, item)
 
 
 class Workers:
-    """A fixed number of threads; when all are busy and the queue is full, callers are told to come back."""
+    """A fixed number of threads; when all are busy and the queue is full, requests are refused as ``Busy``."""
 
     def __init__(self, *, threads: int, queue: int, metrics: Metrics) -> None:
         self._threads = threads
         self._capacity = threads + queue
         self._metrics = metrics
         self._jobs: set[_Job[Any]] = set()
-        self._average_seconds = FIRST_GUESS_SECONDS
+        self._average_seconds = INITIAL_AVERAGE_SECONDS
         self._closing = False
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="speech")
 
     async def stream(self, produce: Callable[[IsCancelled], Iterator[Chunk]]) -> AsyncGenerator[Chunk]:
-        """Yield what ``produce`` yields in a thread; closing this generator, or cancelling it, stops the thread.
+        """Yield the chunks that ``produce`` yields in a thread; closing or cancelling this generator stops the job.
 
         Raises:
             Busy: the queue is full.
@@ -83,7 +83,7 @@ class Workers:
         job = _Job(produce)
         future = self._start(job)
         try:
-            while not isinstance(item := await job.chunks.get(), _End):
+            while not isinstance(item := await job.chunks.get(), _EndOfStream):
                 if isinstance(item, Exception):
                     raise item
                 yield item
@@ -92,7 +92,7 @@ class Workers:
             future.cancel()  # for a job that still waits for its thread
 
     async def close(self) -> None:
-        """Stop all work at its next step, and wait for that."""
+        """Cancel all jobs, and wait until their threads have stopped."""
         self._closing = True
         for job in self._jobs:
             job.cancel()
@@ -101,24 +101,24 @@ class Workers:
     def _start(self, job: _Job[Chunk]) -> Future[None]:
         loop = asyncio.get_running_loop()
 
-        def ended(future: Future[None]) -> None:
-            loop.call_soon_threadsafe(self._forget, job, future.cancelled())
+        def done(future: Future[None]) -> None:
+            loop.call_soon_threadsafe(self._release, job, future.cancelled())
 
         self._jobs.add(job)
-        self._metrics.queue_depth.set(len(self._jobs))
+        self._metrics.speech_requests_in_progress.set(len(self._jobs))
         future = self._pool.submit(job.run)
-        future.add_done_callback(ended)
+        future.add_done_callback(done)
         return future
 
-    def _forget(self, job: _Job[Any], never_ran: bool) -> None:
-        """A job counts until its thread is free again, whether or not somebody still listens."""
+    def _release(self, job: _Job[Any], was_cancelled: bool) -> None:
+        """Free the job's slot when its thread is free again, whether or not its consumer is still there."""
         self._jobs.discard(job)
-        self._metrics.queue_depth.set(len(self._jobs))
-        if never_ran:
+        self._metrics.speech_requests_in_progress.set(len(self._jobs))
+        if was_cancelled:
             job.chunks.put_nowait(Cancelled("The request was cancelled before its turn."))
         else:
-            self._average_seconds += SMOOTHING * (job.seconds - self._average_seconds)
+            self._average_seconds += AVERAGE_WEIGHT * (job.seconds - self._average_seconds)
 
     def _retry_after(self) -> int:
-        """Return the seconds after which the queue has probably moved by one."""
+        """Return the estimated seconds until the queue has moved by one."""
         return max(1, math.ceil(self._average_seconds / self._threads))

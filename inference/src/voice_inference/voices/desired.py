@@ -1,4 +1,4 @@
-"""The desired-voices document, and the two places it is read from: a mounted file and the operator."""
+"""The desired-voices document and its two sources: a mounted file and the operator."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Literal
 import urllib3
 from pydantic import Field, ValidationError, model_validator
 
+from sovits_core.validation import one_line
 from voice_inference.bundles.references import BaseReference, Document, VoiceReference
 from voice_inference.errors import FetchFailed, InvalidDocument
 
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class DesiredVoices(Document):
-    """Everything that a server must serve."""
+    """The base and the voices that a server must serve."""
 
     schema_: Literal["voice.sovits.dev/desired-voices/v1"] = Field(alias="schema")
     generation: int = Field(ge=0)
@@ -40,25 +41,23 @@ class DesiredVoices(Document):
 
 
 def parse_desired(data: bytes, *, source: str) -> DesiredVoices:
-    """Read the document.
+    """Parse the document.
 
     Raises:
-        InvalidDocument: it is no such document; the message names the field.
+        InvalidDocument: a field is missing or wrong; the message names it.
     """
     try:
         return DesiredVoices.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "document"
-        raise InvalidDocument(f"the desired voices from {source} are not valid: {where}: {first['msg']}") from error
+        raise InvalidDocument(f"the desired voices from {source} are not valid: {one_line(error)}") from error
 
 
 class FileSource:
-    """A mounted ConfigMap: works while the operator is away, and lags behind it by up to a minute."""
+    """A mounted ConfigMap: readable while the operator is down, and up to a minute behind it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._read: bytes | None = None
+        self._data: bytes | None = None
         self._parsed: DesiredVoices | None = None
 
     def __str__(self) -> str:
@@ -75,14 +74,14 @@ class FileSource:
             raise FetchFailed(f"{self._path} cannot be read: {error.strerror}") from error
         if len(data) > DOCUMENT_LIMIT:
             raise InvalidDocument(f"{self._path} is larger than {DOCUMENT_LIMIT} bytes")
-        if data != self._read:  # the file itself is compared: a ConfigMap's times and inodes say nothing
+        if data != self._data:  # the file itself is compared: a ConfigMap's times and inodes say nothing
             self._parsed = parse_desired(data, source=str(self))
-            self._read = data
+            self._data = data
         return self._parsed
 
 
 class OperatorSource:
-    """The operator's own answer: a change is seen with the next poll; nothing is sent while its ETag stays."""
+    """The operator's HTTP endpoint: changes arrive with the next poll, and no body while the ETag is unchanged."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -117,23 +116,24 @@ class OperatorSource:
         return self._parsed
 
 
-class NewestOf:
-    """Several sources at once: each one's last good answer counts, and the highest generation wins."""
+class NewestSource:
+    """Several sources at once: each one's last good document counts, and the highest generation wins."""
 
     def __init__(self, sources: tuple[FileSource | OperatorSource, ...]) -> None:
         self._sources = sources
-        self._answers: list[DesiredVoices | None] = [None] * len(sources)
-        self._complaints: list[str] = [""] * len(sources)
+        self._documents: list[DesiredVoices | None] = [None] * len(sources)
+        self._errors: list[str] = [""] * len(sources)
 
     def latest(self) -> DesiredVoices | None:
-        """Return the newest document, or nothing while no source has given one; a failing source is only logged."""
-        for place, source in enumerate(self._sources):
-            complaint = ""
+        """Return the newest document, or nothing while no source has given one; errors of sources are only logged."""
+        for index, source in enumerate(self._sources):
+            message = ""
             try:
-                self._answers[place] = source.latest() or self._answers[place]
+                self._documents[index] = source.latest() or self._documents[index]
             except (FetchFailed, InvalidDocument) as error:
-                complaint = str(error)
-            if complaint != self._complaints[place]:  # once per change: this runs every other second
-                log.warning("%s", complaint or f"the desired voices can be read from {source} again")
-            self._complaints[place] = complaint
-        return max((answer for answer in self._answers if answer), key=lambda answer: answer.generation, default=None)
+                message = str(error)
+            if message != self._errors[index]:  # once per change: this runs every other second
+                log.warning("%s", message or f"the desired voices can be read from {source} again")
+            self._errors[index] = message
+        documents = (document for document in self._documents if document)
+        return max(documents, key=lambda document: document.generation, default=None)

@@ -1,4 +1,4 @@
-"""Brings the served voices to the desired ones, again and again, beside the requests."""
+"""Loads the desired voices and removes the others, pass after pass, while the server answers requests."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from voice_inference.bundles.voice import Voice
 from voice_inference.errors import LoadError
 from voice_inference.metrics import Metrics
 from voice_inference.voices.desired import DesiredVoices
-from voice_inference.voices.registry import Voices
+from voice_inference.voices.registry import VoiceRegistry
 
 PARALLEL_LOADS = 4  # downloads wait for the network, so more than the cores
-FIRST_RETRY_SECONDS = 2.0
-LAST_RETRY_SECONDS = 60.0
+INITIAL_BACKOFF_SECONDS = 2.0
+MAX_BACKOFF_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
 class Source(Protocol):
-    """Where the desired voices are read; blocks."""
+    """A source of the desired-voices document; blocks."""
 
     def latest(self) -> DesiredVoices | None:
         """Return the newest document, or nothing while there is none."""
@@ -35,7 +35,7 @@ class Source(Protocol):
 
 
 class Loader(Protocol):
-    """Turns references into loaded things; blocks, and raises ``LoadError``."""
+    """Turns references into loaded bases and voices; blocks, and raises ``LoadError``."""
 
     def load_base(self, reference: BaseReference) -> Base:
         """Fetch, check and load a base."""
@@ -45,96 +45,105 @@ class Loader(Protocol):
         """Fetch, check and load a voice for the base."""
         ...
 
-    def forget_except(self, digests: set[str]) -> None:
-        """Remove cached bundles that are not wanted any more."""
+    def prune(self, digests: set[str]) -> None:
+        """Remove all cached bundles but those of the given digests."""
         ...
 
 
 @dataclass
-class Retry:
-    """When the next attempt is due after so many failed ones; in seconds of the monotonic clock."""
+class Backoff:
+    """Exponential backoff between failed attempts; ``due`` is a time of the monotonic clock in seconds."""
 
     failures: int = 0
     due: float = 0.0
 
-    def failed(self, now: float) -> None:
-        """Wait twice as long as the last time."""
-        self.due = now + min(FIRST_RETRY_SECONDS * 2**self.failures, LAST_RETRY_SECONDS)
+    def record_failure(self, now: float) -> None:
+        """Double the delay, up to its maximum."""
+        self.due = now + min(INITIAL_BACKOFF_SECONDS * 2**self.failures, MAX_BACKOFF_SECONDS)
         self.failures = min(self.failures + 1, 16)
 
 
 Attempt = tuple[VoiceReference, BaseReference]
 
 
-class Agent:
-    """The only writer of ``Voices``."""
+class Syncer:
+    """The only writer of ``VoiceRegistry``."""
 
     def __init__(
-        self, source: Source, loader: Loader, voices: Voices, metrics: Metrics, *, poll_seconds: float
+        self, source: Source, loader: Loader, registry: VoiceRegistry, metrics: Metrics, *, poll_seconds: float
     ) -> None:
         self._source = source
         self._loader = loader
-        self._voices = voices
+        self._registry = registry
         self._metrics = metrics
         self._poll_seconds = poll_seconds
         self._base: Base | None = None
-        self._base_retry = Retry()
+        self._base_backoff = Backoff()
         self._tasks: dict[Attempt, asyncio.Task[None]] = {}
-        self._retries: dict[Attempt, Retry] = {}
-        self._tidied: DesiredVoices | None = None
+        self._backoffs: dict[Attempt, Backoff] = {}
+        self._pruned_for: DesiredVoices | None = None
+        for result in ("success", "error"):  # both series exist from the start, at 0
+            metrics.loads.labels(result)
         self._threads = ThreadPoolExecutor(PARALLEL_LOADS, thread_name_prefix="load")
 
     async def run(self) -> None:
-        """Look, load, wait; until cancelled."""
+        """Run one sync pass after another, until cancelled."""
         try:
             while True:
                 try:
-                    await self._look()
-                except Exception:  # a server without its agent would serve what it has for ever
-                    log.exception("the desired voices could not be followed; trying again")
+                    await self._sync()
+                except Exception:  # without its syncer, a server would serve the same voices for ever
+                    log.exception("the sync pass failed; trying again")
                 await asyncio.sleep(self._poll_seconds)
         finally:
             for task in self._tasks.values():
                 task.cancel()
             self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _look(self) -> None:
+    async def _sync(self) -> None:
         desired = await self._in_thread(self._source.latest)
-        if desired is not None:
-            await self._converge(desired)
-
-    async def _converge(self, desired: DesiredVoices) -> None:
-        self._voices.follow(desired)
-        base = await self._base_for(desired.base)
+        if desired is None:
+            return
+        self._registry.update(desired)
+        base = await self._sync_base(desired.base)
         if base is None:
             return
-        attempts = {(entry.wanted, entry.base) for entry in self._voices if entry.state != "ready"}
-        self._retries = {attempt: retry for attempt, retry in self._retries.items() if attempt in attempts}
-        for attempt in attempts - self._tasks.keys():
-            if time.monotonic() >= self._retries.setdefault(attempt, Retry()).due:
-                self._tasks[attempt] = asyncio.create_task(self._load(attempt, base))
-        if not self._tasks and self._tidied != desired:
-            wanted = {base.digest} | {voice.digest for voice in desired.voices}
-            await self._in_thread(lambda: self._loader.forget_except(wanted))
-            self._tidied = desired
+        self._start_loads(base)
+        await self._prune(desired, base)
 
-    async def _base_for(self, reference: BaseReference) -> Base | None:
-        """Return the desired base, loading it beside the present one, whose voices serve on until theirs are loaded."""
+    async def _sync_base(self, reference: BaseReference) -> Base | None:
+        """Return the desired base; the voices of the previous one serve on until theirs are loaded."""
         if self._base and self._base.reference == reference:
             return self._base
-        if time.monotonic() < self._base_retry.due:
+        if time.monotonic() < self._base_backoff.due:
             return None
         try:
             self._base = await self._in_thread(lambda: self._loader.load_base(reference))
         except Exception as error:
-            self._voices.fail_base(reference, _explain(error))
-            self._base_retry.failed(time.monotonic())
-            log.warning("%s", self._voices.base_error, exc_info=_unexpected(error))
+            self._registry.record_base_error(reference, _public_message(error))
+            self._base_backoff.record_failure(time.monotonic())
+            log.warning("%s", self._registry.base_error, exc_info=_unexpected(error))
             return None
         log.info("the base %s is loaded", reference.name)
-        self._base_retry = Retry()
-        self._voices.base_loaded()
+        self._base_backoff = Backoff()
+        self._registry.record_base_loaded()
         return self._base
+
+    def _start_loads(self, base: Base) -> None:
+        """Start a task for every voice that is not ready, not being loaded, and due."""
+        attempts = {(entry.desired, entry.base) for entry in self._registry if entry.state != "ready"}
+        self._backoffs = {attempt: backoff for attempt, backoff in self._backoffs.items() if attempt in attempts}
+        for attempt in attempts - self._tasks.keys():
+            if time.monotonic() >= self._backoffs.setdefault(attempt, Backoff()).due:
+                self._tasks[attempt] = asyncio.create_task(self._load(attempt, base))
+
+    async def _prune(self, desired: DesiredVoices, base: Base) -> None:
+        """Prune the cache, once per document and not while a load may still be writing to it."""
+        if self._tasks or self._pruned_for == desired:
+            return
+        digests = {base.digest} | {voice.digest for voice in desired.voices}
+        await self._in_thread(lambda: self._loader.prune(digests))
+        self._pruned_for = desired
 
     async def _load(self, attempt: Attempt, base: Base) -> None:
         reference, _ = attempt
@@ -142,35 +151,35 @@ class Agent:
         try:
             voice = await self._in_thread(lambda: self._loader.load_voice(reference, base))
         except Exception as error:  # noqa: BLE001 -- one voice, whatever is wrong with it, must not stop the others
-            self._failed(attempt, error)
+            self._record_failure(attempt, error)
         else:
-            self._metrics.loads.labels("ready").inc()
-            self._metrics.load_seconds.observe(time.monotonic() - started)
-            if self._voices.put(voice):
+            self._metrics.loads.labels("success").inc()
+            self._metrics.load_duration.observe(time.monotonic() - started)
+            if self._registry.promote(voice):
                 log.info("%s serves revision %s", reference.id, reference.revision)
         finally:
             del self._tasks[attempt]
 
-    def _failed(self, attempt: Attempt, error: Exception) -> None:
+    def _record_failure(self, attempt: Attempt, error: Exception) -> None:
         reference, _ = attempt
-        self._metrics.loads.labels("failed").inc()
-        retry = self._retries.setdefault(attempt, Retry())
-        retry.failed(time.monotonic())
-        message = _explain(error)
-        self._voices.fail(reference, message)
+        self._metrics.loads.labels("error").inc()
+        backoff = self._backoffs.setdefault(attempt, Backoff())
+        backoff.record_failure(time.monotonic())
+        message = _public_message(error)
+        self._registry.record_error(reference, message)
         log.warning(
-            "%s cannot be loaded, attempt %d: %s", reference.id, retry.failures, message, exc_info=_unexpected(error)
+            "%s cannot be loaded, attempt %d: %s", reference.id, backoff.failures, message, exc_info=_unexpected(error)
         )
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
-def _explain(error: Exception) -> str:
-    """Return what people may see in ``GET /v1/voices``."""
+def _public_message(error: Exception) -> str:
+    """Return the message for ``GET /v1/voices``, which callers may read."""
     return str(error) if isinstance(error, LoadError) else f"internal error: {type(error).__name__}"
 
 
 def _unexpected(error: Exception) -> Exception | None:
-    """Return the error when its traceback belongs in the log: nobody planned for it."""
+    """Return the error when its traceback belongs in the log: it is not one of ours."""
     return None if isinstance(error, LoadError) else error
