@@ -48,7 +48,7 @@ class TorchBase:
         """
         s2 = self._networks.s2
         recording = torch.from_numpy(wav)
-        speaker_embedding = self._encoders.timbre(s2, recording)[None, :, None]
+        speaker_embedding = self._encoders.speaker_embedding(s2, recording)[None, :, None]
         spec = spectrogram(recording, 2 * (s2.config.spectrogram_bins - 1), s2.config.hop)[None]  # (1, bins, frames)
         mask = torch.ones(1, 1, spec.shape[2])
         noise = torch.randn(1, s2.config.latent, spec.shape[2], generator=torch.Generator().manual_seed(SEED))
@@ -63,8 +63,8 @@ class TorchBase:
         phones = phonemize(flite.PROMPT, LANGUAGE, self._symbols).phones
         path.parent.mkdir(parents=True, exist_ok=True)
         Prompt(
-            codes=self._tokenizer.prompt(recording, flite.PROMPT, phones).values,
+            tokens=self._tokenizer.prompt(recording, flite.PROMPT, phones).values,
             phones=torch.tensor(phone_ids(phones, self._symbols)),
             bert=None,
-            timbre=self._encoders.timbre(self._networks.s2, recording),
+            speaker_embedding=self._encoders.speaker_embedding(self._networks.s2, recording),
         ).save(path)

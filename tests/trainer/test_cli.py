@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from voice_trainer.__main__ import main
+from voice_trainer.settings import read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +29,7 @@ def test_help_explains_exit_codes_and_environment(arguments: list[str], capsys: 
         main(arguments)
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    assert all(word in text for word in ("143", "VOICE_SCRATCH", "AWS_ENDPOINT_URL_S3"))
+    assert all(word in text for word in ("143", "VOICE_SCRATCH", "VOICE_LOG_LEVEL", "AWS_ENDPOINT_URL_S3"))
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,6 +69,26 @@ def test_a_store_that_is_no_store_is_a_matter_of_configuration(
     job_document["store"]["workspace"] = "ftp://somewhere"
     assert main(["run", "--job", str(write_job()), "--stages", "prepare"]) == 78
     assert json.loads(termination_log.read_bytes())["reason"] == "Misconfigured"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("VOICE_LOG_LEVEL", "loud"), ("VOICE_PROGRESS_SECONDS", "0"), ("VOICE_PROGRESS_SECONDS", "x")]
+)
+def test_a_setting_that_is_wrong_is_named_with_its_value(
+    write_job: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, termination_log: Path, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert main(["run", "--job", str(write_job()), "--stages", "prepare"]) == 64
+    failure = json.loads(termination_log.read_bytes())
+    assert failure["reason"] == "InvalidSettings"
+    assert failure["message"].startswith(f"{name}: ")
+    assert f"(found '{value}')" in failure["message"]
+
+
+def test_a_setting_that_is_empty_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOICE_SCRATCH", "")
+    monkeypatch.setenv("VOICE_LOG_LEVEL", "")
+    assert (read_settings().scratch, read_settings().log_level) == (None, "info")
 
 
 def test_scratch_that_cannot_be_made_is_told(

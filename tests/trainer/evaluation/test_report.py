@@ -1,15 +1,17 @@
 """The report: self-contained, honest about gates, and safe to open whatever the transcripts hold."""
 
-import struct
-import zlib
-from base64 import b64decode
+import hashlib
+import io
+import re
+from base64 import b64encode
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from voice_trainer.evaluation.plots import curves_svg, spectrogram_image
-from voice_trainer.evaluation.report import ClipReport, Report, Sample, Score, render_html
+from voice_trainer.evaluation.plots import plot_curves, spectrogram_png
+from voice_trainer.evaluation.report import ClipReport, Report, Sample, Score, Spectrograms, render_html
 
 EVIL = '<script>alert("x")</script>'
 
@@ -27,7 +29,7 @@ def a_report(**changes: object) -> Report:
         "gates_from": "default",
         "scores": {"pesq": Score(mean="1.200", interval="0.100", n=3)},
         "base_scores": {"pesq": Score(mean="1.100", interval="0.100", n=3)},
-        "semantic": {"held-out codes": "4.1"},
+        "semantic": {EVIL: EVIL},
         "clips": [ClipReport(id="c1", text=EVIL, pesq="1.2", stoi="", base_pesq="1.1", base_stoi="")],
         "samples": [Sample(file="samples/sentence-1.flac", text=EVIL, seconds="1.00")],
         "prompt": {"id": "c2", "text": EVIL, "seconds": "4.00"},
@@ -49,14 +51,49 @@ class Collector(HTMLParser):
         self.sources += [value or "" for name, value in attrs if name in {"src", "href"}]
 
 
-def test_the_page_refers_only_to_samples_beside_it_and_runs_nothing() -> None:
-    image = spectrogram_image(np.zeros(1600, dtype=np.float32), EVIL)
-    page = render_html(a_report(), {EVIL: {EVIL: [(1, 2.0), (2, 1.0)]}}, {"c1": {"recording": image}})
+def a_page(**changes: object) -> str:
+    image = spectrogram_png(np.zeros(1600, dtype=np.float32))
+    plots = [plot_curves(EVIL, {EVIL: [(1, 2.0), (2, 1.0)]})]
+    return render_html(a_report(**changes), plots, [Spectrograms("c1", image, image)])
+
+
+def test_the_page_refers_only_to_sounds_beside_it_and_runs_nothing() -> None:
     found = Collector()
-    found.feed(page)
+    found.feed(a_page())
     assert "script" not in found.tags
-    assert found.sources
-    assert all(source.startswith(("samples/", "data:image/png;base64,")) for source in found.sources)
+    assert found.tags.count("img") == 2
+    assert found.tags.count("audio") == 4
+    assert found.tags.count("polyline") == 1
+    assert all(source.startswith(("samples/", "reference.flac", "data:image/png;base64,")) for source in found.sources)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"voice": EVIL},
+        {"language": EVIL},
+        {"prompt": {"id": EVIL, "text": EVIL, "seconds": EVIL}},
+        {"recordings": {EVIL: EVIL}},
+        {"clips": [ClipReport(id='"><script>', text="x", pesq="", stoi="", base_pesq="", base_stoi="")]},
+        {"samples": [Sample(file='"><script>', text="x", seconds="1")]},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_no_value_can_add_a_tag(change: dict[str, object]) -> None:
+    found = Collector()
+    found.feed(a_page(**change))
+    assert "script" not in found.tags
+
+
+def test_the_policy_allows_the_style_of_the_page_and_no_script() -> None:
+    page = a_page()
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
+    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert policy.startswith(("default-src 'none'; ", "default-src &#39;none&#39;; "))
+    assert f"sha256-{digest}" in policy
+    assert "script-src" not in policy
+    assert " style=" not in page  # the policy would refuse it
 
 
 @pytest.mark.parametrize(
@@ -68,29 +105,40 @@ def test_the_page_refers_only_to_samples_beside_it_and_runs_nothing() -> None:
     ],
 )
 def test_the_page_says_whose_gates_were_used(origin: str, sentence: str) -> None:
-    assert sentence in render_html(a_report(gates_from=origin), {}, {})
+    assert sentence in a_page(gates_from=origin)
 
 
 def test_a_failed_gate_is_shown_as_failed() -> None:
-    page = render_html(a_report(), {}, {})
+    page = a_page()
     assert '<span class="failed">failed</span>' in page
+    assert '<span class="badge failed">failed</span>' in page
     assert "≥ 3.5" in page
+
+
+def test_scores_and_gates_may_be_missing() -> None:
+    page = a_page(scores={}, gates=[], samples=[], clips=[])
+    assert "No gates" in page
+    assert "neither the job nor the base names any" in page
 
 
 def test_a_spectrogram_is_a_readable_image_with_the_tone_where_it_belongs() -> None:
     time = np.arange(16000) / 16000
-    image = spectrogram_image(np.sin(2 * np.pi * 2000 * time).astype(np.float32), "a tone")
-    data = b64decode(image.split("base64,")[1].split('"')[0])
-    assert data.startswith(b"\x89PNG\r\n\x1a\n")
-    columns, rows = struct.unpack(">II", data[16:24])
-    length = struct.unpack(">I", data[33:37])[0]
-    pixels = np.frombuffer(zlib.decompress(data[41 : 41 + length]), dtype=np.uint8).reshape(rows, columns + 1)[:, 1:]
+    image = Image.open(io.BytesIO(spectrogram_png(np.sin(2 * np.pi * 2000 * time).astype(np.float32))))
+    assert (image.format, image.mode) == ("PNG", "L")
+    pixels = np.asarray(image)
+    rows, columns = pixels.shape
     darkest = int(pixels[:, columns // 2].argmin())
     assert (rows - 1 - darkest) / (rows - 1) * 8000 == pytest.approx(2000, abs=40)
 
 
 @pytest.mark.parametrize("curve", [[], [(1.0, 5.0)], [(1.0, 5.0), (2.0, 5.0)]])
 def test_a_curve_may_be_empty_a_point_or_flat(curve: list[tuple[float, float]]) -> None:
-    drawn = curves_svg("loss", {"x": curve})
-    assert ("polyline" in drawn) is bool(curve)
-    assert "nan" not in drawn
+    page = render_html(a_report(), [plot_curves("loss", {"x": curve})], [])
+    assert ("<polyline" in page) is bool(curve)
+    assert "nan" not in page
+
+
+def test_a_curve_spans_the_plotted_area() -> None:
+    plot = plot_curves("loss", {"x": [(1.0, 5.0), (2.0, 3.0), (3.0, 4.0)]})
+    assert plot.lines[0].points == "0.0,0.0 240.0,160.0 480.0,80.0"
+    assert (plot.left, plot.right, plot.low, plot.high) == ("1", "3", "3", "5")

@@ -1,4 +1,4 @@
-"""The edge: each kind of error ends in the exit code that the operator acts on."""
+"""Exit codes: each kind of error ends in the exit code that the operator acts on."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_exit_codes(error: BaseException, code: int, reason: str) -> None:
 
 
 def test_a_gpu_without_memory_has_a_code_of_its_own() -> None:
-    import torch  # noqa: PLC0415 -- the edge must know torch's error without importing torch
+    import torch  # noqa: PLC0415 -- exit_codes must know torch's error without importing torch
 
     assert failure_of(torch.OutOfMemoryError("CUDA out of memory"), "train").exit_code == 90
 
@@ -52,7 +52,7 @@ def test_only_ten_problems_are_told_and_the_others_counted() -> None:
 
 def test_the_termination_message_is_one_line_that_the_kubelet_keeps(tmp_path: Path) -> None:
     failure = failure_of(errors.BadData("ö\n" * 5000), "prepare")
-    write_termination_message(failure, {"VOICE_TERMINATION_LOG": str(tmp_path / "log")})
+    write_termination_message(failure, tmp_path / "log")
     line = (tmp_path / "log").read_bytes()
     assert len(line) <= 4096
     assert line.count(b"\n") == 1
@@ -65,5 +65,5 @@ def test_the_termination_message_is_one_line_that_the_kubelet_keeps(tmp_path: Pa
 def test_an_unwritable_termination_log_does_not_hide_the_failure(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write_termination_message(failure_of(errors.BadData("x"), ""), {"VOICE_TERMINATION_LOG": str(tmp_path)})
+    write_termination_message(failure_of(errors.BadData("x"), ""), tmp_path)
     assert "no termination message" in caplog.text

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from voice_trainer.errors import Transient, UsageError
+from voice_trainer.job.display import LogDisplay
 from voice_trainer.job.document import read_job
 from voice_trainer.job.results import Failure
 from voice_trainer.job.signals import TerminationSignal
@@ -19,7 +20,7 @@ Open = Callable[[str], Workspace]
 def pod(write_job: Callable[[], Path], tmp_path: Path) -> Open:
     """Open the job's workspace as another pod would: same store, scratch of its own."""
     job = read_job(write_job())
-    return lambda name: Workspace(job, tmp_path / name, TerminationSignal())
+    return lambda name: Workspace(job, tmp_path / name, TerminationSignal(), LogDisplay(30))
 
 
 def committed(pod: Open) -> Workspace:

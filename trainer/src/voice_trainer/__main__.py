@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -14,16 +13,18 @@ from pathlib import Path
 from typing import NoReturn
 
 from voice_trainer.errors import Interrupted, UsageError
+from voice_trainer.job.display import open_display
 from voice_trainer.job.document import read_job
 from voice_trainer.job.exit_codes import failure_of, write_termination_message
 from voice_trainer.job.limits import Limits
 from voice_trainer.job.runner import STAGES, Run, stages_named
 from voice_trainer.job.signals import TerminationSignal
 from voice_trainer.job.workspace import Workspace
+from voice_trainer.settings import TerminationSettings, read_settings, settings_help
 
 logger = logging.getLogger("voice_trainer")
 
-EXIT_CODES_HELP = """\
+EPILOG = f"""\
 exit codes:
   0 done (gates that fail are a verdict, not an error)   64 usage or job document
   65 the recordings or transcripts must change           75 transient, try again
@@ -31,9 +32,7 @@ exit codes:
   143 interrupted; the next attempt continues
 
 environment:
-  VOICE_SCRATCH          folder for local work (default: a temporary one, removed at the end)
-  VOICE_TERMINATION_LOG  where to leave one line of JSON about a failure (default: /dev/termination-log)
-  AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION   for s3:// URIs
+{settings_help()}  AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION   for s3:// URIs
 """
 
 
@@ -51,7 +50,7 @@ def parser() -> Parser:
     top = Parser(
         prog="voice-trainer",
         description="Turns recordings of a speaker into a voice bundle.",
-        epilog=EXIT_CODES_HELP,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"voice-trainer {version('voice-trainer')}")
@@ -60,7 +59,7 @@ def parser() -> Parser:
         "run",
         help="run stages of a job",
         description="Runs stages of a job in their order; a stage that is already committed is skipped.",
-        epilog=EXIT_CODES_HELP,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     run.add_argument("--job", type=Path, required=True, help="the job document (voice.sovits.dev/job/v1)")
@@ -76,7 +75,6 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None, limits: Limits | None = None) -> int:
     """Run the command line and return its exit code; ``limits`` are for callers that accept smaller datasets."""
     options = parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     if options.command == "stages":
         sys.stdout.write("".join(f"{stage.name:<10} {stage.summary}\n" for stage in STAGES))
         return 0
@@ -85,37 +83,38 @@ def main(arguments: Sequence[str] | None = None, limits: Limits | None = None) -
 
 def run(job_path: Path, stage_names: str, limits: Limits | None = None) -> int:
     """Run the stages and translate whatever goes wrong; no traceback reaches a user who can fix it alone."""
-    termination = TerminationSignal()
+    termination, termination_log = TerminationSignal(), TerminationSettings().termination_log
     current: Run | None = None
     workspace: Workspace | None = None
     with ExitStack() as cleanup:
         try:
             termination.install_handler()
+            settings = read_settings()
+            display = cleanup.enter_context(open_display(settings.log_level, settings.progress_seconds))
             current = Run(stages_named(stage_names), limits)
             job = read_job(job_path)
-            workspace = Workspace(job, _scratch(cleanup), termination)
+            workspace = Workspace(job, _scratch(settings.scratch, cleanup), termination, display)
             current.execute(job, workspace)
         except (Exception, Interrupted, KeyboardInterrupt) as error:
             failure = failure_of(error, current.current if current else "")
-            # A defect is for us: only then does the traceback help.
+            # Only a defect is worth a traceback; all other failures say what to change.
             trace = error if failure.reason == "InternalError" else None
             where = failure.stage or "voice-trainer"
             logger.log(logging.ERROR, "%s failed [%s]: %s", where, failure.reason, failure.message, exc_info=trace)
-            write_termination_message(failure)
+            write_termination_message(failure, termination_log)
             if workspace is not None:
                 workspace.record_failure(failure)
             return failure.exit_code
     return 0
 
 
-def _scratch(cleanup: ExitStack) -> Path:
-    """Return the folder for local work; one of our own making goes when the run ends."""
-    if named := os.environ.get("VOICE_SCRATCH"):
-        folder = Path(named)
+def _scratch(folder: Path | None, cleanup: ExitStack) -> Path:
+    """Return the folder for local work; without a setting a temporary one, removed when the run ends."""
+    if folder is not None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"VOICE_SCRATCH={named}: {error.strerror}", reason="ScratchUnusable") from error
+            raise UsageError(f"VOICE_SCRATCH={folder}: {error.strerror}", reason="ScratchUnusable") from error
         return folder
     return Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="voice-trainer-")))
 

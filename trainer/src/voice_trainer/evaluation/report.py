@@ -1,34 +1,23 @@
-"""The evaluation report: one JSON document, and one page of HTML that a person can open from the bundle."""
+"""The evaluation report: a JSON document, and a page of HTML that people open from the bundle."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from html import escape
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
 from typing import Literal
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from pydantic import Field
 
-from voice_trainer.evaluation.plots import Curve, curves_svg
+from voice_trainer.evaluation.plots import CurvePlot
 from voice_trainer.job.document import Document
 
 REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"
-
-STYLE = """
-:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
-body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse; margin: .5rem 0 1.5rem }
-td, th { padding: .3rem .8rem .3rem 0; text-align: left; border-bottom: 1px solid #8884; vertical-align: top }
-.passed { color: #2f7d4f }
-.failed { color: #b3261e }
-.note { border-left: 4px solid #c2571a; padding: .3rem .8rem; background: #c2571a1a }
-figure { margin: 0 0 1rem }
-img { width: 100%; height: 128px; background: #fff }
-svg text { font-size: 11px; fill: currentColor }
-svg .title { font-weight: 600 }
-svg .axis { fill: none; stroke: currentColor; opacity: .4 }
-audio { height: 2rem; width: 16rem }
-"""
 
 
 class Score(Document):
@@ -40,7 +29,7 @@ class Score(Document):
 
 
 class ClipReport(Document):
-    """One held-out clip, spoken again from its own tokens with and without the adapter."""
+    """One held-out clip, resynthesised with and without the adapter."""
 
     id: str
     text: str
@@ -51,7 +40,7 @@ class ClipReport(Document):
 
 
 class Sample(Document):
-    """A sentence that the voice spoke freely."""
+    """A sentence synthesised from text alone."""
 
     file: str
     text: str
@@ -59,7 +48,7 @@ class Sample(Document):
 
 
 class Report(Document):
-    """What evaluate found; ``report.json``."""
+    """The findings of stage evaluate; ``report.json``."""
 
     schema_: Literal["voice.sovits.dev/report/v1"] = Field("voice.sovits.dev/report/v1", alias="schema")
     voice: str
@@ -90,93 +79,47 @@ GATES_NOTES = {
 }
 
 
-def render_html(
-    report: Report, curves: Mapping[str, Mapping[str, Curve]], spectrograms: dict[str, dict[str, str]]
-) -> str:
-    """Render the page; it refers to ``samples/`` beside it and to nothing else.
+@dataclass(frozen=True)
+class Spectrograms:
+    """PNGs of one held-out clip."""
 
-    Args:
-        report: what was found.
-        curves: by title, the curves of training.
-        spectrograms: by clip, images by label.
-    """
-    verdict = "passed" if report.passed else "failed"
-    about = f"Revision {report.revision}, language {report.language}, base {report.base['name']}, {report.created_at}"
-    sections = (
-        f"<h1>{escape(report.voice)}</h1><p>{escape(about)}</p>",
-        f'<h2>Gates <span class="{verdict}">{verdict}</span></h2>',
-        f'<p class="note">{escape(GATES_NOTES[report.gates_from])}</p>',
-        _gates(report),
-        f"<h2>Scores</h2><p>{escape(report.method)}</p>",
-        _scores(report),
-        "<h2>Spoken freely</h2>",
-        _samples(report),
-        "<h2>Training</h2>",
-        _facts({**report.training, **report.semantic}),
-        "".join(f"<figure>{curves_svg(title, drawn)}</figure>" for title, drawn in curves.items()),
-        "<h2>Held-out clips</h2>",
-        _clips(report, spectrograms),
-        "<h2>Recordings</h2>",
-        _facts({**report.recordings, "prompt clip": f"{report.prompt['id']}: {report.prompt['text']}"}),
+    clip_id: str
+    recording: bytes
+    resynthesis: bytes
+
+
+def render_html(report: Report, plots: Sequence[CurvePlot], spectrograms: Sequence[Spectrograms]) -> str:
+    """Render the page; it refers to ``samples/`` and ``reference.flac`` beside it and to nothing else."""
+    environment = Environment(
+        loader=PackageLoader("voice_trainer.evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    title = escape(f"{report.voice} · evaluation")
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
-    page = f"<head>{head}<style>{STYLE}</style></head><body>{''.join(sections)}</body>"
-    return f'<!doctype html><html lang="en">{page}</html>\n'
-
-
-def _gates(report: Report) -> str:
-    rows = [
-        (
-            str(gate["metric"]),
-            " ".join(f"{sign} {gate[name]}" for name, sign in (("min", "≥"), ("max", "≤")) if name in gate),
-            str(gate["value"]) or "not measured",
-            "passed" if gate["passed"] else "failed",
-        )
-        for gate in report.gates
-    ]
-    return _table(("metric", "gate", "value", "verdict"), rows)
-
-
-def _scores(report: Report) -> str:
-    rows = []
-    for metric, score in report.scores.items():
-        base = report.base_scores.get(metric)
-        without = f"{base.mean} ± {base.interval}" if base else ""
-        rows.append((metric, f"{score.mean} ± {score.interval}", without, str(score.n)))
-    return _table(("metric", "with adapter (mean, 95 %)", "base alone", "clips"), rows)
-
-
-def _samples(report: Report) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(sample.text)}</td><td>{escape(sample.seconds)} s</td><td>{_player(sample.file)}</td></tr>"
-        for sample in report.samples
+    style = files("voice_trainer.evaluation").joinpath("templates", "report.css").read_text(encoding="utf-8")
+    images = {
+        one.clip_id: {"recording": data_uri(one.recording), "resynthesis": data_uri(one.resynthesis)}
+        for one in spectrograms
+    }
+    page = environment.get_template("report.html.j2").render(
+        report=report,
+        plots=plots,
+        spectrograms=images,
+        gates_note=GATES_NOTES[report.gates_from],
+        style=Markup(style),  # noqa: S704 -- a file of this package
+        policy=content_security_policy(style),
     )
-    return f"<table>{rows}</table>"
+    return page.strip() + "\n"
 
 
-def _clips(report: Report, spectrograms: dict[str, dict[str, str]]) -> str:
-    parts = []
-    for clip in report.clips:
-        name = escape(clip.id)
-        scores = f"PESQ {clip.pesq} (base {clip.base_pesq}), STOI {clip.stoi} (base {clip.base_stoi})"
-        players = "".join(
-            f"<td>{kind}<br>{_player(f'samples/{clip.id}.{kind}.flac')}</td>" for kind in ("recording", "resynthesis")
-        )
-        images = "".join(f"<figure>{image}</figure>" for image in spectrograms.get(clip.id, {}).values())
-        parts.append(f"<h3>{name}</h3><p>{escape(clip.text)}<br>{scores}</p><table><tr>{players}</tr></table>{images}")
-    return "".join(parts)
+def data_uri(png: bytes) -> str:
+    """Return an image as a URI that needs no file."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-def _facts(facts: dict[str, str | int] | dict[str, str]) -> str:
-    return _table((), [(name, str(value)) for name, value in facts.items()])
-
-
-def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _player(file: str) -> str:
-    return f'<audio controls preload="none" src="{escape(file, quote=True)}"></audio>'
+def content_security_policy(style: str) -> str:
+    """Allow the page's own style, images inside it and sounds beside it, and nothing else."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    sources = f"style-src 'sha256-{digest}'; img-src data:; media-src 'self' file:"
+    return f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"

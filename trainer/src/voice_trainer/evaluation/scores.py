@@ -13,7 +13,7 @@ from scipy import signal, stats
 
 from voice_trainer.recordings.audio import ANALYSIS_RATE, Samples
 
-SHIFT_SECONDS = 0.02  # how far a resynthesis may be moved to meet its recording
+SHIFT_SECONDS = 0.02  # the largest lag that alignment removes
 PESQ_SECONDS = 0.3  # below this PESQ has no utterance to measure
 STOI_SECONDS = 0.1  # below this pystoi fails instead of warning
 CONFIDENCE = 0.95
@@ -34,6 +34,15 @@ class Estimate:
     mean: float
     half_width: float
     n: int
+
+
+def mean_scores(clips: Sequence[ClipScores]) -> dict[str, Estimate]:
+    """Return the mean of each metric over the clips, without metrics that no clip has."""
+    found = {
+        "pesq": estimate([clip.pesq for clip in clips]),
+        "stoi": estimate([clip.stoi for clip in clips]),
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def compare(recording: Samples, resynthesis: Samples) -> ClipScores:

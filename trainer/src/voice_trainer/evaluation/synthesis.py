@@ -1,4 +1,4 @@
-"""Speaking freely with the trained voice: the prompt it carries, and sentences nobody recorded."""
+"""Synthesis of sentences that nobody recorded, after the prompt that the voice bundle carries."""
 
 from __future__ import annotations
 
@@ -13,64 +13,105 @@ from torch import Tensor
 from sovits_core.models.networks import Networks
 from sovits_core.synthesis.generation import generate, speak
 from sovits_core.synthesis.sampling import Sampling
-from sovits_core.text import PolyphoneReader, phonemize_to_speak
+from sovits_core.text import Phonemes, PolyphoneReader, phonemize_to_speak
 from sovits_core.text.symbols import phone_ids
+from voice_trainer.evaluation.voice import FeaturedClip
+from voice_trainer.job.base import JobBase
 from voice_trainer.recordings.audio import Samples
+from voice_trainer.recordings.polyphones import load_polyphones
 from voice_trainer.training.networks import Encoders
+from voice_trainer.training.tokens import tokenizer_for
 
-CODES_A_PHONE = 12  # at 25 codes a second half a second for each phone: no sentence is slower
-CODES_LEAST = 50
+MAX_TOKENS_PER_PHONE = 12  # at 25 tokens a second half a second for each phone: no sentence is slower
+MIN_TOKEN_LIMIT = 50
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a server needs of the reference clip to speak in its voice."""
+    """What a server needs of the prompt clip to speak in its voice."""
 
-    codes: Tensor  # int64 (P)
+    tokens: Tensor  # int64 (P)
     phones: Tensor  # int64 (T)
     bert: Tensor | None  # float32 (T, width); None stands for zeros
-    timbre: Tensor  # float32 (gin)
+    speaker_embedding: Tensor  # float32 (gin)
 
     def save(self, path: Path) -> None:
-        """Write ``prompt.safetensors`` of the voice bundle."""
-        vectors = {} if self.bert is None else {"bert": self.bert}
-        save_file({"codes": self.codes, "phones": self.phones, "ge": self.timbre, **vectors}, path)
+        """Write ``prompt.safetensors`` of the voice bundle; the names of its tensors are a contract."""
+        tensors = {"codes": self.tokens, "phones": self.phones, "ge": self.speaker_embedding}
+        save_file(tensors if self.bert is None else {**tensors, "bert": self.bert}, path)
 
 
-def speak_text(
-    networks: Networks,
-    encoders: Encoders,
-    prompt: Prompt,
-    text: str,
-    language: str,
-    *,
-    table: str,
-    polyphones: PolyphoneReader | None,
-    sampling: Sampling,
-    seed: int,
-) -> Samples:
-    """Speak a sentence as the server will: codes from S1 after the prompt, sound from S2; at the base's sample rate.
-
-    The same text and seed give the same sound on the same machine.
-    """
+def encode_prompt(base: JobBase, networks: Networks, encoders: Encoders, clip: FeaturedClip, language: str) -> Prompt:
+    """Encode the clip as a prompt; the speaker embedding is the adapted networks'."""
     device = next(networks.parameters()).device
-    read = phonemize_to_speak(text, language, table, polyphones)
-    target = torch.tensor(phone_ids(read.phones, table), device=device)
-    vectors = encoders.text_features(read)
-    bert = None
-    if prompt.bert is not None and vectors is not None:
-        bert = torch.cat([prompt.bert, vectors])[None].to(device)
-    phones = torch.cat([prompt.phones.to(device), target])[None]
-    own_seed = int.from_bytes(hashlib.sha256(f"{seed}/{text}".encode()).digest()[:4], "big")
-    codes = generate(
-        networks.s1,
-        phones,
-        bert,
-        prompt.codes[None].to(device),
-        sampling=sampling,
-        seed=own_seed,
-        most_steps=max(CODES_LEAST, CODES_A_PHONE * len(target)),
+    wav = torch.from_numpy(clip.training_recording()).to(device)
+    tokenizer = tokenizer_for(base.document.tokens, networks.s2, encoders.hubert, language)
+    with torch.no_grad():
+        embedding = encoders.speaker_embedding(networks.s2, wav)
+    return Prompt(
+        tokens=tokenizer.prompt(wav, clip.clip.text, clip.clip.phones).values,
+        phones=clip.features.phones,
+        bert=clip.features.bert,
+        speaker_embedding=embedding.float().cpu(),
     )
-    wav = speak(networks.s2, codes, target[None], prompt.timbre[None, :, None].to(device), seed=own_seed)
-    samples: Samples = wav[0, 0].cpu().numpy()
-    return samples
+
+
+@dataclass(frozen=True)
+class Synthesiser:
+    """Speaks sentences as the server will: tokens from S1 after the prompt, the waveform from S2."""
+
+    networks: Networks
+    encoders: Encoders
+    prompt: Prompt
+    language: str
+    symbols: str
+    """Name of the phone table."""
+    polyphones: PolyphoneReader | None
+    sampling: Sampling
+    seed: int
+
+    @property
+    def sample_rate(self) -> int:
+        """Of what is spoken, in Hz."""
+        return self.networks.s2.config.sample_rate
+
+    def speak(self, text: str) -> Samples:
+        """Return the sentence at the base's sample rate; the same text and seed give the same on the same machine."""
+        device = next(self.networks.parameters()).device
+        found = phonemize_to_speak(text, self.language, self.symbols, self.polyphones)
+        target = torch.tensor(phone_ids(found.phones, self.symbols), device=device)
+        seed = int.from_bytes(hashlib.sha256(f"{self.seed}/{text}".encode()).digest()[:4], "big")
+        tokens = generate(
+            self.networks.s1,
+            torch.cat([self.prompt.phones.to(device), target])[None],
+            self._bert(found, device),
+            self.prompt.tokens[None].to(device),
+            sampling=self.sampling,
+            seed=seed,
+            most_steps=max(MIN_TOKEN_LIMIT, MAX_TOKENS_PER_PHONE * len(target)),
+        )
+        embedding = self.prompt.speaker_embedding[None, :, None].to(device)
+        samples: Samples = speak(self.networks.s2, tokens, target[None], embedding, seed=seed)[0, 0].cpu().numpy()
+        return samples
+
+    def _bert(self, found: Phonemes, device: torch.device) -> Tensor | None:
+        """Text features of prompt and target: (1, phones, width), or ``None`` for zeros."""
+        target = self.encoders.text_features(found)
+        if self.prompt.bert is None or target is None:
+            return None
+        return torch.cat([self.prompt.bert, target])[None].to(device)
+
+
+def load_synthesiser(  # noqa: PLR0917 -- one call, each of its own type
+    base: JobBase, networks: Networks, encoders: Encoders, prompt: Prompt, language: str, seed: int
+) -> Synthesiser:
+    """Return what speaks as the base's document says.
+
+    Raises:
+        BaseRejected, TextModelRejected: a file of the base is missing or damaged.
+    """
+    document = base.document
+    polyphones = load_polyphones(base, language)
+    return Synthesiser(
+        networks, encoders, prompt, language, document.symbols, polyphones, document.sampling.choice(), seed
+    )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from sovits_core import errors as model_errors
 from sovits_core import stores
 from voice_trainer import errors
 from voice_trainer.job.results import Failure, to_json
+from voice_trainer.settings import TERMINATION_LOG
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
 
 
 def failure_of(error: BaseException, stage: str) -> Failure:
-    """Say which exit code, reason and sentence an error becomes."""
+    """Return the exit code, reason and sentence of an error."""
     if _is_out_of_gpu_memory(error):
         message = "the GPU ran out of memory; the next attempt halves the batch"
         return Failure(stage=stage, exit_code=OUT_OF_GPU_MEMORY, reason="GpuOutOfMemory", message=message)
@@ -54,11 +53,9 @@ def failure_of(error: BaseException, stage: str) -> Failure:
     return Failure(stage=stage, exit_code=code, reason=reason, message=_shortened(message))
 
 
-def write_termination_message(failure: Failure, environment: Mapping[str, str] | None = None) -> None:
-    """Leave the failure where the kubelet reads it; outside a pod there may be no such place."""
-    named = (os.environ if environment is None else environment).get("VOICE_TERMINATION_LOG")
-    path = Path(named or "/dev/termination-log")
-    if not named and not path.exists():
+def write_termination_message(failure: Failure, path: Path) -> None:
+    """Write the failure to the file that the kubelet reads; outside a pod the default one does not exist."""
+    if path == TERMINATION_LOG and not path.exists():
         return
     try:
         path.write_bytes(to_json(failure))

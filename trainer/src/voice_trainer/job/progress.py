@@ -1,17 +1,20 @@
-"""How far a stage is, written often enough for people and seldom enough for the store."""
+"""How far a stage is: the document that the store and the display get, at most every two seconds."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from voice_trainer.job.results import Progress, now
 
-SECONDS_BETWEEN = 2.0
+INTERVAL_SECONDS = 2.0
+
+Item = TypeVar("Item")
 
 
 class ProgressWriter:
-    """Counts the parts of one stage and puts a document at most every two seconds."""
+    """Counts the steps of one stage; ``put`` gets a document at most every two seconds, and always at the end."""
 
     def __init__(
         self, stage: str, put: Callable[[Progress], None], clock: Callable[[], float] = time.monotonic
@@ -31,14 +34,14 @@ class ProgressWriter:
         epoch: int = 0,
         metrics: Mapping[str, float] | None = None,
     ) -> None:
-        """Tell that ``done`` of ``total`` parts are done, ``already`` of them by an earlier attempt."""
+        """Report that ``done`` of ``total`` steps are done, ``already`` of them by an earlier attempt."""
         moment = self._clock()
         finished = done >= total
-        if moment - self._last < SECONDS_BETWEEN and not finished:
+        if moment - self._last < INTERVAL_SECONDS and not finished:
             return
         self._last = moment
         elapsed = moment - self._started
-        pace = elapsed / (done - already) if done > already else 0.0  # seconds a part
+        pace = elapsed / (done - already) if done > already else 0.0  # seconds per step
         self._put(
             Progress(
                 stage=self._stage,
@@ -49,3 +52,19 @@ class ProgressWriter:
                 updated_at=now(),
             )
         )
+
+
+class Steps:
+    """Counts steps of equal weight over several loops of one stage."""
+
+    def __init__(self, writer: ProgressWriter, total: int) -> None:
+        self._writer = writer
+        self._total = total
+        self._done = 0
+
+    def each(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield the items, each of which is a step."""
+        for item in items:
+            self._done += 1
+            self._writer.report(self._done, self._total)
+            yield item

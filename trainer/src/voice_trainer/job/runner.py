@@ -34,15 +34,15 @@ class Stage:
     def function(self, limits: Limits) -> StageFunction:
         """Import the stage only now: prepare must not wait for torch; ``limits`` go to the stage that has them."""
         module = importlib.import_module(f"voice_trainer.stages.{self.name}")
-        function: StageFunction = getattr(module, self.name)
+        function: Callable[..., Summary | None] = getattr(module, self.name)
         return partial(function, limits=limits) if self.has_limits else function
 
 
 STAGES: tuple[Stage, ...] = (
     Stage("prepare", (), "check consent and recordings, measure speech, normalise, hold clips out", has_limits=True),
-    Stage("features", ("prepare",), "semantic codes, phones and spectrograms of every clip"),
+    Stage("features", ("prepare",), "phones, semantic tokens and speaker embedding of every clip"),
     Stage("train", ("features",), "fit LoRA adapters on both networks"),
-    Stage("evaluate", ("prepare", "features", "train"), "speak held-out clips, score them, apply the gates"),
+    Stage("evaluate", ("prepare", "features", "train"), "resynthesise held-out clips, score them, apply the gates"),
     Stage("publish", ("prepare", "features", "train", "evaluate"), "assemble and upload the voice bundle"),
 )
 

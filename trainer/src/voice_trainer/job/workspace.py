@@ -12,6 +12,7 @@ from sovits_core.stores import NotFound, Store, StoreError, StoreUnavailable, op
 from sovits_core.validation import one_line
 from voice_trainer.errors import Refused, Transient, UsageError
 from voice_trainer.job.base import JobBase
+from voice_trainer.job.display import Display
 from voice_trainer.job.document import TrainingJob
 from voice_trainer.job.progress import ProgressWriter
 from voice_trainer.job.results import (
@@ -36,7 +37,7 @@ JSON = "application/json"
 class Workspace:
     """The files of one job: ``<scratch>/<stage>/…`` here, ``<workspace>/<stage>/…`` in the store."""
 
-    def __init__(self, job: TrainingJob, scratch: Path, termination: TerminationSignal) -> None:
+    def __init__(self, job: TrainingJob, scratch: Path, termination: TerminationSignal, display: Display) -> None:
         """Open the store that the job names; nothing is read yet.
 
         Raises:
@@ -45,6 +46,7 @@ class Workspace:
         self.store: Store = open_store(job.store.workspace)
         self.scratch = scratch / job.input_hash
         self.termination = termination
+        self._display = display
         self._job = job
         self._input_hash = job.input_hash
         self._ready: set[str] = set()
@@ -77,12 +79,13 @@ class Workspace:
         return folder
 
     def progress(self, stage: str) -> ProgressWriter:
-        """Return what tells the operator how far the stage is."""
+        """Return what reports how far the stage is, to people at once and to the operator through the store."""
 
         def put(progress: Progress) -> None:
+            self._display.show(progress)
             try:
                 self.store.write(f"{stage}/progress.json", to_json(progress), JSON)
-            except StoreUnavailable as error:  # a missed figure is no reason to lose an hour of training
+            except StoreUnavailable as error:  # a missed figure must not end an hour of training
                 logger.warning("progress was not stored: %s", error)
 
         return ProgressWriter(stage, put)

@@ -23,7 +23,8 @@ from voice_trainer.job.workspace import Workspace
 from voice_trainer.recordings.audio import read_flac
 from voice_trainer.recordings.clips import read_clips, training_copy
 from voice_trainer.training.checkpoint import Curves, restore_checkpoint, save_checkpoint
-from voice_trainer.training.examples import Example, collate, epoch_order, load_features
+from voice_trainer.training.clip_features import load_clip_features
+from voice_trainer.training.examples import Example, collate, epoch_order
 from voice_trainer.training.finetune import Finetuner, diverged
 from voice_trainer.training.networks import choose_device, load_networks
 
@@ -94,10 +95,8 @@ def load_examples(workspace: Workspace, config: SynthesizerConfig) -> list[Examp
             continue
         wav = torch.from_numpy(read_flac(training_copy(prepared, clip.id)))
         spec = spectrogram(wav, 2 * (config.spectrogram_bins - 1), config.hop)
-        found = load_features(features / f"{clip.id}.safetensors")
-        examples.append(
-            Example(clip.id, found["phones"], found.get("bert"), found["codes"], found["timbre"], spec, wav)
-        )
+        found = load_clip_features(features, clip.id)
+        examples.append(Example(clip.id, found.phones, found.bert, found.tokens, found.speaker_embedding, spec, wav))
     return examples
 
 
@@ -139,10 +138,10 @@ def _run(  # noqa: PLR0917 -- one call, each of its own type
         # Each step draws from its own seed, so that a continued training takes the same course as an unbroken one.
         torch.manual_seed(seed * 1_000_003 + step)  # dropout draws from the process-wide generator
         generator = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
-        chance = random.Random(f"{seed}/timbre/{step}")  # noqa: S311 -- repeatable, not secret
-        # A clip in the light of its own timbre would leak what it says; the voice will speak in that of its prompt.
-        timbres = [chance.choice(examples).timbre for _ in indices]
-        batch = collate([examples[index] for index in indices], timbres, device)
+        rng = random.Random(f"{seed}/timbre/{step}")  # noqa: S311 -- repeatable, not secret
+        # The speaker embedding of the clip itself would leak its content; a voice is conditioned on that of its prompt.
+        embeddings = [rng.choice(examples).timbre for _ in indices]
+        batch = collate([examples[index] for index in indices], embeddings, device)
         losses = finetuner.step(batch, generator)
         curves.append((float(epoch + 1), losses.semantic, losses.kl, losses.mel))
         progress.report(

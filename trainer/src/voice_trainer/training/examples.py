@@ -1,14 +1,12 @@
-"""What training sees of a clip, and batches of clips in an order that a seed decides."""
+"""Training examples, and batches of them in an order that a seed decides."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -43,20 +41,8 @@ class Batch:
     timbre: Tensor  # float32 (batch, gin, 1)
 
 
-def save_features(path: Path, *, phones: Tensor, bert: Tensor | None, codes: Tensor, timbre: Tensor) -> None:
-    """Write what the features stage found out about one clip; shapes as in ``Example``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    vectors = {} if bert is None else {"bert": bert}
-    save_file({"phones": phones, "codes": codes, "timbre": timbre, **vectors}, path)
-
-
-def load_features(path: Path) -> dict[str, Tensor]:
-    """Read what ``save_features`` wrote."""
-    return load_file(path)
-
-
 def collate(examples: Sequence[Example], timbres: Sequence[Tensor], device: torch.device) -> Batch:
-    """Pad the examples into one batch; ``timbres`` (gin each) says in whose light each clip is spoken."""
+    """Pad the examples into one batch; ``timbres`` (gin each) are the speaker embeddings that condition the clips."""
 
     def lengths(values: Sequence[int]) -> Tensor:
         return torch.tensor(values, device=device)
@@ -86,12 +72,12 @@ def epoch_order(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) 
         seed: of the job.
         epoch: counted from zero.
     """
-    chance = random.Random(f"{seed}/{epoch}")  # noqa: S311 -- a repeatable order, not a secret
+    rng = random.Random(f"{seed}/{epoch}")  # noqa: S311 -- a repeatable order, not a secret
     order = list(range(len(lengths)))
-    chance.shuffle(order)
+    rng.shuffle(order)
     batches: list[list[int]] = []
     for start in range(0, len(order), POOL * batch_size):
         pool = sorted(order[start : start + POOL * batch_size], key=lambda index: lengths[index])
         batches += [pool[begin : begin + batch_size] for begin in range(0, len(pool), batch_size)]
-    chance.shuffle(batches)
+    rng.shuffle(batches)
     return batches

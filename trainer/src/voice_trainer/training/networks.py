@@ -60,20 +60,20 @@ class Encoders:
 
     hubert: HubertModel
     speaker: SpeakerEncoder | None
-    """Of a base whose timbre takes a speaker vector (the Pro family)."""
+    """Of a base whose speaker embedding takes a speaker verification vector (the Pro family)."""
     text: TextEncoder | None
     """Of a base that has one, where the job's language uses it."""
 
-    def timbre(self, s2: Synthesizer, wav: Tensor) -> Tensor:
-        """Return the timbre (gin) of a recording: (samples) at the base's sample rate, on the networks' device."""
+    def speaker_embedding(self, s2: Synthesizer, wav: Tensor) -> Tensor:
+        """Return the speaker embedding (gin) of (samples) at the base's sample rate, on the networks' device."""
         config = s2.config
         spec = spectrogram(wav, 2 * (config.spectrogram_bins - 1), config.hop)
         vector = None if self.speaker is None else speaker_vector(self.speaker, wav, config.sample_rate)
         return s2.timbre(spec[None], sv=vector)[0, :, 0]
 
-    def text_features(self, read: Phonemes) -> Tensor | None:
+    def text_features(self, found: Phonemes) -> Tensor | None:
         """Return (phones, width) on the CPU, or ``None``, which stands for zeros."""
-        return None if self.text is None else text_features(self.text, read.segments).cpu()
+        return None if self.text is None else text_features(self.text, found.segments).cpu()
 
 
 def load_encoders(base: JobBase, language: str, device: torch.device) -> Encoders:
@@ -82,7 +82,7 @@ def load_encoders(base: JobBase, language: str, device: torch.device) -> Encoder
     Raises:
         BaseRejected, CheckpointMismatch: a file of the base is missing, damaged or does not fit its configuration.
     """
-    # A bar in the log of a pod is a hundred lines of nothing.
+    # In a pod's log a progress bar is a hundred lines of nothing.
     disable_progress_bar()  # type: ignore[no-untyped-call]
     document = base.document
     hubert: HubertModel = load_hubert(base.folder("hubert"))
