@@ -6,9 +6,9 @@ UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
 PYTHON := .venv/bin/python
 VOICE ?=
 BASE ?=
-READERS ?=
 PORT ?=
 ONCE ?=
+SPEAKERS ?=
 
 export VOICE_OPERATOR_CACHE := $(CACHE)
 
@@ -69,15 +69,15 @@ images:  ## Build the three images and load them into the cluster.
 crds: .venv/.synced  ## Generate crds/ and the chart's copies from the pydantic types.
 	$(PYTHON) -m voice_operator crds --out crds --chart-dir charts/voice-operator/templates/crds
 
-base: .venv/.synced  ## Train the embedded tiny base again into out/base (about 2 hours on a core; BASE=embedded:tiny goes on with it).
+base: .venv/.synced  ## Train a tiny base into out/base (about 2 hours on a core; BASE=embedded:tiny continues it).
 	$(PYTHON) -m tiny_base --out out/base $(if $(BASE),--start-from "$(BASE)") $(if $(wildcard ../shared/data),--recordings ../shared/data)
 
 bench: .venv/.synced  ## Speed of the networks at the official sizes, and ORT beside torch, into out/bench/core.json (about 4 minutes).
 	$(PYTHON) -m sovits_core bench --out out/bench/core.json
 
-bench-voice: setup  ## How well a base and voices trained on it speak, into out/bench/voice.html (BASE=folder, READERS=names).
+bench-voice: setup  ## Measure a base's speech and that of voices fine-tuned on it, into out/bench/voice.html (BASE=folder, SPEAKERS=names).
 	@$(UV) sync --frozen --all-packages --group bench --quiet
-	@$(PYTHON) -m dev.voice_bench $(if $(BASE),--base "$(BASE)") $(if $(READERS),--readers "$(READERS)")
+	@$(PYTHON) -m dev.voice_bench $(if $(BASE),--base "$(BASE)") $(if $(SPEAKERS),--speakers "$(SPEAKERS)")
 
 docs: .venv/.synced  ## Build the documentation site into out/site; every link must lead somewhere.
 	$(PYTHON) -m mkdocs build --strict

@@ -1,1 +1,1 @@
-"""How well a base speaks, and how well voices trained on it do: `make bench-voice`."""
+"""The voice bench: objective measures of a base's speech and of voices fine-tuned on it (`make bench-voice`)."""

@@ -1,4 +1,4 @@
-"""`python -m dev.voice_bench`: measure how well a base speaks, and how well voices trained on it do."""
+"""`python -m dev.voice_bench`: measure the speech of a base, and of voices fine-tuned on it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from dev.errors import DevError
 from dev.paths import REPOSITORY, cache
 from dev.terminal import main_of, say, step
 from dev.voice_bench import flite
+from dev.voice_bench.audio import read16
 from dev.voice_bench.page import page
-from dev.voice_bench.pictures import draw, spectrogram
+from dev.voice_bench.plots import draw, spectrogram
 from dev.voice_bench.progress import Task, run_all
-from dev.voice_bench.readers import NONE, Reader, chosen, readers_of
+from dev.voice_bench.speakers import NONE, BenchSpeaker, chosen, speakers_of
 from dev.voice_bench.summary import document_of
 from dev.voice_bench.table import markdown_tables, text_tables
-from dev.voice_bench.tasks import Plan, measure_flite, measure_reader, measure_speaker
-from dev.voice_bench.waves import read16
-from dev.voice_bench.wording import SPOKEN, sentences
+from dev.voice_bench.tasks import Plan, embed_speaker, measure_flite, measure_speaker
+from dev.voice_bench.texts import SPOKEN, sentences
 from sovits_core.bench import machine
 from sovits_core.bundle.base import BaseBundle, open_base
 from sovits_core.errors import BaseRejected
@@ -33,46 +33,48 @@ def main() -> int:
     """Measure, and write `voice.json`, `voice.svg`, `voice.html`, `voice.md` and samples."""
     options = _options()
     base = _base(options.base)
-    everybody = () if options.readers == NONE else readers_of(options.recordings)
-    readers = chosen(everybody, options.readers)
+    all_speakers = () if options.speakers == NONE else speakers_of(options.recordings)
+    speakers = chosen(all_speakers, options.speakers)
     spoken = sentences()[: options.sentences]
     store = cache() / "bench-voice"
     work = store / base.digest.removeprefix("sha256:")[:12]
     options.out.mkdir(parents=True, exist_ok=True)
-    plan = Plan(base, work, store / "heard", options.out / "voice", spoken)
+    plan = Plan(base, work, store / "recognised", options.out / "voice", spoken)
     shutil.rmtree(plan.samples, ignore_errors=True)
     if not options.keep:
-        _forget_other_bases(store, work)
-    about = machine.describe(threads=1)
-    if about["loaded"]:
-        say(f"warning: load average {about['loadAverage']}: training will seem slower than it is")
-    with step(f"measure the base and {len(readers)} readers' voices with {len(spoken)} sentences each"):
-        tasks = _tasks(plan, readers, everybody)
+        _remove_other_bases(store, work)
+    host = machine.describe(threads=1)
+    if host["loaded"]:
+        say(f"warning: load average {host['loadAverage']}: training times will be too long")
+    with step(f"measure the base and {len(speakers)} speakers' voices with {len(spoken)} sentences each"):
+        tasks = _tasks(plan, speakers, all_speakers)
         results = run_all(tasks)
-    count = len(readers)
+    count = len(speakers)
     document = document_of(
         results[:count], results[count : count + len(flite.VOICES)], dict(results[count + len(flite.VOICES) :])
     )
-    document |= {"spoken": len(spoken), "base": {"name": base.document.name, "digest": base.digest}, "machine": about}
+    document |= {"spoken": len(spoken), "base": {"name": base.document.name, "digest": base.digest}, "machine": host}
     _write(document, options.out)
     return 0
 
 
-def _tasks(plan: Plan, readers: tuple[Reader, ...], everybody: tuple[Reader, ...]) -> list[Task]:
-    """Every task with a guess at its seconds: readers first, for they take longest."""
-    listening = 4.0 * len(plan.spoken)
+def _tasks(plan: Plan, speakers: tuple[BenchSpeaker, ...], all_speakers: tuple[BenchSpeaker, ...]) -> list[Task]:
+    """Every task with an estimate of its seconds, the longest first."""
+    recognition = 4.0 * len(plan.spoken)
     tasks = []
-    for reader in readers:
-        size = sum(path.stat().st_size for path in reader.clips()) / 32_000  # some seconds of FLAC
-        steps = (1.5 * size, 60.0, listening, listening)
-        tasks.append(Task(f"reader {reader.name}", measure_reader, (plan, reader), steps))
-    tasks += [Task(f"flite {voice}", measure_flite, (plan, voice), (listening, listening)) for voice in flite.VOICES]
-    tasks += [Task(f"speaker {one.name}", measure_speaker, (plan, one), (10.0,)) for one in everybody]
+    for speaker in speakers:
+        size = sum(path.stat().st_size for path in speaker.clips()) / 32_000  # some seconds of FLAC
+        steps = (1.5 * size, 60.0, recognition, recognition)
+        tasks.append(Task(f"voice {speaker.name}", measure_speaker, (plan, speaker), steps))
+    tasks += [
+        Task(f"flite {voice}", measure_flite, (plan, voice), (recognition, recognition)) for voice in flite.VOICES
+    ]
+    tasks += [Task(f"embedding {one.name}", embed_speaker, (plan, one), (10.0,)) for one in all_speakers]
     return tasks
 
 
 def _write(document: dict[str, Any], out: Path) -> None:
-    """Write everything that people and programs read, and print the tables."""
+    """Write all results, and print the tables."""
     tables = text_tables(document)
     (out / "voice.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     (out / "voice.md").write_text(markdown_tables(document) + "\n", encoding="utf-8")
@@ -96,15 +98,15 @@ def _base(folder: str) -> BaseBundle:
         ) from error
     if not base.document.graphs:
         raise DevError(
-            f"--base {folder} has no graphs, and the server speaks with nothing else",
+            f"--base {folder} has no graphs, and the server runs nothing else",
             remedy="make it with `make base` or `sovits-core import-base`",
         )
     return base
 
 
-def _forget_other_bases(store: Path, work: Path) -> None:
+def _remove_other_bases(store: Path, work: Path) -> None:
     for folder in sorted(store.iterdir()) if store.is_dir() else ():
-        if folder.is_dir() and folder.name not in {"heard", work.name}:
+        if folder.is_dir() and folder.name not in {"recognised", work.name}:
             shutil.rmtree(folder)
 
 
@@ -121,13 +123,13 @@ def _options() -> argparse.Namespace:
         "--out", type=Path, default=REPOSITORY / "out" / "bench", help="where results go (default: out/bench)"
     )
     parser.add_argument(
-        "--readers", default="", help="comma-separated, such as ljspeech,2033; none: the base alone (default: all)"
+        "--speakers", default="", help="comma-separated, such as ljspeech,2033; none: the base alone (default: all)"
     )
     parser.add_argument(
         "--sentences", type=int, default=SPOKEN, choices=range(1, SPOKEN + 1), metavar="N",
-        help=f"how many to speak, 1 to {SPOKEN} (default: %(default)s)",
+        help=f"how many to synthesize, 1 to {SPOKEN} (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--keep", action="store_true", help="keep what is cached of other bases")
+    parser.add_argument("--keep", action="store_true", help="keep the cache of other bases")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Names for what has been made already: a digest of all that decides it."""
+"""Cache keys: a digest of everything that a result depends on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 from dev.paths import REPOSITORY
 
 HERE = Path(__file__).parent
-SOURCES = {".py", ".txt", ".toml"}
-ASIDE = {"bench", "official", "bases"}
-"""Folders of sovits_core that a voice on a finished base does not depend on."""
+EXCLUDED = {"bench", "official", "bases", "__pycache__"}
+"""Folders of a member that a voice on a given base does not depend on."""
 
 
 def text_digest(*parts: str) -> str:
@@ -28,9 +27,9 @@ def files_digest(files: Iterable[Path], root: Path) -> str:
 
 @cache
 def code_digest(*members: str) -> str:
-    """Return a digest of the source of workspace members, as far as it decides how a voice sounds."""
+    """Return a digest of all files of workspace members, code and data, that synthesis may depend on."""
     found = (path for member in members for path in sorted((REPOSITORY / member / "src").rglob("*")))
-    kept = [path for path in found if path.suffix in SOURCES and not ASIDE & set(path.relative_to(REPOSITORY).parts)]
+    kept = [path for path in found if path.is_file() and not EXCLUDED & set(path.relative_to(REPOSITORY).parts)]
     return files_digest(kept, REPOSITORY)
 
 

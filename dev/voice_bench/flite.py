@@ -1,4 +1,4 @@
-"""Flite's voices: the base's own speakers, the clearest speech the recogniser can get, and the measure of durations."""
+"""Flite's voices: the base's synthetic speakers, an upper bound for recognition, and the reference of durations."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 import soundfile
 
 from dev.terminal import run
-from dev.voice_bench.waves import RATE, Wave
+from dev.voice_bench.audio import RATE, Wave
 from voice_trainer.recordings.audio import resample
 from voice_trainer.recordings.vad import detect
 
 VOICES = ("slt", "rms", "awb", "kal16")
-CLOCK = "rms"
-"""The voice whose durations everything is compared with."""
+REFERENCE = "rms"
+"""The voice whose durations are the reference."""
 PROMPT = "The evening train was late again, so we waited inside and read the paper."
-"""What a flite voice says in the prompt of a base voice; not among the sentences."""
+"""Text of a base voice's prompt; not among the sentences."""
 
 
-def speak(text: str, voice: str) -> Wave:
-    """Return (samples) at 16 kHz, cut as the trainer cuts recordings: 0.15 s of silence stay on either side.
+def synthesize(text: str, voice: str) -> Wave:
+    """Return (samples) at 16 kHz, trimmed as the trainer trims recordings: 0.15 s of silence are left on either side.
 
     Raises:
         DevError: flite is missing or fails.

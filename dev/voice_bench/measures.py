@@ -1,4 +1,4 @@
-"""What is counted in a spoken sentence; pure functions of what was heard."""
+"""Measures of a synthesized sentence; pure functions of its recognition."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOOP_TOKENS = 4
-"""A loop is known by runs of so many semantic tokens (0.16 s) that come again and again."""
+"""A loop is a run of so many semantic tokens (0.16 s) that is repeated."""
 LOOP_TIMES = 4
-"""People never do that: the same run came at most three times in each of the readers' recordings."""
+"""The same run occurs at most three times in each of the speakers' recordings."""
 LOOP_PHONES = 5
-"""Or by so many phones heard twice where the text has them once."""
-SHORTEST, LONGEST = 0.6, 1.6
+"""Or a run of so many recognised phones, repeated where the text has it once."""
+MIN_DURATION_RATIO, MAX_DURATION_RATIO = 0.6, 1.6
 """Of the expected duration."""
-TAIL_SECONDS = 0.3
-"""After the last phone; the trainer leaves 0.15 s of silence there."""
-TAIL_DECIBELS = -30.0
-"""Against the sentence's own level: louder than this is noise, not silence."""
+TRAILING_SECONDS = 0.3
+"""After the last word; the trainer leaves 0.15 s of silence there."""
+TRAILING_DECIBELS = -30.0
+"""Against the sentence's own level: above this it is noise, not silence."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Errors:
 
     @property
     def rate(self) -> float:
-        """Errors per word or phone of the text; above 1 where more is heard than was to be said."""
+        """Errors per word or phone of the text; above 1 with many insertions."""
         return self.wrong / self.of
 
 
-def errors(wanted: Sequence[str], heard: Sequence[str]) -> Errors:
-    """Compare what was to be said (at least one word or phone) with what was heard."""
-    found = jiwer.process_words(" ".join(wanted), " ".join(heard))
-    return Errors(found.substitutions + found.deletions + found.insertions, len(wanted))
+def errors(reference: Sequence[str], recognised: Sequence[str]) -> Errors:
+    """Compare recognised words or phones with the text's, of which there is at least one."""
+    found = jiwer.process_words(" ".join(reference), " ".join(recognised))
+    return Errors(found.substitutions + found.deletions + found.insertions, len(reference))
 
 
 def total(parts: Sequence[Errors]) -> float | None:
@@ -49,40 +49,40 @@ def total(parts: Sequence[Errors]) -> float | None:
 
 
 def most_repeated(items: Sequence[object], length: int) -> int:
-    """Return how often the most frequent run of a length comes; one held item (silence, a vowel) is no run."""
+    """Return how often the most frequent run of a length occurs; one repeated item (silence, a vowel) is no run."""
     runs = Counter(tuple(items[start : start + length]) for start in range(len(items) - length + 1))
     return max((times for run, times in runs.items() if len(set(run)) > 1), default=0)
 
 
-def repeats(codes: Sequence[int], heard: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Whether the speaker went round in circles: in tokens, or in phones beyond those that the text itself repeats."""
-    if most_repeated(codes, LOOP_TOKENS) >= LOOP_TIMES:
+def repeats(tokens: Sequence[int], recognised: Sequence[str], reference: Sequence[str]) -> bool:
+    """Whether there is a loop: in tokens, or in phones beyond the text's own repetitions."""
+    if most_repeated(tokens, LOOP_TOKENS) >= LOOP_TIMES:
         return True
-    return most_repeated(heard, LOOP_PHONES) > max(1, most_repeated(wanted, LOOP_PHONES))
+    return most_repeated(recognised, LOOP_PHONES) > max(1, most_repeated(reference, LOOP_PHONES))
 
 
-def expected_seconds(flite_seconds: Sequence[float], reader_voice: float, flite_voice: float) -> list[float]:
-    """Return how long a reader takes for sentences that flite speaks in so many seconds.
+def expected_seconds(flite_seconds: Sequence[float], speaker_voiced: float, flite_voiced: float) -> list[float]:
+    """Return a speaker's expected seconds for sentences that take flite so many.
 
     Args:
         flite_seconds: for each sentence.
-        reader_voice: seconds with a voice in them, in the reader's recordings.
-        flite_voice: the same when flite reads the same texts.
+        speaker_voiced: seconds of voice activity in the speaker's recordings.
+        flite_voiced: the same of flite's speech for the same texts.
     """
-    return [seconds * reader_voice / flite_voice for seconds in flite_seconds]
+    return [seconds * speaker_voiced / flite_voiced for seconds in flite_seconds]
 
 
-def tail_level(wav: NDArray[np.float32], rate: int, speech_end: float) -> float | None:
-    """Return the level in dB of what follows the speech, against the level up to there; None where too little follows.
+def trailing_level(wav: NDArray[np.float32], rate: int, speech_end: float) -> float | None:
+    """Return the level in dB of the sound after the speech, relative to the speech; None where it is too short.
 
     Args:
         wav: (samples).
         rate: in Hz.
-        speech_end: seconds at which the last phone ends.
+        speech_end: seconds at which the last word ends.
     """
-    cut = round(speech_end * rate)
-    before, after = wav[:cut], wav[cut:]
-    if len(after) < TAIL_SECONDS * rate or not before.any():
+    split = round(speech_end * rate)
+    before, after = wav[:split], wav[split:]
+    if len(after) < TRAILING_SECONDS * rate or not before.any():
         return None
     powers = [float(np.mean(np.square(part, dtype=np.float64))) for part in (before, after)]
     return float(10 * np.log10(max(powers[1], 1e-12) / powers[0]))

@@ -1,4 +1,4 @@
-"""Runs tasks in two processes and says how far they are, and how long the rest may take."""
+"""Runs tasks in two processes and reports progress and remaining time."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from dev.terminal import say
 
 PROCESSES = 2
 """Of one thread each: torch with several threads waits for the slowest of them."""
-MOMENT = 0.5  # seconds between looks
+POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Task:
-    """Something to run, and the seconds that each of its steps usually takes."""
+    """A function to run, and the usual seconds of each of its steps."""
 
     name: str
     function: Callable[..., Any]
-    """Takes `arguments` and what tells that a step is done; must be importable by another process."""
+    """Takes `arguments` and a callback for finished steps; must be importable by another process."""
     arguments: tuple[Any, ...]
     steps: tuple[float, ...]
 
 
 def run_all(tasks: Sequence[Task]) -> list[Any]:
-    """Return what the tasks return, in their order; the first one that fails ends all.
+    """Return what the tasks return, in their order; the first failure cancels all.
 
     Raises:
         Exception: whatever a task raises.
@@ -42,7 +42,7 @@ def run_all(tasks: Sequence[Task]) -> list[Any]:
     with context.Manager() as manager, ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
         messages: Any = manager.Queue()
         futures = [
-            pool.submit(task.function, *task.arguments, partial(_tell, messages, number))
+            pool.submit(task.function, *task.arguments, partial(_report, messages, number))
             for number, task in enumerate(tasks)
         ]
         try:
@@ -59,23 +59,23 @@ def _follow(tasks: Sequence[Task], futures: Sequence[Future[Any]], messages: Any
     whole = sum(sum(task.steps) for task in tasks)
     done = [0] * len(tasks)
     while True:
-        over = all(future.done() for future in futures)
+        finished_all = all(future.done() for future in futures)
         try:
-            number, what = messages.get(timeout=MOMENT)
+            number, step = messages.get(timeout=POLL_SECONDS)
         except queue.Empty:
-            if over or any(future.done() and future.exception() for future in futures):
+            if finished_all or any(future.done() and future.exception() for future in futures):
                 return
             continue
         done[number] += 1
-        behind = sum(sum(task.steps[:count]) for task, count in zip(tasks, done, strict=True))
-        say(progress_line(tasks[number].name, what, behind / whole, time.monotonic() - started))
+        finished = sum(sum(task.steps[:count]) for task, count in zip(tasks, done, strict=True))
+        say(progress_line(tasks[number].name, step, finished / whole, time.monotonic() - started))
 
 
-def progress_line(name: str, what: str, share: float, seconds: float) -> str:
-    """Say what is done, and how long the rest takes if it goes on like this."""
-    left = seconds * (1 - share) / share if share > 0 else 0.0
-    return f"  {share:4.0%}, about {left / 60:.0f} min left · {name}: {what}"
+def progress_line(name: str, step: str, fraction: float, seconds: float) -> str:
+    """Format a finished step, and the remaining time at the present rate."""
+    left = seconds * (1 - fraction) / fraction if fraction > 0 else 0.0
+    return f"  {fraction:4.0%}, about {left / 60:.0f} min left · {name}: {step}"
 
 
-def _tell(messages: Any, number: int, what: str) -> None:
-    messages.put((number, what))
+def _report(messages: Any, number: int, step: str) -> None:
+    messages.put((number, step))

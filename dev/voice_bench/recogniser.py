@@ -1,4 +1,4 @@
-"""What an independent recogniser hears: pocketsphinx with the US English model of its own wheel."""
+"""An independent recogniser: pocketsphinx with the US English model of its own wheel."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 import pocketsphinx
 
 from dev.errors import DevError
-from dev.voice_bench.waves import RATE, Wave
-from dev.voice_bench.wording import phones_of, plain
+from dev.voice_bench.audio import RATE, Wave
+from dev.voice_bench.texts import phones_of, plain
 
 FRAMES_PER_SECOND = 100
 FULL_SCALE = 32767
-LOUDNESS = 0.06  # RMS: one level for all, so that nothing but the speech itself decides
-NOT_PHONES = ("SIL", "+", "(", "<", "[")  # how silence and the model's noises begin
+LOUDNESS = 0.06  # RMS: one level for all
+NOT_PHONES = ("SIL", "+", "(", "<", "[")  # prefixes of silence and of the model's noises
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A phone (ARPAbet without stress, or SIL and noises like +NSN+) and when it was heard, in seconds."""
+    """A phone (ARPAbet without stress, or SIL and noises like +NSN+) with its times in seconds."""
 
     phone: str
     start: float
@@ -39,7 +39,7 @@ class Recogniser:
     def __init__(self) -> None:
         self._words = pocketsphinx.Decoder(samprate=RATE, loglevel="FATAL")
         model = Path(pocketsphinx.get_model_path("en-us"))
-        # The phone search has no dictionary to hold it back, so its beams and the weight of its bigrams differ.
+        # The phone search has no dictionary as a constraint, so its beams and its bigrams' weight differ.
         self._phones = pocketsphinx.Decoder(
             samprate=RATE, loglevel="FATAL", lm=None, allphone=str(model / "en-us-phone.lm.bin"),
             lw=2.0, beam=1e-20, pbeam=1e-20,
@@ -47,18 +47,18 @@ class Recogniser:
         self._grammars: dict[tuple[str, ...], pocketsphinx.Decoder] = {}
 
     def words(self, wav16: Wave) -> str:
-        """Return the words heard, in lower case; empty where none was."""
+        """Return the recognised words, in lower case; empty where there are none."""
         return _hypothesis(self._words, wav16)
 
     def pick(self, wav16: Wave, sentences: Sequence[str]) -> int | None:
-        """Return the index of the one sentence that was heard, out of a closed set.
+        """Return the index of the recognised sentence of a closed set.
 
         Args:
             wav16: (samples) at 16 kHz.
-            sentences: all that can have been said, no two with the same words.
+            sentences: the closed set, no two with the same words.
 
         Returns:
-            The index, or None where no sentence fits to its end.
+            The index, or None where no sentence is recognised to its end.
 
         Raises:
             DevError: two sentences have the same words.
@@ -66,11 +66,11 @@ class Recogniser:
         spoken = tuple(plain(sentence) for sentence in sentences)
         if spoken not in self._grammars:
             self._grammars[spoken] = self._closed_set(spoken)
-        heard = _hypothesis(self._grammars[spoken], wav16)
-        return spoken.index(heard) if heard in spoken else None
+        recognised = _hypothesis(self._grammars[spoken], wav16)
+        return spoken.index(recognised) if recognised in spoken else None
 
     def phones(self, wav16: Wave) -> list[str]:
-        """Return the phones heard, without words or dictionary: ARPAbet, no stress, no silence."""
+        """Return the phones, recognised without words or dictionary: ARPAbet, no stress, no silence."""
         return [segment.phone for segment in self.segments(wav16) if segment.is_speech]
 
     def segments(self, wav16: Wave) -> list[Segment]:
@@ -86,9 +86,9 @@ class Recogniser:
     def _closed_set(self, sentences: tuple[str, ...]) -> pocketsphinx.Decoder:
         if len(set(sentences)) < len(sentences):
             twice = next(one for one in sentences if sentences.count(one) > 1)
-            raise DevError(f"the sentence {twice!r} stands twice in the closed set", remedy="change one of the two")
+            raise DevError(f"the sentence {twice!r} is twice in the closed set", remedy="change one of the two")
         decoder = pocketsphinx.Decoder(samprate=RATE, loglevel="FATAL", lm=None)
-        teach(decoder, {word for sentence in sentences for word in sentence.split()})
+        add_pronunciations(decoder, {word for sentence in sentences for word in sentence.split()})
         alternatives = " | ".join(sentences)
         decoder.add_jsgf_string("closed", f"#JSGF V1.0; grammar closed; public <sentence> = {alternatives};")
         decoder.activate_search("closed")
@@ -96,23 +96,23 @@ class Recogniser:
 
 
 def _hypothesis(decoder: pocketsphinx.Decoder, wav16: Wave) -> str:
-    if not wav16.any():  # the model has never met perfect silence, and hears "room" in it
+    if not wav16.any():  # digital silence is not in the model's training data: it recognises "room" in it
         return ""
     decode(decoder, wav16)
     found = decoder.hyp()
     return str(found.hypstr) if found is not None else ""
 
 
-def teach(decoder: pocketsphinx.Decoder, words: Iterable[str]) -> None:
-    """Add the words that a dictionary lacks, said as our own front end reads them; before a search is chosen."""
+def add_pronunciations(decoder: pocketsphinx.Decoder, words: Iterable[str]) -> None:
+    """Extend the pronunciation lexicon by our own front end; before a search is chosen."""
     for word in words:
         if decoder.lookup_word(word) is None:
             decoder.add_word(word, " ".join(phones_of(word)), update=False)
 
 
 def decode(decoder: pocketsphinx.Decoder, wav16: Wave) -> None:
-    """Decode one utterance as a whole: its own cepstral mean is taken off, and nothing of earlier ones."""
-    decoder.reinit_feat()  # which forgets the noise that it has learnt to subtract
+    """Decode one utterance as a whole: cepstral mean and noise estimate are its own."""
+    decoder.reinit_feat()  # resets the noise estimate
     level = float(np.sqrt(np.mean(np.square(wav16, dtype=np.float64))))
     pcm = (np.clip(wav16 * (LOUDNESS / level), -1.0, 1.0) * FULL_SCALE).astype("<i2").tobytes()
     decoder.start_utt()

@@ -1,4 +1,4 @@
-"""What was counted in one spoken sentence: the record between measuring and summing up."""
+"""Measures of single sentences: the records between the tasks and the summary."""
 
 from __future__ import annotations
 
@@ -8,74 +8,74 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from dev.voice_bench import measures
+from dev.voice_bench.audio import RATE, Wave
 from dev.voice_bench.measures import Errors
-from dev.voice_bench.waves import RATE, Wave
-from dev.voice_bench.wording import phones_of, plain
+from dev.voice_bench.texts import phones_of, plain
 
 
-class Voiceprint(BaseModel):
-    """Whose voice a recording is."""
+class SpeakerEmbedding(BaseModel):
+    """The speaker embedding of a recording."""
 
     model_config = ConfigDict(frozen=True)
 
-    vector: tuple[float, ...]
-    """The speaker's, (256), of length 1."""
+    embedding: tuple[float, ...]
+    """(256), of length 1."""
 
 
-class Heard(Voiceprint):
-    """One recording as recogniser and speaker encoder have it."""
+class Recognition(SpeakerEmbedding):
+    """Results of recogniser and speaker encoder for one recording."""
 
     words: str
     picked: int | None
-    """Of the closed set; None where none fits, or where it was not asked for."""
+    """Of the closed set; None where none is recognised, or without a closed set."""
     phones: tuple[str, ...]
     speech_end: float
     """Seconds at which the last phone ends."""
 
 
-class Ending(BaseModel):
-    """Where the last word that should have been said ends in a recording."""
+class SpeechEnd(BaseModel):
+    """The end of the text's last word in a recording, by forced alignment."""
 
     model_config = ConfigDict(frozen=True)
 
     seconds: float | None
-    """None where the words do not fit what is heard."""
+    """None where there is no alignment."""
 
 
-class Sample(Voiceprint):
-    """A sentence as a voice said it, or a recording, or its copy."""
+class Sample(SpeakerEmbedding):
+    """Measures of a synthesized sentence, a recording, or its copy synthesis."""
 
     text: str
-    heard: str
+    recognised: str
     words: Errors
     phones: Errors
     seconds: float
     pesq: float | None = None
     stoi: float | None = None
-    # what follows is known of sentences that were spoken freely
+    # the following are of sentences synthesized from text
     picked: bool | None = None
-    """Whether the right sentence of the closed set was heard."""
+    """Whether the right sentence of the closed set was recognised."""
     duration_ratio: float | None = None
     """Of the expected seconds."""
     repeats: bool | None = None
-    runaway: bool | None = None
-    """Whether the server had to cut it off."""
-    noisy_tail: bool | None = None
+    max_length: bool | None = None
+    """Whether there was no end token."""
+    trailing_noise: bool | None = None
     file: str = ""
-    """Where it can be listened to."""
+    """Of the audio."""
 
-    def similarities(self, centroids: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    def secs(self, centroids: Mapping[str, Sequence[float]]) -> dict[str, float]:
         """The cosine to each speaker's centroid."""
-        own = np.array(self.vector)
+        own = np.array(self.embedding)
         return {name: float(own @ np.array(centroid)) for name, centroid in centroids.items()}
 
 
-class ReaderResult(BaseModel):
-    """Everything about one reader."""
+class SpeakerResult(BaseModel):
+    """All results of one speaker."""
 
     model_config = ConfigDict(frozen=True)
 
-    reader: str
+    speaker: str
     seen: bool
     speech_seconds: float
     train_seconds: float
@@ -84,69 +84,71 @@ class ReaderResult(BaseModel):
     gates_passed: bool
     """Whether a user's voice would have been published."""
     prompt: str
-    """What is said in the clip that the voice is prompted with."""
+    """Text of the voice's prompt."""
     base_scores: dict[str, float]
     """PESQ and STOI of token-forced resynthesis without the adapter."""
     samples: dict[str, list[Sample]]
-    """By kind: recording, copy_synthesis and token_forced of held-out clips; without_adapter and lora."""
+    """By condition: recording, copy_synthesis and token_forced of held-out clips; zero_shot and fine_tuned."""
 
 
 class FliteResult(BaseModel):
-    """Everything about one of flite's voices: its own speech, and the base's imitation of it."""
+    """All results of one of flite's voices: its own speech, and the base's, prompted by it."""
 
     model_config = ConfigDict(frozen=True)
 
     voice: str
     samples: dict[str, list[Sample]]
-    """By kind: flite, base."""
+    """By condition: flite, base."""
 
 
-def read_sample(
-    text: str, wav16: Wave, heard: Heard, *, pesq: float | None = None, stoi: float | None = None
+def measured_recording(
+    text: str, wav16: Wave, recognition: Recognition, *, pesq: float | None = None, stoi: float | None = None
 ) -> Sample:
-    """Count what can be counted of a recording or a copy of one."""
+    """Measures of a recording or a copy of one."""
     return Sample(
         text=text,
-        heard=heard.words,
-        words=measures.errors(plain(text).split(), heard.words.split()),
-        phones=measures.errors(phones_of(text), heard.phones),
+        recognised=recognition.words,
+        words=measures.errors(plain(text).split(), recognition.words.split()),
+        phones=measures.errors(phones_of(text), recognition.phones),
         seconds=len(wav16) / RATE,
-        vector=heard.vector,
+        embedding=recognition.embedding,
         pesq=pesq,
         stoi=stoi,
     )
 
 
-def spoken_sample(
+def measured_synthesis(
     sample: Sample,
     wav16: Wave,
-    heard: Heard,
-    ending: Ending,
+    recognition: Recognition,
+    speech_end: SpeechEnd,
     *,
     number: int,
     expected: float,
-    codes: Sequence[int],
+    tokens: Sequence[int],
     ended: bool,
 ) -> Sample:
-    """Add what can be counted of a sentence spoken freely.
+    """Add the measures of a sentence synthesized from text.
 
     Args:
-        sample: from `read_sample`.
+        sample: from `measured_recording`.
         wav16: (samples) at 16 kHz.
-        heard: with the closed set.
-        ending: where the words that should have been said end.
+        recognition: with the closed set.
+        speech_end: of the text, by forced alignment.
         number: of the sentence in the closed set.
         expected: seconds.
-        codes: the semantic tokens; empty for speech that was not made of any.
-        ended: whether the speaker ended by itself.
+        tokens: semantic tokens; empty for speech that has none.
+        ended: whether there was an end token.
     """
-    level = measures.tail_level(wav16, RATE, heard.speech_end if ending.seconds is None else ending.seconds)
+    level = measures.trailing_level(
+        wav16, RATE, recognition.speech_end if speech_end.seconds is None else speech_end.seconds
+    )
     return sample.model_copy(
         update={
-            "picked": heard.picked == number,
+            "picked": recognition.picked == number,
             "duration_ratio": sample.seconds / expected,
-            "repeats": measures.repeats(codes, heard.phones, phones_of(sample.text)),
-            "runaway": not ended,
-            "noisy_tail": level is not None and level > measures.TAIL_DECIBELS,
+            "repeats": measures.repeats(tokens, recognition.phones, phones_of(sample.text)),
+            "max_length": not ended,
+            "trailing_noise": level is not None and level > measures.TRAILING_DECIBELS,
         }
     )

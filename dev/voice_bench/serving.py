@@ -1,4 +1,4 @@
-"""Speaks as the server does: its engine and graphs, a voice with its adapter, without it, or with a prompt alone."""
+"""Synthesis with the server's engine and graphs: fine-tuned voices, and zero-shot ones from a prompt alone."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from voice_inference.metrics import Metrics
 
 Samples = NDArray[np.float32]
 SEED = 7
-"""Of every sentence, with and without an adapter: what differs is the voice's doing."""
+"""Of every sentence and voice, so that only the voice differs."""
 
 
 @dataclass(frozen=True)
-class Said:
-    """One spoken sentence."""
+class Synthesis:
+    """One synthesized sentence."""
 
     samples: Samples
     """(samples) at the base's rate."""
-    codes: tuple[int, ...]
+    tokens: tuple[int, ...]
     """Semantic tokens, 25 per second."""
     ended: bool
-    """False where the server had to cut it off."""
+    """False without an end token, at the maximal length."""
 
 
 class Server:
@@ -58,15 +58,15 @@ class Server:
 
     @property
     def sample_rate(self) -> int:
-        """Of what is spoken, in Hz."""
+        """Of the output, in Hz."""
         return self._base.sample_rate
 
     def voice(self, trained: TrainedVoice) -> Voice:
         """Load a voice as the trainer published it."""
         return self._load(trained.bundle, trained.revision, trained.bundle_digest)
 
-    def without_adapter(self, prompt: Path, folder: Path) -> Voice:
-        """Return the base in the light of a prompt alone: a voice whose adapter is zero.
+    def zero_shot(self, prompt: Path, folder: Path) -> Voice:
+        """Return the base conditioned on a prompt alone: a voice whose adapter is zero.
 
         Args:
             prompt: the prompt.safetensors of a voice bundle.
@@ -79,7 +79,7 @@ class Server:
             for given in graph.lora
             for key in given.keys
         }
-        described = {
+        document = {
             "schema": SCHEMA,
             "revision": folder.name,
             "language": LANGUAGE,
@@ -89,18 +89,18 @@ class Server:
             "adapter": {"rank": 1},
         }
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / VOICE).write_text(json.dumps(described), encoding="utf-8")
+        (folder / VOICE).write_text(json.dumps(document), encoding="utf-8")
         (folder / ADAPTER_CONFIG).write_text(json.dumps({"r": 1, "lora_alpha": 1}), encoding="utf-8")
         save_file(tensors, folder / ADAPTER)
         (folder / PROMPT).write_bytes(prompt.read_bytes())
         return self._load(folder, folder.name, f"sha256:{'0' * 64}")
 
-    def speak(self, voice: Voice, text: str) -> Said:
-        """Speak one sentence with the server's defaults."""
+    def synthesize(self, voice: Voice, text: str) -> Synthesis:
+        """Synthesize one sentence with the server's defaults."""
         segments = list(self._engine.synthesize(voice, text, language=LANGUAGE, seed=SEED, is_cancelled=lambda: False))
         tokens = np.concatenate([segment.tokens for segment in segments])
         ended = all(segment.finish_reason is FinishReason.END_TOKEN for segment in segments)
-        return Said(np.concatenate([segment.samples for segment in segments]), tuple(tokens.tolist()), ended)
+        return Synthesis(np.concatenate([segment.samples for segment in segments]), tuple(tokens.tolist()), ended)
 
     def _load(self, folder: Path, revision: str, digest: str) -> Voice:
         uri = folder.absolute().as_uri()

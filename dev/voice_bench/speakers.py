@@ -1,45 +1,62 @@
-"""Whose voice it is: speaker vectors of Resemblyzer's GE2E encoder, with the weights of its own wheel."""
+"""The speakers whose voices are trained: their recordings, and whether they are in the base's training data."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+from dev.errors import DevError
+from tiny_base.corpus import RESERVED_SPEAKERS
 
-from dev.voice_bench.waves import Wave
-
-with warnings.catch_warnings():
-    # Resemblyzer imports a name from where SciPy no longer keeps it; nothing of ours can change that.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import resemblyzer
-
-Vector = NDArray[np.float32]  # (256), of length 1
+LJSPEECH = "ljspeech"
+NONE = "none"
+"""Instead of names: the base alone is measured."""
 
 
-class SpeakerEncoder:
-    """The encoder, loaded once."""
+@dataclass(frozen=True)
+class BenchSpeaker:
+    """One speaker: a dataset folder (`metadata.csv` and `wavs/`) as a user uploads it."""
 
-    def __init__(self) -> None:
-        self._encoder = resemblyzer.VoiceEncoder("cpu", verbose=False)
+    name: str
+    folder: Path
 
-    def embed(self, wav16: Wave) -> Vector:
-        """Return the unit vector (256) of a recording (samples) at 16 kHz; long silences do not count."""
-        if not wav16.any():
-            return np.zeros(self._encoder.linear.out_features, dtype=np.float32)
-        # Clipped after the level is raised: the detector of silences wants 16-bit samples.
-        spoken = resemblyzer.preprocess_wav(np.clip(wav16, -1.0, 1.0))
-        vector: Vector = self._encoder.embed_utterance(spoken if len(spoken) else wav16)
-        return vector
+    @property
+    def seen(self) -> bool:
+        """Whether the speaker's recordings are in the base's own training."""
+        return self.name not in RESERVED_SPEAKERS
 
-    def centroid(self, recordings: Sequence[Wave]) -> Vector:
-        """Return the unit vector of a speaker: the mean over recordings."""
-        mean = np.mean([self.embed(wav) for wav in recordings], axis=0)
-        vector: Vector = mean / np.linalg.norm(mean)
-        return vector
+    def clips(self) -> list[Path]:
+        """All recordings, by name."""
+        return sorted((self.folder / "wavs").iterdir())
 
 
-def similarity(first: Vector, second: Vector) -> float:
-    """Return the cosine of two unit vectors: 1 is the same voice, and strangers have some 0.5 here."""
-    return float(first @ second)
+def speakers_of(recordings: Path) -> tuple[BenchSpeaker, ...]:
+    """Return every speaker of the folder, LJ Speech first.
+
+    Raises:
+        DevError: there is none.
+    """
+    folders = [recordings / LJSPEECH, *sorted((recordings / "librispeech").glob("[0-9]*"), key=lambda one: one.name)]
+    found = tuple(BenchSpeaker(folder.name, folder) for folder in folders if (folder / "metadata.csv").is_file())
+    if not found:
+        raise DevError(
+            f"--recordings {recordings}: there is no ljspeech/ or librispeech/<number>/ with a metadata.csv",
+            remedy="name the folder that holds them",
+        )
+    return found
+
+
+def chosen(speakers: Sequence[BenchSpeaker], names: str) -> tuple[BenchSpeaker, ...]:
+    """Return the speakers of a comma-separated list; an empty one means all, and `none` means none.
+
+    Raises:
+        DevError: a name is unknown.
+    """
+    if names == NONE:
+        return ()
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    known = {speaker.name: speaker for speaker in speakers}
+    if unknown := [name for name in wanted if name not in known]:
+        raise DevError(f"--speakers: {unknown[0]!r} is not there", remedy=f"choose among {', '.join(known)}")
+    return tuple(known[name] for name in wanted) or tuple(speakers)

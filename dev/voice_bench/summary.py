@@ -1,4 +1,4 @@
-"""Sums up what was measured into the document `voice.json`; pure."""
+"""Summarises the results in the document `voice.json`; pure."""
 
 from __future__ import annotations
 
@@ -6,144 +6,144 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dev.voice_bench.measures import LONGEST, SHORTEST, total
-from dev.voice_bench.readers import LJSPEECH
-from dev.voice_bench.samples import FliteResult, ReaderResult, Sample
+from dev.voice_bench.measures import MAX_DURATION_RATIO, MIN_DURATION_RATIO, total
+from dev.voice_bench.samples import FliteResult, Sample, SpeakerResult
+from dev.voice_bench.speakers import LJSPEECH
 from dev.voice_bench.targets import targets_of
 
-KINDS = ("recording", "copy_synthesis", "token_forced", "without_adapter", "lora")
+CONDITIONS = ("recording", "copy_synthesis", "token_forced", "zero_shot", "fine_tuned")
 DIGITS = 4
 
 Document = dict[str, Any]
 Centroids = Mapping[str, Sequence[float]]
 
 
-def document_of(readers: Sequence[ReaderResult], flites: Sequence[FliteResult], centroids: Centroids) -> Document:
-    """Return everything that is known; docs/voice-quality.md tells what each key means.
+def document_of(results: Sequence[SpeakerResult], flites: Sequence[FliteResult], centroids: Centroids) -> Document:
+    """Return the whole document; docs/voice-quality.md defines its keys.
 
     Args:
-        readers: may be none, where only the base is measured.
+        results: of speakers; empty where the base alone is measured.
         flites: at least one.
-        centroids: the unit vector of every reader's recordings, of those too whose voices were not trained.
+        centroids: the unit vector of every speaker's recordings, also of those whose voices were not trained.
     """
-    first = sorted(readers, key=lambda one: one.reader != LJSPEECH)[:1]
+    first = sorted(results, key=lambda one: one.speaker != LJSPEECH)[:1]
     best = min(flites, key=lambda one: (total([sample.words for sample in one.samples["base"]]) or 0, one.voice))
-    everybody = figures(readers, centroids)
-    shown = figures(first, centroids)
+    everybody = measures_of(results, centroids)
+    shown = measures_of(first, centroids)
     base_voices = {one.voice: _base_voice(one) for one in flites}
     document = everybody | {
-        # side by side: one reader, and the base in its best voice
+        # one speaker, and the base in its best voice
         **{name: shown[name] | base_voices[best.voice][name] for name in ("wer", "phone_error")},
-        "shown_reader": first[0].reader if first else "",
+        "shown_speaker": first[0].speaker if first else "",
         "base_voice": best.voice,
-        "readers": {one.reader: _reader(one, centroids) for one in readers},
-        "seen": figures([one for one in readers if one.seen], centroids),
-        "unseen": figures([one for one in readers if not one.seen], centroids),
+        "speakers": {one.speaker: _speaker(one, centroids) for one in results},
+        "seen": measures_of([one for one in results if one.seen], centroids),
+        "unseen": measures_of([one for one in results if not one.seen], centroids),
         "base_voices": base_voices,
     }
     targets = targets_of(document)
     return document | {"targets": [target.document() for target in targets]}
 
 
-def figures(readers: Sequence[ReaderResult], centroids: Centroids) -> Document:
-    """Return the figures of readers taken together; None where there is nothing to measure."""
-    own = [(one.reader, sample) for one in readers for sample in one.samples["lora"]]
-    plain = [(one.reader, sample) for one in readers for sample in one.samples["without_adapter"]]
-    real = [(one.reader, sample) for one in readers for sample in one.samples["recording"]]
-    of_kind = {kind: [sample for one in readers for sample in one.samples[kind]] for kind in KINDS}
-    copies, forced, said = of_kind["copy_synthesis"], of_kind["token_forced"], of_kind["lora"]
+def measures_of(results: Sequence[SpeakerResult], centroids: Centroids) -> Document:
+    """Return the measures over all speakers' sentences; None without any."""
+    own = [(one.speaker, sample) for one in results for sample in one.samples["fine_tuned"]]
+    zero_shot = [(one.speaker, sample) for one in results for sample in one.samples["zero_shot"]]
+    real = [(one.speaker, sample) for one in results for sample in one.samples["recording"]]
+    samples = {condition: [sample for one in results for sample in one.samples[condition]] for condition in CONDITIONS}
+    copies, forced, synthesized = (samples[name] for name in ("copy_synthesis", "token_forced", "fine_tuned"))
     return {
-        "wer": {kind: _rounded(total([sample.words for sample in of_kind[kind]])) for kind in KINDS},
-        "phone_error": {kind: _rounded(total([sample.phones for sample in of_kind[kind]])) for kind in KINDS},
-        "closed_set": _share([bool(sample.picked) for sample in said]),
-        "closed_set_without_adapter": _share([bool(sample.picked) for _, sample in plain]),
-        "similarity": {
+        "wer": {name: _rounded(total([sample.words for sample in found])) for name, found in samples.items()},
+        "phone_error": {name: _rounded(total([sample.phones for sample in found])) for name, found in samples.items()},
+        "closed_set_accuracy": _share([bool(sample.picked) for sample in synthesized]),
+        "closed_set_accuracy_zero_shot": _share([bool(sample.picked) for _, sample in zero_shot]),
+        "secs": {
             "own": _mean([_own(one, centroids) for one in own]),
             "nearest_other": _mean([_other(one, centroids) for one in own]),
-            "without_adapter": _mean([_own(one, centroids) for one in plain]),
+            "zero_shot": _mean([_own(one, centroids) for one in zero_shot]),
             "recording": _mean([_own(one, centroids) for one in real]),
             "recording_nearest_other": _mean([_other(one, centroids) for one in real]),
         },
-        "nearest_is_own": _share([_is_nearest(one, centroids) for one in own]),
-        "nearest_is_own_recordings": _share([_is_nearest(one, centroids) for one in real]),
-        "above_without_adapter": _share(
-            [_own(after, centroids) > _own(before, centroids) for after, before in zip(own, plain, strict=True)]
+        "speaker_identification_accuracy": _share([_is_nearest(one, centroids) for one in own]),
+        "speaker_identification_accuracy_recordings": _share([_is_nearest(one, centroids) for one in real]),
+        "secs_above_zero_shot": _share(
+            [_own(after, centroids) > _own(before, centroids) for after, before in zip(own, zero_shot, strict=True)]
         ),
-        **manners(said),
+        **stability(synthesized),
         "pesq": {
             "copy_synthesis": _mean([sample.pesq for sample in copies]),
             "token_forced": _mean([sample.pesq for sample in forced]),
-            "token_forced_without_adapter": _mean([one.base_scores.get("pesq") for one in readers]),
+            "token_forced_zero_shot": _mean([one.base_scores.get("pesq") for one in results]),
         },
         "stoi": {
             "copy_synthesis": _mean([sample.stoi for sample in copies]),
             "token_forced": _mean([sample.stoi for sample in forced]),
-            "token_forced_without_adapter": _mean([one.base_scores.get("stoi") for one in readers]),
+            "token_forced_zero_shot": _mean([one.base_scores.get("stoi") for one in results]),
         },
-        "train_seconds": max((one.train_seconds for one in readers), default=None),
+        "train_seconds": max((one.train_seconds for one in results), default=None),
     }
 
 
-def manners(said: Sequence[Sample]) -> Document:
-    """Return how sentences were spoken, whatever the words: durations, loops, ends."""
-    ratios = [sample.duration_ratio for sample in said if sample.duration_ratio is not None]
+def stability(samples: Sequence[Sample]) -> Document:
+    """Return the stability of synthesis: durations, loops, ends."""
+    ratios = [sample.duration_ratio for sample in samples if sample.duration_ratio is not None]
     return {
         "duration_ratio": {
             "min": _rounded(min(ratios, default=None)),
             "max": _rounded(max(ratios, default=None)),
             "median": _rounded(statistics.median(ratios) if ratios else None),
         },
-        "repetition_rate": _share([bool(sample.repeats) for sample in said]),
-        "early_stop_rate": _share([ratio < SHORTEST for ratio in ratios]),
-        "late_stop_rate": _share([ratio > LONGEST for ratio in ratios]),
-        "runaway_rate": _share([bool(sample.runaway) for sample in said]),
-        "noisy_tail_rate": _share([bool(sample.noisy_tail) for sample in said]),
+        "repetition_rate": _share([bool(sample.repeats) for sample in samples]),
+        "early_stop_rate": _share([ratio < MIN_DURATION_RATIO for ratio in ratios]),
+        "late_stop_rate": _share([ratio > MAX_DURATION_RATIO for ratio in ratios]),
+        "max_length_rate": _share([bool(sample.max_length) for sample in samples]),
+        "trailing_noise_rate": _share([bool(sample.trailing_noise) for sample in samples]),
     }
 
 
-def _reader(one: ReaderResult, centroids: Centroids) -> Document:
+def _speaker(one: SpeakerResult, centroids: Centroids) -> Document:
     return {
         "seen": one.seen,
         "speech_seconds": round(one.speech_seconds, 1),
-        **figures([one], centroids),
+        **measures_of([one], centroids),
         "train_cpu_seconds": one.train_cpu_seconds,
         "training_loop_seconds": one.training_loop_seconds,
         "gates_passed": one.gates_passed,
         "prompt": one.prompt,
-        "similarities": {
-            name: _mean([sample.similarities(centroids)[name] for sample in one.samples["lora"]]) for name in centroids
+        "secs_by_speaker": {
+            name: _mean([sample.secs(centroids)[name] for sample in one.samples["fine_tuned"]]) for name in centroids
         },
-        "samples": {kind: [_sample(sample) for sample in samples] for kind, samples in one.samples.items()},
+        "samples": {condition: [_sample(sample) for sample in samples] for condition, samples in one.samples.items()},
     }
 
 
 def _base_voice(one: FliteResult) -> Document:
-    said = one.samples["base"]
+    synthesized = one.samples["base"]
     return {
-        "wer": {kind: _rounded(total([sample.words for sample in found])) for kind, found in one.samples.items()},
+        "wer": {name: _rounded(total([sample.words for sample in found])) for name, found in one.samples.items()},
         "phone_error": {
-            kind: _rounded(total([sample.phones for sample in found])) for kind, found in one.samples.items()
+            name: _rounded(total([sample.phones for sample in found])) for name, found in one.samples.items()
         },
-        "closed_set": _share([bool(sample.picked) for sample in said]),
-        "closed_set_flite": _share([bool(sample.picked) for sample in one.samples["flite"]]),
-        **manners(said),
-        "samples": {kind: [_sample(sample) for sample in samples] for kind, samples in one.samples.items()},
+        "closed_set_accuracy": _share([bool(sample.picked) for sample in synthesized]),
+        "closed_set_accuracy_flite": _share([bool(sample.picked) for sample in one.samples["flite"]]),
+        **stability(synthesized),
+        "samples": {condition: [_sample(sample) for sample in samples] for condition, samples in one.samples.items()},
     }
 
 
 def _sample(sample: Sample) -> Document:
-    row = sample.model_dump(exclude={"vector"}, exclude_none=True)
+    row = sample.model_dump(exclude={"embedding"}, exclude_none=True)
     return {name: round(value, DIGITS) if isinstance(value, float) else value for name, value in row.items()}
 
 
 def _own(one: tuple[str, Sample], centroids: Centroids) -> float:
-    reader, sample = one
-    return sample.similarities(centroids)[reader]
+    speaker, sample = one
+    return sample.secs(centroids)[speaker]
 
 
 def _other(one: tuple[str, Sample], centroids: Centroids) -> float | None:
-    reader, sample = one
-    others = [value for name, value in sample.similarities(centroids).items() if name != reader]
+    speaker, sample = one
+    others = [value for name, value in sample.secs(centroids).items() if name != speaker]
     return max(others, default=None)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-KINDS = ("recording", "copy_synthesis", "token_forced", "flite", "base", "without_adapter", "lora")
+CONDITIONS = ("recording", "copy_synthesis", "token_forced", "flite", "base", "zero_shot", "fine_tuned")
 
 
 def text_tables(document: Mapping[str, Any]) -> str:
-    """Return everything worth a look, as plain text."""
+    """Return the main figures as plain text."""
     blocks = [
         (
-            f"errors of the recogniser, reader {document['shown_reader']}, base voice {document['base_voice']}",
+            f"recognition errors, speaker {document['shown_speaker']}, base voice {document['base_voice']}",
             _errors(document),
         ),
         ("voices", _voices(document)),
@@ -29,32 +29,36 @@ def markdown_tables(document: Mapping[str, Any]) -> str:
 def _errors(document: Mapping[str, Any]) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = [("", "word error", "phone error")]
     rows += [
-        (kind.replace("_", " "), percent(document["wer"].get(kind)), percent(document["phone_error"].get(kind)))
-        for kind in KINDS
+        (
+            condition.replace("_", " "),
+            percent(document["wer"].get(condition)),
+            percent(document["phone_error"].get(condition)),
+        )
+        for condition in CONDITIONS
     ]
     return rows
 
 
 def _voices(document: Mapping[str, Any]) -> list[Sequence[str]]:
-    heads = ("voice", "word error", "closed set", "similarity", "without", "nearest other", "nearest is own",
-             "duration", "repeats", "tails", "PESQ", "STOI", "training")  # fmt: skip
+    heads = ("voice", "word error", "closed set", "SECS", "zero-shot", "nearest other", "identification",
+             "duration", "repeats", "trailing noise", "PESQ", "STOI", "training")  # fmt: skip
     rows: list[Sequence[str]] = [heads]
-    groups = {f"{name}{'' if one['seen'] else ' (unseen)'}": one for name, one in document["readers"].items()}
+    groups = {f"{name}{'' if one['seen'] else ' (unseen)'}": one for name, one in document["speakers"].items()}
     for name, one in (groups | {"seen": document["seen"], "unseen": document["unseen"]}).items():
-        similarity, ratio = one["similarity"], one["duration_ratio"]
+        secs, ratio = one["secs"], one["duration_ratio"]
         seconds = one["train_seconds"]
         rows.append(
             (
                 name,
-                percent(one["wer"]["lora"]),
-                percent(one["closed_set"]),
-                number(similarity["own"]),
-                number(similarity["without_adapter"]),
-                number(similarity["nearest_other"]),
-                percent(one["nearest_is_own"]),
+                percent(one["wer"]["fine_tuned"]),
+                percent(one["closed_set_accuracy"]),
+                number(secs["own"]),
+                number(secs["zero_shot"]),
+                number(secs["nearest_other"]),
+                percent(one["speaker_identification_accuracy"]),
                 "-" if ratio["max"] is None else f"{ratio['min']:.2f} to {ratio['max']:.2f}",
                 percent(one["repetition_rate"]),
-                percent(one["noisy_tail_rate"]),
+                percent(one["trailing_noise_rate"]),
                 number(one["pesq"]["token_forced"]),
                 number(one["stoi"]["token_forced"]),
                 "-" if seconds is None else f"{seconds:.0f} s",
@@ -75,12 +79,12 @@ def _targets(document: Mapping[str, Any]) -> list[Sequence[str]]:
 
 
 def percent(value: float | None) -> str:
-    """Return a share as people read it."""
+    """Format a fraction as a percentage."""
     return "-" if value is None else f"{value:.1%}"
 
 
 def number(value: float | None) -> str:
-    """Return a figure with two digits."""
+    """Format a number with two decimals."""
     return "-" if value is None else f"{value:.2f}"
 
 

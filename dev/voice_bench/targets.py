@@ -1,4 +1,4 @@
-"""What voices must reach, and whether they do; pure."""
+"""Target values of voices; pure."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from dev.voice_bench.measures import LONGEST, SHORTEST
-from dev.voice_bench.readers import LJSPEECH
+from dev.voice_bench.measures import MAX_DURATION_RATIO, MIN_DURATION_RATIO
+from dev.voice_bench.speakers import LJSPEECH
 
 LJSPEECH_SECONDS, LIBRISPEECH_SECONDS = 300.0, 120.0
 SMALLEST_GAIN = 1e-4
-"""What counts as more: the last digit that is written."""
+"""The last digit that is written."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """One bound on one figure; a figure that was not measured never passes."""
+    """One bound on one measure, which fails where there is no value."""
 
     name: str
     value: float | None
@@ -25,37 +25,40 @@ class Target:
 
     @property
     def passed(self) -> bool:
-        """Whether the figure lies on the right side of the bound, or on it."""
+        """Whether the value meets the bound."""
         if self.value is None:
             return False
         return self.value <= self.bound if self.at_most else self.value >= self.bound
 
     def document(self) -> dict[str, Any]:
-        """Return the target as it stands in voice.json."""
+        """Return the target's entry in voice.json."""
         return {**asdict(self), "passed": self.passed}
 
 
 def targets_of(document: Mapping[str, Any]) -> tuple[Target, ...]:
-    """Hold the figures of `summary.document_of` against every target."""
-    readers: Mapping[str, Any] = document["readers"]
-    ljspeech, base = readers.get(LJSPEECH), document["base_voices"][document["base_voice"]]
-    spoken = [speech for speech in (document, base) if speech["noisy_tail_rate"] is not None]
+    """Compare the measures of `summary.document_of` with every target."""
+    speakers: Mapping[str, Any] = document["speakers"]
+    ljspeech, base = speakers.get(LJSPEECH), document["base_voices"][document["base_voice"]]
+    spoken = [speech for speech in (document, base) if speech["trailing_noise_rate"] is not None]
     ratios = [speech["duration_ratio"] for speech in spoken]
-    tails = [speech["noisy_tail_rate"] for speech in spoken]
-    others = [one["train_seconds"] for name, one in readers.items() if name != LJSPEECH]
-    own, before = document["similarity"]["own"], document["similarity"]["without_adapter"]
+    trailing = [speech["trailing_noise_rate"] for speech in spoken]
+    others = [one["train_seconds"] for name, one in speakers.items() if name != LJSPEECH]
+    own, before = document["secs"]["own"], document["secs"]["zero_shot"]
     gain = None if own is None else round(own - before, 4)
     return (
-        Target("closed set, LoRA voices", document["closed_set"], 0.9, at_most=False),
-        Target("word error, the base's best own voice", document["wer"]["base"], 0.3, at_most=True),
-        Target("word error, LJSpeech LoRA voice", ljspeech and ljspeech["wer"]["lora"], 0.4, at_most=True),
-        Target("own speaker is the nearest, LoRA voices", document["nearest_is_own"], 0.9, at_most=False),
-        Target("similarity gained by the adapter", gain, SMALLEST_GAIN, at_most=False),
-        Target("longest sentence, of the expected seconds", max(one["max"] for one in ratios), LONGEST, at_most=True),
+        Target("closed-set accuracy, fine-tuned voices", document["closed_set_accuracy"], 0.9, at_most=False),
+        Target("word error rate, the base's best own voice", document["wer"]["base"], 0.3, at_most=True),
+        Target("word error rate, fine-tuned LJSpeech", ljspeech and ljspeech["wer"]["fine_tuned"], 0.4, at_most=True),
         Target(
-            "shortest sentence, of the expected seconds", min(one["min"] for one in ratios), SHORTEST, at_most=False
+            "speaker identification accuracy, fine-tuned voices",
+            document["speaker_identification_accuracy"],
+            0.9,
+            at_most=False,
         ),
-        Target("sentences with a tail of noise", max(tails), 0.0, at_most=True),
+        Target("SECS gained by fine-tuning", gain, SMALLEST_GAIN, at_most=False),
+        Target("largest duration ratio", max(one["max"] for one in ratios), MAX_DURATION_RATIO, at_most=True),
+        Target("smallest duration ratio", min(one["min"] for one in ratios), MIN_DURATION_RATIO, at_most=False),
+        Target("sentences with trailing noise", max(trailing), 0.0, at_most=True),
         Target("seconds to train LJSpeech", ljspeech and ljspeech["train_seconds"], LJSPEECH_SECONDS, at_most=True),
-        Target("seconds to train a LibriSpeech reader", max(others, default=None), LIBRISPEECH_SECONDS, at_most=True),
+        Target("seconds to train a LibriSpeech speaker", max(others, default=None), LIBRISPEECH_SECONDS, at_most=True),
     )

@@ -1,4 +1,4 @@
-"""What one process measures: a reader's voice, one of flite's voices, or whose recordings sound like what."""
+"""Tasks of one process each: measure a speaker's voice or one of flite's, or embed a speaker's recordings."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from dev.voice_bench import flite
-from dev.voice_bench.copying import TorchBase
-from dev.voice_bench.digests import code_digest, text_digest
-from dev.voice_bench.hearing import Ears
+from dev.voice_bench.audio import RATE, Wave, read16
+from dev.voice_bench.copy_synthesis import TorchBase
+from dev.voice_bench.digests import code_digest, own_digest, text_digest
 from dev.voice_bench.measures import expected_seconds
-from dev.voice_bench.readers import Reader
-from dev.voice_bench.samples import FliteResult, ReaderResult, Sample, read_sample, spoken_sample
+from dev.voice_bench.samples import FliteResult, Sample, SpeakerResult, measured_recording, measured_synthesis
 from dev.voice_bench.serving import SEED, Server
+from dev.voice_bench.speakers import BenchSpeaker
+from dev.voice_bench.texts import sentences
 from dev.voice_bench.training import TrainedVoice, train
-from dev.voice_bench.waves import RATE, Wave, read16
-from dev.voice_bench.wording import sentences
+from dev.voice_bench.transcription import Transcriber
 from sovits_core.bundle.base import BaseBundle
 from voice_inference.bundles.voice import PROMPT, Voice
 from voice_trainer.evaluation.gates import chosen_gates, judge
@@ -30,53 +30,53 @@ from voice_trainer.recordings.clips import Clip, training_copy
 from voice_trainer.recordings.vad import detect
 
 SHOWN = 3
-"""Sentences and clips of each kind that the page offers."""
+"""Sentences and clips of each condition on the page."""
 
-Tell = Callable[[str], None]
-"""Takes what has just been done."""
+Progress = Callable[[str], None]
+"""Takes the name of a finished step."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What all processes know."""
+    """Inputs of all tasks."""
 
     base: BaseBundle
     work: Path
-    """Of this base: voices and what they said."""
-    memory: Path
-    """What was heard, of any base."""
+    """Cache of this base: voices and their audio."""
+    recognised: Path
+    """Cache of recognition, of all bases."""
     samples: Path
-    """Where what can be listened to goes."""
+    """Audio of the page."""
     spoken: tuple[str, ...]
-    """The sentences to speak."""
+    """The sentences to synthesize."""
 
 
-def measure_reader(plan: Plan, reader: Reader, tell: Tell) -> ReaderResult:
-    """Train the reader's voice, let it speak, and listen.
+def measure_speaker(plan: Plan, speaker: BenchSpeaker, progress: Progress) -> SpeakerResult:
+    """Fine-tune the speaker's voice, synthesize the sentences zero-shot and fine-tuned, and measure them.
 
     Raises:
         DevError: the voice cannot be trained.
     """
-    voice = train(reader, plan.base, plan.work)
-    tell("trained")
-    ears = Ears(plan.memory, sentences())
-    samples = _held_out(plan, reader, voice, ears)
-    tell("held-out clips")
+    voice = train(speaker, plan.base, plan.work)
+    progress("trained")
+    transcriber = Transcriber(plan.recognised, sentences())
+    samples = _held_out(plan, speaker, voice, transcriber)
+    progress("held-out clips")
     server = Server(plan.base)
     served = server.voice(voice)
     expected = _expected(plan, voice.clips())
-    plain = server.without_adapter(voice.bundle / PROMPT, voice.folder / "without-adapter")
-    for kind, loaded in (("without_adapter", plain), ("lora", served)):
-        speaker = Speaker(server, loaded, reader.name, kind, voice.folder)
-        samples[kind] = _listen(plan, speaker, ears, expected)
-        tell(f"{kind} heard")
+    zero_shot = server.zero_shot(voice.bundle / PROMPT, voice.folder / "zero-shot")
+    for condition, loaded in (("zero_shot", zero_shot), ("fine_tuned", served)):
+        voiced = CachedVoice(server, loaded, speaker.name, condition, voice.folder)
+        samples[condition] = _measured(plan, voiced, transcriber, expected)
+        progress(f"{condition} measured")
     evaluation = voice.summary("evaluate")
     gates, _ = chosen_gates(None, plan.base.document.gates)
     scores = {name: float(value) for name, value in evaluation["scores"].items()}
     clips = voice.clips()
-    return ReaderResult(
-        reader=reader.name,
-        seen=reader.seen,
+    return SpeakerResult(
+        speaker=speaker.name,
+        seen=speaker.seen,
         speech_seconds=sum(clip.speech_seconds for clip in clips),
         train_seconds=voice.cost.seconds,
         train_cpu_seconds=voice.cost.cpu_seconds,
@@ -88,84 +88,90 @@ def measure_reader(plan: Plan, reader: Reader, tell: Tell) -> ReaderResult:
     )
 
 
-def measure_flite(plan: Plan, voice: str, tell: Tell) -> FliteResult:
-    """Let a voice of flite speak, and the base in the light of a prompt by that voice."""
-    ears = Ears(plan.memory, sentences())
+def measure_flite(plan: Plan, voice: str, progress: Progress) -> FliteResult:
+    """Measure a voice of flite, and the base prompted by that voice."""
+    transcriber = Transcriber(plan.recognised, sentences())
     server = Server(plan.base)
     folder = plan.work / f"flite-{voice}"
     TorchBase(plan.base).write_flite_prompt(voice, folder / PROMPT)
-    prompted = server.without_adapter(folder / PROMPT, folder / "without-adapter")
+    prompted = server.zero_shot(folder / PROMPT, folder / "zero-shot")
     own = []
-    waves = [flite.speak(text, voice) for text in plan.spoken]
+    waves = [flite.synthesize(text, voice) for text in plan.spoken]
     for number, (text, wav) in enumerate(zip(plan.spoken, waves, strict=True)):
-        heard = ears.hear(wav, closed=True)
-        sample = spoken_sample(
-            read_sample(text, wav, heard), wav, heard, ears.ending(wav, text),
-            number=number, expected=len(wav) / RATE, codes=(), ended=True,
+        recognition = transcriber.transcribe(wav, closed=True)
+        sample = measured_synthesis(
+            measured_recording(text, wav, recognition), wav, recognition, transcriber.speech_end(wav, text),
+            number=number, expected=len(wav) / RATE, tokens=(), ended=True,
         )  # fmt: skip
         own.append(_shown(sample, plan, f"flite-{voice}/flite-{number + 1}.flac", wav, number))
-    tell("flite heard")
-    speaker = Speaker(server, prompted, f"flite-{voice}", "base", folder)
-    imitated = _listen(plan, speaker, ears, [len(wav) / RATE for wav in waves])
-    tell("base heard")
-    return FliteResult(voice=voice, samples={"flite": own, "base": imitated})
+    progress("flite measured")
+    voiced = CachedVoice(server, prompted, f"flite-{voice}", "base", folder)
+    synthesized = _measured(plan, voiced, transcriber, [len(wav) / RATE for wav in waves])
+    progress("base measured")
+    return FliteResult(voice=voice, samples={"flite": own, "base": synthesized})
 
 
-def measure_speaker(plan: Plan, reader: Reader, tell: Tell) -> tuple[str, tuple[float, ...]]:
-    """Return the reader's name and the unit vector (256) of the voice: the mean over all recordings."""
-    ears = Ears(plan.memory, ())
-    mean = np.mean([ears.speaker(read16(path)).vector for path in reader.clips()], axis=0)
-    tell("known")
-    return reader.name, tuple(map(float, mean / np.linalg.norm(mean)))
+def embed_speaker(plan: Plan, speaker: BenchSpeaker, progress: Progress) -> tuple[str, tuple[float, ...]]:
+    """Return the speaker's name and the mean speaker embedding (256) of all recordings, of length 1."""
+    transcriber = Transcriber(plan.recognised, ())
+    mean = np.mean([transcriber.embed(read16(path)).embedding for path in speaker.clips()], axis=0)
+    progress("embedded")
+    return speaker.name, tuple(map(float, mean / np.linalg.norm(mean)))
 
 
-class Said(BaseModel):
-    """What is kept of a spoken sentence beside its sound."""
+class StoredSynthesis(BaseModel):
+    """Stored traits of a synthesized sentence, besides its audio."""
 
     model_config = ConfigDict(frozen=True)
 
-    codes: tuple[int, ...]
+    tokens: tuple[int, ...]
     ended: bool
 
 
 @dataclass(frozen=True)
-class Speaker:
-    """A voice, and where its sentences are kept, so that none is spoken twice."""
+class CachedVoice:
+    """A voice with a cache of its sentences."""
 
     server: Server
     voice: Voice
     name: str
-    kind: str
+    condition: str
     folder: Path
 
-    def say(self, text: str) -> tuple[Path, Said]:
-        """Speak a sentence, or fetch it; return where its sound is, and the rest."""
+    def synthesize(self, text: str) -> tuple[Path, StoredSynthesis]:
+        """Synthesize a sentence, or read it from the cache; return its audio file and its tokens."""
         prompt = (array.tobytes().hex() for array in (self.voice.prompt.tokens, self.voice.prompt.speaker_embedding))
-        key = text_digest(text, str(SEED), code_digest("sovits_core", "inference"), *prompt)
-        wav, rest = (self.folder / "spoken" / f"{self.kind}-{key[:16]}.{ending}" for ending in ("flac", "json"))
+        key = text_digest(text, str(SEED), code_digest("sovits_core", "inference"), own_digest("serving.py"), *prompt)
+        wav, rest = (
+            self.folder / "synthesized" / f"{self.condition}-{key[:16]}.{suffix}" for suffix in ("flac", "json")
+        )
         if not rest.exists():
-            spoken = self.server.speak(self.voice, text)
-            write_flac(wav, spoken.samples, self.server.sample_rate)
-            rest.write_text(Said(codes=spoken.codes, ended=spoken.ended).model_dump_json(), encoding="utf-8")
-        return wav, Said.model_validate_json(rest.read_bytes())
+            synthesis = self.server.synthesize(self.voice, text)
+            write_flac(wav, synthesis.samples, self.server.sample_rate)
+            rest.write_text(
+                StoredSynthesis(tokens=synthesis.tokens, ended=synthesis.ended).model_dump_json(), encoding="utf-8"
+            )
+        return wav, StoredSynthesis.model_validate_json(rest.read_bytes())
 
 
-def _listen(plan: Plan, speaker: Speaker, ears: Ears, expected: list[float]) -> list[Sample]:
+def _measured(plan: Plan, voice: CachedVoice, transcriber: Transcriber, expected: list[float]) -> list[Sample]:
     samples = []
     for number, (text, seconds) in enumerate(zip(plan.spoken, expected, strict=True)):
-        path, said = speaker.say(text)
+        path, synthesis = voice.synthesize(text)
         wav16 = read16(path)
-        heard = ears.hear(wav16, closed=True)
-        sample = spoken_sample(
-            read_sample(text, wav16, heard), wav16, heard, ears.ending(wav16, text),
-            number=number, expected=seconds, codes=said.codes, ended=said.ended,
+        recognition = transcriber.transcribe(wav16, closed=True)
+        sample = measured_synthesis(
+            measured_recording(text, wav16, recognition), wav16, recognition, transcriber.speech_end(wav16, text),
+            number=number, expected=seconds, tokens=synthesis.tokens, ended=synthesis.ended,
         )  # fmt: skip
-        samples.append(_shown(sample, plan, f"{speaker.name}/{speaker.kind}-{number + 1}.flac", wav16, number))
+        samples.append(_shown(sample, plan, f"{voice.name}/{voice.condition}-{number + 1}.flac", wav16, number))
     return samples
 
 
-def _held_out(plan: Plan, reader: Reader, voice: TrainedVoice, ears: Ears) -> dict[str, list[Sample]]:
-    """Listen to the recordings that the adapter has not learnt, their copies, and what their tokens become."""
+def _held_out(
+    plan: Plan, speaker: BenchSpeaker, voice: TrainedVoice, transcriber: Transcriber
+) -> dict[str, list[Sample]]:
+    """Measure held-out recordings, their copy synthesis, and their token-forced resynthesis."""
     base = TorchBase(plan.base)
     evaluated, prepared = voice.results("evaluate"), voice.results("prepare")
     report = {clip["id"]: clip for clip in json.loads((evaluated / "report.json").read_bytes())["clips"]}
@@ -176,25 +182,27 @@ def _held_out(plan: Plan, reader: Reader, voice: TrainedVoice, ears: Ears) -> di
         copied = base.copy16(read_flac(training_copy(prepared, clip.id)))
         copy_scores = compare(recording, copied)
         forced_scores = {name: float(value) for name in ("pesq", "stoi") if (value := report[clip.id][name])}
-        for kind, wav, scores in (
+        for condition, wav, scores in (
             ("recording", recording, {}),
             ("copy_synthesis", copied, {"pesq": copy_scores.pesq, "stoi": copy_scores.stoi}),
             ("token_forced", forced, forced_scores),
         ):
-            sample = read_sample(clip.text, wav, ears.hear(wav, closed=False)).model_copy(update=scores)
-            samples[kind].append(_shown(sample, plan, f"{reader.name}/{kind}-{number + 1}.flac", wav, number))
+            recognition = transcriber.transcribe(wav, closed=False)
+            sample = measured_recording(clip.text, wav, recognition).model_copy(update=scores)
+            name = f"{speaker.name}/{condition}-{number + 1}.flac"
+            samples[condition].append(_shown(sample, plan, name, wav, number))
     return samples
 
 
 def _expected(plan: Plan, clips: tuple[Clip, ...]) -> list[float]:
-    """How long the reader would take for each sentence; pauses in the recordings do not count."""
-    alone = [len(flite.speak(text, flite.CLOCK)) / RATE for text in plan.spoken]
-    voice = sum(detect(flite.speak(clip.text, flite.CLOCK)).seconds for clip in clips)
-    return expected_seconds(alone, sum(clip.speech_seconds for clip in clips), voice)
+    """The speaker's expected seconds for each sentence; pauses in the recordings do not count."""
+    seconds = [len(flite.synthesize(text, flite.REFERENCE)) / RATE for text in plan.spoken]
+    voiced = sum(detect(flite.synthesize(clip.text, flite.REFERENCE)).seconds for clip in clips)
+    return expected_seconds(seconds, sum(clip.speech_seconds for clip in clips), voiced)
 
 
 def _shown(sample: Sample, plan: Plan, name: str, wav16: Wave, number: int) -> Sample:
-    """Put the first few of each kind where people can listen to them."""
+    """Write the audio of the first few of each condition for the page."""
     if number >= SHOWN:
         return sample
     write_flac(plan.samples / name, wav16, RATE)

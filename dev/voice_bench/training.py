@@ -1,4 +1,4 @@
-"""Trains a reader's voice as a user's is trained: the trainer's own stages in processes of their own, over a folder."""
+"""Fine-tunes a speaker's voice as a user's: the trainer's own stages in processes of their own, over a folder."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from pydantic import BaseModel, ConfigDict
 from dev.errors import DevError
 from dev.paths import REPOSITORY
 from dev.terminal import tail
-from dev.voice_bench.digests import code_digest, files_digest, text_digest
-from dev.voice_bench.readers import Reader
+from dev.voice_bench.digests import code_digest, files_digest, own_digest, text_digest
+from dev.voice_bench.speakers import BenchSpeaker
 from sovits_core.bundle.base import BaseBundle
 from voice_trainer.recordings.clips import Clip, read_clips
 
 LANGUAGE = "en"
 COST = "cost.json"
 TO_ADAPTER, TO_BUNDLE = "prepare,features,train", "evaluate,publish"
-# Any voice is published here: the bench wants to hear the bad ones too.
+# Every voice is published here: bad ones are measured too.
 ANY_VOICE = [{"metric": "stoi", "min": "-1"}]
 
 
 class Cost(BaseModel):
-    """What a run of the trainer took."""
+    """Time of a run of the trainer."""
 
     model_config = ConfigDict(frozen=True)
 
     seconds: float
-    """Of wall clock: what a user waits, and more where others use the machine."""
+    """Of wall clock, which other load on the machine increases."""
     cpu_seconds: float
-    """Of the processor, which others change less."""
+    """Of the processor, which other load changes less."""
 
 
 @dataclass(frozen=True)
 class TrainedVoice:
-    """What the trainer left."""
+    """Results of the trainer."""
 
     revision: str
     folder: Path
@@ -58,7 +58,7 @@ class TrainedVoice:
 
     @property
     def bundle_digest(self) -> str:
-        """What a server would be told to expect."""
+        """The bundle's digest, as a server gets it."""
         return f"sha256:{hashlib.sha256((self.bundle / 'manifest.json').read_bytes()).hexdigest()}"
 
     def results(self, stage: str) -> Path:
@@ -70,38 +70,38 @@ class TrainedVoice:
         return read_clips(self.results("prepare"))
 
     def summary(self, stage: str) -> dict[str, Any]:
-        """What the stage says of itself."""
+        """The stage's own summary."""
         found: dict[str, Any] = json.loads((self.results(stage) / "manifest.json").read_bytes())["summary"]
         return found
 
 
-def train(reader: Reader, base: BaseBundle, work: Path) -> TrainedVoice:
-    """Bring a reader's voice to its bundle, with the defaults of a job; what is done already is not done again.
+def train(speaker: BenchSpeaker, base: BaseBundle, work: Path) -> TrainedVoice:
+    """Fine-tune a speaker's voice up to its bundle, with the defaults of a job; cached.
 
     Args:
-        reader: whose recordings.
+        speaker: with the recordings.
         base: the base to adapt, in a folder.
-        work: where everything is kept, in a folder named after all that decides the result.
+        work: the cache, with a folder named after the digest of all inputs.
 
     Raises:
         DevError: the trainer refused the recordings, or failed.
     """
-    recordings = files_digest([reader.folder / "metadata.csv", *reader.clips()], reader.folder)
-    input_hash = text_digest(base.digest, recordings, code_digest("sovits_core", "trainer"))
-    folder = work / f"{reader.name}-{input_hash[:12]}"
-    for outdated in work.glob(f"{reader.name}-*"):
+    recordings = files_digest([speaker.folder / "metadata.csv", *speaker.clips()], speaker.folder)
+    input_hash = text_digest(base.digest, recordings, code_digest("sovits_core", "trainer"), own_digest("trainer.py"))
+    folder = work / f"{speaker.name}-{input_hash[:12]}"
+    for outdated in work.glob(f"{speaker.name}-*"):
         if outdated != folder:
             shutil.rmtree(outdated)
     folder.mkdir(parents=True, exist_ok=True)
-    revision, store = f"{reader.name}-{input_hash[:8]}", folder / "store"
+    revision, store = f"{speaker.name}-{input_hash[:8]}", folder / "store"
     job = {
         "schema": "voice.sovits.dev/job/v1",
-        "voice": {"namespace": "bench", "name": reader.name},
+        "voice": {"namespace": "bench", "name": speaker.name},
         "revision": revision,
         "inputHash": input_hash,
         "language": LANGUAGE,
-        "dataset": {"uri": reader.folder.absolute().as_uri()},
-        "consent": {"holder": f"reader {reader.name}", "statement": "Published for any use by its licence."},
+        "dataset": {"uri": speaker.folder.absolute().as_uri()},
+        "consent": {"holder": f"speaker {speaker.name}", "statement": "Published for any use by its licence."},
         "base": {"name": base.document.name, "uri": base.folder.absolute().as_uri(), "digest": base.digest},
         "evaluation": {"gates": ANY_VOICE},
         "store": {
@@ -113,7 +113,7 @@ def train(reader: Reader, base: BaseBundle, work: Path) -> TrainedVoice:
     (folder / "job.json").write_text(json.dumps(job, indent=1) + "\n", encoding="utf-8")
     kept = folder / COST
     if not kept.exists():
-        shutil.rmtree(store, ignore_errors=True)  # half of an earlier attempt would make this one look faster
+        shutil.rmtree(store, ignore_errors=True)  # part of an earlier attempt would make this one faster
         cost = _run(folder, TO_ADAPTER)
         kept.write_text(cost.model_dump_json(), encoding="utf-8")
     _run(folder, TO_BUNDLE)
@@ -145,12 +145,12 @@ def _run(folder: Path, stages: str) -> Cost:
             check=False,
         ).returncode
     if code:
-        said = json.loads(message.read_bytes())["message"] if message.exists() else f"its log ends:\n{tail(log)}"
-        raise DevError(f"the trainer ended with {code} for {folder.name} ({stages}): {said}", remedy=f"read {log}")
+        detail = json.loads(message.read_bytes())["message"] if message.exists() else f"its log ends:\n{tail(log)}"
+        raise DevError(f"the trainer ended with {code} for {folder.name} ({stages}): {detail}", remedy=f"read {log}")
     return Cost(seconds=round(time.monotonic() - started, 1), cpu_seconds=round(_cpu_seconds() - used, 1))
 
 
 def _cpu_seconds() -> float:
-    """Of all processes that this one has started and seen end."""
+    """Of all ended child processes."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

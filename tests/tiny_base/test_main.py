@@ -27,7 +27,8 @@ def test_wrong_input_is_answered_with_its_reason(
 def test_a_wrong_configuration_is_refused_with_the_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "config.json"
     config.write_text(
-        '{"shares": {"encoder": 0.9, "prior": 0.1, "detail": 0.1, "bands": 0.3, "sound": 0.1, "semantic": 0.1}}'
+        '{"shares": {"encoder": 0.9, "prior": 0.1, "adversarialRefinement": 0.1, "subbandRegression": 0.3,'
+        ' "waveformAdversarial": 0.1, "semantic": 0.1}}'
     )
     assert main(["--out", str(tmp_path / "base"), "--config", str(config)]) == USAGE_ERROR
     assert "shares: Value error, the shares add up to 1.6 and must make 1" in capsys.readouterr().err

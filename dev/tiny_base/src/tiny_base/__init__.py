@@ -1,1 +1,1 @@
-"""Train a tiny base from synthetic and free speech; needs Debian's flite."""
+"""Training of the tiny base from synthetic and free speech; needs Debian's flite."""

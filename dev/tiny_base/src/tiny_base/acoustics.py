@@ -1,7 +1,11 @@
-"""What a latent frame of the tiny base means: a spectral envelope, voicing, pitch, and room for chance.
+"""Supervised latents of the tiny base: spectral envelope, voicing and pitch; the remaining channels are noise.
 
-Left to themselves, latent frames take longer to become useful than a CPU has. Prescribed ones let the posterior, the
-prior and the waveform generator learn apart from one another, each by plain regression.
+Unsupervised latents take longer to become useful than a CPU has. Supervised ones let posterior encoder, prior and
+waveform generator be trained apart from one another, each by plain regression.
+
+Sources: pitch-adaptive smoothing of the envelope: Morise 2015, CheapTrick, a spectral envelope estimator for
+high-quality speech synthesis, Speech Communication 67. Pitch from the window-corrected autocorrelation: Boersma 1993,
+Accurate short-term analysis of the fundamental frequency and the harmonics-to-noise ratio of a sampled sound.
 """
 
 from __future__ import annotations
@@ -21,38 +25,38 @@ BINS = WINDOW // 2 + 1
 BANDS = 58
 LOWEST_CENTRE, HIGHEST_CENTRE = 60.0, 15_000.0  # Hz
 UNVOICED_WIDTH = 150.0  # Hz over which the spectrum of a frame without pitch is smoothed
-QUIETEST = 7e-7  # power per bin below which nothing is heard
+POWER_FLOOR = 7e-7  # power per bin that is added to the envelope's
 
 PITCH_RATE = 16_000
 PITCH_WINDOW = 1024
-FASTEST, SLOWEST = 38, 228  # samples at 16 kHz in one period of a voice: 421 to 70 Hz
-VOICED_STRENGTH = 0.5
-NEAREST_OCTAVES = 0.75  # pitch stays this near to the clip's median
-MIDDLE_PITCH, PITCH_DEVIATION = math.log(150.0), 0.35  # of log Hz, over men and women
+MIN_LAG, MAX_LAG = 38, 228  # samples at 16 kHz: periods of 421 to 70 Hz
+VOICING_THRESHOLD = 0.5
+MAX_OCTAVES_FROM_MEDIAN = 0.75  # of pitch, from the median of the clip
+MEAN_LOG_PITCH, PITCH_DEVIATION = math.log(150.0), 0.35  # mean and deviation over men and women
 
-VOICING, PITCH, CHANCE = BANDS, BANDS + 1, BANDS + 2
-"""Channels after the envelope's: voiced or not (+1, -1), log pitch around 150 Hz, then pure chance."""
+VOICING, PITCH, SUPERVISED_CHANNELS = BANDS, BANDS + 1, BANDS + 2
+"""Channels after the envelope's: voicing (+1, -1) and log pitch around 150 Hz; all others are noise."""
 LATENT = 64
-CHANCES = LATENT - CHANCE
-VOICE_BANDS, AUDIBLE = 30, -0.8  # the bands up to 3 kHz, and their mean above which a frame is speech
+NOISE_CHANNELS = LATENT - SUPERVISED_CHANNELS
+SPEECH_BANDS, SPEECH_THRESHOLD = 30, -0.8  # bands up to 3 kHz, and their mean level above which a frame is speech
 
 
 @dataclass(frozen=True)
 class Acoustics:
-    """One utterance as frames of 20 ms, whose middles lie at sample 640 t + 320."""
+    """Features of one utterance in frames of 20 ms; the centre of frame t is sample 640 t + 320."""
 
     envelope: Tensor  # float32 [frames, BANDS], log power per bin
     voiced: Tensor  # bool [frames]
-    pitch: Tensor  # float32 [frames], log Hz; drawn through where there is none
+    pitch: Tensor  # float32 [frames], log Hz; interpolated in unvoiced frames
 
     def latents(self) -> Tensor:
-        """The frames' meaning as the networks carry it: [LATENT - CHANCES, frames], about unit size."""
+        """The supervised channels, [SUPERVISED_CHANNELS, frames], about zero mean and unit variance."""
         mean, deviation = envelope_scale()
         return torch.cat(
             [
                 ((self.envelope - mean) / deviation).T,
                 (2.0 * self.voiced - 1)[None],
-                (self.pitch - MIDDLE_PITCH)[None] / PITCH_DEVIATION,
+                (self.pitch - MEAN_LOG_PITCH)[None] / PITCH_DEVIATION,
             ]
         )
 
@@ -64,18 +68,18 @@ def envelope_of(latents: Tensor) -> Tensor:
 
 
 def pitch_of(latents: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether voiced, and Hz, each (batch, frames), of latents (batch, channels, frames)."""
-    return latents[:, VOICING] > 0, (latents[:, PITCH] * PITCH_DEVIATION + MIDDLE_PITCH).exp()
+    """Voicing (bool) and pitch in Hz, each (batch, frames), of latents (batch, channels, frames)."""
+    return latents[:, VOICING] > 0, (latents[:, PITCH] * PITCH_DEVIATION + MEAN_LOG_PITCH).exp()
 
 
-def audible(latents: Tensor) -> Tensor:
-    """Whether frames are speech, bool (batch, frames), of latents (batch, channels, frames)."""
-    return latents[:, :VOICE_BANDS].mean(1) > AUDIBLE
+def speech_mask(latents: Tensor) -> Tensor:
+    """The frames that are speech, bool (batch, frames), of latents (batch, channels, frames)."""
+    return latents[:, :SPEECH_BANDS].mean(1) > SPEECH_THRESHOLD
 
 
 @lru_cache(maxsize=1)
 def envelope_scale() -> tuple[Tensor, Tensor]:
-    """Mean and deviation [BANDS] of the envelope in the corpus, at the corpus' loudness: rounded, and fixed for good.
+    """Mean and deviation [BANDS] of the envelope in the corpus, at the corpus' loudness: rounded constants.
 
     Speech falls by about 5 dB an octave above 300 Hz.
     """
@@ -106,7 +110,7 @@ def band_filters() -> Tensor:
 
 
 def analyse(wav: Tensor, wav16: Tensor) -> Acoustics:
-    """Measure an utterance.
+    """Extract the features of an utterance.
 
     Args:
         wav: float32 [samples] at 32 kHz.
@@ -119,56 +123,56 @@ def analyse(wav: Tensor, wav16: Tensor) -> Acoustics:
     power = torch.fft.rfft(blocks).abs().square() / (0.375 * WINDOW)  # [frames, BINS]
     width = torch.where(voiced, pitch.exp(), UNVOICED_WIDTH) / (SAMPLE_RATE / WINDOW)  # bins
     smooth = _smoothed(power, width)
-    return Acoustics((smooth @ band_filters().T + QUIETEST).log(), voiced, pitch)
+    return Acoustics((smooth @ band_filters().T + POWER_FLOOR).log(), voiced, pitch)
 
 
 def _smoothed(power: Tensor, width: Tensor) -> Tensor:
-    """Average power [frames, BINS] over `width` bins [frames], so that single harmonics do not show."""
-    below = functional.pad(power.cumsum(1), (1, 0))  # [frames, BINS + 1]: everything under the lower edge of a bin
+    """Average power [frames, BINS] over `width` bins [frames], so that harmonics are not resolved."""
+    cumulative = functional.pad(power.cumsum(1), (1, 0))  # [frames, BINS + 1]: power under the lower edge of a bin
 
-    def up_to(edge: Tensor) -> Tensor:
+    def integral(edge: Tensor) -> Tensor:
         edge = edge.clamp(0, BINS)
         low = edge.floor().long().clamp(max=BINS - 1)
-        return torch.lerp(below.gather(1, low), below.gather(1, low + 1), edge - low)
+        return torch.lerp(cumulative.gather(1, low), cumulative.gather(1, low + 1), edge - low)
 
     middle = torch.arange(BINS) + 0.5
     high, low = middle + width[:, None] / 2, middle - width[:, None] / 2
-    return (up_to(high) - up_to(low)) / (high.clamp(max=BINS) - low.clamp(min=0))
+    return (integral(high) - integral(low)) / (high.clamp(max=BINS) - low.clamp(min=0))
 
 
 def _pitch(wav: Tensor, frames: int) -> tuple[Tensor, Tensor]:
-    """Voiced or not, and log pitch drawn through what is not, each [frames], from autocorrelation at 16 kHz."""
+    """Voicing, and log pitch interpolated in unvoiced frames, each [frames], from autocorrelation at 16 kHz."""
     size, half = PITCH_WINDOW, PITCH_WINDOW // 2
     padded = functional.pad(wav, (half - HOP // 4, size))
     blocks = padded.unfold(0, size, HOP // 2)[:frames] * torch.hann_window(size)
-    echoes = torch.fft.irfft(torch.fft.rfft(blocks, 2 * size).abs().square())[:, : SLOWEST + 1]
-    # A window lets late echoes fade; dividing by its own echo undoes that.
-    window = torch.fft.irfft(torch.fft.rfft(torch.hann_window(size), 2 * size).abs().square())[: SLOWEST + 1]
-    strength = echoes / echoes[:, :1].clamp_min(1e-7) / (window / window[0])
-    lags = torch.arange(FASTEST, SLOWEST + 1)
-    scores = strength[:, FASTEST:]
-    # A peak at half the lag of another is an octave above it; of two nearly alike the faster one is meant.
-    scores = scores - 0.02 * (lags / FASTEST).log2()
-    loud = blocks.square().mean(1).sqrt()
+    products = torch.fft.irfft(torch.fft.rfft(blocks, 2 * size).abs().square())[:, : MAX_LAG + 1]
+    # The window attenuates long lags; division by its own autocorrelation corrects that (Boersma 1993).
+    window = torch.fft.irfft(torch.fft.rfft(torch.hann_window(size), 2 * size).abs().square())[: MAX_LAG + 1]
+    correlation = products / products[:, :1].clamp_min(1e-7) / (window / window[0])
+    lags = torch.arange(MIN_LAG, MAX_LAG + 1)
+    scores = correlation[:, MIN_LAG:]
+    # Octave cost: of two peaks of nearly the same height, that of the shorter lag is the period.
+    scores = scores - 0.02 * (lags / MIN_LAG).log2()
+    rms = blocks.square().mean(1).sqrt()
     for _ in range(2):
         peak, index = scores.max(1)
-        voiced = (peak > VOICED_STRENGTH) & (loud > 0.12 * loud.mean())
+        voiced = (peak > VOICING_THRESHOLD) & (rms > 0.12 * rms.mean())
         pitch = (PITCH_RATE / lags[index]).log()
-        middle = pitch[voiced].median() if bool(voiced.any()) else torch.tensor(MIDDLE_PITCH)
-        away = ((PITCH_RATE / lags).log() - middle).abs() > NEAREST_OCTAVES * math.log(2)
-        scores = scores.masked_fill(away, -1.0)
-    return voiced, _drawn_through(pitch, voiced, middle)
+        middle = pitch[voiced].median() if bool(voiced.any()) else torch.tensor(MEAN_LOG_PITCH)
+        too_far = ((PITCH_RATE / lags).log() - middle).abs() > MAX_OCTAVES_FROM_MEDIAN * math.log(2)
+        scores = scores.masked_fill(too_far, -1.0)
+    return voiced, _interpolate_unvoiced(pitch, voiced, middle)
 
 
-def _drawn_through(pitch: Tensor, voiced: Tensor, middle: Tensor) -> Tensor:
-    """Replace unvoiced frames by a line between their voiced neighbours; smooth a little."""
+def _interpolate_unvoiced(pitch: Tensor, voiced: Tensor, middle: Tensor) -> Tensor:
+    """Interpolate linearly over unvoiced frames, then apply a median filter of five frames."""
     known = voiced.nonzero()[:, 0]
     if len(known) == 0:
         return middle.expand(len(pitch)).clone()
-    places = torch.arange(len(pitch))
-    after = torch.searchsorted(known, places).clamp(max=len(known) - 1)
-    before = (after - (known[after] > places).long()).clamp(min=0)
+    frames = torch.arange(len(pitch))
+    after = torch.searchsorted(known, frames).clamp(max=len(known) - 1)
+    before = (after - (known[after] > frames).long()).clamp(min=0)
     gap = (known[after] - known[before]).clamp(min=1)
-    share = ((places - known[before]) / gap).clamp(0, 1)
-    drawn = torch.lerp(pitch[known[before]], pitch[known[after]], share)
-    return functional.pad(drawn[None, None], (2, 2), mode="replicate")[0, 0].unfold(0, 5, 1).median(1).values
+    weight = ((frames - known[before]) / gap).clamp(0, 1)
+    filled = torch.lerp(pitch[known[before]], pitch[known[after]], weight)
+    return functional.pad(filled[None, None], (2, 2), mode="replicate")[0, 0].unfold(0, 5, 1).median(1).values

@@ -1,4 +1,4 @@
-"""Puts trained networks together as a base bundle: weights, graphs, digests, base.json."""
+"""Writes trained networks as a base bundle: weights, graphs, digests, base.json."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from sovits_core.formats.checkpoints import load_weights, save_weights
 from sovits_core.models import Discriminator
 from sovits_core.models.networks import Networks
 from sovits_core.text.symbols import symbols_sha256
-from tiny_base.codes import phone_codes
-from tiny_base.errors import PretrainError
-from tiny_base.sizes import PretrainConfig
+from tiny_base.config import TinyBaseConfig
+from tiny_base.errors import BundleTooLarge
+from tiny_base.tokens import phone_tokens
 
 LARGEST_BUNDLE = 25 * 1024 * 1024  # bytes; it is committed
 SENTENCES = {
@@ -32,16 +32,17 @@ SENTENCES = {
     )
 }
 GATES_NOTE = (
-    "These gates are this tiny base's own: its measured scores on held-out clips, less what a voice's few held-out "
-    "clips vary by. They lie far below the usual PESQ 3.5 and STOI 0.85, which a base of this size does not reach. "
+    "These gates are this tiny base's own: its measured scores on held-out clips, less a margin for the few held-out "
+    "clips of a voice. They lie far below the usual PESQ 3.5 and STOI 0.85, which a base of this size does not reach. "
     "Untrained networks measured PESQ 1.06 and STOI 0.42, so PESQ says nothing here and STOI alone tells a voice from "
     "noise."
 )
-# A small network is often unsure between the right token and many wrong ones: colder than the official 1. A phone lasts
-# by being repeated, which the official penalty would cut short.
+# A small network's distribution is flat: a lower temperature than the official 1. Long phones are repeated tokens, so
+# that the official penalty would shorten them.
 SAMPLING = {"temperature": 0.4, "repetitionPenalty": 1.0}
-# S2 has small matrices and a voice few clips: a hundred steps must do, and at the usual rate they change nothing. S1
-# would learn a reader's pace, at which it loses words. Frames that stage "detail" has sharpened must stay so.
+# S2 has small matrices and a voice few clips: the adapter converges in a hundred steps only at a multiple of a job's
+# learning rate. S1 would adopt a speaker's rate, at which it loses words. Adapters keep the fast variation that stage
+# "adversarial_refinement" has given the prior.
 FINETUNING = {
     "learningRateMultipliers": {"s1": 0.1, "s2": 25.0},
     "target": {"strategy": "smoothed", "frames": 7},
@@ -76,10 +77,10 @@ WEIGHTS = {
 
 def assemble(
     folder: Path,
-    config: PretrainConfig,
+    config: TinyBaseConfig,
     hubert: HubertModel,
     networks: Networks,
-    judges: Discriminator,
+    discriminator: Discriminator,
     *,
     gates: Mapping[str, str],
     training: Mapping[str, str],
@@ -87,23 +88,23 @@ def assemble(
 ) -> None:
     """Write a base bundle into an empty or replaced folder.
 
-    All weights are rounded to float16 first, so that graphs and safetensors hold the same numbers.
+    All weights are rounded to float16 first, so that graphs and safetensors have the same numbers.
 
     Raises:
-        PretrainError: it comes out larger than what may be committed.
+        BundleTooLarge: it is larger than what may be committed.
     """
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     s1, s2 = networks.s1, networks.s2
     s2.fold_weight_norm()
-    for module, name in ((s1, "s1"), (s2, "s2g"), (judges, "s2d")):
+    for module, name in ((s1, "s1"), (s2, "s2g"), (discriminator, "s2d")):
         save_weights(module, partial / f"{name}.safetensors")
         load_weights(module, partial / f"{name}.safetensors")
     hubert.half().save_pretrained(partial / "hubert")  # type: ignore[no-untyped-call]
     graphs = export_graphs(networks, partial)
     for path in partial.rglob("*.*"):
-        path.chmod(0o644)  # safetensors writes for the owner alone; an image is read by another user
+        path.chmod(0o644)  # safetensors writes for the owner alone; in an image another user reads them
     names = sorted(path.relative_to(partial).as_posix() for path in partial.rglob("*") if path.is_file())
     document = BaseDocument.model_validate(
         {
@@ -116,10 +117,10 @@ def assemble(
             "symbolsSha256": symbols_sha256("v2"),
             "s1": s1.config,
             "s2": s2.config,
-            "s2d": judges.config,
+            "s2d": discriminator.config,
             "hubert": {"hidden": config.hubert.hidden},
             "sampling": SAMPLING,
-            "tokens": {"strategy": "aligned", "phoneTokens": phone_codes()},
+            "tokens": {"strategy": "aligned", "phoneTokens": phone_tokens()},
             "finetuning": FINETUNING,
             "gates": [{"metric": metric, "min": least} for metric, least in gates.items()],
             "gatesNote": GATES_NOTE,
@@ -135,7 +136,7 @@ def assemble(
     base = open_base(str(partial))
     size = sum(base.path(name).stat().st_size for name in names)
     if size > LARGEST_BUNDLE:
-        raise PretrainError(
+        raise BundleTooLarge(
             f"the base is {size} bytes, at most {LARGEST_BUNDLE} may be committed: choose smaller sizes"
         )
     shutil.rmtree(folder, ignore_errors=True)

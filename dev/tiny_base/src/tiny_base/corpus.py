@@ -1,4 +1,4 @@
-"""The pretraining corpus: sentences spoken by flite, with their phone times, and free recordings when present."""
+"""The audio corpus: sentences synthesized by flite, with their phone times, and free recordings where given."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from tqdm import tqdm
 from sovits_core.text import phonemize
 from sovits_core.text.spoken import SILENCE, spoken_phones
 from tiny_base.acoustics import SAMPLE_RATE
-from tiny_base.errors import PretrainError
+from tiny_base.errors import MissingProgram, SynthesisFailed
 from tiny_base.sentences import compose
 
 FLITE_RATE = 16_000
 # The mean pitch in Hz that each voice of Debian's flite was recorded with.
 VOICES = {"slt": 180.0, "rms": 105.0, "awb": 125.0, "kal16": 110.0}
-# How often each voice speaks: the ones that listeners understand best most often.
-WEIGHTS = {"slt": 0.3, "rms": 0.35, "awb": 0.25, "kal16": 0.1}
-PLAIN_SHARE = 0.5  # of a voice's sentences are spoken without a disguise
-DISGUISES = 6
-# These two readers never enter a base, so that evaluation on them stays honest.
-RESERVED_READERS = frozenset({"2033", "2609"})
+# Fraction of the sentences by each voice: the most intelligible have most.
+VOICE_WEIGHTS = {"slt": 0.3, "rms": 0.35, "awb": 0.25, "kal16": 0.1}
+UNVARIED_PROB = 0.5  # of a sentence to be the voice without a variation
+VARIATIONS = 6  # of each voice
+# These speakers are in no base's training, for evaluation on unseen speakers.
+RESERVED_SPEAKERS = frozenset({"2033", "2609"})
 STORED_LOUDNESS = 0.06  # RMS; leaves room for peaks
-SIZES = (1.0, 0.92, 1.08)  # at which each recording is played
-# The last clips of the LJ Speech sample are kept for measuring the base.
+PLAYBACK_RATES = (1.0, 0.92, 1.08)  # of each recording
+# The last clips of the LJ Speech sample are held out for measuring the base.
 HELD_OUT_LJSPEECH = 4
 
 
@@ -48,44 +48,44 @@ class Clip:
     text: str
     audio: str
     seconds: float
-    # (ARPAbet phone without stress or "SIL", end in seconds); empty where nobody measured it
-    segments: list[tuple[str, float]] = field(default_factory=list)
+    # (ARPAbet phone without stress or "SIL", end in seconds); empty where unknown
+    phone_times: list[tuple[str, float]] = field(default_factory=list)
 
     @property
     def synthetic(self) -> bool:
-        """Whether a synthesiser spoke, whose phone times are exact."""
+        """Whether this is synthetic speech, whose phone times are exact."""
         return self.speaker.startswith("flite")
 
 
 @dataclass(frozen=True)
 class Variation:
-    """How a synthetic speaker departs from its voice, so that few voices make many speakers."""
+    """Changes to a synthetic voice, so that few voices make many speakers."""
 
     voice: str
     pitch: float = 1.0  # factor on the voice's mean pitch
     stretch: float = 1.0  # factor on all durations
-    size: float = 1.0  # factor on pitch, formants and tempo together, as if the tape ran faster
+    rate_factor: float = 1.0  # factor on the playback rate: pitch, formants and tempo together
 
     @property
     def speaker(self) -> str:
-        """A name that clips of one speaker share."""
-        return f"flite-{self.voice}-{self.pitch:g}-{self.stretch:g}-{self.size:g}"
+        """The name of the speaker."""
+        return f"flite-{self.voice}-{self.pitch:g}-{self.stretch:g}-{self.rate_factor:g}"
 
 
 def cache_folder() -> Path:
     """Return where generated speech and checkpoints are kept: never inside a repository."""
     root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(root) / "voice-operator" / "pretrain"
+    return Path(root) / "voice-operator" / "tiny-base"
 
 
 def require_flite() -> None:
-    """Raise PretrainError, with the command that helps, when flite is not installed."""
+    """Raise MissingProgram, with the command that helps, when flite is not installed."""
     if shutil.which("flite") is None:
-        raise PretrainError("flite, the speech synthesiser, is not installed: run `apt-get install flite`")
+        raise MissingProgram("flite, the speech synthesiser, is not installed: run `apt-get install flite`")
 
 
-def speak(text: str, variation: Variation) -> tuple[torch.Tensor, list[tuple[str, float]]]:
-    """Speak with flite; return the samples (float32, [samples], 32 kHz) and where each phone ends, in seconds."""
+def synthesize(text: str, variation: Variation) -> tuple[torch.Tensor, list[tuple[str, float]]]:
+    """Synthesize with flite; return the samples (float32, [samples], 32 kHz) and each phone's end, in seconds."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "speech.wav"
         command = [
@@ -96,16 +96,16 @@ def speak(text: str, variation: Variation) -> tuple[torch.Tensor, list[tuple[str
         ]  # fmt: skip
         result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         if result.returncode != 0 or not target.exists():
-            raise PretrainError(f"flite could not speak {text!r}: {result.stderr.strip()[:200]}")
+            raise SynthesisFailed(f"flite could not synthesize {text!r}: {result.stderr.strip()[:200]}")
         samples, _ = soundfile.read(target, dtype="float32")
     # Rates are multiples of 400 Hz, so that the resampling filters stay short.
-    rate = round(FLITE_RATE * variation.size / 400) * 400
+    rate = round(FLITE_RATE * variation.rate_factor / 400) * 400
     waveform = audio_functional.resample(torch.from_numpy(samples), rate, SAMPLE_RATE)
-    segments = []
+    phone_times = []
     for item in result.stdout.split():
         name, end = item.rsplit(":", 1)
-        segments.append((_arpabet(name), float(end) * FLITE_RATE / rate))
-    return waveform, segments
+        phone_times.append((_arpabet(name), float(end) * FLITE_RATE / rate))
+    return waveform, phone_times
 
 
 def _arpabet(name: str) -> str:
@@ -113,80 +113,81 @@ def _arpabet(name: str) -> str:
 
 
 def speakers(rng: random.Random, weights: Mapping[str, float]) -> list[tuple[Variation, float]]:
-    """Every voice as it is and in disguises, with how often each speaks; one randomness gives the same disguises."""
+    """Every voice without and with variations, and the weight of each; the same `rng` gives the same variations."""
     found = []
     for voice, weight in weights.items():
-        found.append((Variation(voice), weight * PLAIN_SHARE))
-        for _ in range(DISGUISES):
-            disguise = Variation(
+        found.append((Variation(voice), weight * UNVARIED_PROB))
+        for _ in range(VARIATIONS):
+            variation = Variation(
                 voice,
                 pitch=round(rng.uniform(0.8, 1.35), 2),
                 stretch=round(rng.uniform(0.85, 1.2), 2),
-                size=round(rng.uniform(0.86, 1.16), 2),
+                rate_factor=round(rng.uniform(0.86, 1.16), 2),
             )
-            found.append((disguise, weight * (1 - PLAIN_SHARE) / DISGUISES))
+            found.append((variation, weight * (1 - UNVARIED_PROB) / VARIATIONS))
     return found
 
 
-def same_phones(text: str, segments: list[tuple[str, float]]) -> bool:
-    """Whether flite reads a text with as many phones as our front end."""
-    spoken = sum(name != SILENCE for name, _ in segments)
-    return spoken == len(spoken_phones(phonemize(text, "en").phones))
+def same_phones(text: str, phone_times: list[tuple[str, float]]) -> bool:
+    """Whether flite's phones are as many as our front end's."""
+    count = sum(name != SILENCE for name, _ in phone_times)
+    return count == len(spoken_phones(phonemize(text, "en").phones))
 
 
 def _synthetic(folder: Path, sentences: int, seed: int) -> Iterator[Clip]:
     require_flite()
     rng = random.Random(seed)  # noqa: S311 -- varied voices, not a secret
-    who = speakers(rng, WEIGHTS)
+    variations = speakers(rng, VOICE_WEIGHTS)
     texts = tqdm(compose(sentences, seed), desc="corpus", unit="clip", disable=None)
     for index, text in enumerate(texts):
-        [variation] = rng.choices([one for one, _ in who], [weight for _, weight in who])
-        waveform, segments = speak(text, variation)
-        if not same_phones(text, segments):
+        [drawn] = rng.choices([one for one, _ in variations], [weight for _, weight in variations])
+        waveform, phone_times = synthesize(text, drawn)
+        if not same_phones(text, phone_times):
             continue
         name = f"synthetic-{index:05d}"
-        yield replace(_store(folder, name, variation.speaker, text, waveform, rate=SAMPLE_RATE), segments=segments)
+        clip = _store(folder, name, drawn.speaker, text, waveform, rate=SAMPLE_RATE)
+        yield replace(clip, phone_times=phone_times)
 
 
 def _store(folder: Path, name: str, speaker: str, text: str, waveform: torch.Tensor, *, rate: int) -> Clip:
     if rate != SAMPLE_RATE:
         waveform = audio_functional.resample(waveform, rate, SAMPLE_RATE)
-    # One loudness for all, since the networks have no use for the recording level.
-    level = waveform.square().mean().sqrt().clamp_min(1e-4)
-    waveform = waveform * (STORED_LOUDNESS / level)
+    # All clips at one loudness: the recording level carries no information.
+    rms = waveform.square().mean().sqrt().clamp_min(1e-4)
+    waveform = waveform * (STORED_LOUDNESS / rms)
     waveform = waveform / max(1.0, float(waveform.abs().max()) / 0.95)
     soundfile.write(folder / f"{name}.flac", waveform.numpy(), SAMPLE_RATE)
     return Clip(name, speaker, text, f"{name}.flac", len(waveform) / SAMPLE_RATE)
 
 
 def _recorded(folder: Path, recordings: Path) -> Iterator[Clip]:
-    """Yield LJ Speech and LibriSpeech clips of `recordings`: <set>/metadata.csv (`id|text`) beside wavs/."""
-    readers = [("ljspeech", recordings / "ljspeech")]
-    readers += [(f"librispeech-{path.name}", path) for path in sorted((recordings / "librispeech").glob("[0-9]*"))]
-    for speaker, source in readers:
+    """Yield LJ Speech and LibriSpeech clips of `recordings`: <set>/metadata.csv (`id|text`) and wavs/."""
+    sources = [("ljspeech", recordings / "ljspeech")]
+    sources += [(f"librispeech-{path.name}", path) for path in sorted((recordings / "librispeech").glob("[0-9]*"))]
+    for speaker, source in sources:
         table = source / "metadata.csv"
-        if not table.exists() or source.name in RESERVED_READERS:
+        if not table.exists() or source.name in RESERVED_SPEAKERS:
             continue
         for line in table.read_text(encoding="utf-8").splitlines():
             name, text = line.split("|", 1)
             samples, rate = soundfile.read(source / "wavs" / f"{name}.flac", dtype="float32")
-            for size in SIZES:
-                # As in `speak`: a tape that runs faster makes another speaker of the same words.
-                played = rate if size == 1 else round(rate * size / 400) * 400
-                of = speaker if size == 1 else f"{speaker}-{size:g}"
-                yield _store(folder, f"{of}-{name}", of, text, torch.from_numpy(samples), rate=played)
+            for rate_factor in PLAYBACK_RATES:
+                # As in `synthesize`: another playback rate makes another speaker.
+                played = rate if rate_factor == 1 else round(rate * rate_factor / 400) * 400
+                who = speaker if rate_factor == 1 else f"{speaker}-{rate_factor:g}"
+                yield _store(folder, f"{who}-{name}", who, text, torch.from_numpy(samples), rate=played)
 
 
 def build_corpus(sentences: int, seed: int, recordings: Path | None) -> tuple[Path, list[Clip]]:
     """Make the corpus once and reuse it afterwards; return its folder and its clips."""
-    key = hashlib.sha256(json.dumps([sentences, seed, str(recordings), 2]).encode()).hexdigest()[:12]
+    key = hashlib.sha256(json.dumps([sentences, seed, str(recordings), 3]).encode()).hexdigest()[:12]
     folder = cache_folder() / f"corpus-{key}"
     index = folder / "corpus.json"
     if not index.exists():
         folder.mkdir(parents=True, exist_ok=True)
         clips = list(_recorded(folder, recordings)) if recordings else []
         clips += _synthetic(folder, sentences, seed)
-        # Written last: a corpus without an index is made again.
+        # Written last: a corpus without an index is incomplete and made again.
         index.write_text(json.dumps([asdict(clip) for clip in clips]), encoding="utf-8")
     stored = json.loads(index.read_text(encoding="utf-8"))
-    return folder, [Clip(**{**row, "segments": [tuple(pair) for pair in row["segments"]]}) for row in stored]
+    return folder, [Clip(**{**row, "phone_times": [tuple(pair) for pair in row["phone_times"]]}) for row in stored]

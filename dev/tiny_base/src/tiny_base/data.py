@@ -1,4 +1,4 @@
-"""The corpus in memory, and the crops that each stage trains on."""
+"""The corpus in memory: audio, acoustic features and phones of each clip."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tiny_base.corpus import HELD_OUT_LJSPEECH, STORED_LOUDNESS, Clip
 ENCODER_RATE = 16_000
 LOUDNESS = 10 ** (-16 / 20)  # RMS, as recordings are normalised before a voice is trained
 HELD_OUT_SYNTHETIC = 8
-ANALYSIS = "acoustics.safetensors"  # beside the corpus: measured once
+ANALYSIS = "acoustics.safetensors"  # in the corpus' folder: computed once
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ def load_utterances(folder: Path, clips: list[Clip]) -> list[Utterance]:
     loaded = []
     for clip in clips:
         samples, _ = soundfile.read(folder / clip.audio, dtype="float32")
-        wav = in_whole_tokens(torch.from_numpy(samples))
+        wav = trim_to_tokens(torch.from_numpy(samples))
         wav16 = audio_functional.resample(wav, SAMPLE_RATE, ENCODER_RATE)
         if fresh:
-            found = analyse(floats(_packed(wav)), wav16)
+            found = analyse(to_float(_to_int16(wav)), wav16)
             measured |= {
                 f"{clip.id}/envelope": found.envelope.half(),
                 f"{clip.id}/voiced": found.voiced,
@@ -58,7 +58,8 @@ def load_utterances(folder: Path, clips: list[Clip]) -> list[Utterance]:
             measured[f"{clip.id}/envelope"].float(), measured[f"{clip.id}/voiced"], measured[f"{clip.id}/pitch"]
         )
         phones = phonemize(clip.text, "en").phones
-        loaded.append(Utterance(clip, _packed(wav), _packed(wav16), acoustics, phones, torch.tensor(phone_ids(phones))))
+        ids = torch.tensor(phone_ids(phones))
+        loaded.append(Utterance(clip, _to_int16(wav), _to_int16(wav16), acoustics, phones, ids))
     if fresh:
         partial = folder / f"{ANALYSIS}.partial"
         save_file(measured, partial)
@@ -66,24 +67,24 @@ def load_utterances(folder: Path, clips: list[Clip]) -> list[Utterance]:
     return loaded
 
 
-def _packed(wav: Tensor) -> Tensor:
+def _to_int16(wav: Tensor) -> Tensor:
     return (wav * 32767).round().clamp(-32768, 32767).to(torch.int16)
 
 
-def in_whole_tokens(wav: Tensor) -> Tensor:
+def trim_to_tokens(wav: Tensor) -> Tensor:
     """Cut samples at 32 kHz to a whole number of tokens, of two frames each."""
     return wav[: len(wav) // (2 * HOP) * (2 * HOP)]
 
 
-def floats(wav: Tensor) -> Tensor:
-    """Turn stored int16 samples to float32 of the loudness that training sees; peaks may exceed 1."""
+def to_float(wav: Tensor) -> Tensor:
+    """Turn stored int16 samples to float32 at the loudness of training; peaks may exceed 1."""
     return wav.float() * (LOUDNESS / STORED_LOUDNESS / 32768)
 
 
 def split(utterances: list[Utterance]) -> tuple[list[Utterance], list[Utterance]]:
-    """Return what is trained on, and what the base is measured with: the last clips of LJ Speech and of flite.
+    """Return training set and held-out set: the last clips of LJ Speech and of flite.
 
-    A recording that is held out is so at every speed at which it is played.
+    A recording that is held out is so at every playback rate.
     """
     recorded = [row for row in utterances if row.clip.speaker == "ljspeech"][-HELD_OUT_LJSPEECH:]
     synthetic = [row for row in utterances if row.clip.synthetic][-HELD_OUT_SYNTHETIC:]

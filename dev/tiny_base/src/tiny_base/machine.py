@@ -1,4 +1,4 @@
-"""What a run computes on: one thread of a CPU, or a GPU, where batches are larger and the wall's clock counts."""
+"""The device of a run: one thread of a CPU, or a GPU, with larger batches and the wall clock as its budget."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from dataclasses import dataclass
 
 import torch
 
-from tiny_base.errors import PretrainError
+from tiny_base.errors import DeviceUnavailable
 
-GPU_BATCHES = 8  # batches of a GPU are so many times larger: a network this small would leave it idle otherwise
+GPU_BATCHES = 8  # factor on the batch size: networks this small would leave a GPU idle otherwise
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where networks are trained."""
+    """A device, its batch size and its clock."""
 
     device: torch.device
-    batches: int  # how many times larger a batch is than on one thread
-    # A thread's own time is counted where it computes itself, so that a busy machine delays the result and does not
-    # spoil it.
+    batches: int  # factor on the batch size
+    # On a CPU the thread's own time, so that other load delays a run and does not shorten its training.
     clock: Callable[[], float]  # seconds
 
 
@@ -31,12 +30,12 @@ def machine_for(asked: str) -> Machine:
     """Return the machine for "cpu", "cuda", or "auto": a GPU where there is one.
 
     Raises:
-        PretrainError: CUDA is asked for and not there.
+        DeviceUnavailable: CUDA is asked for and not available.
     """
     available = torch.cuda.is_available()
     if asked == "cuda" and not available:
-        raise PretrainError("device=cuda, but torch finds no CUDA device here: use auto or cpu")
+        raise DeviceUnavailable("device=cuda, but torch finds no CUDA device here: use auto or cpu")
     if asked == "cpu" or not available:
         return CPU
-    torch.set_float32_matmul_precision("high")  # TF32: products of ten bits are enough to learn from
+    torch.set_float32_matmul_precision("high")  # TF32: ten bits of mantissa are enough for training
     return Machine(torch.device("cuda"), GPU_BATCHES, time.perf_counter)

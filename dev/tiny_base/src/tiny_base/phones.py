@@ -1,4 +1,4 @@
-"""English sounds as the pretraining labels them: classes without stress, silence first."""
+"""English phone classes of the labels: ARPAbet without stress, silence first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole pretraining run: corpus, encoder, waveform generator, prior, text model, measurement, bundle."""
+"""A whole training run: corpora, all stages, measurement, bundle."""
 
 from __future__ import annotations
 
@@ -16,62 +16,63 @@ from sovits_core.bundle.base import BaseBundle
 from sovits_core.features.recording import training_features
 from sovits_core.models import Synthesizer
 from sovits_core.models.networks import Networks
+from tiny_base.adversarial_refinement import train_adversarial_refinement
 from tiny_base.assemble import assemble
-from tiny_base.batches import Spoken
-from tiny_base.codes import write_projection
+from tiny_base.batches import TokenizedUtterance
+from tiny_base.config import TinyBaseConfig
 from tiny_base.corpus import build_corpus, cache_folder
-from tiny_base.data import ENCODER_RATE, Utterance, floats, load_utterances, split
-from tiny_base.detail import train_detail
+from tiny_base.data import ENCODER_RATE, Utterance, load_utterances, split, to_float
 from tiny_base.encoder import Encoder, align_recordings, labels_of, train_encoder
-from tiny_base.errors import PretrainError
-from tiny_base.lines import build_lines
+from tiny_base.errors import InvalidInput, StageOrder
 from tiny_base.machine import Machine, machine_for
 from tiny_base.measure import gates_from, measure
-from tiny_base.parts import Parts
-from tiny_base.pieces import cut
+from tiny_base.networks import STAGES, TrainedNetworks
 from tiny_base.prior import predicted_latents, train_prior
+from tiny_base.segments import split_at_pauses
 from tiny_base.semantic import train_semantic
-from tiny_base.sizes import PretrainConfig, Shares
-from tiny_base.sound import Frames, train_bands, train_sound
 from tiny_base.stage import Stage
-from tiny_base.subbands import write_synthesis
+from tiny_base.subbands import write_inverse_mdct
+from tiny_base.text_corpus import build_text_corpus
+from tiny_base.tokens import write_projection
+from tiny_base.waveform import LatentSets, train_subband_regression, train_waveform_adversarial
 
 PREDICTED_UTTERANCES = 600
-STAGES = tuple(Shares.model_fields)
 
 
 @torch.no_grad()
-def listen(encoder: Encoder, s2: Synthesizer, utterances: list[Utterance], kept: Path) -> list[Spoken]:
-    """Utterances with their tokens: as the phone times say, and as the encoder hears them; long ones in pieces.
+def tokenize(encoder: Encoder, s2: Synthesizer, utterances: list[Utterance], cached: Path) -> list[TokenizedUtterance]:
+    """Utterances with aligned and encoder tokens, long ones split at pauses.
 
-    What was heard is written to `kept`, and read from there the next time.
+    Encoder tokens are written to `cached`, and read from there the next time.
     """
-    _say("listening")
-    before = load_file(kept) if kept.exists() else {}
-    device = encoder.read.weight.device
-    heard = {
+    _report("tokenize")
+    before = load_file(cached) if cached.exists() else {}
+    device = encoder.head.weight.device
+    encoder_tokens = {
         row.clip.id: before[row.clip.id]
         if row.clip.id in before
-        else s2.quantize(training_features(encoder.hubert, floats(row.wav16).to(device), ENCODER_RATE))[0].cpu()
+        else s2.quantize(training_features(encoder.hubert, to_float(row.wav16).to(device), ENCODER_RATE))[0].cpu()
         for row in utterances
     }
-    if heard.keys() != before.keys():
-        partial = kept.with_suffix(f".{os.getpid()}.partial")
-        save_file(heard, partial)
-        partial.replace(kept)
-    spoken: list[Spoken] = []
+    if encoder_tokens.keys() != before.keys():
+        partial = cached.with_suffix(f".{os.getpid()}.partial")
+        save_file(encoder_tokens, partial)
+        partial.replace(cached)
+    rows: list[TokenizedUtterance] = []
     for row in align_recordings(encoder, utterances):
-        right = labels_of(row)
-        spoken += cut(Spoken(row, right, heard[row.clip.id][: len(right)]))
-    return spoken
+        aligned_tokens = labels_of(row)
+        rows += split_at_pauses(
+            TokenizedUtterance(row, aligned_tokens, encoder_tokens[row.clip.id][: len(aligned_tokens)])
+        )
+    return rows
 
 
 class Training:
     """One run's networks and their stages; a stage that is complete is loaded, not trained again."""
 
-    def __init__(  # noqa: PLR0917 -- what a run is told, each of its own type
+    def __init__(  # noqa: PLR0917 -- the parameters of a run, each of its own type
         self,
-        config: PretrainConfig,
+        config: TinyBaseConfig,
         minutes: float,
         work: Path,
         only: Collection[str],
@@ -79,10 +80,10 @@ class Training:
         machine: Machine,
     ) -> None:
         self.config = config
-        self.parts = Parts(config)
+        self.networks = TrainedNetworks(config)
         if start:
-            self.parts.take_from(start)
-        self.parts.to(machine.device)
+            self.networks.load_base(start)
+        self.networks.to(machine.device)
         self.machine = machine
         self._seconds = {name: 60 * minutes * share for name, share in config.shares.model_dump().items()}
         self._work = work
@@ -90,65 +91,68 @@ class Training:
         self._stages: dict[str, Stage] = {}
 
     def train(self, utterances: list[Utterance]) -> None:
-        """Train what is to be trained, each stage on what those before it have become."""
-        parts, seed = self.parts, self.config.seed
-        self._do("encoder", lambda stage: train_encoder(stage, parts.encoder, utterances, seed))
-        parts.encoder.eval()
-        write_projection(parts.s2, parts.encoder.read.weight)
-        kept = self._work / "heard.safetensors"
-        spoken = cache(lambda: listen(parts.encoder, parts.s2, utterances, kept))
+        """Run the chosen stages, each on the results of those before."""
+        networks, seed = self.networks, self.config.seed
+        encoder, s2 = networks.encoder, networks.s2
+        self._run("encoder", lambda stage: train_encoder(stage, encoder, utterances, seed))
+        encoder.eval()
+        write_projection(s2, encoder.head.weight)
+        cached = self._work / "encoder_tokens.safetensors"
+        rows = cache(lambda: tokenize(encoder, s2, utterances, cached))
 
         @cache
-        def latents() -> Frames:
-            predicted = predicted_latents(parts.s2, spoken(), PREDICTED_UTTERANCES, seed)
-            return Frames([row.acoustics.latents() for row in utterances], predicted)
+        def latents() -> LatentSets:
+            predicted = predicted_latents(s2, rows(), PREDICTED_UTTERANCES, seed)
+            return LatentSets([row.acoustics.latents() for row in utterances], predicted)
 
-        def lines() -> list[Spoken]:
-            _say("lines")
-            return build_lines(self.config.lines, seed, {row.clip.text for row in utterances})
+        def text_corpus() -> list[TokenizedUtterance]:
+            _report("text corpus")
+            return build_text_corpus(self.config.text_corpus_sentences, seed, {row.clip.text for row in utterances})
 
-        self._do("prior", lambda stage: train_prior(stage, parts.s2, spoken(), seed), after="encoder")
-        self._do("detail", lambda stage: train_detail(stage, parts.s2, spoken(), seed), after="prior")
-        self._do("bands", lambda stage: train_bands(stage, parts.s2, parts.readout, latents(), seed), after="detail")
-        write_synthesis(parts.s2.waveform_generator, parts.readout)
-        self._do("sound", lambda stage: train_sound(stage, parts.s2, parts.judges, latents(), seed), after="bands")
-        self._do("semantic", lambda stage: train_semantic(stage, parts.s1, spoken() + lines(), seed), after="encoder")
+        self._run("prior", lambda stage: train_prior(stage, s2, rows(), seed))
+        self._run("adversarial_refinement", lambda stage: train_adversarial_refinement(stage, s2, rows(), seed))
+        self._run(
+            "subband_regression", lambda stage: train_subband_regression(stage, s2, networks.readout, latents(), seed)
+        )
+        write_inverse_mdct(s2.waveform_generator, networks.readout)
+        self._run(
+            "waveform_adversarial",
+            lambda stage: train_waveform_adversarial(stage, s2, networks.discriminator, latents(), seed),
+        )
+        self._run("semantic", lambda stage: train_semantic(stage, networks.s1, rows() + text_corpus(), seed))
 
-    def left(self) -> list[str]:
+    def incomplete(self) -> list[str]:
         """Names of the stages that are not complete."""
         return [name for name, stage in self._stages.items() if stage.progress < 1]
 
-    def _do(self, name: str, train: Callable[[Stage], None], after: str = "") -> None:
-        stage = Stage(name, self._work, self.parts.of(name), self._seconds[name], self.machine)
+    def _run(self, name: str, train: Callable[[Stage], None]) -> None:
+        stage = Stage(name, self._work, self.networks.of(name), self._seconds[name], self.machine)
         self._stages[name] = stage
         if name in self._only and stage.progress < 1:
-            if after:
-                self._need(after, name)
-            _say(name)
+            after = STAGES[name].after
+            if after and self._stages[after].progress < 1:
+                raise StageOrder(f"stage {name!r} needs {after!r} to be complete: train that first")
+            _report(name)
             train(stage)
 
-    def _need(self, earlier: str, name: str) -> None:
-        if self._stages[earlier].progress < 1:
-            raise PretrainError(f"stage {name!r} needs {earlier!r} to be complete: train that first")
 
-
-def pretrain(  # noqa: PLR0917 -- what a run is told, each of its own type
+def train_base(  # noqa: PLR0917 -- the parameters of a run, each of its own type
     out: Path,
-    config: PretrainConfig,
+    config: TinyBaseConfig,
     minutes: float,
     recordings: Path | None,
     work: Path | None = None,
-    only: Collection[str] = STAGES,
+    only: Collection[str] = tuple(STAGES),
     start: BaseBundle | None = None,
     device: str = "cpu",
 ) -> dict[str, float] | None:
-    """Make a base bundle at `out` within so many minutes of computing; a run that was killed goes on where it was.
+    """Make a base bundle at `out` within so many minutes of computing; a run that was killed is continued.
 
     Args:
         out: the bundle's folder; replaced at the end, untouched until then.
         config: sizes, shares and seed.
-        minutes: of one thread's computing time, or of the wall clock on a GPU; the corpus, the measurement and the
-            assembly come on top.
+        minutes: of one thread's computing time, or of the wall clock on a GPU; corpora, measurement and assembly are
+            not counted.
         recordings: a folder with `ljspeech/` and `librispeech/`; None trains on synthetic speech alone.
         work: where checkpoints and curves are kept; the cache, by configuration and minutes, when None.
         only: stages to train now, so that two processes can share them: "semantic" needs the "encoder" alone.
@@ -156,56 +160,60 @@ def pretrain(  # noqa: PLR0917 -- what a run is told, each of its own type
         device: cpu, cuda, or auto for a GPU where there is one.
 
     Returns:
-        The mean scores on held-out clips, or None as long as a stage is left to do.
+        The mean scores on held-out clips, or None while a stage is incomplete.
 
     Raises:
-        PretrainError: flite is missing, the time is not positive, a stage is unknown or comes too early, the base
-            to start from is of other sizes, there is no such device, or the bundle is too large.
+        InvalidInput: the minutes are not positive, or a stage is unknown.
+        MissingProgram: flite is not installed.
+        StageOrder: a stage needs an earlier one.
+        IncompatibleBase: the base to start from has other sizes.
+        DeviceUnavailable: there is no such device.
+        BundleTooLarge: the bundle exceeds what may be committed.
     """
     if not minutes > 0:
-        raise PretrainError(f"minutes={minutes} must be above zero")
+        raise InvalidInput(f"minutes={minutes} must be above zero")
     if unknown := sorted(set(only) - set(STAGES)):
-        raise PretrainError(f"stages={unknown} are unknown: choose from {', '.join(STAGES)}")
+        raise InvalidInput(f"stages={unknown} are unknown: choose from {', '.join(STAGES)}")
     machine = machine_for(device)
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
-    told = f"{config.model_dump_json()} {minutes} {recordings} {start.digest if start else ''}"
-    key = hashlib.sha256(told.encode()).hexdigest()[:12]
+    inputs = f"{config.model_dump_json()} {minutes} {recordings} {start.digest if start else ''}"
+    key = hashlib.sha256(inputs.encode()).hexdigest()[:12]
     training = Training(config, minutes, work or cache_folder() / f"run-{config.name}-{key}", only, start, machine)
-    _say("corpus")
+    _report("corpus")
     corpus, clips = build_corpus(config.sentences, config.seed, recordings)
     utterances, held_out = split(load_utterances(corpus, clips))
     training.train(utterances)
-    if left := training.left():
-        _say(f"left to do: {', '.join(left)}")
+    if incomplete := training.incomplete():
+        _report(f"incomplete: {', '.join(incomplete)}")
         return None
-    about = {
+    provenance = {
         "minutes": f"{minutes:g}",
         "device": machine.device.type,
         "speechSeconds": f"{sum(row.clip.seconds for row in utterances):.0f}",
     }
     if start:
         before = start.document.training.get("minutes", "an unknown number")
-        about["startedFrom"] = f"{start.document.name} {start.digest}, of {before} minutes"
-    return _finish(out, training, held_out, about, recordings=recordings is not None)
+        provenance["startedFrom"] = f"{start.document.name} {start.digest}, of {before} minutes"
+    return _finish(out, training, held_out, provenance, recordings=recordings is not None)
 
 
 def _finish(
-    out: Path, training: Training, held_out: list[Utterance], about: dict[str, str], *, recordings: bool
+    out: Path, training: Training, held_out: list[Utterance], provenance: dict[str, str], *, recordings: bool
 ) -> dict[str, float]:
-    _say("measure")
-    config, parts = training.config, training.parts
-    parts.to(torch.device("cpu"))  # what is measured and written is what will be served
-    for network in (parts.s2, parts.s1, parts.encoder):
+    _report("measure")
+    config, networks = training.config, training.networks
+    networks.to(torch.device("cpu"))  # as it will be served
+    for network in (networks.s2, networks.s1, networks.encoder):
         network.eval()
-    scores = measure(parts.encoder.hubert, parts.s2, held_out, config.seed)
-    about |= {f"heldOut{metric.capitalize()}": f"{value:.3f}" for metric, value in scores.items()}
+    scores = measure(networks.encoder.hubert, networks.s2, held_out, config.seed)
+    provenance |= {f"heldOut{metric.capitalize()}": f"{value:.3f}" for metric, value in scores.items()}
     assemble(
-        out, config, parts.encoder.hubert, Networks(parts.s1, parts.s2), parts.judges,
-        gates=gates_from(scores), training=about, recordings=recordings,
+        out, config, networks.encoder.hubert, Networks(networks.s1, networks.s2), networks.discriminator,
+        gates=gates_from(scores), training=provenance, recordings=recordings,
     )  # fmt: skip
     return scores
 
 
-def _say(stage: str) -> None:
+def _report(stage: str) -> None:
     print(f"tiny_base: {stage}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""English sentences for the pretraining corpus: composed from our own word lists, so they carry no licence."""
+"""English sentences for the corpora, composed from the project's own word lists, so that they carry no licence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LINKS = (
     "the", "a", "of", "and", "to", "in", "is", "was", "that", "for", "with", "on", "at", "by", "it", "he", "she",
     "they", "we", "you", "I", "his", "her", "not", "but", "or", "from", "as", "are", "were", "had", "has",
 )  # fmt: skip
-LINKED = 0.5  # chance of a small word between two of a salad
+LINK_PROB = 0.5  # of a function word between two random words
 
 
 @cache
@@ -29,7 +29,7 @@ def _dictionary() -> list[str]:
 
 
 class _Composer:
-    """Picks from the word lists; every method returns a piece of a sentence."""
+    """Draws from the word lists; every method returns a part of a sentence."""
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)  # noqa: S311 -- varied text, not a secret
@@ -38,35 +38,35 @@ class _Composer:
         return self.rng.choice(_words()[kind])
 
     def clause(self) -> str:
-        who = self.rng.choice((self.pick("people"), self.pick("who"), self.pick("who")))
+        subject = self.rng.choice((self.pick("people"), self.pick("who"), self.pick("who")))
         choice = self.rng.randrange(6)
         if choice == 0:
             return f"{self.pick('thing')} is {self.pick('is')}"
         if choice == 1:
             return f"{self.pick('thing')} was {self.pick('is')} {self.pick('when')}"
-        tail = self.rng.choice((self.pick("where"), self.pick("when"), self.pick("how"), ""))
-        return f"{who} {self.pick('did')} {self.pick('thing')} {tail}".strip()
+        ending = self.rng.choice((self.pick("where"), self.pick("when"), self.pick("how"), ""))
+        return f"{subject} {self.pick('did')} {self.pick('thing')} {ending}".strip()
 
     def list_of_words(self) -> str:
         return ", ".join(self.rng.sample(_words()["rare"], 3)) + f", and {self.pick('rare')}."
 
     def comment(self) -> str:
-        judgement = self.rng.choice(("strange", "nice", "odd", "typical"))
-        return f"How {judgement}, {self.pick('people')} said {self.pick('how')}!"
+        comment_word = self.rng.choice(("strange", "nice", "odd", "typical"))
+        return f"How {comment_word}, {self.pick('people')} said {self.pick('how')}!"
 
-    def salad(self) -> str:
-        """Words of the dictionary without sense, for sounds in every neighbourhood."""
+    def random_words(self) -> str:
+        """Random words of the dictionary, for phones in every context."""
         words = [self.rng.choice(_dictionary()) for _ in range(self.rng.randint(2, 6))]
-        for place in range(len(words) - 1, 0, -1):
-            if self.rng.random() < LINKED:
-                words.insert(place, self.rng.choice(LINKS))
+        for index in range(len(words) - 1, 0, -1):
+            if self.rng.random() < LINK_PROB:
+                words.insert(index, self.rng.choice(LINKS))
         return " ".join(words) + self.rng.choice((".", ".", ".", "?", "!"))
 
     def sentence(self) -> str:
-        # Long enough to learn rhythm from, short enough that a CPU trains on many of them.
+        # Long enough for prosody, short enough for a CPU to train on many of them.
         kind = self.rng.randrange(20)
         if kind >= 12:
-            return self.salad()
+            return self.random_words()
         if kind == 0:
             return self.pick("small")
         if kind == 1:

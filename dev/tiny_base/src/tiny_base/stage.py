@@ -1,4 +1,4 @@
-"""One stage of pretraining: a time budget, a falling learning rate, curves, and checkpoints to resume from."""
+"""One stage of training: a time budget, a falling learning rate, curves, and checkpoints to resume from."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from tiny_base.machine import CPU, Machine
 
-WARMUP = 0.03  # share of the budget during which the learning rate rises
-FINAL = 0.05  # share of the learning rate left at the end
+WARMUP = 0.03  # fraction of the budget with a rising learning rate
+FINAL = 0.05  # fraction of the learning rate at the end
 CHECKPOINT_SECONDS = 30.0
 REPORT_STEPS = 20
 
@@ -75,13 +75,13 @@ class Stage:
         self._writer.close()
 
     def log(self, **values: torch.Tensor) -> None:
-        """Add to the averages that the next report shows; of what only some steps measure, theirs."""
+        """Add to the averages of the next report; a value that only some steps log is averaged over those."""
         for name, value in values.items():
-            # Not read yet: a GPU would have to be waited for in every step.
+            # Not converted yet: that would synchronise a GPU in every step.
             self._logged.setdefault(name, []).append(value.detach())
 
     def save(self) -> None:
-        """Write the weights and the time used, through a second name, so that a kill leaves the older file whole."""
+        """Write the weights and the time used, through a second name, so that a kill leaves the older file complete."""
         state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in self.module.state_dict().items()}
         partial = self.path.with_suffix(".partial")
         save_file(state, partial, metadata={"step": str(self.step), "used": str(self.used)})
