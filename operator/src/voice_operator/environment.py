@@ -18,7 +18,7 @@ def _service_account_namespace() -> str:
 
 
 class Environment(BaseSettings):
-    """What differs between processes with the same configuration file; an empty variable counts as absent."""
+    """Settings of one process, beside the configuration file of all; an empty variable counts as absent."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
