@@ -13,7 +13,7 @@ import yaml
 
 pytestmark = pytest.mark.cluster
 
-PATIENCE_SECONDS = 90
+TIMEOUT_SECONDS = 90
 
 
 @pytest.fixture(params=[[], ["studio"]], ids=["in the whole cluster", "in watched namespaces"])
@@ -58,7 +58,7 @@ def kubeconfig_of_the_service_account(cluster):
 def test_the_operator_makes_the_default_servers_children(installed, operator):
     process, log = operator
     children = ["deployment/default", "service/default", "configmap/default-voices"]
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while installed.kubectl("get", "-n", "voice-system", *children).returncode != 0:
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()

@@ -23,7 +23,7 @@ NO_REASONS = frozenset(
     """
     VoiceModel VoiceRevision VoiceServer CustomResourceDefinition DeleteOptions BearerToken IfNotPresent PodScheduled
     StageName ErrImagePull ImagePullBackOff InvalidImageName ErrImageNeverPull ImageInspectError NoSuchKey NoSuchObject
-    ResourceNotFound TooLarge CreateContainerConfigError
+    ResourceNotFound TooLarge CreateContainerConfigError ErrorDetails
     """.split()  # noqa: SIM905 -- a list of twenty words reads better as text
 )
 

@@ -25,7 +25,7 @@ from dev.local_voice.server import free_port, local_server
 pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLE = REPOSITORY / "examples" / "sample-voice"
-PATIENCE = 900.0  # seconds; the machine may be busy
+TIMEOUT_SECONDS = 900.0  # seconds; the machine may be busy
 CLIPS = 20  # of the sample recordings: little more than the minute of speech that is needed
 # Where tests run in the background of a script, Ctrl-C is ignored by everything that they start.
 INTERRUPT = signal.SIGTERM if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else signal.SIGINT
@@ -39,13 +39,13 @@ def run_try(*flags: str, **given: Any) -> "subprocess.Popen[str]":
 def finish(process: "subprocess.Popen[str]") -> str:
     """What it told people, once it has ended."""
     try:
-        return process.communicate(timeout=PATIENCE)[1]
+        return process.communicate(timeout=TIMEOUT_SECONDS)[1]
     finally:
         process.kill()
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -55,7 +55,7 @@ def test_words_that_do_not_fit_are_not_aligned() -> None:
     assert align_tokens(near([1, 3, 7, 0]), ("K", "AE1", "ZH"), [False, False, True], PHONE_TOKENS) is None
 
 
-def test_viterbi_finds_the_best_path_through_every_required_state() -> None:
+def test_viterbi_finds_the_likeliest_path_through_every_required_state() -> None:
     generator = torch.Generator().manual_seed(3)
     optional = [True, False, True, True, False, True]
     scores = torch.randn(5, 6, generator=generator)

@@ -95,7 +95,7 @@ def read_flac(path: Path) -> Samples:
 
 
 def _decode_with_ffmpeg(path: Path) -> Samples:
-    # The demuxer is forced: a playlist in disguise could otherwise make ffmpeg open other files.
+    # The demuxer is forced: a playlist under another name could make ffmpeg open other files.
     source = ["-protocol_whitelist", "file", "-f", path.suffix[1:].lower(), "-i", f"file:{path}"]
     try:
         data = _ffmpeg(
