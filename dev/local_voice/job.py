@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from dev.images.recipes import RECIPES
 from dev.recordings import Recordings
@@ -21,6 +20,7 @@ from voice_operator.reconcile.effects import StartJob
 from voice_operator.reconcile.hashing import input_hash
 from voice_operator.reconcile.observed import DesiredVoice, Voice, VoiceServer
 from voice_operator.settings import Settings
+from voice_store import StoreUri
 
 NAMESPACE = "try"
 BASE = "tiny"
@@ -124,4 +124,4 @@ def _dataset_digest(recordings: Recordings) -> str:
 
 def _path(uri: str) -> Path:
     """Return the folder of a `file://` URI."""
-    return Path(unquote(urlsplit(uri).path))
+    return StoreUri.parse(uri).path

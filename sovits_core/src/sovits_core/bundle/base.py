@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
-from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
@@ -27,6 +26,7 @@ from sovits_core.errors import BaseRejected
 from sovits_core.synthesis.sampling import Sampling
 from sovits_core.text.symbols import symbols_sha256
 from sovits_core.validation import one_line
+from voice_store import InvalidUri, StoreUri
 
 LARGEST_BASE_JSON = 4 * 1024 * 1024
 EMBEDDED = "embedded:"
@@ -286,14 +286,14 @@ def _folder(uri: str) -> Path:
         if name not in offered:
             raise BaseRejected(f"there is no embedded base {name!r}; use one of: {', '.join(offered) or 'none'}")
         return embedded / name
-    parts = urlsplit(uri)
-    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
-        return Path(unquote(parts.path))
-    if parts.scheme:
+    if ":" not in uri.partition("/")[0]:
+        return Path(uri)
+    try:
+        return StoreUri.parse(uri).path
+    except InvalidUri as error:
         raise BaseRejected(
             f"base {uri!r} cannot be opened here: use embedded:<name> or file:///folder, and fetch others first"
-        )
-    return Path(uri)
+        ) from error
 
 
 def _sha256(path: Path) -> str:
