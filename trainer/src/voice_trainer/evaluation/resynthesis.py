@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sovits_core.models.losses import semantic_loss
 from sovits_core.models.networks import Networks
-from sovits_core.synthesis.generation import speak
+from sovits_core.synthesis.generation import synthesize
 from voice_trainer.evaluation.scores import ClipScores, compare
 from voice_trainer.recordings import audio
 from voice_trainer.recordings.audio import Samples
@@ -50,7 +50,7 @@ class Resynthesiser:
         self._features = features
         self._seed = seed
 
-    def speak(self, clip: Clip, reference: Clip) -> Resynthesis:
+    def synthesize(self, clip: Clip, reference: Clip) -> Resynthesis:
         """Decode the clip's codes with the timbre of another clip and score the result against the recording.
 
         Durations match by construction, 25 codes a second, so no warping hides a fault.
@@ -60,7 +60,7 @@ class Resynthesiser:
         found, timbre = self._features[clip.id], self._features[reference.id]["timbre"]
         codes, phones = found["codes"][None].to(device), found["phones"][None].to(device)
         # The seed alone decides the noise: it is the same with and without the adapter.
-        wav = speak(s2, codes, phones, timbre[None, :, None].to(device), seed=self._seed)[0, 0]
+        wav = synthesize(s2, codes, phones, timbre[None, :, None].to(device), seed=self._seed)[0, 0]
         spoken = audio.resample(wav.cpu().numpy(), s2.config.sample_rate, audio.ANALYSIS_RATE)
         recording = analysis_samples(self._prepared, clip)
         return Resynthesis(clip, recording, spoken, compare(recording, spoken))
@@ -78,7 +78,7 @@ def choose_prompt(clips: Sequence[Clip], resynthesiser: Resynthesiser) -> Clip:
     if not fitting:
         fitting = sorted(learnt, key=lambda clip: max(low - clip.seconds, clip.seconds - high))[:PROMPT_CANDIDATES]
     cleanest = sorted(fitting, key=lambda clip: (-clip.snr_db, clip.id))[:PROMPT_CANDIDATES]
-    return max(cleanest, key=lambda clip: (resynthesiser.speak(clip, clip).scores.stoi or 0.0, clip.id))
+    return max(cleanest, key=lambda clip: (resynthesiser.synthesize(clip, clip).scores.stoi or 0.0, clip.id))
 
 
 def predict(networks: Networks, features: Sequence[dict[str, Tensor]]) -> Prediction:

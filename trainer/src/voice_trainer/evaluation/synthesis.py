@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sovits_core.models.networks import Networks
-from sovits_core.synthesis.generation import generate, speak
+from sovits_core.synthesis.generation import generate, synthesize
 from sovits_core.synthesis.sampling import Sampling
-from sovits_core.text import PolyphoneReader, phonemize_to_speak
+from sovits_core.text import PolyphoneReader, phonemize_for_synthesis
 from sovits_core.text.symbols import phone_ids
 from voice_trainer.recordings.audio import Samples
 from voice_trainer.training.networks import Encoders
@@ -54,7 +54,7 @@ def speak_text(
     The same text and seed give the same sound on the same machine.
     """
     device = next(networks.parameters()).device
-    read = phonemize_to_speak(text, language, table, polyphones)
+    read = phonemize_for_synthesis(text, language, table, polyphones)
     target = torch.tensor(phone_ids(read.phones, table), device=device)
     vectors = encoders.text_features(read)
     bert = None
@@ -69,8 +69,8 @@ def speak_text(
         prompt.codes[None].to(device),
         sampling=sampling,
         seed=own_seed,
-        most_steps=max(CODES_LEAST, CODES_A_PHONE * len(target)),
+        max_tokens=max(CODES_LEAST, CODES_A_PHONE * len(target)),
     )
-    wav = speak(networks.s2, codes, target[None], prompt.timbre[None, :, None].to(device), seed=own_seed)
+    wav = synthesize(networks.s2, codes, target[None], prompt.timbre[None, :, None].to(device), seed=own_seed)
     samples: Samples = wav[0, 0].cpu().numpy()
     return samples
