@@ -98,7 +98,7 @@ def evaluate(job: TrainingJob, workspace: Workspace) -> Summary:
 def write_sample(synthesiser: Synthesiser, folder: Path, number: int, text: str) -> Sample:
     """Speak a sentence into ``samples/``."""
     file = f"samples/sentence-{number}.flac"
-    spoken, rate = synthesiser.speak(text), synthesiser.sample_rate
+    spoken, rate = synthesiser.synthesize(text), synthesiser.sample_rate
     audio.write_flac(folder / file, spoken, rate)
     return Sample(file=file, text=text, seconds=f"{len(spoken) / rate:.2f}")
 
