@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sovits_core.errors import InvalidModelInput, TextModelRejected, TextRejected
 from sovits_core.synthesis.sampling import Sampler
-from sovits_core.text import Spoken, phone_ids, phonemize_to_speak, split_sentences
+from sovits_core.text import PhonemeSegment, phone_ids, phonemize_for_synthesis, split_sentences
 from voice_inference.audio import Samples, limit_peak
 from voice_inference.bundles import Voice
 from voice_inference.decoding import TokenDecoder
@@ -38,7 +38,7 @@ class Sentence(NamedTuple):
     """What is spoken in one go."""
 
     phones: Ids
-    spoken: tuple[Spoken, ...]
+    spoken: tuple[PhonemeSegment, ...]
     """The parts in one language each; a full stop that was added behind them belongs to none."""
 
 
@@ -134,7 +134,7 @@ def sentences_of(text: str, language: str, voice: Voice) -> list[Sentence]:
     sentences, refusal = [], None
     for piece in split_sentences(text, SENTENCE_CHARACTERS):
         try:
-            read = phonemize_to_speak(piece, language, voice.base.document.symbols, voice.base.polyphones)
+            read = phonemize_for_synthesis(piece, language, voice.base.document.symbols, voice.base.polyphones)
         except TextRejected as error:
             refusal = refusal or error
             continue

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sovits_core.text import Spoken
+from sovits_core.text import PhonemeSegment
 from sovits_core.text.chinese.characters import Characters
 from voice_inference.graphs import Graph
 
@@ -26,7 +26,7 @@ class TextEncoder:
     characters: Characters
     width: int
 
-    def rows(self, spoken: Sequence[Spoken]) -> Vectors:
+    def rows(self, spoken: Sequence[PhonemeSegment]) -> Vectors:
         """Return float32 (phones, width) for the parts of a text; rows of other languages than Mandarin are zero."""
         rows = [np.zeros((0, self.width), dtype=np.float32)]
         for part in spoken:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from sovits_core.text.spoken import SILENCE, spoken_places
+from sovits_core.text.phones import SILENCE, sound_indices
 from tiny_base.codes import shown_segments, token_centres
 from tiny_base.data import Utterance
 
@@ -32,7 +32,7 @@ class Spoken:
         A pause belongs to the phone or mark that comes next.
         """
         phones, segments = self.utterance.phones, self.utterance.clip.segments
-        letters = spoken_places(phones)
+        letters = sound_indices(phones)
         seen = -1
         places = []
         for name, _ in segments:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sovits_core.models import Synthesizer
-from sovits_core.models.discriminator import Judgement
+from sovits_core.models.discriminator import DiscriminatorOutput
 from sovits_core.models.losses import adversarial_loss, discriminator_loss, feature_loss
 from tiny_base.acoustics import BANDS, audible
 from tiny_base.batches import Similar, Spoken
@@ -47,7 +47,7 @@ class FrameJudge(nn.Module):
         )
         self.last = nn.Conv2d(LAYERS[-1][1], 1, 3, padding=1)
 
-    def forward(self, frames: Tensor, said: Predicted) -> Judgement:
+    def forward(self, frames: Tensor, said: Predicted) -> DiscriminatorOutput:
         """Judge frames (batch, channels, frames), measured or `said`'s; what nobody says counts as zeros."""
         meaning = self.token(said.codes).repeat_interleave(2, dim=1) + self.speaker(said.timbre.mT)
         beside = self.beside(functional.leaky_relu(meaning, SLOPE)).mT.unflatten(1, (-1, BANDS))

@@ -12,7 +12,7 @@ from transformers import HubertModel
 
 from sovits_core.features.recording import resample, spectrogram, training_features
 from sovits_core.models import Synthesizer
-from sovits_core.synthesis.generation import speak
+from sovits_core.synthesis.generation import synthesize
 from tiny_base.acoustics import HOP, SAMPLE_RATE
 from tiny_base.data import Utterance, floats
 
@@ -25,8 +25,8 @@ MARGINS = {"pesq": 0.08, "stoi": 0.27}
 def resynthesize(hubert: HubertModel, s2: Synthesizer, utterance: Utterance, reference: Utterance, seed: int) -> Tensor:
     """Speak an utterance's own tokens in the voice of another recording; return [samples] at 32 kHz."""
     codes = s2.quantize(training_features(hubert, floats(utterance.wav), SAMPLE_RATE))
-    ge = s2.timbre(spectrogram(floats(reference.wav)[None]))
-    return speak(s2, codes, utterance.phone_ids[None], ge, seed=seed)[0, 0]
+    ge = s2.speaker_embedding(spectrogram(floats(reference.wav)[None]))
+    return synthesize(s2, codes, utterance.phone_ids[None], ge, seed=seed)[0, 0]
 
 
 def compare(recorded: Tensor, made: Tensor) -> dict[str, float]:

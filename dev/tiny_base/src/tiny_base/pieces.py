@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from sovits_core.text.spoken import SILENCE, spoken_places
+from sovits_core.text.phones import SILENCE, sound_indices
 from tiny_base.acoustics import HOP, Acoustics
 from tiny_base.batches import Spoken
 from tiny_base.codes import CODE_SECONDS, FRAME_SECONDS, half_of_code
@@ -100,6 +100,6 @@ def _within(whole: Utterance, begins: float, ends: float) -> tuple[list[tuple[st
             segments.append((name, min(until, ends) - begins))
         before += name != SILENCE and middle < begins
         since = until
-    letters = spoken_places(whole.phones)
+    letters = sound_indices(whole.phones)
     behind = before + sum(name != SILENCE for name, _ in segments)
     return segments, letters[before], letters[behind] if behind < len(letters) else len(whole.phones)

@@ -87,7 +87,7 @@ def predicted_latents(s2: Synthesizer, spoken: list[Spoken], count: int, seed: i
     found = []
     for _ in range(count):
         (row,) = similar.draw(1, rng)
-        timbre = s2.timbre(references([row], similar, rng, device))
+        timbre = s2.speaker_embedding(references([row], similar, rng, device))
         codes, text = (pad([ids]).to(device) for ids in (row.codes, row.utterance.phone_ids))
         mean, _, _ = s2.prior(codes.values, text.values, timbre, codes.lengths, text.lengths)
         found.append(mean[0, :CHANCE].cpu())
@@ -124,7 +124,7 @@ def predict(s2: Synthesizer, similar: Similar, rng: random.Random, machine: Mach
     disguise = Disguise.drawn(len(rows), machine.device)
     wanted, weights = (tensor.to(machine.device) for tensor in wanted_frames(rows, frames))
     wanted = disguise.of_frames(wanted)
-    timbre = s2.timbre(disguise.of_spectra(references(whole, similar, rng, machine.device)))
+    timbre = s2.speaker_embedding(disguise.of_spectra(references(whole, similar, rng, machine.device)))
     mean, deviation, _ = s2.prior(codes.values, text.values, timbre, codes.lengths, text.lengths)
     spread = ((deviation - wanted_deviations().to(deviation)).square() * mask).mean()
     return Predicted(rows, codes.values, timbre, mean, wanted, weights, mask, disguise, spread)

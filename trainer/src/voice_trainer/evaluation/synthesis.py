@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sovits_core.models.networks import Networks
-from sovits_core.synthesis.generation import generate, speak
+from sovits_core.synthesis.generation import generate, synthesize
 from sovits_core.synthesis.sampling import Sampling
-from sovits_core.text import Phonemes, PolyphoneReader, phonemize_to_speak
+from sovits_core.text import Phonemes, PolyphoneReader, phonemize_for_synthesis
 from sovits_core.text.symbols import phone_ids
 from voice_trainer.evaluation.voice import FeaturedClip
 from voice_trainer.job.base import JobBase
@@ -78,7 +78,7 @@ class Synthesiser:
     def speak(self, text: str) -> Samples:
         """Return the sentence at the base's sample rate; the same text and seed give the same on the same machine."""
         device = next(self.networks.parameters()).device
-        found = phonemize_to_speak(text, self.language, self.symbols, self.polyphones)
+        found = phonemize_for_synthesis(text, self.language, self.symbols, self.polyphones)
         target = torch.tensor(phone_ids(found.phones, self.symbols), device=device)
         seed = int.from_bytes(hashlib.sha256(f"{self.seed}/{text}".encode()).digest()[:4], "big")
         tokens = generate(
@@ -88,10 +88,10 @@ class Synthesiser:
             self.prompt.tokens[None].to(device),
             sampling=self.sampling,
             seed=seed,
-            most_steps=max(MIN_TOKEN_LIMIT, MAX_TOKENS_PER_PHONE * len(target)),
+            max_tokens=max(MIN_TOKEN_LIMIT, MAX_TOKENS_PER_PHONE * len(target)),
         )
         embedding = self.prompt.speaker_embedding[None, :, None].to(device)
-        samples: Samples = speak(self.networks.s2, tokens, target[None], embedding, seed=seed)[0, 0].cpu().numpy()
+        samples: Samples = synthesize(self.networks.s2, tokens, target[None], embedding, seed=seed)[0, 0].cpu().numpy()
         return samples
 
     def _bert(self, found: Phonemes, device: torch.device) -> Tensor | None:
