@@ -127,7 +127,7 @@ def test_recordings_become_a_voice_bundle(  # noqa: PLR0917
     assert len(sentence)
 
     page = (revision / "report.html").read_text()
-    assert "base&#x27;s own gates apply" in page
+    assert "base&#39;s own gates apply" in page
     assert 'src="samples/sentence-1.flac"' in page
     assert "<svg" in page
     assert "data:image/png;base64," in page
