@@ -37,7 +37,7 @@ def main() -> int:
         with watch.step("chart", "chart"):
             _install(ready)
         with watch.step("upload", "recordings to S3"):
-            stores = _stores(kubectl)
+            stores = open_stores(kubectl)
             stores.open(BUCKET).make_root()
             dataset = stores.open(f"{BUCKET}/datasets/{recordings.name}")
             say(f"    {upload(recordings, dataset)} new files in {dataset.uri}")
@@ -109,7 +109,7 @@ def _install(ready: Prepared) -> None:
     )
 
 
-def _stores(kubectl: Kubectl) -> StoreFactory:
+def open_stores(kubectl: Kubectl) -> StoreFactory:
     """Open the store that the environment names, or else the development store through its Service's address."""
     if os.environ.get("AWS_ENDPOINT_URL_S3"):
         return StoreFactory()

@@ -51,9 +51,8 @@ from voice_operator.reconcile.status import status_of
 from voice_operator.settings import Settings
 from voice_trainer.errors import UsageError
 from voice_trainer.evaluation.gates import METRICS, chosen_gates
-from voice_trainer.evaluation.scores import ClipScores
+from voice_trainer.evaluation.scores import ClipScores, mean_scores
 from voice_trainer.job.document import Gate, TrainingJob, read_job
-from voice_trainer.stages.evaluate import _scores
 
 UNREAD = {
     "review.approvals": "nothing records an approval",
@@ -365,8 +364,8 @@ def test_the_trainer_uses_every_field_of_its_job_that_comes_from_a_spec(part: st
 def test_every_metric_that_a_gate_may_name_is_measured() -> None:
     assert set(get_args(Metric)) - set(MEASURED) == NOT_MEASURED
     assert set(MEASURED) == set(METRICS)
-    clip: Any = SimpleNamespace(scores=ClipScores(pesq=3.9, stoi=0.91))
-    assert _scores([clip, clip]).keys() == set(METRICS), "evaluate measures what the trainer's gates promise"
+    clip = ClipScores(pesq=3.9, stoi=0.91)
+    assert mean_scores([clip, clip]).keys() == set(METRICS), "evaluate measures what the trainer's gates promise"
     gates, _ = chosen_gates([Gate(metric=metric, min="0") for metric in MEASURED], ())
     assert {gate.metric for gate in gates} == set(MEASURED)
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 import soundfile
-from dev.demo.__main__ import STUDIO, SYSTEM, _bucket
+from dev.demo.__main__ import BUCKET, STUDIO, SYSTEM, open_stores
 from dev.demo.kubectl import Kubectl, Manifest
+from dev.demo.objects import upload
 from dev.recordings import Recordings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -150,8 +151,8 @@ def test_bad_input_fails_with_its_reason_and_starts_no_gpu_job(bad: BadVoice, de
     dataset = tmp_path / bad.name
     shutil.copytree(demo.dataset, dataset)
     bad.spoil(dataset)
-    bucket = _bucket(demo.cluster)
-    bucket.upload(Recordings(dataset, bad.name, "nobody"), f"datasets/{bad.name}")
+    stores = open_stores(demo.cluster)
+    upload(Recordings(dataset, bad.name, "nobody"), stores.open(f"{BUCKET}/datasets/{bad.name}"))
     demo.cluster.apply(
         {
             "apiVersion": "voice.sovits.dev/v1alpha1",
@@ -175,10 +176,7 @@ def test_bad_input_fails_with_its_reason_and_starts_no_gpu_job(bad: BadVoice, de
         }
         assert stages <= {"prepare"}
         assert not voice["status"].get("artifacts")
-        published = bucket.client.list_objects(
-            bucket_name=bucket.name, prefix=f"{STUDIO}/{bad.name}/revisions/", recursive=True
-        )
-        assert list(published) == []
+        assert list(stores.open(f"{BUCKET}/{STUDIO}/{bad.name}/revisions").list()) == []
     finally:
         demo.cluster("delete", "voice", bad.name, "-n", STUDIO, "--timeout=60s")
 
@@ -196,15 +194,14 @@ def wait_for_phase(cluster: Kubectl, name: str, phase: str, *, seconds: float) -
 
 
 def test_deleting_a_voice_takes_it_from_the_server_and_its_artifacts_from_the_bucket(demo: Demo) -> None:
-    bucket = _bucket(demo.cluster)
-    prefix = f"{STUDIO}/flite-slt/revisions/{demo.result['revision']}/"
-    assert list(bucket.client.list_objects(bucket_name=bucket.name, prefix=prefix, recursive=True))
+    bundle = open_stores(demo.cluster).open(f"{BUCKET}/{STUDIO}/flite-slt/revisions/{demo.result['revision']}")
+    assert list(bundle.list())
     demo.cluster("delete", "voice", "flite-slt", "-n", STUDIO, "--timeout=60s")
     deadline = time.monotonic() + 60
     with demo.cluster.forward("default", SYSTEM, 80) as address:
         while any(voice["id"] == f"{STUDIO}/flite-slt" for voice in httpx.get(f"{address}/v1/voices").json()["data"]):
             assert time.monotonic() < deadline
             time.sleep(1)
-    while list(bucket.client.list_objects(bucket_name=bucket.name, prefix=prefix, recursive=True)):
+    while list(bundle.list()):
         assert time.monotonic() < deadline
         time.sleep(1)
