@@ -152,7 +152,7 @@ class StreamDecoder:
         begin = max(0, self._done - margin)
         end = min(frames, until + cross_fade_frames + margin)
         left, right = max(0, begin - self._field), min(frames, end + self._field)
-        wav = self._s2.waveform_speaker_embeddingnerator(z[:, :, left:right], self._speaker_embedding)[0, 0]
+        wav = self._s2.waveform_generator(z[:, :, left:right], self._speaker_embedding)[0, 0]
         wav = wav[(begin - left) * hop : (end - left) * hop]
         # silence where the window ends with the utterance, so that it can be moved there as well
         wav = functional.pad(wav, (self._overlap.search, self._overlap.search))
