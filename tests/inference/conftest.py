@@ -23,6 +23,7 @@ from voice_inference.api.app import create_app
 from voice_inference.api.services import Services, build_services
 from voice_inference.bundles.base import Base, load_base
 from voice_inference.bundles.references import BaseReference, VoiceReference
+from voice_inference.bundles.voice import Voice, load_voice
 from voice_inference.settings import Settings
 
 BASE_URI = os.environ.get("VOICE_TEST_BASE", "embedded:tiny")
@@ -121,6 +122,12 @@ def make_bundle(base: Base, tmp_path: Path) -> MakeBundle:
     return make
 
 
+@pytest.fixture
+def voice(make_bundle: MakeBundle, base: Base) -> Voice:
+    bundle = make_bundle()
+    return load_voice(bundle.folder, bundle.seal(), base)
+
+
 class Desired:
     """The mounted document; each write is a new generation, replaced as a whole as kubelet does it."""
 
@@ -171,10 +178,10 @@ class Server:
         return voices
 
     async def until_ready(self, *references: VoiceReference) -> None:
-        wanted = {reference.id: reference.revision for reference in references}
+        expected = {reference.id: reference.revision for reference in references}
         await self.until(
             lambda voices: (
-                {voice["id"]: voice["serving"] for voice in voices.values()} == wanted
+                {voice["id"]: voice["serving"] for voice in voices.values()} == expected
                 and all(voice["state"] == "ready" for voice in voices.values())
             )
         )

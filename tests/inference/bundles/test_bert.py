@@ -1,4 +1,4 @@
-"""Mandarin is spoken with the vectors of its characters, each for its phones, where the base has a text encoder."""
+"""Mandarin gets the BERT features of its characters, repeated for their phones, where the base has a BERT."""
 
 import json
 import shutil
@@ -69,12 +69,6 @@ def loader(tmp_path: Path) -> Loader:
     return Loader(tmp_path / "cache", threads=1)
 
 
-@pytest.fixture
-def voice(make_bundle: Any, base: Base) -> Voice:
-    bundle = make_bundle()
-    return load_voice(bundle.folder, bundle.seal(), base)
-
-
 def expected(tokens: list[int]) -> np.ndarray:
     rows = TABLE[[2, *tokens, 3]]
     return (rows + rows.mean(axis=0))[1:-1]
@@ -89,8 +83,8 @@ def test_each_phone_of_a_character_gets_its_vector_and_all_others_get_zeros(
     before, (english, chinese) = voice.prompt.phones.size, (len(part.phones) for part in sentence.parts)
     assert chinese == 6
     assert len(vectors) == before + english + chinese + 1  # the full stop that ends it
-    spoken = vectors[before + english : -1]
-    np.testing.assert_allclose(spoken, expected([4, 5, 1]).repeat(2, axis=0), rtol=1e-5)
+    mandarin = vectors[before + english : -1]
+    np.testing.assert_allclose(mandarin, expected([4, 5, 1]).repeat(2, axis=0), rtol=1e-5)
     assert not vectors[: before + english].any()
     assert not vectors[-1].any()
 

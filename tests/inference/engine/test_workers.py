@@ -1,4 +1,4 @@
-"""Work runs beside the event loop, in bounded number, and ends when nobody waits for it."""
+"""Jobs run in threads, in bounded number, and stop when nobody waits for them."""
 
 import asyncio
 import threading
