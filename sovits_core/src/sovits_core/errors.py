@@ -1,4 +1,20 @@
-"""Everything that can go wrong in the model family, as one tree."""
+"""Everything that can go wrong in the model family, as one tree.
+
+SovitsError
+├── InvalidModelConfig      a configuration describes no network
+├── InvalidModelInput       a tensor has the wrong shape, length or content
+├── CheckpointMismatch      stored weights and network disagree
+├── AdapterRejected         an adapter does not fit its base
+├── ExportError             a network has no graph
+├── TextRejected            a text has no phones
+│   └── MissingExtra        the language's packages are not installed
+├── UnknownSymbolTable      no version of the family has this table
+├── TextModelRejected       the folder of a text model is damaged
+├── BaseRejected            a base bundle is missing or damaged
+├── VoiceRejected           a voice bundle is damaged or of another base
+├── OfficialFileRejected    an official file cannot be read or trusted
+└── BenchError              the benchmark cannot begin
+"""
 
 from collections.abc import Iterable
 

@@ -5,7 +5,7 @@ import torch
 
 from sovits_core.features.alignment import align_tokens, trim_silence, viterbi
 from sovits_core.text import phonemize
-from sovits_core.text.spoken import word_ends
+from sovits_core.text.phones import word_ends
 
 PHONE_TOKENS = {"SIL": ((0,),), "K": ((1,), (2,)), "AE": ((3, 4), (5, 6)), "T": ((7,), (8,))}
 CAT = ("K", "AE1", "T", ".")

@@ -11,7 +11,7 @@ from transformers import BertConfig, BertForMaskedLM
 from sovits_core.errors import CheckpointMismatch, InvalidModelInput
 from sovits_core.export import export_text_encoder
 from sovits_core.features.text import TextEncoder, bert_features, load_bert, text_features
-from sovits_core.text import Spoken
+from sovits_core.text import PhonemeSegment
 from sovits_core.text.chinese.characters import read_characters
 
 TEXT = "你好,世界."
@@ -96,9 +96,9 @@ def test_what_does_not_fit_is_refused(encoder: TextEncoder, text: str, counts: t
 
 def test_parts_in_other_languages_are_zeros_beside_those_with_vectors(encoder: TextEncoder) -> None:
     spoken = (
-        Spoken("en", "hi,", ("HH", "AY1", ","), None),
-        Spoken("zh", "你好", ("n", "i2", "h", "ao3"), (2, 2)),
-        Spoken("yue", "你", ("Yn", "Yei5"), (2,)),
+        PhonemeSegment("en", "hi,", ("HH", "AY1", ","), None),
+        PhonemeSegment("zh", "你好", ("n", "i2", "h", "ao3"), (2, 2)),
+        PhonemeSegment("yue", "你", ("Yn", "Yei5"), (2,)),
     )
     rows = text_features(encoder, spoken)
     assert torch.equal(rows[3:7], bert_features(encoder, "你好", (2, 2)))

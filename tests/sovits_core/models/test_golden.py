@@ -52,7 +52,7 @@ def test_s1(golden: Golden) -> None:
     lengths = torch.tensor([phones.shape[1]]), torch.tensor([prompt.shape[1]])
     assert_agrees(s1(phones, lengths[0], bert, prompt, lengths[1])[0], answers["logits"])
     assert_agrees(s1.prefill(phones, bert, prompt)[0][0], answers["logits"][-1])
-    spoken = generate(s1, phones, bert, prompt, sampling=Sampling(top_k=1), seed=0, most_steps=100)
+    spoken = generate(s1, phones, bert, prompt, sampling=Sampling(top_k=1), seed=0, max_tokens=100)
     assert spoken[0].tolist() == answers["greedy"].tolist()
 
 
@@ -73,7 +73,7 @@ def test_s2(golden: Golden, checkpoint: str, config: SynthesizerConfig) -> None:
     load_official(s2, weights)
     assert torch.equal(s2.quantize(answers["ssl"]), answers["codes_from_ssl"])
     vector = None if config.speaker_vector is None else answers["sv"]
-    assert_agrees(s2.timbre(answers["refer_spec"], sv=vector)[:, :, 0], answers["ge"])
+    assert_agrees(s2.speaker_embedding(answers["refer_spec"], sv=vector)[:, :, 0], answers["ge"])
 
     ge, noise = answers["ge"][:, :, None], 0.5 * answers["noise"]
     mean, log_deviation, mask = s2.prior(answers["codes"], answers["text"], ge)
@@ -152,7 +152,7 @@ def test_flow_matching(
         answers = {key: torch.from_numpy(stored[key])[None] for key in stored.files}
     s2 = mel_synthesizer
     s2.config = config  # the two versions share all weights and differ in the mel's rate
-    assert_agrees(s2.timbre(answers["refer_spec"])[:, :, 0], answers["ge"])
+    assert_agrees(s2.speaker_embedding(answers["refer_spec"])[:, :, 0], answers["ge"])
     features, lengths = s2.features(answers["codes"], answers["text"], answers["ge"][:, :, None])
     assert_agrees(features, answers["features"])
     assert lengths.tolist() == [features.shape[2]]

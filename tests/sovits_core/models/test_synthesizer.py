@@ -21,7 +21,7 @@ def test_a_padded_row_is_decoded_as_it_is_alone(s2: Synthesizer) -> None:
     torch.manual_seed(3)
     codes, text = torch.randint(0, 32, (2, 12)), torch.randint(0, 40, (2, 6))
     ge, noise = torch.randn(2, 24, 1), torch.randn(2, 16, 24)
-    together = s2.decode(codes, text, ge, noise, code_lengths=torch.tensor([12, 7]), text_lengths=torch.tensor([6, 4]))
+    together = s2.decode(codes, text, ge, noise, token_lengths=torch.tensor([12, 7]), text_lengths=torch.tensor([6, 4]))
     alone = s2.decode(codes[1:, :7], text[1:, :4], ge[1:], noise[1:, :, :14])
     assert alone.shape == (1, 1, 14 * 32)
     assert alone.abs().max() > 0.1
@@ -33,9 +33,9 @@ def test_a_padded_row_is_decoded_as_it_is_alone(s2: Synthesizer) -> None:
 @torch.no_grad()
 def test_a_padded_reference_has_the_timbre_it_has_alone(s2: Synthesizer) -> None:
     spec = torch.rand(2, 129, 20)
-    together = s2.timbre(spec, torch.tensor([20, 9]))
+    together = s2.speaker_embedding(spec, torch.tensor([20, 9]))
     assert together.shape == (2, 24, 1)
-    torch.testing.assert_close(together[1:], s2.timbre(spec[1:, :, :9]), rtol=0, atol=TOLERANCE)
+    torch.testing.assert_close(together[1:], s2.speaker_embedding(spec[1:, :, :9]), rtol=0, atol=TOLERANCE)
 
 
 @torch.no_grad()
@@ -71,7 +71,9 @@ def test_a_speaker_vector_is_asked_for_where_it_belongs(s2: Synthesizer, small_s
     pro = Synthesizer(small_s2.model_copy(update={"speaker_vector": 7}))
     spec = torch.rand(1, 129, 10)
     with pytest.raises(InvalidModelInput, match=r"\(batch, 7\)"):
-        pro.timbre(spec)
+        pro.speaker_embedding(spec)
     with pytest.raises(InvalidModelInput, match="leave sv out"):
-        s2.timbre(spec, sv=torch.rand(1, 7))
-    assert not torch.equal(pro.timbre(spec, sv=torch.zeros(1, 7)), pro.timbre(spec, sv=torch.ones(1, 7)))
+        s2.speaker_embedding(spec, sv=torch.rand(1, 7))
+    assert not torch.equal(
+        pro.speaker_embedding(spec, sv=torch.zeros(1, 7)), pro.speaker_embedding(spec, sv=torch.ones(1, 7))
+    )

@@ -15,7 +15,7 @@ from sovits_core.models.normed import is_folded
 from sovits_core.reference.diffusion_transformer import DiffusionTransformer
 from sovits_core.reference.flow_matching import continue_mel, integrate
 from sovits_core.reference.losses import flow_matching_loss
-from sovits_core.reference.mel_generation import MelPrompt, normalised_mel, restored_mel, speak
+from sovits_core.reference.mel_generation import MelPrompt, normalised_mel, restored_mel, synthesize
 from sovits_core.reference.mel_synthesizer import MelSynthesizer
 from sovits_core.reference.vocoder import Vocoder
 
@@ -158,15 +158,15 @@ def test_speech_depends_on_the_seed_alone_and_leaves_other_random_numbers_be(s2:
     wav = 0.1 * torch.randn(320)
     prompt = MelPrompt(
         mel=normalised_mel(wav[None], SMALL.mel),
-        codes=torch.randint(16, (1, 4)),
+        tokens=torch.randint(16, (1, 4)),
         text=torch.randint(20, (1, 5)),
-        ge=s2.timbre(torch.rand(1, 33, 12)).detach(),
+        speaker_embedding=s2.speaker_embedding(torch.rand(1, 33, 12)).detach(),
     )
     codes, text = torch.randint(16, (1, 20)), torch.randint(20, (1, 7))
     before = torch.random.get_rng_state()
-    first = speak(s2, vocoder, prompt, codes, text, seed=7, steps=2)
-    again = speak(s2, vocoder, prompt, codes, text, seed=7, steps=2)
-    other = speak(s2, vocoder, prompt, codes, text, seed=8, steps=2)
+    first = synthesize(s2, vocoder, prompt, codes, text, seed=7, steps=2)
+    again = synthesize(s2, vocoder, prompt, codes, text, seed=7, steps=2)
+    other = synthesize(s2, vocoder, prompt, codes, text, seed=8, steps=2)
     assert torch.equal(before, torch.random.get_rng_state())
     assert first.shape == (1, 1, 75 * 16)  # 20 codes are 40 latent frames, 75 of mel
     assert torch.equal(first, again)

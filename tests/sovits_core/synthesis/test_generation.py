@@ -3,9 +3,9 @@ import torch
 
 from sovits_core.errors import InvalidModelInput
 from sovits_core.models.networks import Networks
-from sovits_core.synthesis.generation import Utterance, generate, generate_batch, speak, speak_batch
+from sovits_core.synthesis.generation import GenerationRequest, generate, generate_batch, synthesize, synthesize_batch
 from sovits_core.synthesis.sampling import Sampling
-from sovits_core.synthesis.streaming import generator_reach
+from sovits_core.synthesis.streaming import generator_receptive_field
 
 PHONES, PROMPT = torch.tensor([[4, 5, 6, 7]]), torch.tensor([[1, 2, 3]])
 
@@ -13,7 +13,7 @@ PHONES, PROMPT = torch.tensor([[4, 5, 6, 7]]), torch.tensor([[1, 2, 3]])
 def test_an_utterance_depends_on_its_seed_alone(networks: Networks) -> None:
     def once(seed: int) -> list[int]:
         sampling = Sampling(top_k=33, temperature=2.0)
-        return generate(networks.s1, PHONES, None, PROMPT, sampling=sampling, seed=seed, most_steps=40)[0].tolist()
+        return generate(networks.s1, PHONES, None, PROMPT, sampling=sampling, seed=seed, max_tokens=40)[0].tolist()
 
     first = once(1)
     torch.manual_seed(99)
@@ -26,7 +26,7 @@ def test_it_stops_at_the_limit_and_never_says_the_end_token(networks: Networks) 
         networks.s1.predict.weight[32] = 0
         networks.s1.predict.weight[:32] *= 10
     # more steps than one block of the cache holds
-    tokens = generate(networks.s1, PHONES, None, PROMPT, sampling=Sampling(top_k=1), seed=0, most_steps=300)
+    tokens = generate(networks.s1, PHONES, None, PROMPT, sampling=Sampling(top_k=1), seed=0, max_tokens=300)
     assert tokens.shape == (1, 300)
     assert tokens.max() < 32
 
@@ -38,14 +38,14 @@ def test_it_ends_early_where_the_end_is_most_likely_but_not_before_eleven_tokens
         networks.s1.layers[-1].feed_forward_norm.weight.zero_()
         networks.s1.layers[-1].feed_forward_norm.bias.fill_(1.0)
         networks.s1.predict.weight[32] = 1.0
-    tokens = generate(networks.s1, PHONES, None, PROMPT[:, :0], sampling=Sampling(), seed=0, most_steps=50)
+    tokens = generate(networks.s1, PHONES, None, PROMPT[:, :0], sampling=Sampling(), seed=0, max_tokens=50)
     assert tokens.shape == (1, 11)
 
 
 @pytest.mark.parametrize("limit", [0, 1501])
 def test_a_limit_out_of_range_is_refused(networks: Networks, limit: int) -> None:
-    with pytest.raises(InvalidModelInput, match=f"most_steps={limit}"):
-        generate(networks.s1, PHONES, None, PROMPT, sampling=Sampling(), seed=0, most_steps=limit)
+    with pytest.raises(InvalidModelInput, match=f"max_tokens={limit}"):
+        generate(networks.s1, PHONES, None, PROMPT, sampling=Sampling(), seed=0, max_tokens=limit)
 
 
 def test_nothing_to_say_is_refused(networks: Networks) -> None:
@@ -55,34 +55,34 @@ def test_nothing_to_say_is_refused(networks: Networks) -> None:
 
 def test_speech_is_two_frames_per_token_and_the_same_for_the_same_seed(networks: Networks) -> None:
     ge = torch.zeros(1, 24, 1)
-    wav = speak(networks.s2, PROMPT, PHONES, ge, seed=1)
+    wav = synthesize(networks.s2, PROMPT, PHONES, ge, seed=1)
     assert wav.shape == (1, 1, 3 * 2 * 32)
-    assert torch.equal(speak(networks.s2, PROMPT, PHONES, ge, seed=1), wav)
-    assert not torch.equal(speak(networks.s2, PROMPT, PHONES, ge, seed=2), wav)
+    assert torch.equal(synthesize(networks.s2, PROMPT, PHONES, ge, seed=1), wav)
+    assert not torch.equal(synthesize(networks.s2, PROMPT, PHONES, ge, seed=2), wav)
 
 
-def utterances(**options: object) -> list[Utterance]:
+def utterances(**options: object) -> list[GenerationRequest]:
     """Texts and prompts of all lengths, one without a prompt, one without text features."""
     torch.manual_seed(5)
     sizes = ((3, 5, 40), (9, 0, 7), (1, 12, 25), (6, 2, 300))
     return [
-        Utterance(
+        GenerationRequest(
             torch.randint(0, 40, (text,)),
             torch.randint(0, 32, (prompt,)),
             None if seed == 2 else torch.randn(text, 8),
             seed=seed,
-            most_steps=steps,
+            max_tokens=steps,
             **options,  # type: ignore[arg-type]
         )
         for seed, (text, prompt, steps) in enumerate(sizes)
     ]
 
 
-def alone(networks: Networks, one: Utterance) -> list[int]:
+def alone(networks: Networks, one: GenerationRequest) -> list[int]:
     bert = None if one.bert is None else one.bert[None]
     spoken = generate(
         networks.s1, one.phones[None], bert, one.prompt[None],
-        sampling=one.sampling, seed=one.seed, most_steps=one.most_steps,
+        sampling=one.sampling, seed=one.seed, max_tokens=one.max_tokens,
     )  # fmt: skip
     return spoken[0].tolist()
 
@@ -101,7 +101,7 @@ def test_an_utterance_hears_nothing_of_its_neighbours(networks: Networks) -> Non
     batch = utterances()
     before = generate_batch(networks.s1, batch)
     assert batch[1].bert is not None
-    changed = Utterance(batch[1].phones.flip(0), batch[1].prompt, -batch[1].bert, seed=77, most_steps=7)
+    changed = GenerationRequest(batch[1].phones.flip(0), batch[1].prompt, -batch[1].bert, seed=77, max_tokens=7)
     after = generate_batch(networks.s1, [batch[0], changed, *batch[2:]])
     assert [tokens.tolist() for tokens in before][0::2] == [tokens.tolist() for tokens in after][0::2]
     assert before[3].tolist() == after[3].tolist()
@@ -138,12 +138,12 @@ def test_no_utterances_are_no_tokens(networks: Networks) -> None:
         pytest.param({"phones": PHONES}, "at least one phone", id="two axes of phones"),
         pytest.param({"prompt": PROMPT}, "one row of tokens", id="two axes of tokens"),
         pytest.param({"bert": torch.zeros(3, 8)}, "bert has 3 rows for 4 phones", id="bert of another length"),
-        pytest.param({"most_steps": 1501}, "most_steps=1501", id="too many steps"),
+        pytest.param({"max_tokens": 1501}, "max_tokens=1501", id="too many steps"),
     ],
 )
 def test_an_utterance_that_cannot_be_said_is_refused(fields: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidModelInput, match=message):
-        Utterance(**{"phones": PHONES[0], "prompt": PROMPT[0]} | fields)  # type: ignore[arg-type]
+        GenerationRequest(**{"phones": PHONES[0], "prompt": PROMPT[0]} | fields)  # type: ignore[arg-type]
 
 
 def speech() -> tuple[list[torch.Tensor], list[torch.Tensor], torch.Tensor]:
@@ -155,18 +155,18 @@ def speech() -> tuple[list[torch.Tensor], list[torch.Tensor], torch.Tensor]:
 
 def test_a_batch_sounds_as_each_utterance_does_alone_up_to_its_last_sample(networks: Networks) -> None:
     codes, texts, ge = speech()
-    together = speak_batch(networks.s2, codes, texts, ge, seeds=(4, 5, 6))
+    together = synthesize_batch(networks.s2, codes, texts, ge, seeds=(4, 5, 6))
     for row, seed in enumerate((4, 5, 6)):
-        single = speak(networks.s2, codes[row][None], texts[row][None], ge[row : row + 1], seed=seed)[0, 0]
+        single = synthesize(networks.s2, codes[row][None], texts[row][None], ge[row : row + 1], seed=seed)[0, 0]
         assert single.abs().max() > 0.1
         torch.testing.assert_close(together[row], single, rtol=0, atol=1e-5)
 
 
 def test_a_sentence_does_not_leak_into_another(networks: Networks) -> None:
     codes, texts, ge = speech()
-    before = speak_batch(networks.s2, codes, texts, ge, seeds=(4, 5, 6))
+    before = synthesize_batch(networks.s2, codes, texts, ge, seeds=(4, 5, 6))
     other = [texts[0].flip(0), *texts[1:]]
-    after = speak_batch(networks.s2, codes, other, ge, seeds=(4, 5, 6))
+    after = synthesize_batch(networks.s2, codes, other, ge, seeds=(4, 5, 6))
     assert torch.equal(before[1], after[1])
     assert torch.equal(before[2], after[2])
     assert not torch.equal(before[0], after[0])
@@ -176,8 +176,8 @@ def test_a_sentence_does_not_leak_into_another(networks: Networks) -> None:
 def test_the_padding_of_a_decoded_batch_reaches_only_as_far_as_the_generator_sees(networks: Networks) -> None:
     codes, text, ge = torch.randint(0, 32, (2, 14)), torch.randint(0, 40, (2, 5)), torch.randn(2, 24, 1)
     noise, lengths = torch.zeros(2, 16, 28), torch.tensor([9, 14])
-    wav = networks.s2.decode(codes, text, ge, noise, code_lengths=lengths)
+    wav = networks.s2.decode(codes, text, ge, noise, token_lengths=lengths)
     single = networks.s2.decode(codes[:1, :9], text[:1], ge[:1], noise[:1, :, :18])
-    inside = (18 - generator_reach(networks.s2.config)) * networks.s2.config.hop
+    inside = (18 - generator_receptive_field(networks.s2.config)) * networks.s2.config.hop
     assert inside > 0
     torch.testing.assert_close(wav[:1, :, :inside], single[:, :, :inside], rtol=0, atol=1e-5)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sovits_core.errors import InvalidModelInput
-from sovits_core.synthesis.sampling import FIRST_STOP, Choice, Sampler, Sampling, filtered, penalize
+from sovits_core.synthesis.sampling import MIN_TOKENS, Choice, Sampler, Sampling, filtered, penalize
 
 END = 5
 GREEDY = Sampling(top_k=1, repetition_penalty=1.0)
@@ -62,14 +62,14 @@ def test_temperature_zero_is_greedy() -> None:
 
 def test_the_end_token_is_blocked_for_the_first_eleven() -> None:
     sampler = Sampler(GREEDY, np.random.default_rng(0), END)
-    choices = [sampler.choose(logits(1, 0, 0, 0, 0, 99)) for _ in range(FIRST_STOP + 1)]
+    choices = [sampler.choose(logits(1, 0, 0, 0, 0, 99)) for _ in range(MIN_TOKENS + 1)]
     assert choices == [Choice(0, stop=False)] * 11 + [Choice(END, stop=True)]
 
 
 def test_the_utterance_ends_when_the_end_token_is_likeliest_even_if_another_was_drawn() -> None:
     rng = np.random.default_rng(0)
     sampler = Sampler(Sampling(repetition_penalty=1.0), rng, END)
-    for _ in range(FIRST_STOP):
+    for _ in range(MIN_TOKENS):
         sampler.choose(logits(0, 0, 0, 0, 0, 0))
     choices = [sampler.choose(logits(0, 0, 0, 0, 0, 0.01)) for _ in range(20)]
     assert all(choice.stop for choice in choices)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sovits_core.errors import TextRejected
-from sovits_core.text import MAX_CHARACTERS, phone_ids, phonemize, phonemize_to_speak, split_sentences
+from sovits_core.text import MAX_CHARACTERS, phone_ids, phonemize, phonemize_for_synthesis, split_sentences
 from sovits_core.text.symbols import symbols
 
 CASES: list[dict[str, str]] = json.loads((Path(__file__).parent / "data" / "english_phones.json").read_text("utf-8"))
@@ -193,9 +193,9 @@ def test_the_letter_a_on_its_own_is_no_article() -> None:
 
 
 def test_very_little_text_to_be_spoken_starts_with_a_full_stop_once() -> None:
-    assert phonemize_to_speak("はい", "ja").phones == (".", *phonemize("はい", "ja").phones)
-    assert phonemize_to_speak("はい", "ja").phones.count(".") == 1
-    assert phonemize_to_speak("こんにちは", "ja") == phonemize("こんにちは", "ja")
+    assert phonemize_for_synthesis("はい", "ja").phones == (".", *phonemize("はい", "ja").phones)
+    assert phonemize_for_synthesis("はい", "ja").phones.count(".") == 1
+    assert phonemize_for_synthesis("こんにちは", "ja") == phonemize("こんにちは", "ja")
 
 
 HOSTILE = {

@@ -1,6 +1,6 @@
 """Progress: seldom enough for the store, and never behind at the end."""
 
-from voice_trainer.job.progress import ProgressWriter
+from voice_trainer.job.progress import ProgressWriter, Steps
 from voice_trainer.job.results import Progress
 
 
@@ -24,6 +24,20 @@ def test_work_of_an_earlier_attempt_does_not_count_towards_the_pace() -> None:
     moment[0] = 10.0
     writer.report(60, 100, already=50)
     assert put[0].eta_seconds == 40
+
+
+def test_steps_of_several_loops_add_up() -> None:
+    put: list[Progress] = []
+    moment = [0.0]
+
+    def clock() -> float:
+        moment[0] += 2
+        return moment[0]
+
+    steps = Steps(ProgressWriter("evaluate", put.append, clock), total=4)
+    assert list(steps.each("ab")) == ["a", "b"]
+    assert list(steps.each("cd")) == ["c", "d"]
+    assert [document.percent for document in put] == [25, 50, 75, 100]
 
 
 def test_no_parts_at_all_are_all_done() -> None:

@@ -127,7 +127,7 @@ def test_recordings_become_a_voice_bundle(  # noqa: PLR0917
     assert len(sentence)
 
     page = (revision / "report.html").read_text()
-    assert "base&#x27;s own gates apply" in page
+    assert "base&#39;s own gates apply" in page
     assert 'src="samples/sentence-1.flac"' in page
     assert "<svg" in page
     assert "data:image/png;base64," in page
@@ -138,7 +138,7 @@ def test_recordings_become_a_voice_bundle(  # noqa: PLR0917
 
 
 @pytest.mark.slow
-def test_a_pro_base_hears_who_speaks_and_reads_mandarin_with_its_text_encoder(
+def test_a_pro_base_has_speaker_vectors_and_text_features_of_mandarin(
     run: Callable[[str], int], store: FolderStore, job_document: dict[str, Any], dataset: Path, random_pro_base: Path
 ) -> None:
     ids = [row.split("|")[0] for row in (dataset / "metadata.csv").read_text().splitlines()]

@@ -42,17 +42,17 @@ def networks(random_base: Path) -> Networks:
     return Networks(s1, s2)
 
 
-def an_example(codes: int, seed: int) -> Example:
-    """A tone in noise, one frame longer than its codes, as recordings are."""
+def an_example(tokens: int, seed: int) -> Example:
+    """A tone in noise, one frame longer than its tokens, as recordings are."""
     generator = torch.Generator().manual_seed(seed)
-    time = torch.arange((2 * codes + 1) * 640) / 32000
+    time = torch.arange((2 * tokens + 1) * 640) / 32000
     wav = 0.3 * torch.sin(2 * torch.pi * 200 * time) + 0.01 * torch.randn(len(time), generator=generator)
     return Example(
         id=str(seed),
-        phones=torch.randint(0, 700, (codes,), generator=generator),
+        phones=torch.randint(0, 700, (tokens,), generator=generator),
         bert=None,
-        codes=torch.randint(0, 32, (codes,), generator=generator),
-        timbre=torch.randn(32, generator=generator),
+        tokens=torch.randint(0, 32, (tokens,), generator=generator),
+        speaker_embedding=torch.randn(32, generator=generator),
         spectrogram=spectrogram(wav),
         wav=wav,
     )
@@ -61,7 +61,7 @@ def an_example(codes: int, seed: int) -> Example:
 def test_every_matrix_of_the_adapter_learns_and_the_losses_fall(networks: Networks) -> None:
     model = attach_adapter(networks, 2, ("attention",), seed=1)
     examples = [an_example(12, 1), an_example(20, 2)]
-    batch = collate(examples, [example.timbre for example in examples], CPU)
+    batch = collate(examples, [example.speaker_embedding for example in examples], CPU)
     finetuner = Finetuner(model, networks, 1e-2, Finetuning())
     model.eval()  # without dropout the same step can be compared with itself
     start = {name: value.detach().clone() for name, value in finetuner.parameters.items()}
@@ -80,7 +80,7 @@ def test_a_base_names_a_learning_rate_multiplier_for_each_network(networks: Netw
     )
     example = an_example(20, 2)
     start = {name: value.detach().clone() for name, value in finetuner.parameters.items()}
-    finetuner.step(collate([example], [example.timbre], CPU), torch.Generator().manual_seed(1))
+    finetuner.step(collate([example], [example.speaker_embedding], CPU), torch.Generator().manual_seed(1))
     # The length of Adam's first step is the learning rate, whatever the gradient.
     moved = {name: float((value.detach() - start[name]).abs().max()) for name, value in finetuner.parameters.items()}
     assert max(moved[name] for name in moved if "s1." in name) == pytest.approx(0.5e-3, rel=0.01)
@@ -93,7 +93,7 @@ def test_the_mel_loss_reaches_the_prior_that_the_adapter_changes(networks: Netwo
         if "lora_B" in name:
             torch.nn.init.normal_(value, std=0.1)
     example = an_example(20, 2)
-    batch = collate([example], [example.timbre], CPU)
+    batch = collate([example], [example.speaker_embedding], CPU)
     _, mel = synthesis_losses(networks.s2, batch, torch.Generator().manual_seed(1), full_target)
     mel.backward()
     adapted = [value for name, value in networks.s2.named_parameters() if value.requires_grad]
@@ -119,7 +119,7 @@ def test_a_smoothed_target_keeps_lasting_differences_and_drops_quick_ones() -> N
 def test_a_smoothed_target_is_the_bases_whatever_the_adapter(networks: Networks) -> None:
     model = attach_adapter(networks, 2, ("attention",), seed=1)
     examples = [an_example(12, 1), an_example(20, 2)]
-    batch = collate(examples, [example.timbre for example in examples], CPU)
+    batch = collate(examples, [example.speaker_embedding for example in examples], CPU)
     finetuner = Finetuner(model, networks, 1e-2, Finetuning(target=SmoothedTarget(frames=4)))
     model.train()
 
@@ -147,10 +147,10 @@ def test_a_loss_that_is_no_number_stops_the_training_with_the_remedy(networks: N
 
 def test_padding_does_not_change_what_a_clip_teaches(networks: Networks) -> None:
     short = an_example(12, 1)
-    alone = collate([short, short], [short.timbre] * 2, CPU)
-    padded = collate([short, an_example(30, 2)], [short.timbre] * 2, CPU)
+    alone = collate([short, short], [short.speaker_embedding] * 2, CPU)
+    padded = collate([short, an_example(30, 2)], [short.speaker_embedding] * 2, CPU)
     s1 = networks.s1.eval()
     with torch.no_grad():
-        expected = s1(alone.phones, alone.phone_lengths, None, alone.codes, alone.code_lengths)
-        found = s1(padded.phones, padded.phone_lengths, None, padded.codes, padded.code_lengths)
+        expected = s1(alone.phones, alone.phone_lengths, None, alone.tokens, alone.token_lengths)
+        found = s1(padded.phones, padded.phone_lengths, None, padded.tokens, padded.token_lengths)
     torch.testing.assert_close(found[0, :13], expected[0], atol=1e-5, rtol=1e-4)

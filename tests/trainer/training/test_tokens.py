@@ -12,7 +12,7 @@ from sovits_core.bundle.strategies import AlignedTokens, EncoderTokens, TokenStr
 from sovits_core.features.recording import prompt_features, training_features
 from sovits_core.models import Synthesizer
 from sovits_core.text import phonemize
-from sovits_core.text.spoken import spoken_phones
+from sovits_core.text.phones import sound_phones
 from voice_trainer.job.base import JobBase
 from voice_trainer.recordings.audio import TRAINING_RATE, decode, resample
 from voice_trainer.training.networks import Encoders, load_encoders, load_networks
@@ -56,7 +56,7 @@ def test_the_tiny_bases_tokens_follow_the_text_of_a_clip(
         names = [phone_of[token] for token in found.values.tolist()]
         runs = [name for name, _ in groupby(names) if name != "SIL"]
         assert found.aligned
-        assert runs == [name for name, _ in groupby(spoken_phones(phones))]
+        assert runs == [name for name, _ in groupby(sound_phones(phones))]
     assert "SIL" not in (names[0], names[-1])  # of the prompt
 
 

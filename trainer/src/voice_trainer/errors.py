@@ -48,8 +48,8 @@ class BadDataset(BadData):
         sentences = [f"{sentence} [{reason}]" for reason, sentence in problems[:PROBLEMS_SHOWN]]
         more = len(problems) - len(sentences)
         heading = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        tail = f" … and {more} more" if more else ""
-        super().__init__(f"{heading} in the dataset: " + "; ".join(sentences) + tail, reason=problems[0][0])
+        rest = f" … and {more} more" if more else ""
+        super().__init__(f"{heading} in the dataset: " + "; ".join(sentences) + rest, reason=problems[0][0])
 
 
 class Refused(TrainerError):

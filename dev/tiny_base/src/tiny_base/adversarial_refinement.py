@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sovits_core.models import Synthesizer
-from sovits_core.models.discriminator import Judgement
+from sovits_core.models.discriminator import DiscriminatorOutput
 from sovits_core.models.losses import adversarial_loss, discriminator_loss, feature_loss
 from tiny_base.acoustics import BANDS, speech_mask
 from tiny_base.batches import LengthBucketSampler, TokenizedUtterance
@@ -57,7 +57,7 @@ class PatchDiscriminator(nn.Module):
         )
         self.last = nn.Conv2d(LAYERS[-1][1], 1, 3, padding=1)
 
-    def forward(self, latents: Tensor, batch: Prediction) -> Judgement:
+    def forward(self, latents: Tensor, batch: Prediction) -> DiscriminatorOutput:
         """Score latents (batch, channels, frames), measured or predicted; padding counts as zeros.
 
         Returns:

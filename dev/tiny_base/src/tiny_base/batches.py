@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from sovits_core.text.spoken import SILENCE, spoken_places
+from sovits_core.text.phones import SILENCE, sound_indices
 from tiny_base.data import Utterance
 from tiny_base.tokens import phone_of_token, token_centres
 
@@ -32,7 +32,7 @@ class TokenizedUtterance:
         A pause belongs to the phone or mark that comes next.
         """
         phones, phone_times = self.utterance.phones, self.utterance.clip.phone_times
-        positions = spoken_places(phones)
+        positions = sound_indices(phones)
         count = -1
         indices = []
         for name, _ in phone_times:

@@ -19,7 +19,7 @@ import torchaudio.functional as audio_functional
 from tqdm import tqdm
 
 from sovits_core.text import phonemize
-from sovits_core.text.spoken import SILENCE, spoken_phones
+from sovits_core.text.phones import SILENCE, sound_phones
 from tiny_base.acoustics import SAMPLE_RATE
 from tiny_base.errors import MissingProgram, SynthesisFailed
 from tiny_base.sentences import compose
@@ -131,7 +131,7 @@ def speakers(rng: random.Random, weights: Mapping[str, float]) -> list[tuple[Var
 def same_phones(text: str, phone_times: list[tuple[str, float]]) -> bool:
     """Whether flite's phones are as many as our front end's."""
     count = sum(name != SILENCE for name, _ in phone_times)
-    return count == len(spoken_phones(phonemize(text, "en").phones))
+    return count == len(sound_phones(phonemize(text, "en").phones))
 
 
 def _synthetic(folder: Path, sentences: int, seed: int) -> Iterator[Clip]:

@@ -20,7 +20,7 @@ from transformers import HubertConfig, HubertModel
 
 from sovits_core.features.alignment import viterbi
 from sovits_core.features.recording import SHORTEST_HUBERT_INPUT, TRAINING_SCALE
-from sovits_core.text.spoken import SILENCE, spoken_phones, word_ends
+from sovits_core.text.phones import SILENCE, sound_phones, word_ends
 from tiny_base.acoustic_augmentation import augment
 from tiny_base.config import HubertSizes
 from tiny_base.data import Utterance, to_float
@@ -90,7 +90,7 @@ def forced_alignment(scores: Tensor, phones: Sequence[str], pauses: Sequence[boo
         AlignmentFailed: there are more phones than frames.
     """
     names = [SILENCE]
-    for phone, pause in zip(spoken_phones(phones), pauses, strict=True):
+    for phone, pause in zip(sound_phones(phones), pauses, strict=True):
         names += [phone, SILENCE] if pause else [phone]
     path = viterbi(scores[:, [CLASSES.index(name) for name in names]], [name == SILENCE for name in names])
     if path is None:

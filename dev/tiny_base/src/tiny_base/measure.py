@@ -15,7 +15,7 @@ from transformers import HubertModel
 
 from sovits_core.features.recording import resample, spectrogram, training_features
 from sovits_core.models import Synthesizer
-from sovits_core.synthesis.generation import speak as decode
+from sovits_core.synthesis.generation import synthesize
 from tiny_base.acoustics import HOP, SAMPLE_RATE
 from tiny_base.data import Utterance, to_float
 
@@ -28,8 +28,8 @@ MARGINS = {"pesq": 0.08, "stoi": 0.27}
 def resynthesize(hubert: HubertModel, s2: Synthesizer, utterance: Utterance, reference: Utterance, seed: int) -> Tensor:
     """Decode an utterance's encoder tokens, conditioned on another recording; return [samples] at 32 kHz."""
     tokens = s2.quantize(training_features(hubert, to_float(utterance.wav), SAMPLE_RATE))
-    speaker_embedding = s2.timbre(spectrogram(to_float(reference.wav)[None]))
-    return decode(s2, tokens, utterance.phone_ids[None], speaker_embedding, seed=seed)[0, 0]
+    speaker_embedding = s2.speaker_embedding(spectrogram(to_float(reference.wav)[None]))
+    return synthesize(s2, tokens, utterance.phone_ids[None], speaker_embedding, seed=seed)[0, 0]
 
 
 def compare(recorded: Tensor, made: Tensor) -> dict[str, float]:

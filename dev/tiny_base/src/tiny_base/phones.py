@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sovits_core.text.spoken import SILENCE
+from sovits_core.text.phones import SILENCE
 
 CLASSES = (
     SILENCE, "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH", "IY",

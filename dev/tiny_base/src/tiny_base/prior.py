@@ -94,7 +94,7 @@ def predicted_latents(s2: Synthesizer, rows: list[TokenizedUtterance], count: in
     found = []
     for _ in range(count):
         (row,) = sampler.draw(1, rng)
-        speaker_embedding = s2.timbre(reference_spectra([row], sampler, rng, device))
+        speaker_embedding = s2.speaker_embedding(reference_spectra([row], sampler, rng, device))
         tokens, text = (pad([ids]).to(device) for ids in (row.aligned_tokens, row.utterance.phone_ids))
         mean, _, _ = s2.prior(tokens.values, text.values, speaker_embedding, tokens.lengths, text.lengths)
         found.append(mean[0, :SUPERVISED_CHANNELS].cpu())
@@ -134,7 +134,7 @@ def predict(
     target, weights = (tensor.to(machine.device) for tensor in target_latents(rows, frames))
     target = augmentation.apply_to_latents(target)
     spectra = reference_spectra(whole, sampler, rng, machine.device)
-    speaker_embedding = s2.timbre(augmentation.apply_to_spectra(spectra))
+    speaker_embedding = s2.speaker_embedding(augmentation.apply_to_spectra(spectra))
     mean, deviation, _ = s2.prior(tokens.values, text.values, speaker_embedding, tokens.lengths, text.lengths)
     deviation_loss = ((deviation - target_deviations().to(deviation)).square() * mask).mean()
     return Prediction(rows, tokens.values, speaker_embedding, mean, target, weights, mask, augmentation, deviation_loss)

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from sovits_core.text.spoken import SILENCE, spoken_places
+from sovits_core.text.phones import SILENCE, sound_indices
 from tiny_base.acoustics import HOP, Acoustics
 from tiny_base.batches import TokenizedUtterance
 from tiny_base.data import Utterance
@@ -100,6 +100,6 @@ def _within(whole: Utterance, start: float, end: float) -> tuple[list[tuple[str,
             phone_times.append((name, min(phone_end, end) - start))
         preceding += name != SILENCE and centre < start
         phone_start = phone_end
-    positions = spoken_places(whole.phones)
+    positions = sound_indices(whole.phones)
     stop = preceding + sum(name != SILENCE for name, _ in phone_times)
     return phone_times, positions[preceding], positions[stop] if stop < len(positions) else len(whole.phones)

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from sovits_core.bundle.strategies import PhoneTokens
 from sovits_core.models import Synthesizer
-from sovits_core.text.spoken import SILENCE
+from sovits_core.text.phones import SILENCE
 from tiny_base.acoustics import Acoustics
 from tiny_base.phones import CLASSES, VOICELESS
 

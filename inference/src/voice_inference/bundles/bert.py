@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sovits_core.text import Spoken
+from sovits_core.text import PhonemeSegment
 from sovits_core.text.chinese.characters import Characters
 from voice_inference.bundles.sessions import GraphSession
 
@@ -26,7 +26,7 @@ class BertEncoder:
     characters: Characters
     width: int
 
-    def features(self, parts: Sequence[Spoken]) -> Vectors:
+    def features(self, parts: Sequence[PhonemeSegment]) -> Vectors:
         """Return float32 (phones, width) for the parts of a text; zeros for other languages than Mandarin."""
         rows = [np.zeros((0, self.width), dtype=np.float32)]
         for part in parts:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sovits_core.errors import InvalidModelInput, TextModelRejected, TextRejected
 from sovits_core.synthesis.sampling import Sampler
-from sovits_core.text import Spoken, phone_ids, phonemize_to_speak, split_sentences
+from sovits_core.text import PhonemeSegment, phone_ids, phonemize_for_synthesis, split_sentences
 from voice_inference.bundles.sessions import Tensor
 from voice_inference.bundles.voice import Voice
 from voice_inference.engine.audio import Samples, limit_peak
@@ -40,7 +40,7 @@ class Sentence(NamedTuple):
     """The phones of one segment."""
 
     phones: Ids
-    parts: tuple[Spoken, ...]
+    parts: tuple[PhonemeSegment, ...]
     """Runs of one language each; a full stop that was added after them belongs to none."""
 
 
@@ -134,7 +134,7 @@ def sentences_of(text: str, language: str, voice: Voice) -> list[Sentence]:
     sentences, refusal = [], None
     for sentence in split_sentences(text, SENTENCE_CHARACTERS):
         try:
-            phonemes = phonemize_to_speak(sentence, language, voice.base.document.symbols, voice.base.polyphones)
+            phonemes = phonemize_for_synthesis(sentence, language, voice.base.document.symbols, voice.base.polyphones)
         except TextRejected as error:
             refusal = refusal or error
             continue

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from sovits_core.bench.sessions import Array, Session, StepLoop
 from sovits_core.models import Synthesizer, TextToSemantic
-from sovits_core.synthesis.generation import Utterance, tokens
+from sovits_core.synthesis.generation import GenerationRequest, generate_tokens
 from sovits_core.synthesis.sampling import Sampler, Sampling
 
 REPEATS = 3
@@ -24,8 +24,10 @@ def torch_tokens_per_second(s1: TextToSemantic, inputs: Mapping[str, Tensor], st
     """Median rate of tokens after the first, which waits for the prefill."""
 
     def rate(count: int) -> float:
-        utterance = Utterance(inputs["phones"][0], inputs["prompt"][0], inputs["bert"][0], Sampling(), most_steps=count)
-        stream = tokens(s1, [utterance])
+        utterance = GenerationRequest(
+            inputs["phones"][0], inputs["prompt"][0], inputs["bert"][0], Sampling(), max_tokens=count
+        )
+        stream = generate_tokens(s1, [utterance])
         next(stream)
         started = time.perf_counter()
         spoken = sum(1 for _ in stream)  # every choice reads the logits, so a device has finished its work by then

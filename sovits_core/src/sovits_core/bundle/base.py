@@ -31,7 +31,7 @@ from sovits_core.validation import one_line
 LARGEST_BASE_JSON = 4 * 1024 * 1024
 EMBEDDED = "embedded:"
 TEXT_ENCODER, POLYPHONES = "bert", "g2pw"
-"""Folders of a base that need not be there: what Mandarin is read with."""
+"""Folders of a base that need not be there: for Mandarin."""
 _BLOCK = 1024 * 1024
 
 
@@ -120,7 +120,7 @@ MEL_VERSIONS = ("v3", "v4")
 
 
 class SamplingDocument(Document):
-    """How adventurously S1 chooses tokens; the defaults are those of the official API."""
+    """Sampling of S1; the defaults are those of the official API."""
 
     top_k: int = Field(Sampling.top_k, ge=1)
     top_p: float = Field(Sampling.top_p, gt=0, le=1)
@@ -133,12 +133,12 @@ class SamplingDocument(Document):
 
 
 class BaseDocument(Document):
-    """base.json, as `docs/contracts.md` tells."""
+    """base.json, as in `docs/contracts.md`."""
 
     schema_: Literal["voice.sovits.dev/base/v1"] = Field("voice.sovits.dev/base/v1", alias="schema")
     name: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
     version: Literal["v1", "v2", "v2Pro", "v2ProPlus", "v3", "v4"] = "v2"
-    sample_rate: int = Field(ge=8000, le=192000, description="Of what is spoken, in Hz.")
+    sample_rate: int = Field(ge=8000, le=192000, description="Of the output, in Hz.")
     languages: tuple[str, ...] = Field(min_length=1)
     symbols: Literal["v1", "v2"] = "v2"
     symbols_sha256: Sha256

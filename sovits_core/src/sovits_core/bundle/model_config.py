@@ -20,7 +20,7 @@ class TextToSemanticConfig(ModelConfig):
 
     phonemes: int = Field(732, ge=1, le=65536, description="Rows of the phoneme embedding.")
     vocabulary: int = Field(1025, ge=2, le=65536, description="Semantic tokens plus one: the last is the end token.")
-    bert_dim: int = Field(1024, ge=1, le=8192, description="Width of the text feature beside each phone.")
+    bert_dim: int = Field(1024, ge=1, le=8192, description="Width of the text feature of each phone.")
     hidden: int = Field(512, ge=2, le=8192)
     heads: int = Field(16, ge=1, le=128)
     layers: int = Field(24, ge=1, le=128)
@@ -40,7 +40,7 @@ class TextToSemanticConfig(ModelConfig):
 
 
 class ConditioningConfig(ModelConfig):
-    """What every S2 makes of tokens, phones and a reference; the defaults are the official v2 sizes."""
+    """Sizes that every S2 has; the defaults are the official v2 sizes."""
 
     phonemes: int = Field(732, ge=1, le=65536)
     codebook_size: int = Field(1024, ge=1, le=65536, description="Semantic tokens that there are.")
@@ -124,7 +124,7 @@ class SynthesizerConfig(UpsamplingConfig, ConditioningConfig):
     posterior_layers: int = Field(16, ge=1, le=64)
     flows: int = Field(4, ge=1, le=32)
     flow_layers: int = Field(4, ge=1, le=64)
-    segment_frames: int = Field(32, ge=1, le=4096, description="Frames of the random slice that training decodes.")
+    segment_frames: int = Field(32, ge=1, le=4096, description="Frames of the random segment that training decodes.")
 
     @model_validator(mode="after")
     def _flow_halves(self) -> Self:
@@ -226,7 +226,7 @@ class SpeakerEncoderConfig(ModelConfig):
 
 
 class DiscriminatorConfig(ModelConfig):
-    """The waveform judges of training: one over the plain signal, one per period."""
+    """The discriminators of training: one over the waveform, one per period."""
 
     periods: PositiveInts = (2, 3, 5, 7, 11)
     scale_channels: PositiveInts = Field((16, 64, 256, 1024, 1024, 1024), min_length=6, max_length=6)
@@ -268,5 +268,5 @@ def s2_v3() -> MelSynthesizerConfig:
 
 
 def s2_v4() -> MelSynthesizerConfig:
-    """The official v4 synthesizer: a mel of 100 frames per second at 32 kHz, which its vocoder speaks at 48 kHz."""
+    """The official v4 synthesizer: a mel of 100 frames per second at 32 kHz, with a vocoder at 48 kHz."""
     return MelSynthesizerConfig()

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from sovits_core.bundle.document import Document
-from sovits_core.text.spoken import SILENCE
+from sovits_core.text.phones import SILENCE
 
 PhoneTokens = Mapping[str, tuple[tuple[int, ...], ...]]
 """For each phone, without stress or tone, and for `SIL`: the tokens of its sub-phone states, in their order."""

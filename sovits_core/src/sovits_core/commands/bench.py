@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
 
+from sovits_core.cpus import usable_cpus
 from sovits_core.errors import BenchError
 
 HELP = "measure speed at the official sizes, with random weights"
@@ -17,7 +17,7 @@ LARGEST_THREADS = 256
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--out", type=Path, default=Path("out/bench/core.json"), help="a picture (.svg) goes beside it")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of torch and ONNX Runtime alike")
+    parser.add_argument("--threads", type=int, default=usable_cpus(), help="of torch and ONNX Runtime alike")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sovits_core.bundle.strategies import PhoneTokens
-from sovits_core.text.spoken import SILENCE, spoken_phones
+from sovits_core.text.phones import SILENCE, sound_phones
 
 
 def align_tokens(
@@ -26,7 +26,7 @@ def align_tokens(
     Returns:
         None where the phones do not fit: too many for so few tokens, or some that the base has no tokens for.
     """
-    sounds = spoken_phones(phones)
+    sounds = sound_phones(phones)
     if not all(phone in phone_tokens for phone in (*sounds, SILENCE)):
         return None
     states: list[Sequence[int]] = list(phone_tokens[SILENCE])

@@ -1,4 +1,4 @@
-"""Who speaks in a recording, as the Pro family's synthesizers want to know it."""
+"""Filterbanks and the speaker vector of a recording, for the Pro family's synthesizers."""
 
 import torch
 from torch import Tensor
@@ -37,7 +37,7 @@ def filterbank(wav: Tensor, bands: int = 80) -> Tensor:
 
 @torch.no_grad()
 def speaker_vector(encoder: SpeakerEncoder, wav: Tensor, sample_rate: int) -> Tensor:
-    """The vector (1, 20480 for the official sizes) that a Pro synthesizer adds to its timbre.
+    """The vector (1, 20480 for the official sizes) that a Pro synthesizer adds to its speaker embedding.
 
     Args:
         encoder: in evaluation mode.

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import BertConfig, BertModel, BertTokenizer, PreTrainedTokenizerBase
 
 from sovits_core.errors import CheckpointMismatch, InvalidModelInput
-from sovits_core.text import Spoken
+from sovits_core.text import PhonemeSegment
 
 UNUSED_LAYERS = 2
 """S1 was trained on hidden_states[-3]: what the last two layers add, it never saw. They are not even loaded."""
@@ -61,6 +61,7 @@ def load_bert(folder: Path) -> TextEncoder:
     return TextEncoder(model.eval().requires_grad_(requires_grad=False), tokenizer)
 
 
+# Devlin et al. 2018, BERT, arXiv:1810.04805
 def bert_features(encoder: TextEncoder, normalized: str, word2ph: Sequence[int], *, half: bool = False) -> Tensor:
     """Vectors for the phones of one piece of text.
 
@@ -94,7 +95,7 @@ def bert_features(encoder: TextEncoder, normalized: str, word2ph: Sequence[int],
     return hidden.float().repeat_interleave(torch.tensor(word2ph, device=device), dim=0)
 
 
-def text_features(encoder: TextEncoder, spoken: Sequence[Spoken], *, half: bool = False) -> Tensor:
+def text_features(encoder: TextEncoder, spoken: Sequence[PhonemeSegment], *, half: bool = False) -> Tensor:
     """One row per phone for what `phonemize` made of a text; rows of other languages than Mandarin are zero.
 
     Returns:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sovits_core.errors import AdapterRejected
 from sovits_core.models.networks import Networks
+from sovits_core.validation import one_line
 
 Target = Literal["attention", "ffn", "conditioning"]
 
@@ -77,6 +78,7 @@ def adapted_modules(networks: nn.Module, targets: tuple[Target, ...]) -> dict[st
     return {group: members for group, members in groups.items() if members}
 
 
+# Hu et al. 2021, LoRA, arXiv:2106.09685
 def attach_adapter(networks: Networks, rank: int, targets: tuple[Target, ...], seed: int) -> PeftModel:
     """Freeze the networks and give them a fresh adapter that changes nothing yet.
 
@@ -197,8 +199,12 @@ def _read_rank(path: Path) -> int:
     _check_size(path, LARGEST_CONFIG)
     try:
         config = AdapterConfig.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise AdapterRejected(f"{path.name} does not describe a LoRA of rank 1 to {LARGEST_RANK} ({error})") from error
+    except OSError as error:
+        raise AdapterRejected(f"{path.name} cannot be read ({error.strerror})") from error
+    except ValidationError as error:
+        raise AdapterRejected(
+            f"{path.name} does not describe a LoRA of rank 1 to {LARGEST_RANK}: {one_line(error)}"
+        ) from error
     if config.lora_alpha != config.r:
         raise AdapterRejected(
             f"{path.name}: lora_alpha={config.lora_alpha} must equal r={config.r}: the scale here is 1"

@@ -1,4 +1,4 @@
-"""What every S2 begins with: tokens from HuBERT's features, a timbre from a reference, and what is said per frame."""
+"""The input side of every S2: semantic tokenizer, reference encoder and content encoder."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -8,54 +8,58 @@ from sovits_core.errors import InvalidModelInput
 from sovits_core.models.content import ContentEncoder
 from sovits_core.models.masks import frame_mask
 from sovits_core.models.quantizer import Quantizer
-from sovits_core.models.timbre import TimbreEncoder
+from sovits_core.models.reference_encoder import ReferenceEncoder
 
-FRAMES_PER_CODE = 2
+FRAMES_PER_TOKEN = 2
 """Tokens come at 25 Hz, latent frames and spectrograms at 50 Hz."""
 
 
 class SpeakerVector(nn.Module):
-    """Adds a speaker-verification vector to the timbre (the Pro family)."""
+    """Adds a speaker-verification vector to the speaker embedding (the Pro family)."""
 
-    def __init__(self, width: int, timbre: int) -> None:
+    def __init__(self, width: int, speaker_embedding: int) -> None:
         super().__init__()
-        self.projection = nn.Linear(width, timbre)
-        self.activation = nn.PReLU(timbre)
+        self.projection = nn.Linear(width, speaker_embedding)
+        self.activation = nn.PReLU(speaker_embedding)
 
-    def forward(self, timbre: Tensor, vector: Tensor) -> Tensor:
-        """timbre: (batch, timbre, 1), vector: (batch, width) -> (batch, timbre, 1)."""
-        result: Tensor = self.activation(timbre + self.projection(vector)[:, :, None])
+    def forward(self, speaker_embedding: Tensor, vector: Tensor) -> Tensor:
+        """speaker_embedding: (batch, embedding, 1), vector: (batch, width) -> (batch, embedding, 1)."""
+        result: Tensor = self.activation(speaker_embedding + self.projection(vector)[:, :, None])
         return result
 
 
-class TimbreForContent(nn.Module):
-    """Narrows a wide timbre to what the content encoder takes."""
+class ContentProjection(nn.Module):
+    """Projects a wide speaker embedding to the width of the content encoder."""
 
-    def __init__(self, timbre: int, width: int) -> None:
+    def __init__(self, speaker_embedding: int, width: int) -> None:
         super().__init__()
-        self.projection = nn.Linear(timbre, width)
+        self.projection = nn.Linear(speaker_embedding, width)
 
-    def forward(self, timbre: Tensor) -> Tensor:
-        """timbre: (batch, timbre, 1) -> (batch, width, 1)."""
-        result: Tensor = self.projection(timbre[:, :, 0])[:, :, None]
+    def forward(self, speaker_embedding: Tensor) -> Tensor:
+        """speaker_embedding: (batch, embedding, 1) -> (batch, width, 1)."""
+        result: Tensor = self.projection(speaker_embedding[:, :, 0])[:, :, None]
         return result
 
 
+# Hsu et al. 2021, HuBERT, arXiv:2106.07447 (its features are the input)
 class Conditioning(nn.Module):
-    """The base of both synthesizers: they differ in what they make of a code's frames, not in how they get them."""
+    """The base of both synthesizers, which differ in the decoder of the content frames only.
+
+    Attributes whose names say `timbre` are keys of stored weights.
+    """
 
     def __init__(self, config: ConditioningConfig) -> None:
         super().__init__()
-        self.ssl_projection = nn.Conv1d(config.ssl_dim, config.ssl_dim, FRAMES_PER_CODE, stride=FRAMES_PER_CODE)
+        self.ssl_projection = nn.Conv1d(config.ssl_dim, config.ssl_dim, FRAMES_PER_TOKEN, stride=FRAMES_PER_TOKEN)
         self.quantizer = Quantizer(config.codebook_size, config.ssl_dim)
-        self.timbre_encoder = TimbreEncoder(config)
+        self.timbre_encoder = ReferenceEncoder(config)
         self.speaker_vector = (
             None if config.speaker_vector is None else SpeakerVector(config.speaker_vector, config.speaker_embedding)
         )
         self.timbre_for_content: nn.Module = (
             nn.Identity()
             if config.speaker_embedding == config.cross_hidden
-            else TimbreForContent(config.speaker_embedding, config.cross_hidden)
+            else ContentProjection(config.speaker_embedding, config.cross_hidden)
         )
         self.content_encoder = ContentEncoder(config)
 
@@ -63,12 +67,12 @@ class Conditioning(nn.Module):
         """HuBERT features (batch, ssl_dim, T50) to tokens int64 (batch, T50 // 2)."""
         return self.quantizer.encode(self.ssl_projection(ssl))
 
-    def code_distances(self, ssl: Tensor) -> Tensor:
-        """HuBERT features (batch, ssl_dim, T50) to how far each code is, (batch, T50 // 2, codes), less a constant."""
+    def token_distances(self, ssl: Tensor) -> Tensor:
+        """HuBERT features (batch, ssl_dim, T50) to how far each code is, (batch, T50 // 2, tokens), less a constant."""
         return self.quantizer.distances(self.ssl_projection(ssl))
 
-    def timbre(self, spec: Tensor, lengths: Tensor | None = None, sv: Tensor | None = None) -> Tensor:
-        """Whose voice a reference is.
+    def speaker_embedding(self, spec: Tensor, lengths: Tensor | None = None, sv: Tensor | None = None) -> Tensor:
+        """Return the speaker embedding of a reference.
 
         Args:
             spec: (batch, spectrogram_bins, frames), linear magnitudes.
@@ -76,7 +80,7 @@ class Conditioning(nn.Module):
             sv: (batch, speaker_vector), for a configuration that has one, and only then.
 
         Returns:
-            The timbre embedding (batch, timbre, 1).
+            The speaker embedding (batch, embedding, 1).
 
         Raises:
             InvalidModelInput: a speaker vector is missing or not wanted.
@@ -94,23 +98,23 @@ class Conditioning(nn.Module):
 
     def content_inputs(
         self,
-        codes: Tensor,
+        tokens: Tensor,
         text: Tensor,
-        ge: Tensor,
-        code_lengths: Tensor | None = None,
+        speaker_embedding: Tensor,
+        token_lengths: Tensor | None = None,
         text_lengths: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """The arguments of the content encoder, in its order.
 
         Args:
-            codes: int64 (batch, N).
+            tokens: int64 (batch, N).
             text: int64 (batch, M).
-            ge: (batch, timbre, 1) from `timbre`.
-            code_lengths: int64 (batch), where rows are padded.
+            speaker_embedding: (batch, embedding, 1) from `speaker_embedding`.
+            token_lengths: int64 (batch), where rows are padded.
             text_lengths: int64 (batch), where rows are padded.
         """
-        quantized = self.quantizer.decode(codes)  # (batch, ssl_dim, N)
-        quantized = functional.interpolate(quantized, scale_factor=float(FRAMES_PER_CODE), mode="nearest")
-        mask = frame_mask(quantized, None if code_lengths is None else FRAMES_PER_CODE * code_lengths)
-        text_mask = frame_mask(text[:, None].to(ge.dtype), text_lengths)
-        return quantized, mask, text, text_mask, self.timbre_for_content(ge)
+        quantized = self.quantizer.decode(tokens)  # (batch, ssl_dim, N)
+        quantized = functional.interpolate(quantized, scale_factor=float(FRAMES_PER_TOKEN), mode="nearest")
+        mask = frame_mask(quantized, None if token_lengths is None else FRAMES_PER_TOKEN * token_lengths)
+        text_mask = frame_mask(text[:, None].to(speaker_embedding.dtype), text_lengths)
+        return quantized, mask, text, text_mask, self.timbre_for_content(speaker_embedding)

@@ -1,4 +1,4 @@
-"""What is said: semantic tokens and phones meet here, and become the prior of the latent frames."""
+"""The prior encoder: semantic tokens cross-attend to phones and give mean and deviation of the latent frames."""
 
 import torch
 from torch import Tensor, nn
@@ -7,8 +7,9 @@ from sovits_core.bundle.model_config import ConditioningConfig
 from sovits_core.models.encoder import Attention, Encoder
 
 
+# Jiang et al. 2023, Mega-TTS 2, arXiv:2307.07218 (MRTE); as GPT_SoVITS/module/mrte_model.py
 class CrossAttention(nn.Module):
-    """Token frames look up their phones, and learn whose voice they are (upstream's MRTE)."""
+    """Token frames attend to phones, and the speaker embedding is added (upstream's MRTE)."""
 
     def __init__(self, config: ConditioningConfig) -> None:
         super().__init__()
@@ -17,16 +18,17 @@ class CrossAttention(nn.Module):
         self.attention = Attention(config.cross_hidden, config.cross_heads)
         self.out = nn.Conv1d(config.cross_hidden, config.hidden, 1)
 
-    def forward(self, ssl: Tensor, ssl_mask: Tensor, text: Tensor, text_mask: Tensor, timbre: Tensor) -> Tensor:
-        """ssl: (batch, hidden, frames), text: (batch, hidden, phones), timbre: (batch, cross_hidden, 1)."""
+    def forward(self, ssl: Tensor, ssl_mask: Tensor, text: Tensor, text_mask: Tensor, speaker: Tensor) -> Tensor:
+        """ssl: (batch, hidden, frames), text: (batch, hidden, phones), speaker: (batch, cross_hidden, 1)."""
         allowed = ssl_mask[:, :, :, None] * text_mask[:, :, None, :]  # (batch, 1, frames, phones)
         ssl = self.from_ssl(ssl * ssl_mask)  # (batch, cross_hidden, frames)
         text = self.from_text(text * text_mask)
-        mixed = self.attention(ssl * ssl_mask, text * text_mask, allowed) + ssl + timbre
+        mixed = self.attention(ssl * ssl_mask, text * text_mask, allowed) + ssl + speaker
         result: Tensor = self.out(mixed * ssl_mask)
         return result  # (batch, hidden, frames)
 
 
+# Kim et al. 2021, VITS, arXiv:2106.06103 (prior encoder); as TextEncoder of GPT_SoVITS/module/models.py
 class ContentEncoder(nn.Module):
     """Quantized frames and phones to mean and log deviation of each latent frame."""
 
@@ -42,27 +44,27 @@ class ContentEncoder(nn.Module):
         self.projection = nn.Conv1d(config.hidden, 2 * config.latent, 1)
 
     def forward(
-        self, quantized: Tensor, mask: Tensor, text: Tensor, text_mask: Tensor, timbre: Tensor
+        self, quantized: Tensor, mask: Tensor, text: Tensor, text_mask: Tensor, speaker: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Mean and log standard deviation, each (batch, latent, frames), of what `encode` makes of its arguments."""
-        mixed = self.encode(quantized, mask, text, text_mask, timbre)
+        """Return mean and log standard deviation, each (batch, latent, frames); arguments as of `encode`."""
+        mixed = self.encode(quantized, mask, text, text_mask, speaker)
         mean, log_deviation = torch.chunk(self.projection(mixed) * mask, 2, dim=1)
         return mean, log_deviation
 
-    def encode(self, quantized: Tensor, mask: Tensor, text: Tensor, text_mask: Tensor, timbre: Tensor) -> Tensor:
-        """Encode what is said.
+    def encode(self, quantized: Tensor, mask: Tensor, text: Tensor, text_mask: Tensor, speaker: Tensor) -> Tensor:
+        """Encode tokens and phones, conditioned on the speaker.
 
         Args:
             quantized: (batch, ssl_dim, frames), the codebook's vectors at the latent rate.
             mask: (batch, 1, frames).
             text: int64 (batch, phones).
             text_mask: (batch, 1, phones).
-            timbre: (batch, cross_hidden, 1).
+            speaker: (batch, cross_hidden, 1), the projected speaker embedding.
 
         Returns:
             (batch, hidden, frames), zero outside the mask.
         """
         ssl = self.ssl_encoder(self.ssl_projection(quantized * mask), mask)  # (batch, hidden, frames)
         phones = self.text_encoder(self.text_embedding(text).transpose(1, 2), text_mask)  # (batch, hidden, phones)
-        encoded: Tensor = self.mixed_encoder(self.cross_attention(ssl, mask, phones, text_mask, timbre), mask)
+        encoded: Tensor = self.mixed_encoder(self.cross_attention(ssl, mask, phones, text_mask, speaker), mask)
         return encoded

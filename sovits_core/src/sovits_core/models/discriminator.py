@@ -1,4 +1,7 @@
-"""Training only: judges that tell a recording from a synthesis, and whose inner features guide the generator."""
+"""Training only: multi-scale and multi-period discriminators, and their features for the feature-matching loss.
+
+For base training in `dev/tiny_base` (decision 0014). The attribute `judges` is a key of stored weights.
+"""
 
 from itertools import pairwise
 
@@ -10,12 +13,13 @@ from sovits_core.models.normed import normed
 
 SLOPE = 0.1
 
-Judgement = tuple[Tensor, list[Tensor]]
-"""A score per place (batch, places) and the features of every layer."""
+DiscriminatorOutput = tuple[Tensor, list[Tensor]]
+"""Scores (batch, positions) and the features of every layer."""
 
 
-class ScaleJudge(nn.Module):
-    """Looks at the signal as it is, in ever coarser steps."""
+# Kumar et al. 2019, MelGAN, arXiv:1910.06711; as DiscriminatorS of GPT_SoVITS/module/models.py
+class ScaleDiscriminator(nn.Module):
+    """Strided convolutions over the waveform (the scale discriminator of MelGAN and HiFi-GAN)."""
 
     def __init__(self, channels: tuple[int, ...]) -> None:
         super().__init__()
@@ -23,7 +27,7 @@ class ScaleJudge(nn.Module):
         self.layers = nn.ModuleList(
             [
                 normed(nn.Conv1d(1, first, 15, padding=7)),
-                # from here every group reads four channels
+                # from here every group has four channels
                 normed(nn.Conv1d(first, second, 41, 4, groups=first // 4, padding=20)),
                 normed(nn.Conv1d(second, third, 41, 4, groups=second // 4, padding=20)),
                 normed(nn.Conv1d(third, fourth, 41, 4, groups=third // 4, padding=20)),
@@ -33,13 +37,14 @@ class ScaleJudge(nn.Module):
         )
         self.output = normed(nn.Conv1d(last, 1, 3, padding=1))
 
-    def forward(self, wav: Tensor) -> Judgement:
+    def forward(self, wav: Tensor) -> DiscriminatorOutput:
         """wav: (batch, 1, samples)."""
-        return judge(wav, self.layers, self.output)
+        return run_layers(wav, self.layers, self.output)
 
 
-class PeriodJudge(nn.Module):
-    """Looks at every period-th sample together."""
+# Kong et al. 2020, HiFi-GAN, arXiv:2010.05646; as DiscriminatorP of GPT_SoVITS/module/models.py
+class PeriodDiscriminator(nn.Module):
+    """2D convolutions over the waveform folded by its period."""
 
     def __init__(self, period: int, channels: tuple[int, ...]) -> None:
         super().__init__()
@@ -52,16 +57,18 @@ class PeriodJudge(nn.Module):
         )
         self.output = normed(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))
 
-    def forward(self, wav: Tensor) -> Judgement:
+    def forward(self, wav: Tensor) -> DiscriminatorOutput:
         """wav: (batch, 1, samples)."""
         missing = -wav.shape[2] % self.period
         if missing:
             wav = functional.pad(wav, (0, missing), mode="reflect")
-        return judge(wav.reshape(*wav.shape[:2], -1, self.period), self.layers, self.output)  # (batch, 1, rows, period)
+        return run_layers(
+            wav.reshape(*wav.shape[:2], -1, self.period), self.layers, self.output
+        )  # (batch, 1, rows, period)
 
 
-def judge(x: Tensor, layers: nn.ModuleList, output: nn.Module) -> Judgement:
-    """Run the layers and keep what each of them sees."""
+def run_layers(x: Tensor, layers: nn.ModuleList, output: nn.Module) -> DiscriminatorOutput:
+    """Return the scores and the output of every layer."""
     features = []
     for layer in layers:
         x = functional.leaky_relu(layer(x), SLOPE)
@@ -72,18 +79,18 @@ def judge(x: Tensor, layers: nn.ModuleList, output: nn.Module) -> Judgement:
 
 
 class Discriminator(nn.Module):
-    """All judges together."""
+    """One scale discriminator and one discriminator per period."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         self.config = config
         self.judges = nn.ModuleList(
             [
-                ScaleJudge(config.scale_channels),
-                *(PeriodJudge(period, config.period_channels) for period in config.periods),
+                ScaleDiscriminator(config.scale_channels),
+                *(PeriodDiscriminator(period, config.period_channels) for period in config.periods),
             ]
         )
 
-    def forward(self, wav: Tensor) -> list[Judgement]:
-        """wav: (batch, 1, samples) -> one judgement per judge, in order."""
-        return [judge(wav) for judge in self.judges]
+    def forward(self, wav: Tensor) -> list[DiscriminatorOutput]:
+        """wav: (batch, 1, samples) -> one output per discriminator, in order."""
+        return [discriminator(wav) for discriminator in self.judges]

@@ -20,6 +20,8 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(x.transpose(1, 2)).transpose(1, 2)
 
 
+# Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762; relative positions of Shaw et al. 2018,
+# arXiv:1803.02155; as GPT_SoVITS/module/attentions.py
 class Attention(nn.Module):
     """Multi-head attention from one sequence to another (or to itself), with optional relative positions."""
 
@@ -41,12 +43,12 @@ class Attention(nn.Module):
             self.relative_values = nn.Parameter(torch.randn(2 * window + 1, width) * width**-0.5)
 
     def forward(self, x: Tensor, context: Tensor, allowed: Tensor) -> Tensor:
-        """Look from x at context.
+        """Attend from x to context.
 
         Args:
             x: (batch, channels, to).
             context: (batch, channels, from); relative positions need from = to.
-            allowed: (batch, 1, to, from), zero where looking is forbidden.
+            allowed: (batch, 1, to, from), zero where attention is masked.
 
         Returns:
             (batch, channels, to).
@@ -131,6 +133,7 @@ class EncoderLayer(nn.Module):
         return result
 
 
+# Kim et al. 2020, Glow-TTS, arXiv:2005.11129 (its text encoder)
 class Encoder(nn.Module):
     """A stack of layers; frames outside the mask come out as zero."""
 

@@ -9,6 +9,7 @@ from sovits_core.bundle.model_config import SynthesizerConfig
 from sovits_core.models.wavenet import WaveNet
 
 
+# Dinh et al. 2016, Real NVP, arXiv:1605.08803, shifting only; as ResidualCouplingLayer of GPT_SoVITS/module/modules.py
 class AffineCoupling(nn.Module):
     """One invertible step: one half of the channels shifts the other."""
 
@@ -23,10 +24,12 @@ class AffineCoupling(nn.Module):
         if self.shift.bias is not None:
             nn.init.zeros_(self.shift.bias)
 
-    def forward(self, z: Tensor, mask: Tensor, timbre: Tensor, *, reverse: bool = False) -> Tensor:
-        """z: (batch, latent, frames), mask: (batch, 1, frames), timbre: (batch, timbre, 1) -> as z."""
+    def forward(self, z: Tensor, mask: Tensor, speaker_embedding: Tensor, *, reverse: bool = False) -> Tensor:
+        """z: (batch, latent, frames), mask: (batch, 1, frames), speaker_embedding: (batch, embedding, 1) -> as z."""
         kept, moved = z.chunk(2, dim=1)
-        shift = self.shift(self.wavenet(self.input(kept) * mask, mask, timbre)) * mask  # (batch, latent / 2, frames)
+        shift = (
+            self.shift(self.wavenet(self.input(kept) * mask, mask, speaker_embedding)) * mask
+        )  # (batch, latent / 2, frames)
         moved = (moved - shift) * mask if reverse else shift + moved * mask
         return torch.cat([kept, moved], dim=1)
 
@@ -38,13 +41,13 @@ class Flow(nn.Module):
         super().__init__()
         self.couplings = nn.ModuleList(AffineCoupling(config) for _ in range(config.flows))
 
-    def forward(self, z: Tensor, mask: Tensor, timbre: Tensor, *, reverse: bool = False) -> Tensor:
+    def forward(self, z: Tensor, mask: Tensor, speaker_embedding: Tensor, *, reverse: bool = False) -> Tensor:
         """As AffineCoupling.forward; `reverse` undoes what the plain direction did."""
         couplings = cast("list[AffineCoupling]", self.couplings)
         if reverse:
             for coupling in reversed(couplings):
-                z = coupling(z.flip(1), mask, timbre, reverse=True)
+                z = coupling(z.flip(1), mask, speaker_embedding, reverse=True)
             return z
         for coupling in couplings:
-            z = coupling(z, mask, timbre).flip(1)
+            z = coupling(z, mask, speaker_embedding).flip(1)
         return z

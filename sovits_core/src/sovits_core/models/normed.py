@@ -9,6 +9,7 @@ from torch.nn.utils.parametrizations import weight_norm
 Convolution = TypeVar("Convolution", nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d)
 
 
+# Salimans and Kingma 2016, Weight Normalization, arXiv:1602.07868
 def normed(convolution: Convolution) -> Convolution:
     """The same convolution with its weight split into length and direction (over all dimensions but the first)."""
     weight_norm(convolution)

@@ -11,6 +11,7 @@ from sovits_core.bundle.model_config import TextToSemanticConfig
 from sovits_core.models.masks import length_mask
 
 
+# Vaswani et al. 2017, arXiv:1706.03762; the gain of Li et al. 2018, Transformer TTS, arXiv:1809.08895
 class ScaledPosition(nn.Module):
     """Sine positions with a learnt gain; text and audio count from zero, each with a gain of its own."""
 
@@ -63,7 +64,7 @@ class SelfAttention(nn.Module):
         return self.out(mixed.transpose(1, 2).flatten(2)), keys, values
 
     def step(self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One new position against a cache that is read in place.
+        """Attend from one new position to a cache, without copying it.
 
         Concatenating the cache would copy all of it for every token; the scores are far smaller, so they are joined.
         There is no time axis: linear layers of two dimensions are one node each in a graph.
@@ -72,7 +73,7 @@ class SelfAttention(nn.Module):
             x: (batch, hidden).
             keys: (batch, heads, slots, width), as are the values.
             values: see keys.
-            bias: (batch, 1, 1, slots), zero where a slot may be looked at, minus infinity where not.
+            bias: (batch, 1, 1, slots), zero for a visible slot, minus infinity for others.
 
         Returns:
             The result (batch, hidden) and the new key and value (batch, heads, 1, width).
@@ -129,6 +130,8 @@ class Layer(nn.Module):
         return result
 
 
+# Wang et al. 2023, VALL-E, arXiv:2301.02111 (its autoregressive part, over semantic tokens); as
+# GPT_SoVITS/AR/models/t2s_model.py
 class TextToSemantic(nn.Module):
     """Phones (with an optional text feature each) and semantic tokens to logits of the next token."""
 
@@ -145,7 +148,7 @@ class TextToSemantic(nn.Module):
         self.predict = nn.Linear(config.hidden, config.vocabulary, bias=False)
 
     def forward(
-        self, phones: Tensor, phone_lengths: Tensor, bert: Tensor | None, codes: Tensor, code_lengths: Tensor
+        self, phones: Tensor, phone_lengths: Tensor, bert: Tensor | None, tokens: Tensor, token_lengths: Tensor
     ) -> Tensor:
         """Teacher-forced logits of a right-padded batch; no row is touched by the padding of another.
 
@@ -153,17 +156,17 @@ class TextToSemantic(nn.Module):
             phones: int64 (batch, text).
             phone_lengths: int64 (batch), each at least 1.
             bert: float (batch, text, bert_dim), or None, which means zeros.
-            codes: int64 (batch, audio), padded with any valid token.
-            code_lengths: int64 (batch).
+            tokens: int64 (batch, audio), padded with any valid token.
+            token_lengths: int64 (batch).
 
         Returns:
-            (batch, audio + 1, vocabulary): position i predicts code i, position `code_lengths` predicts the end token,
+            (batch, audio + 1, vocabulary): position i predicts code i, position `token_lengths` predicts the end token,
             and what stands behind that is padding.
         """
         text = self.embed_text(phones, bert)
-        audio = self.embed_audio(codes, torch.arange(codes.shape[1], device=codes.device))
+        audio = self.embed_audio(tokens, torch.arange(tokens.shape[1], device=tokens.device))
         real = torch.cat(
-            [length_mask(phone_lengths, phones.shape[1]), length_mask(code_lengths, codes.shape[1])], dim=1
+            [length_mask(phone_lengths, phones.shape[1]), length_mask(token_lengths, tokens.shape[1])], dim=1
         )
         # padded audio stays visible to itself alone, so that no row of the softmax is empty
         size = real.shape[1]
@@ -178,7 +181,7 @@ class TextToSemantic(nn.Module):
         return logits
 
     def prefill(self, phones: Tensor, bert: Tensor | None, prompt: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Read the whole text and the prompt's tokens at once.
+        """Run the text and the prompt's tokens at once.
 
         Args:
             phones: int64 (batch, text), prompt and target, without padding.
@@ -190,7 +193,7 @@ class TextToSemantic(nn.Module):
         """
         audio = self.embed_audio(prompt, torch.arange(prompt.shape[1], device=prompt.device))
         x = torch.cat([self.embed_text(phones, bert), audio], dim=1)
-        return self._read(x, visible(phones.shape[1], x.shape[1], phones.device))
+        return self._run(x, visible(phones.shape[1], x.shape[1], phones.device))
 
     def prefill_rows(
         self, phones: Tensor, phone_lengths: Tensor, bert: Tensor | None, prompt: Tensor, prompt_lengths: Tensor
@@ -215,18 +218,18 @@ class TextToSemantic(nn.Module):
         size = int(lengths.max())
         first = size - lengths
         slots = torch.arange(size, device=phones.device)
-        index = slots[None, :] - first[:, None]  # (batch, size): place within the row, negative on padding
+        index = slots[None, :] - first[:, None]  # (batch, size): position within the row, negative on padding
         is_text = index < phone_lengths[:, None]
         source = torch.where(is_text, index, index - phone_lengths[:, None] + phones.shape[1]).clamp(min=0)
         x = both.gather(1, source[:, :, None].expand(-1, -1, both.shape[2]))  # (batch, size, hidden)
         causal = slots[None, :] <= slots[:, None]
         allowed = (index >= 0)[:, None, :] & (is_text[:, None, :] | causal)
-        # padding sees itself alone, so that no row of the softmax is empty
+        # padding attends to itself alone, so that no row of the softmax is empty
         allowed = allowed | torch.eye(size, dtype=torch.bool, device=phones.device)
-        return *self._read(x, allowed[:, None]), first
+        return *self._run(x, allowed[:, None]), first
 
-    def _read(self, x: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x: (batch, size, hidden) -> logits after the last place, and the keys and values of all layers."""
+    def _run(self, x: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x: (batch, size, hidden) -> logits after the last position, and the keys and values of all layers."""
         keys, values = [], []
         for layer in self.layers:
             x, layer_keys, layer_values = layer(x, allowed)
@@ -244,7 +247,7 @@ class TextToSemantic(nn.Module):
         *,
         first: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Read one more token; the cache is never copied.
+        """Run one more token; the cache is never copied.
 
         Args:
             token: int64 (batch, 1).
@@ -280,16 +283,16 @@ class TextToSemantic(nn.Module):
         embedded: Tensor = self.dropout(self.text_embedding(phones) + feature + positions)
         return embedded
 
-    def embed_audio(self, codes: Tensor, positions: Tensor) -> Tensor:
-        """codes: (batch, audio), positions: broadcast to it -> (batch, audio, hidden)."""
-        embedded: Tensor = self.dropout(self.audio_embedding(codes) + self.audio_position(positions))
+    def embed_audio(self, tokens: Tensor, positions: Tensor) -> Tensor:
+        """tokens: (batch, audio), positions: broadcast to it -> (batch, audio, hidden)."""
+        embedded: Tensor = self.dropout(self.audio_embedding(tokens) + self.audio_position(positions))
         return embedded
 
 
 def visible(text: int, size: int, device: torch.device) -> Tensor:
-    """Who may look at whom: all look at the text, and audio also at itself and the audio before it.
+    """Return the attention mask: the text is visible to all, audio to itself and later audio.
 
-    Returns bool (size, size), rows looking at columns.
+    bool (size, size), rows attend to columns.
     """
     index = torch.arange(size, device=device)
     return (index[None, :] < text) | (index[None, :] <= index[:, None])

@@ -1,4 +1,4 @@
-"""Who is speaking: ERes2NetV2, a residual network over filterbanks whose blocks refine them branch by branch."""
+"""ERes2NetV2, the speaker-verification network of the Pro family."""
 
 from typing import cast
 
@@ -14,7 +14,7 @@ FUSION_REDUCTION = 4
 
 
 class AttentiveFusion(nn.Module):
-    """Mixes two maps, place by place, by a share that both decide."""
+    """Attentive feature fusion: element-wise weights for two maps, computed from both."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Addition(nn.Module):
 
 
 class BranchedBlock(nn.Module):
-    """A bottleneck whose branches run one after another: each sees its own channels and the result before it."""
+    """A Res2Net bottleneck: each branch takes its own channels and the output of the branch before it."""
 
     def __init__(self, inputs: int, planes: int, stride: int, config: SpeakerEncoderConfig, *, attentive: bool) -> None:
         super().__init__()
@@ -66,14 +66,15 @@ class BranchedBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x: (batch, inputs, bins, time) -> (batch, outputs, bins / stride, time / stride)."""
         narrow = self.narrow_norm(self.narrow(x)).clamp(0, CEILING)
-        seen: list[Tensor] = []
+        outputs_so_far: list[Tensor] = []
         for index, own in enumerate(narrow.chunk(len(self.branches), dim=1)):
-            joined = self.fusions[index - 1](seen[-1], own) if seen else own
-            seen.append(self.branch_norms[index](self.branches[index](joined)).clamp(0, CEILING))
-        result: Tensor = self.widen_norm(self.widen(torch.cat(seen, dim=1))) + self.shortcut(x)
+            joined = self.fusions[index - 1](outputs_so_far[-1], own) if outputs_so_far else own
+            outputs_so_far.append(self.branch_norms[index](self.branches[index](joined)).clamp(0, CEILING))
+        result: Tensor = self.widen_norm(self.widen(torch.cat(outputs_so_far, dim=1))) + self.shortcut(x)
         return result.clamp(0, CEILING)
 
 
+# Chen et al. 2024, ERes2NetV2, arXiv:2406.02167; as GPT_SoVITS/eres2net/ERes2NetV2.py
 class SpeakerEncoder(nn.Module):
     """Four stages of blocks, of which the last two are fused into the vector that the Pro family takes."""
 

@@ -74,24 +74,27 @@ def stages(config: UpsamplingConfig, activation: Activation) -> nn.ModuleList:
     return nn.ModuleList(Stage(config, index, activation) for index in range(len(config.upsample_rates)))
 
 
+# Kong et al. 2020, HiFi-GAN, arXiv:2010.05646; as Generator of GPT_SoVITS/module/models.py
 class WaveformGenerator(nn.Module):
-    """Frames, and a timbre where there is one, to samples between -1 and 1."""
+    """Frames, conditioned on a speaker embedding where there is one, to samples between -1 and 1."""
 
     def __init__(
-        self, config: UpsamplingConfig, inputs: int, *, timbre: int | None = None, output_bias: bool = False
+        self, config: UpsamplingConfig, inputs: int, *, speaker_embedding: int | None = None, output_bias: bool = False
     ) -> None:
         super().__init__()
         self.input = nn.Conv1d(inputs, config.upsample_channels, 7, padding=3)
-        self.condition = None if timbre is None else nn.Conv1d(timbre, config.upsample_channels, 1)
+        self.condition = (
+            None if speaker_embedding is None else nn.Conv1d(speaker_embedding, config.upsample_channels, 1)
+        )
         self.stages = stages(config, rectifier)
         last = config.upsample_channels // 2 ** len(config.upsample_rates)
         self.output = nn.Conv1d(last, 1, 7, padding=3, bias=output_bias)
 
-    def forward(self, x: Tensor, timbre: Tensor | None = None) -> Tensor:
-        """x: (batch, inputs, frames), timbre: (batch, timbre, 1) -> (batch, 1, frames * hop)."""
+    def forward(self, x: Tensor, speaker_embedding: Tensor | None = None) -> Tensor:
+        """x: (batch, inputs, frames), speaker_embedding: (batch, embedding, 1) -> (batch, 1, frames * hop)."""
         x = self.input(x)
         if self.condition is not None:
-            x = x + self.condition(timbre)
+            x = x + self.condition(speaker_embedding)
         for stage in self.stages:
             x = stage(functional.leaky_relu(x, SLOPE))
         return torch.tanh(self.output(functional.leaky_relu(x, LAST_SLOPE)))

@@ -76,7 +76,7 @@ SENTENCES = {
         "天氣開始涼，記得着多件衫。",
     ),
 }
-"""Spoken when a voice is evaluated and names no texts of its own."""
+"""PhonemeSegment when a voice is evaluated and names no texts of its own."""
 
 
 def languages(version: Version) -> tuple[str, ...]:

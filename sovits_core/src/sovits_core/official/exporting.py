@@ -23,6 +23,7 @@ from sovits_core.official.names import official_keys, to_official
 from sovits_core.official.settings import S2_HEADS, s1_settings, s2_settings
 from sovits_core.official.weight_norm import DIRECTION, LENGTH, join_weight_norm, split_weight_norm
 from sovits_core.stores import StoreError, open_store
+from sovits_core.validation import one_line
 
 LARGEST_DOCUMENT = 4 * 2**20
 WEIGHTS = ("s1.safetensors", "s2g.safetensors")
@@ -125,9 +126,7 @@ def read_voice(folder: Path) -> _Voice:
             f"{folder} is no voice bundle: {error.filename} cannot be read ({error.strerror})"
         ) from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise VoiceRejected(f"{path} is not valid: {where}: {first['msg']}") from error
+        raise VoiceRejected(f"{path} is not valid: {one_line(error)}") from error
     if digest != voice.adapter.sha256:
         raise VoiceRejected(
             f"{adapter} is damaged: its SHA-256 is {digest[:12]}…, voice.json says {voice.adapter.sha256[:12]}…"

@@ -60,14 +60,14 @@ def _semantic(s1: TextToSemantic, inputs: dict[str, Tensor]) -> dict[str, NDArra
     phones, bert, prompt = inputs["phones"][None], inputs["bert"].T[None], inputs["prompt"][None]
     lengths = torch.tensor([phones.shape[1]]), torch.tensor([prompt.shape[1]])
     logits = s1(phones, lengths[0], bert, prompt, lengths[1])[0]  # (P + 1, V)
-    greedy = generate(s1, phones, bert, prompt, sampling=Sampling(top_k=1), seed=0, most_steps=MOST_TOKENS)
+    greedy = generate(s1, phones, bert, prompt, sampling=Sampling(top_k=1), seed=0, max_tokens=MOST_TOKENS)
     return {"s1_logits": logits.numpy(), "s1_greedy": greedy[0].numpy()}
 
 
 def _waveform(s2: Synthesizer, inputs: dict[str, Tensor]) -> Tensor:
     """Samples (2 N * hop)."""
     sv = inputs["sv"][None] if "sv" in inputs else None
-    ge = s2.timbre(inputs["spec"][None], sv=sv)
+    ge = s2.speaker_embedding(inputs["spec"][None], sv=sv)
     return s2.decode(inputs["codes"][None], inputs["text"][None], ge, NOISE_SCALE * inputs["noise"][None])[0, 0]
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sovits_core.bundle.model_config import TextToSemanticConfig
 from sovits_core.errors import OfficialFileRejected
+from sovits_core.validation import one_line
 
 Version = Literal["v1", "v2", "v2Pro", "v2ProPlus", "v3", "v4"]
 VERSIONS: tuple[Version, ...] = get_args(Version)
@@ -144,8 +145,7 @@ def s1_config(weights: Mapping[str, Tensor], settings: Mapping[str, Any]) -> Tex
             }
         )  # fmt: skip
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise OfficialFileRejected(f"its sizes are impossible: {first['loc']}: {first['msg']}") from error
+        raise OfficialFileRejected(f"its sizes are impossible: {one_line(error)}") from error
 
 
 def discriminator_periods(weights: Mapping[str, Tensor]) -> tuple[int, ...]:

@@ -39,6 +39,7 @@ def low_pass(cutoff: float, half_width: float, taps: int) -> Tensor:
     return response / response.sum()
 
 
+# Ziyin et al. 2020, Snake, arXiv:2006.08195, with the second parameter of BigVGAN
 class SnakeBeta(nn.Module):
     """x + sin²(frequency x) / magnitude, with both per channel and stored as logarithms."""
 
@@ -53,6 +54,7 @@ class SnakeBeta(nn.Module):
         return x + (frequency * x).sin().square() / (magnitude + SMALLEST_MAGNITUDE)
 
 
+# Karras et al. 2021, StyleGAN3, arXiv:2106.12423, for one dimension
 class AliasFree(nn.Module):
     """A nonlinearity at twice the rate, between filters that keep what it makes above the old one from folding back."""
 
@@ -81,6 +83,7 @@ class AliasFree(nn.Module):
         return functional.conv1d(x, down, stride=RATIO, groups=channels)  # (batch, channels, time)
 
 
+# Lee et al. 2022, BigVGAN, arXiv:2206.04658
 class BigVgan(nn.Module):
     """A mel to a waveform. Keep it in float32: half precision is known to overflow."""
 

@@ -11,10 +11,10 @@ from sovits_core.models.masks import frame_mask
 
 EPSILON = 1e-6
 TIME_SCALE = 1000.0
-"""Times between 0 and 1 are told as the steps of a thousand."""
+"""Times between 0 and 1 are embedded as steps of a thousand."""
 LONGEST_PERIOD = 10000.0
 LAST_POSITION = 4095
-"""Features further on are told this position."""
+"""Later features are embedded with this position."""
 FEATURE_KERNEL = 7
 
 
@@ -28,13 +28,14 @@ class TimeEmbedding(nn.Module):
 
     def forward(self, time: Tensor) -> Tensor:
         """time: (batch) -> (batch, width)."""
-        places = torch.arange(self.frequencies, device=time.device).float()
-        periods = torch.exp(places * -(math.log(LONGEST_PERIOD) / (self.frequencies - 1)))
+        positions = torch.arange(self.frequencies, device=time.device).float()
+        periods = torch.exp(positions * -(math.log(LONGEST_PERIOD) / (self.frequencies - 1)))
         angles = TIME_SCALE * time.float()[:, None] * periods  # (batch, frequencies)
         result: Tensor = self.layers(torch.cat([angles.sin(), angles.cos()], dim=-1).to(time))
         return result
 
 
+# Woo et al. 2023, ConvNeXt V2, arXiv:2301.00808
 class ResponseNorm(nn.Module):
     """Divides each channel by how strong it is among all channels, over the whole length (GRN)."""
 
@@ -71,7 +72,7 @@ class FeatureBlock(nn.Module):
 
 
 class FeatureEncoder(nn.Module):
-    """The features, told their positions, through ConvNeXt blocks; the same at every step of the integration."""
+    """Features with positions through ConvNeXt blocks; the same at every step of the integration."""
 
     def __init__(self, channels: int, config: DiffusionTransformerConfig) -> None:
         super().__init__()
@@ -82,9 +83,9 @@ class FeatureEncoder(nn.Module):
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """features: (batch, time, channels), mask: (batch, time, 1) -> as features."""
         _, time, channels = features.shape
-        places = torch.arange(time, device=features.device).clamp(max=LAST_POSITION)
+        positions = torch.arange(time, device=features.device).clamp(max=LAST_POSITION)
         exponents = torch.arange(0, channels, 2, device=features.device).float() / channels
-        angles = torch.outer(places, 1 / LONGEST_PERIOD**exponents)  # (time, channels / 2)
+        angles = torch.outer(positions, 1 / LONGEST_PERIOD**exponents)  # (time, channels / 2)
         x = features + torch.cat([angles.cos(), angles.sin()], dim=-1).to(features)
         for block in self.blocks:
             x = block(x, mask)
@@ -92,7 +93,7 @@ class FeatureEncoder(nn.Module):
 
 
 class FrameInput(nn.Module):
-    """Noisy mel, prompt and features of each frame side by side, and what the frames around it say."""
+    """Noisy mel, prompt and features of each frame, concatenated, plus a convolutional position embedding."""
 
     def __init__(self, bands: int, features: int, config: DiffusionTransformerConfig) -> None:
         super().__init__()
@@ -113,6 +114,7 @@ class FrameInput(nn.Module):
         return x + around.transpose(1, 2)
 
 
+# Su et al. 2021, RoFormer, arXiv:2104.09864
 class RotaryPositions(nn.Module):
     """Turns pairs of neighbouring channels by angles that grow with the position."""
 
@@ -125,8 +127,8 @@ class RotaryPositions(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (batch, time, channels), of which the first `width` turn -> as x."""
-        places = torch.arange(x.shape[1], device=x.device)
-        angles = places[:, None] * self.inverse_periods.float()  # (time, width / 2)
+        positions = torch.arange(x.shape[1], device=x.device)
+        angles = positions[:, None] * self.inverse_periods.float()  # (time, width / 2)
         cosine, sine = angles.cos().to(x), angles.sin().to(x)
         turned, kept = x[..., : 2 * angles.shape[1]], x[..., 2 * angles.shape[1] :]
         even, odd = turned[..., ::2], turned[..., 1::2]
@@ -187,11 +189,13 @@ def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     return functional.layer_norm(x, x.shape[-1:], eps=EPSILON) * (1 + scale) + shift
 
 
+# Peebles and Xie 2022, DiT, arXiv:2212.09748, as in Chen et al. 2024, F5-TTS, arXiv:2410.06885; as
+# GPT_SoVITS/f5_tts/model/backbones/dit.py
 class DiffusionTransformer(nn.Module):
-    """Says, for a mel between noise and speech, which way speech lies.
+    """Predicts the velocity from noise to speech at a mel between them.
 
     Padding never reaches real frames: upstream lets it leak through the convolutions and the response norm, which a
-    row on its own, as in upstream's inference, never sees.
+    row on its own, as in upstream's inference, is never exposed to.
     """
 
     def __init__(self, bands: int, features: int, config: DiffusionTransformerConfig) -> None:

@@ -13,6 +13,8 @@ from sovits_core.reference.diffusion_transformer import DiffusionTransformer
 from sovits_core.reference.mel_synthesizer import MelSynthesizer
 
 
+# Lipman et al. 2022, Flow Matching for Generative Modeling, arXiv:2210.02747; Euler steps as CFM of
+# GPT_SoVITS/module/models.py
 @torch.no_grad()
 def integrate(velocity: DiffusionTransformer, noise: Tensor, prompt: Tensor, features: Tensor, *, steps: int) -> Tensor:
     """Turn noise into the mel that follows a prompt.
@@ -37,7 +39,7 @@ def integrate(velocity: DiffusionTransformer, noise: Tensor, prompt: Tensor, fea
         raise InvalidModelInput(f"steps={steps} must be at least 1")
     encoded = velocity.encode_features(features)
     condition = functional.pad(prompt, (0, new))
-    x = functional.pad(noise, (known, 0))  # the prompt's own frames stay zero: it is told beside them
+    x = functional.pad(noise, (known, 0))  # the prompt's own frames stay zero: it is given separately
     step = x.new_full((len(x),), 1 / steps)
     for index in range(steps):
         slope = velocity(x, condition, encoded, x.new_full((len(x),), index / steps), step)
@@ -60,9 +62,9 @@ def continue_mel(
     Args:
         synthesizer: in evaluation mode.
         prompt: (1, bands, P), the reference's normalised mel.
-        prompt_features: (1, features, P'), of the reference's tokens; both are cut to the shorter one, and of that at
-            most the last `prompt_frames` are kept.
-        features: (1, features, T), of what is to be said.
+        prompt_features: (1, features, P'), of the reference's tokens; both are cropped to the shorter one, of
+            which at most the last `prompt_frames` are kept.
+        features: (1, features, T), of the target.
         noise: (1, bands, T).
         steps: as in `integrate`.
 
@@ -75,7 +77,7 @@ def continue_mel(
     config = synthesizer.config
     shared = min(prompt.shape[2], prompt_features.shape[2])
     if not shared or not features.shape[2]:
-        raise InvalidModelInput("a prompt and something to say are needed: both must have at least one frame")
+        raise InvalidModelInput("prompt and target must have at least one frame each")
     if noise.shape[2] != features.shape[2]:
         raise InvalidModelInput(f"{noise.shape[2]} frames of noise do not match {features.shape[2]} of features")
     keep = min(shared, config.prompt_frames)

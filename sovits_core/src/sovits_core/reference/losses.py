@@ -16,7 +16,7 @@ MIN_STEP = 1e-2
 
 
 # Lipman et al. 2022, Flow Matching for Generative Modeling, arXiv:2210.02747; Frans et al. 2024, One Step Diffusion
-# via Shortcut Models, arXiv:2410.12557; checked against GPT_SoVITS/module/models.py (CFM.forward)
+# via Shortcut Models, arXiv:2410.12557; as GPT_SoVITS/module/models.py (CFM.forward)
 def flow_matching_loss(
     velocity: DiffusionTransformer,
     mel: Tensor,

@@ -21,20 +21,20 @@ Voice = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class MelPrompt:
-    """A reference clip: how it sounds, and what is said in it."""
+    """A reference clip: mel, tokens, phones and speaker embedding."""
 
     mel: Tensor
     """(1, bands, frames) of `normalised_mel`."""
-    codes: Tensor
+    tokens: Tensor
     """int64 (1, N)."""
     text: Tensor
     """int64 (1, M): the phones of the reference; v3 and v4 cannot do without them."""
-    ge: Tensor
-    """(1, timbre, 1) of `MelSynthesizer.timbre`."""
+    speaker_embedding: Tensor
+    """(1, embedding, 1) of `MelSynthesizer.speaker_embedding`."""
 
 
 def normalised_mel(wav: Tensor, config: MelConfig) -> Tensor:
-    """The mel that the velocity sees.
+    """Return the normalised log mel, the input of the velocity network.
 
     Args:
         wav: (samples) or (batch, samples) at the configuration's rate.
@@ -56,23 +56,23 @@ def restored_mel(mel: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def speak(
+def synthesize(
     synthesizer: MelSynthesizer,
     vocoder: Voice,
     prompt: MelPrompt,
-    codes: Tensor,
+    tokens: Tensor,
     text: Tensor,
     *,
     seed: int,
     steps: int = DEFAULT_STEPS,
 ) -> Tensor:
-    """Say one sentence in the voice of a reference.
+    """Synthesise one sentence in the voice of a reference.
 
     Args:
         synthesizer: in evaluation mode.
         vocoder: BigVGAN for v3, the HiFi-GAN vocoder for v4.
         prompt: the reference.
-        codes: int64 (1, N) to say.
+        tokens: int64 (1, N) of the target.
         text: int64 (1, M), the phones of the target alone.
         seed: of the noise; nobody else's random numbers are touched.
         steps: of the integration; fewer are faster, powers of two up to 128 are what the weights know.
@@ -81,10 +81,10 @@ def speak(
         (1, 1, samples) at the vocoder's rate.
 
     Raises:
-        InvalidModelInput: nothing to say, an empty prompt, or no steps.
+        InvalidModelInput: no target, an empty prompt, or no steps.
     """
-    prompt_features, _ = synthesizer.features(prompt.codes, prompt.text, prompt.ge)
-    features, _ = synthesizer.features(codes, text, prompt.ge)
+    prompt_features, _ = synthesizer.features(prompt.tokens, prompt.text, prompt.speaker_embedding)
+    features, _ = synthesizer.features(tokens, text, prompt.speaker_embedding)
     generator = torch.Generator(features.device).manual_seed(seed)
     shape = (1, synthesizer.config.mel.bands, features.shape[2])
     noise = torch.randn(shape, generator=generator, device=features.device, dtype=features.dtype)

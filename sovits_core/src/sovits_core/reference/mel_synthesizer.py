@@ -1,4 +1,4 @@
-"""S2 of v3 and v4: semantic tokens, phones and a timbre to features at the mel's rate, and a velocity between mels."""
+"""S2 of v3 and v4: semantic tokens and phones to features at the mel's rate, and a velocity between mels."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,7 +26,7 @@ class MelSynthesizer(Conditioning):
             config.features,
             layers=config.feature_layers,
             kernel=config.wavenet_kernel,
-            timbre=config.speaker_embedding,
+            speaker_embedding=config.speaker_embedding,
         )
         # Neither trained nor used upstream, but every official checkpoint holds it.
         self.unused_mel = nn.Conv1d(config.features, config.mel.bands, 1).requires_grad_(requires_grad=False)
@@ -34,32 +34,32 @@ class MelSynthesizer(Conditioning):
 
     def features(
         self,
-        codes: Tensor,
+        tokens: Tensor,
         text: Tensor,
-        ge: Tensor,
-        code_lengths: Tensor | None = None,
+        speaker_embedding: Tensor,
+        token_lengths: Tensor | None = None,
         text_lengths: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """What is said, at the mel's rate; a prompt and what follows it are encoded apart, with the same timbre.
+        """Encode tokens and phones at the mel's rate; prompt and target are encoded apart, with one speaker embedding.
 
         Args:
-            codes: int64 (batch, N), 25 per second.
-            text: int64 (batch, M), the phones of these codes alone.
-            ge: (batch, timbre, 1) from `timbre`.
-            code_lengths: int64 (batch), where rows are padded.
+            tokens: int64 (batch, N), 25 per second.
+            text: int64 (batch, M), the phones of these tokens alone.
+            speaker_embedding: (batch, embedding, 1) from `speaker_embedding`.
+            token_lengths: int64 (batch), where rows are padded.
             text_lengths: int64 (batch), where rows are padded.
 
         Returns:
             (batch, features, frames) and the number of real frames int64 (batch);
             frames = floor(2 N * mel_frames_per_latent).
         """
-        inputs = self.content_inputs(codes, text, ge, code_lengths, text_lengths)
+        inputs = self.content_inputs(tokens, text, speaker_embedding, token_lengths, text_lengths)
         x = functional.leaky_relu(self.bridge(self.content_encoder.encode(*inputs)), BRIDGE_SLOPE)
         # The source of frame i is frame floor(i / rate): the rate as given, not as the rounded sizes make it.
         rate = self.config.mel_frames_per_latent
         x = functional.interpolate(x, scale_factor=rate, mode="nearest")  # (batch, features, frames)
         lengths = (inputs[1].sum(dim=(1, 2)) * rate).floor().long()
-        result: Tensor = self.feature_wavenet(x, frame_mask(x, lengths), ge)
+        result: Tensor = self.feature_wavenet(x, frame_mask(x, lengths), speaker_embedding)
         return result, lengths
 
     def fold_weight_norm(self) -> None:

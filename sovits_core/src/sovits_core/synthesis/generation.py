@@ -1,4 +1,7 @@
-"""Speaking with the torch networks, one utterance or many; the server has its own loop over the exported graphs."""
+"""Generation and synthesis with the torch networks; the server has its own loop over the exported graphs.
+
+The batch functions are for the engine's issue: several requests per pass (decision 0014).
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +16,7 @@ from sovits_core.errors import InvalidModelInput
 from sovits_core.models import Synthesizer, TextToSemantic
 from sovits_core.synthesis.sampling import Sampler, Sampling
 
-MOST_STEPS = 1500
+MAX_TOKENS = 1500
 """The official limit: 60 s of speech."""
 NOISE_SCALE = 0.5
 CACHE_BLOCK = 256
@@ -21,8 +24,8 @@ CACHE_BLOCK = 256
 
 
 @dataclass(frozen=True)
-class Utterance:
-    """What S1 is to say, and how; it owns its chance, so its neighbours in a batch change nothing."""
+class GenerationRequest:
+    """Phones and prompt of one utterance, and how to sample; its seed is its own, whoever shares its batch."""
 
     phones: Tensor
     """int64 (text), those of the prompt and of the target."""
@@ -32,8 +35,8 @@ class Utterance:
     """float (text, bert_dim); None means zeros."""
     sampling: Sampling = field(default_factory=Sampling)
     seed: int = 0
-    most_steps: int = MOST_STEPS
-    """Where to stop an utterance that does not end."""
+    max_tokens: int = MAX_TOKENS
+    """Max length of an utterance without an end token."""
 
     def __post_init__(self) -> None:
         if self.phones.ndim != 1 or len(self.phones) == 0:
@@ -42,8 +45,8 @@ class Utterance:
             raise InvalidModelInput(f"a prompt is one row of tokens, got {list(self.prompt.shape)}")
         if self.bert is not None and len(self.bert) != len(self.phones):
             raise InvalidModelInput(f"bert has {len(self.bert)} rows for {len(self.phones)} phones; give one per phone")
-        if not 1 <= self.most_steps <= MOST_STEPS:
-            raise InvalidModelInput(f"most_steps={self.most_steps}: choose 1 to {MOST_STEPS}")
+        if not 1 <= self.max_tokens <= MAX_TOKENS:
+            raise InvalidModelInput(f"max_tokens={self.max_tokens}: choose 1 to {MAX_TOKENS}")
 
 
 @torch.no_grad()
@@ -55,7 +58,7 @@ def generate(
     *,
     sampling: Sampling,
     seed: int,
-    most_steps: int = MOST_STEPS,
+    max_tokens: int = MAX_TOKENS,
 ) -> Tensor:
     """Semantic tokens of one utterance.
 
@@ -66,11 +69,11 @@ def generate(
         prompt: int64 (1, P), the prompt's tokens; may be empty.
         sampling: how to choose; `top_k` of 1 is greedy.
         seed: of this request alone.
-        most_steps: where to stop an utterance that does not end, at most 1500.
+        max_tokens: max length of an utterance without an end token, at most 1500.
 
     Returns:
         int64 (1, N) with at least one token (the sampler allows no earlier end), without prompt and end token. An
-        utterance that does not end has `most_steps` tokens; the official code drops the first of 1500.
+        utterance without an end token has `max_tokens` tokens; the official code drops the first of 1500.
 
     Raises:
         InvalidModelInput: there is no phone, or the limit is out of range.
@@ -78,21 +81,21 @@ def generate(
     if len(phones) != 1 or len(prompt) != 1:
         raise InvalidModelInput(f"generation takes one row of phones and one of tokens, got {len(phones)}")
     feature = None if bert is None else bert[0]
-    utterance = Utterance(phones[0], prompt[0], feature, sampling, seed, most_steps)
-    return phones.new_tensor([[token for _, token in tokens(s1, [utterance])]])
+    utterance = GenerationRequest(phones[0], prompt[0], feature, sampling, seed, max_tokens)
+    return phones.new_tensor([[token for _, token in generate_tokens(s1, [utterance])]])
 
 
 @torch.no_grad()
-def generate_batch(s1: TextToSemantic, utterances: Sequence[Utterance]) -> list[Tensor]:
-    """Semantic tokens, int64 (N), of each utterance: what `generate` says of each alone, in fewer passes."""
-    said: list[list[int]] = [[] for _ in utterances]
-    for row, token in tokens(s1, utterances):
-        said[row].append(token)
-    return [utterance.phones.new_tensor(numbers) for utterance, numbers in zip(utterances, said, strict=True)]
+def generate_batch(s1: TextToSemantic, utterances: Sequence[GenerationRequest]) -> list[Tensor]:
+    """Semantic tokens, int64 (N), of each utterance: as `generate` gives for each alone, in fewer passes."""
+    generated: list[list[int]] = [[] for _ in utterances]
+    for row, token in generate_tokens(s1, utterances):
+        generated[row].append(token)
+    return [utterance.phones.new_tensor(numbers) for utterance, numbers in zip(utterances, generated, strict=True)]
 
 
-def tokens(s1: TextToSemantic, utterances: Sequence[Utterance]) -> Iterator[tuple[int, int]]:
-    """Utterance and token, in the order in which they are chosen; utterances that end leave the batch.
+def generate_tokens(s1: TextToSemantic, utterances: Sequence[GenerationRequest]) -> Iterator[tuple[int, int]]:
+    """GenerationRequest and token, in the order in which they are chosen; utterances that end leave the batch.
 
     Runs without gradient whoever asks for the next one.
     """
@@ -106,16 +109,16 @@ def tokens(s1: TextToSemantic, utterances: Sequence[Utterance]) -> Iterator[tupl
     with torch.no_grad():
         rows = _Rows.start(s1, utterances)
     while True:
-        kept: list[int] = []  # places in the batch
+        kept: list[int] = []  # rows of the batch
         chosen: list[int] = []
-        for place, (row, logits) in enumerate(zip(rows.members, rows.logits.float().cpu().numpy(), strict=True)):
+        for index, (row, logits) in enumerate(zip(rows.members, rows.logits.float().cpu().numpy(), strict=True)):
             choice = samplers[row].choose(logits)
             if choice.stop:
                 continue
             yield row, choice.token
             counts[row] += 1
-            if counts[row] < utterances[row].most_steps:
-                kept.append(place)
+            if counts[row] < utterances[row].max_tokens:
+                kept.append(index)
                 chosen.append(choice.token)
         if not kept:
             return
@@ -126,7 +129,7 @@ def tokens(s1: TextToSemantic, utterances: Sequence[Utterance]) -> Iterator[tupl
 
 
 class _Rows:
-    """The utterances still being said, and their caches: (layers, rows, heads, slots, width), filled to one length."""
+    """The unfinished utterances and their caches: (layers, rows, heads, slots, width), filled to one length."""
 
     def __init__(self, logits: Tensor, keys: Tensor, values: Tensor, first: Tensor) -> None:
         self.members = list(range(len(logits)))
@@ -136,7 +139,7 @@ class _Rows:
         self._length = keys.shape[3]
 
     @classmethod
-    def start(cls, s1: TextToSemantic, utterances: Sequence[Utterance]) -> "_Rows":
+    def start(cls, s1: TextToSemantic, utterances: Sequence[GenerationRequest]) -> "_Rows":
         phones = pad_sequence([one.phones for one in utterances], batch_first=True)
         prompts = pad_sequence([one.prompt for one in utterances], batch_first=True)
         bert = None
@@ -151,17 +154,17 @@ class _Rows:
         audio = phones.new_tensor([len(one.prompt) for one in utterances])
         return cls(*s1.prefill_rows(phones, text, bert, prompts, audio))
 
-    def keep(self, places: list[int]) -> None:
-        """Go on with these places of the batch only."""
-        if len(places) == len(self.members):
+    def keep(self, indices: list[int]) -> None:
+        """Drop all rows of the batch but these."""
+        if len(indices) == len(self.members):
             return
-        index = torch.tensor(places, device=self._first.device)
-        self.members = [self.members[place] for place in places]
-        self._keys, self._values = self._keys[:, index], self._values[:, index]
-        self._first = self._first[index]
+        kept = torch.tensor(indices, device=self._first.device)
+        self.members = [self.members[index] for index in indices]
+        self._keys, self._values = self._keys[:, kept], self._values[:, kept]
+        self._first = self._first[kept]
 
     def step(self, s1: TextToSemantic, chosen: list[int], positions: list[int]) -> None:
-        """Read the token that each row has chosen."""
+        """Feed the token that was sampled for each row."""
         if self._length == self._keys.shape[3]:
             self._keys, self._values = (
                 functional.pad(cache, (0, 0, 0, CACHE_BLOCK)) for cache in (self._keys, self._values)
@@ -174,39 +177,46 @@ class _Rows:
 
 
 @torch.no_grad()
-def speak(s2: Synthesizer, codes: Tensor, text: Tensor, ge: Tensor, *, seed: int) -> Tensor:
-    """Samples (1, 1, 2 N * hop) of tokens (1, N), the target's phones (1, M) and a timbre (1, timbre, 1)."""
-    return s2.decode(codes, text, ge, noise_of(seed, s2.config.latent, 2 * codes.shape[1]).to(ge))
+def synthesize(s2: Synthesizer, tokens: Tensor, text: Tensor, speaker_embedding: Tensor, *, seed: int) -> Tensor:
+    """Return samples (1, 1, 2 N * hop) of tokens (1, N), the target's phones (1, M) and an embedding (1, width, 1)."""
+    return s2.decode(
+        tokens, text, speaker_embedding, noise_of(seed, s2.config.latent, 2 * tokens.shape[1]).to(speaker_embedding)
+    )
 
 
 @torch.no_grad()
-def speak_batch(
-    s2: Synthesizer, codes: Sequence[Tensor], texts: Sequence[Tensor], ge: Tensor, *, seeds: Sequence[int]
+def synthesize_batch(
+    s2: Synthesizer,
+    tokens: Sequence[Tensor],
+    texts: Sequence[Tensor],
+    speaker_embedding: Tensor,
+    *,
+    seeds: Sequence[int],
 ) -> list[Tensor]:
-    """Samples (2 N * hop) of each utterance: what `speak` says of each alone.
+    """Samples (2 N * hop) of each utterance: as `synthesize` gives for each alone.
 
     The latent frames are made together, behind masks. The waveform generator has none, so that the padding of a shorter
-    row would be heard at its end; and it is bound by arithmetic, not by passes. So each row has a pass of its own.
+    row would leak into its end; and it is bound by arithmetic, not by passes. So each row has a pass of its own.
 
     Args:
         s2: in evaluation mode.
-        codes: int64 (N) each, at least one.
+        tokens: int64 (N) each, at least one.
         texts: int64 (M) each, the phones of the target.
-        ge: (batch, timbre, 1).
+        speaker_embedding: (batch, embedding, 1).
         seeds: of each utterance's noise.
     """
-    lengths = [len(row) for row in codes]
+    lengths = [len(row) for row in tokens]
     noises = [noise_of(seed, s2.config.latent, 2 * size)[0].T for seed, size in zip(seeds, lengths, strict=True)]
     z = s2.latent_frames(
-        pad_sequence(list(codes), batch_first=True),
+        pad_sequence(list(tokens), batch_first=True),
         pad_sequence(list(texts), batch_first=True),
-        ge,
-        pad_sequence(noises, batch_first=True).transpose(1, 2).to(ge),
-        code_lengths=codes[0].new_tensor(lengths),
-        text_lengths=codes[0].new_tensor([len(row) for row in texts]),
+        speaker_embedding,
+        pad_sequence(noises, batch_first=True).transpose(1, 2).to(speaker_embedding),
+        token_lengths=tokens[0].new_tensor(lengths),
+        text_lengths=tokens[0].new_tensor([len(row) for row in texts]),
     )
     return [
-        s2.waveform_generator(z[row : row + 1, :, : 2 * size], ge[row : row + 1])[0, 0]
+        s2.waveform_generator(z[row : row + 1, :, : 2 * size], speaker_embedding[row : row + 1])[0, 0]
         for row, size in enumerate(lengths)
     ]
 

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from sovits_core.errors import InvalidModelInput
 
-FIRST_STOP = 11
-"""How many tokens are spoken before the end token is allowed: 0.44 s."""
-COLDEST = 1e-5
+MIN_TOKENS = 11
+"""Before the end token is allowed: 0.44 s."""
+MIN_TEMPERATURE = 1e-5
 
 Logits: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How adventurous the choice is; the defaults are those of the official API."""
+    """Sampling parameters; the defaults are those of the official API."""
 
     top_k: int = 15
     top_p: float = 1.0
@@ -40,53 +40,58 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Choice:
-    """One sampled token, and whether the utterance ends with it (the token then belongs to nobody)."""
+    """One sampled token, and whether the utterance ends with it (the token is then dropped)."""
 
     token: int
     stop: bool
 
 
 class Sampler:
-    """Chooses the tokens of one utterance; keeps what was said, since repetition is penalised."""
+    """Chooses the tokens of one utterance; keeps which were generated, since repetition is penalised."""
 
     def __init__(
         self, sampling: Sampling, rng: np.random.Generator, end_token: int, prompt: Sequence[int] = ()
     ) -> None:
-        """`end_token` is the last of the vocabulary; tokens of the prompt count as said already."""
+        """`end_token` is the last of the vocabulary; tokens of the prompt count as generated."""
         self.sampling = sampling
         self.end_token = end_token
         self._rng = rng
-        self._said = np.zeros(end_token + 1, dtype=bool)
-        self._said[np.asarray(prompt, dtype=np.int64)] = True
+        self._generated = np.zeros(end_token + 1, dtype=bool)
+        self._generated[np.asarray(prompt, dtype=np.int64)] = True
         self._count = 0
 
     def choose(self, logits: Logits) -> Choice:
         """Return the next token; logits: float [vocabulary] or [1, vocabulary].
 
         Raises:
-            InvalidModelInput: the logits are of another size or hold no number to choose by.
+            InvalidModelInput: the logits are of another size, NaN or nowhere finite.
         """
         scores = np.asarray(logits, dtype=np.float32).reshape(-1)
         if scores.shape != (self.end_token + 1,):
             raise InvalidModelInput(f"logits must have {self.end_token + 1} entries, got {list(np.shape(logits))}")
         if not np.isfinite(scores).any() or np.isnan(scores).any():
             raise InvalidModelInput("logits must be numbers: the network produced NaN or nothing finite")
-        if self._count < FIRST_STOP:
+        if self._count < MIN_TOKENS:
             scores = scores[: self.end_token]
-        scores = penalize(scores, self._said[: len(scores)], self.sampling.repetition_penalty)
+        scores = penalize(scores, self._generated[: len(scores)], self.sampling.repetition_penalty)
         # The official loop also stops when the end token is the most likely one, whatever was drawn.
-        likeliest = int(scores.argmax())
+        most_likely = int(scores.argmax())
         token = draw(filtered(scores, self.sampling), self._rng)
         self._count += 1
-        self._said[token] = True
-        return Choice(token, stop=self.end_token in (token, likeliest))
+        self._generated[token] = True
+        return Choice(token, stop=self.end_token in (token, most_likely))
 
 
-def penalize(scores: Logits, said: NDArray[np.bool_], penalty: float) -> Logits:
-    """Make every token that was said less likely: negative scores times the penalty, others divided by it."""
-    return np.where(said, np.where(scores < 0, scores * penalty, scores / penalty), scores).astype(np.float32)
+def penalize(scores: Logits, generated: NDArray[np.bool_], penalty: float) -> Logits:
+    """Penalise tokens that were generated before: negative scores times the penalty, others divided by it.
+
+    Keskar et al. 2019, CTRL, arXiv:1909.05858, with the sign rule of the official code.
+    """
+    return np.where(generated, np.where(scores < 0, scores * penalty, scores / penalty), scores).astype(np.float32)
 
 
+# Holtzman et al. 2019, arXiv:1904.09751 (top p); Fan et al. 2018, arXiv:1805.04833 (top k); as
+# GPT_SoVITS/AR/models/utils.py
 def filtered(scores: Logits, sampling: Sampling) -> Logits:
     """Apply top_p, temperature and top_k, in this order; what is out becomes minus infinity."""
     if sampling.top_p < 1:
@@ -96,7 +101,7 @@ def filtered(scores: Logits, sampling: Sampling) -> Logits:
         out[0] = False
         scores = scores.copy()
         scores[order[out]] = -np.inf
-    scores = scores / np.float32(max(sampling.temperature, COLDEST))
+    scores = scores / np.float32(max(sampling.temperature, MIN_TEMPERATURE))
     kth = np.partition(scores, -min(sampling.top_k, len(scores)))[-min(sampling.top_k, len(scores))]
     return np.where(scores < kth, -np.inf, scores).astype(np.float32)
 

@@ -8,25 +8,25 @@ from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 from sovits_core.errors import TextRejected
 from sovits_core.text.chinese.readings import PolyphoneReader
-from sovits_core.text.cutting import CUT_METHODS, cut
 from sovits_core.text.segmentation import AUTOMATIC, EVERYTHING, segments
-from sovits_core.text.splitting import split_sentences
+from sovits_core.text.sentences import split_sentences
+from sovits_core.text.split_methods import SPLIT_METHODS, split_text
 from sovits_core.text.symbols import phone_ids
 
 __all__ = [
-    "CUT_METHODS",
     "LANGUAGES",
     "MAX_CHARACTERS",
     "MODES",
+    "SPLIT_METHODS",
+    "PhonemeSegment",
     "Phonemes",
     "PolyphoneReader",
-    "Spoken",
-    "cut",
     "phone_ids",
     "phonemize",
-    "phonemize_to_speak",
+    "phonemize_for_synthesis",
     "require_mode",
     "split_sentences",
+    "split_text",
 ]
 
 # Language code -> the module that offers `normalize` and `phones`; imported at the first text in that language.
@@ -42,15 +42,15 @@ MODES = (*LANGUAGES, *AUTOMATIC, *EVERYTHING)
 # Four minutes of speech: longer texts are to be split first.
 MAX_CHARACTERS = 4096
 # The official inference puts a full stop before anything shorter, so that the decoder has room to start.
-FEWEST_PHONES = 6
+MIN_PHONES = 6
 # Symbols that are letters and yet make no sound.
 _SILENT = frozenset(["UNK", "SP", "SP2", "SP3", "停", "空"])
 _SINCE_V2 = frozenset(["ko", "yue"])
 _PAUSES = frozenset(",.!?…-")
 
 
-class Spoken(NamedTuple):
-    """A part of a text in one language, and how it is read."""
+class PhonemeSegment(NamedTuple):
+    """A part of a text in one language, and its phones."""
 
     language: str
     normalized: str
@@ -66,7 +66,7 @@ class Phonemes(NamedTuple):
     normalized: str
     word2ph: tuple[int, ...] | None = None
     """Phones per character of `normalized`; None unless every segment has them."""
-    segments: tuple[Spoken, ...] = ()
+    segments: tuple[PhonemeSegment, ...] = ()
     """The parts in one language each; their phones, joined, are `phones`."""
 
 
@@ -122,7 +122,7 @@ def phonemize(text: str, language: str, table: str = "v2", polyphones: Polyphone
     return Phonemes(phones, normalized, _joined_word2ph(spoken), spoken)
 
 
-def phonemize_to_speak(
+def phonemize_for_synthesis(
     text: str, language: str, table: str = "v2", polyphones: PolyphoneReader | None = None
 ) -> Phonemes:
     """Return the phones of a text to be spoken: with a full stop before it where there are fewer than six.
@@ -130,10 +130,10 @@ def phonemize_to_speak(
     Training texts are read with `phonemize`, as the official preparation reads them.
     """
     found = phonemize(text, language, table, polyphones)
-    return phonemize(f".{text}", language, table, polyphones) if len(found.phones) < FEWEST_PHONES else found
+    return phonemize(f".{text}", language, table, polyphones) if len(found.phones) < MIN_PHONES else found
 
 
-def _read(text: str, mode: str, table: str, polyphones: PolyphoneReader | None) -> tuple[Spoken, ...]:
+def _read(text: str, mode: str, table: str, polyphones: PolyphoneReader | None) -> tuple[PhonemeSegment, ...]:
     parts = segments(text, mode)
     spoken = []
     for place, part in enumerate(parts, start=1):
@@ -146,17 +146,17 @@ def _read(text: str, mode: str, table: str, polyphones: PolyphoneReader | None) 
         normalized = module.normalize(part.text)
         if isinstance(module, CharacterLanguage):
             phones, word2ph = module.phones_by_character(normalized, table, polyphones)
-            spoken.append(Spoken(part.language, normalized, tuple(phones), tuple(word2ph)))
+            spoken.append(PhonemeSegment(part.language, normalized, tuple(phones), tuple(word2ph)))
         else:
             phones = module.phones(normalized)
             # A language drops the comma at its end, which is a pause before the next one.
             paused = phones and phones[-1] not in _PAUSES and part.text.rstrip().endswith((",", "\uff0c", "、"))
             mark = [","] if paused and place < len(parts) else []
-            spoken.append(Spoken(part.language, normalized, (*phones, *mark), None))
+            spoken.append(PhonemeSegment(part.language, normalized, (*phones, *mark), None))
     return tuple(part for part in spoken if part.phones)
 
 
-def _joined_word2ph(spoken: tuple[Spoken, ...]) -> tuple[int, ...] | None:
+def _joined_word2ph(spoken: tuple[PhonemeSegment, ...]) -> tuple[int, ...] | None:
     counts: list[int] = []
     for part in spoken:
         if part.word2ph is None:

@@ -1,4 +1,4 @@
-"""Which language each part of a text is in, by its script; no model, so that the same text is always cut alike."""
+"""Segments of a text by language, told by script alone, so that the same text is always segmented alike."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Segment(NamedTuple):
 
 
 class Script(Enum):
-    """What a character says about the language it stands in."""
+    """The scripts that tell languages apart."""
 
     LATIN = auto()
     KANA = auto()

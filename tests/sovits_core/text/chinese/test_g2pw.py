@@ -14,7 +14,7 @@ import pytest
 from sovits_core.__main__ import USAGE_ERROR, main
 from sovits_core.errors import TextModelRejected
 from sovits_core.official.polyphones import copy_g2pw
-from sovits_core.text import phonemize, phonemize_to_speak
+from sovits_core.text import phonemize, phonemize_for_synthesis
 from sovits_core.text.chinese.characters import read_characters
 from sovits_core.text.chinese.g2pw import FILES, G2pw, Window, open_g2pw, windows
 from sovits_core.text.chinese.readings import Reading
@@ -36,7 +36,7 @@ def folder(g2pw_model: Path, tmp_path: Path) -> Path:
 def test_the_network_reads_what_the_dictionary_reads_otherwise(reader: G2pw) -> None:
     assert " ".join(phonemize(GROWN, "zh").phones) == "h ai2 z i05 ch ang2 g ao1 l e5 ."
     assert " ".join(phonemize(GROWN, "zh", polyphones=reader).phones) == "h ai2 z i05 zh ang3 g ao1 l e5 ."
-    assert phonemize_to_speak("长高", "zh", polyphones=reader).phones[:4] == (".", "zh", "ang3", "g")
+    assert phonemize_for_synthesis("长高", "zh", polyphones=reader).phones[:4] == (".", "zh", "ang3", "g")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ Origin = Literal["spec", "base", "default"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """One gate and the score that it met; no score never passes."""
+    """One gate and its score; a missing score never passes."""
 
     gate: Gate
     value: float | None
@@ -35,14 +35,14 @@ class Verdict:
         return (self.gate.min is None or value >= self.gate.min) and (self.gate.max is None or value <= self.gate.max)
 
     def document(self) -> dict[str, Any]:
-        """Return the verdict as it stands in summaries and reports."""
+        """Return the verdict as summaries and reports show it."""
         bounds = {name: str(bound) for name in ("min", "max") if (bound := getattr(self.gate, name)) is not None}
         value = "" if self.value is None else decimal(self.value)
         return {"metric": self.gate.metric, **bounds, "value": value, "passed": self.passed}
 
 
 def chosen_gates(asked: Sequence[Gate] | None, base: Sequence[BaseGate]) -> tuple[tuple[Gate, ...], Origin]:
-    """Return the user's gates, or the base's, or the defaults, and whose they are.
+    """Return the user's gates, or the base's, or the defaults, and their origin.
 
     Raises:
         Refused: a gate names a metric that nothing measures, or has no bound.
@@ -65,7 +65,7 @@ def chosen_gates(asked: Sequence[Gate] | None, base: Sequence[BaseGate]) -> tupl
 
 
 def judge(gates: Sequence[Gate], scores: Mapping[str, float]) -> tuple[Verdict, ...]:
-    """Hold every gate against its score."""
+    """Compare every gate with its score."""
     return tuple(Verdict(gate, scores.get(gate.metric)) for gate in gates)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from sovits_core.models.networks import Networks
-from sovits_core.synthesis.generation import speak
+from sovits_core.synthesis.generation import synthesize
 from voice_trainer.evaluation.scores import ClipScores, compare
 from voice_trainer.evaluation.voice import FeaturedClip, TrainedVoice
 from voice_trainer.recordings.audio import ANALYSIS_RATE, Samples, resample
@@ -45,7 +45,7 @@ def resynthesise(networks: Networks, clip: FeaturedClip, speaker_embedding: Tens
     s2 = networks.s2
     device = next(s2.parameters()).device
     tokens, phones = clip.features.tokens[None].to(device), clip.features.phones[None].to(device)
-    wav = speak(s2, tokens, phones, speaker_embedding[None, :, None].to(device), seed=seed)[0, 0]
+    wav = synthesize(s2, tokens, phones, speaker_embedding[None, :, None].to(device), seed=seed)[0, 0]
     decoded = resample(wav.cpu().numpy(), s2.config.sample_rate, ANALYSIS_RATE)
     recording = clip.recording()
     return Resynthesis(clip.clip, recording, decoded, compare(recording, decoded))

@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sovits_core.models.networks import Networks
-from sovits_core.synthesis.generation import generate, speak
+from sovits_core.synthesis.generation import generate, synthesize
 from sovits_core.synthesis.sampling import Sampling
-from sovits_core.text import Phonemes, PolyphoneReader, phonemize_to_speak
+from sovits_core.text import Phonemes, PolyphoneReader, phonemize_for_synthesis
 from sovits_core.text.symbols import phone_ids
 from voice_trainer.evaluation.voice import FeaturedClip
 from voice_trainer.job.base import JobBase
@@ -58,7 +58,7 @@ def encode_prompt(base: JobBase, networks: Networks, encoders: Encoders, clip: F
 
 @dataclass(frozen=True)
 class Synthesiser:
-    """Speaks sentences as the server will: tokens from S1 after the prompt, the waveform from S2."""
+    """Synthesises sentences as the server will: tokens from S1 after the prompt, the waveform from S2."""
 
     networks: Networks
     encoders: Encoders
@@ -72,13 +72,13 @@ class Synthesiser:
 
     @property
     def sample_rate(self) -> int:
-        """Of what is spoken, in Hz."""
+        """In Hz."""
         return self.networks.s2.config.sample_rate
 
     def speak(self, text: str) -> Samples:
         """Return the sentence at the base's sample rate; the same text and seed give the same on the same machine."""
         device = next(self.networks.parameters()).device
-        found = phonemize_to_speak(text, self.language, self.symbols, self.polyphones)
+        found = phonemize_for_synthesis(text, self.language, self.symbols, self.polyphones)
         target = torch.tensor(phone_ids(found.phones, self.symbols), device=device)
         seed = int.from_bytes(hashlib.sha256(f"{self.seed}/{text}".encode()).digest()[:4], "big")
         tokens = generate(
@@ -88,10 +88,10 @@ class Synthesiser:
             self.prompt.tokens[None].to(device),
             sampling=self.sampling,
             seed=seed,
-            most_steps=max(MIN_TOKEN_LIMIT, MAX_TOKENS_PER_PHONE * len(target)),
+            max_tokens=max(MIN_TOKEN_LIMIT, MAX_TOKENS_PER_PHONE * len(target)),
         )
         embedding = self.prompt.speaker_embedding[None, :, None].to(device)
-        samples: Samples = speak(self.networks.s2, tokens, target[None], embedding, seed=seed)[0, 0].cpu().numpy()
+        samples: Samples = synthesize(self.networks.s2, tokens, target[None], embedding, seed=seed)[0, 0].cpu().numpy()
         return samples
 
     def _bert(self, found: Phonemes, device: torch.device) -> Tensor | None:
@@ -105,7 +105,7 @@ class Synthesiser:
 def load_synthesiser(  # noqa: PLR0917 -- one call, each of its own type
     base: JobBase, networks: Networks, encoders: Encoders, prompt: Prompt, language: str, seed: int
 ) -> Synthesiser:
-    """Return what speaks as the base's document says.
+    """Return a synthesiser with the base's phone table, polyphones and sampling.
 
     Raises:
         BaseRejected, TextModelRejected: a file of the base is missing or damaged.

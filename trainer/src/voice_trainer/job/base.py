@@ -12,13 +12,13 @@ BASE_JSON = "base.json"
 
 
 class JobBase:
-    """A base bundle whose files are here and checked as soon as they are asked for."""
+    """A base bundle whose files are fetched and checked at their first use."""
 
     def __init__(self, uri: str, digest: str, scratch: Path) -> None:
-        """Open the base; of one on S3 only its ``base.json`` is fetched.
+        """Open the base; of one on S3 only ``base.json`` is fetched.
 
         Raises:
-            BaseRejected: there is none, it is damaged, or it is not the one of ``digest``.
+            BaseRejected: there is none, it is damaged, or it has another digest.
         """
         self._store: Store | None = None
         if uri.startswith("s3://"):
@@ -33,7 +33,7 @@ class JobBase:
 
     @property
     def document(self) -> BaseDocument:
-        """What ``base.json`` says."""
+        """The base's ``base.json``."""
         return self._bundle.document
 
     @property
@@ -42,7 +42,7 @@ class JobBase:
         return self._bundle.digest
 
     def path(self, name: str) -> Path:
-        """Return where one file of the base lies here; raises ``BaseRejected`` when it is not what it should be."""
+        """Return the local path of one file of the base; raises ``BaseRejected`` when its digest differs."""
         self._fetch(name)
         return self._bundle.path(name)
 

@@ -79,7 +79,7 @@ class Gate(Document):
 
 
 class Evaluation(Document):
-    """What is spoken and what it must reach."""
+    """Sentences to synthesise, and bounds on scores."""
 
     texts: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...] = Field((), max_length=50)
     gates: tuple[Gate, ...] | None = None

@@ -1,4 +1,4 @@
-"""Where files lie: local scratch for work, the store for everything another pod must see."""
+"""The files of a job: local scratch for work, the store for everything that another pod needs."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ class Workspace:
         return JobBase(self._job.base.uri, self._job.base.digest, self.scratch)
 
     def base_of_features(self) -> JobBase:
-        """Return the base, once it is known to be the one whose codes the features stage wrote.
+        """Return the base, once it is known to be the one whose tokens stage features wrote.
 
         Raises:
-            Refused: ``BaseChanged``; codes of one base mean nothing to another.
+            Refused: ``BaseChanged``; tokens of one base mean nothing to another.
         """
         manifest = self.manifest("features")
         found = manifest.summary.get("baseDigest") if manifest else None
@@ -112,7 +112,7 @@ class Workspace:
 
         Raises:
             UsageError: that stage has not finished.
-            Transient: a file in the store is not what the manifest says.
+            Transient: a file in the store has another digest than in the manifest.
         """
         folder = self.folder(stage)
         if stage in self._ready:
@@ -165,7 +165,7 @@ class Workspace:
         self._ready.add(stage)
 
     def record_failure(self, failure: Failure) -> None:
-        """Put the failure beside the stage's files; a store that fails too must not hide the first error."""
+        """Store the failure with the stage's files; a store that fails too must not hide the first error."""
         try:
             self.store.write(f"{failure.stage}/failure.json", to_json(failure), JSON)
         except StoreError as error:

@@ -1,4 +1,4 @@
-"""Sound in and out of files: decoding what users upload, resampling, loudness, FLAC."""
+"""Audio files: decoding uploads, resampling, loudness, FLAC."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from voice_trainer.errors import Transient
 
 Samples = NDArray[np.float32]  # mono, full scale is 1.0
 
-TRAINING_RATE = 32_000  # Hz, what the synthesizer speaks
-ANALYSIS_RATE = 16_000  # Hz, what HuBERT, the voice activity detector and PESQ hear
+TRAINING_RATE = 32_000  # Hz, of the synthesizer
+ANALYSIS_RATE = 16_000  # Hz, of HuBERT, the voice activity detector and PESQ
 PEAK = 0.95  # full scale is 1.0; the rest is room for resampling's overshoot
 DECODED_SECONDS = 120.0  # of sound, well above the longest clip that is accepted
 DECODE_SECONDS = 60.0  # of wall clock for one clip
 RATES = (8_000, 192_000)  # Hz
 CHANNELS = 8
 LOUDNESS_PASSES = 3
-LOUDNESS_TOLERANCE = 0.3  # dB, below what anyone hears
+LOUDNESS_TOLERANCE = 0.3  # dB, below the audible difference
 
 
 class Undecodable(Exception):

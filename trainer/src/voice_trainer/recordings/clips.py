@@ -1,4 +1,4 @@
-"""The prepared clips: the list that prepare writes and later stages read."""
+"""The prepared clips: the list that stage prepare writes for later stages."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from voice_trainer.job.document import Document
 from voice_trainer.recordings.audio import Samples, read_flac
 
 CLIPS_FILE = "clips.json"
-HELD_OUT_SHARE = 0.1
-HELD_OUT_LEAST = 3
+HELD_OUT_FRACTION = 0.1
+MIN_HELD_OUT = 3
 SCORABLE_SECONDS = 1.0  # of speech; STOI and PESQ need some to be defined
 
 
@@ -44,12 +44,12 @@ def read_clips(folder: Path) -> tuple[Clip, ...]:
 
 
 def training_copy(folder: Path, clip_id: str) -> Path:
-    """Where the clip lies at the base's sample rate."""
+    """Return the path of the clip at the base's sample rate."""
     return folder / "clips" / f"{clip_id}.flac"
 
 
 def analysis_copy(folder: Path, clip_id: str) -> Path:
-    """Where the clip lies at 16 kHz."""
+    """Return the path of the clip at 16 kHz."""
     return folder / "analysis" / f"{clip_id}.flac"
 
 
@@ -65,7 +65,7 @@ def held_out_ids(clips: Sequence[tuple[str, float]], seed: int) -> frozenset[str
         clips: id and seconds of speech of each; clips too short to be scored are taken only where there is no choice.
         seed: of the job.
     """
-    count = max(HELD_OUT_LEAST, round(HELD_OUT_SHARE * len(clips)))
+    count = max(MIN_HELD_OUT, round(HELD_OUT_FRACTION * len(clips)))
     shuffled = sorted(clips)
     random.Random(seed).shuffle(shuffled)  # noqa: S311 -- a repeatable choice, not a secret
     shuffled.sort(key=lambda clip: clip[1] < SCORABLE_SECONDS)  # stable: the scorable first, in shuffled order

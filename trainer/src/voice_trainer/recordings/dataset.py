@@ -1,4 +1,4 @@
-"""The dataset as the user left it: which clips and transcripts there are, and what is wrong with them."""
+"""The dataset as uploaded: its clips and transcripts, and all problems with them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ VALUE_SHOWN = 60
 
 @dataclass
 class Problems:
-    """Everything wrong with a dataset, so that one pass tells the user all of it."""
+    """All problems of a dataset, so that one pass reports all of them."""
 
     found: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, reason: str, sentence: str) -> None:
-        """Note one problem under the reason that becomes the condition's."""
+        """Add one problem; ``reason`` becomes the condition's."""
         self.found.append((reason, sentence))
 
     def require_none(self) -> None:
@@ -40,7 +40,7 @@ class Problems:
 
 @dataclass(frozen=True)
 class Recording:
-    """One clip and what is said in it."""
+    """One clip and its transcript."""
 
     id: str
     text: str

@@ -1,4 +1,4 @@
-"""The base's reader of Mandarin polyphones: a job's texts are read as the server will read them."""
+"""The base's model of Mandarin polyphones: trainer and server give a text the same phones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voice_trainer.training.threads import compute_threads
 
 
 def load_polyphones(base: JobBase, language: str) -> PolyphoneReader | None:
-    """Return the base's reader, where it has one and a job in this language uses it.
+    """Return the base's polyphone model, where it has one and the language uses it.
 
     Raises:
         BaseRejected, TextModelRejected: a file of it is missing, damaged or not what it should be.

@@ -1,4 +1,4 @@
-"""How much of a clip is speech, where it begins and ends, and how noisy it is."""
+"""Voice activity detection: how much of a clip is speech, its span, and its signal-to-noise ratio."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ FRAME_SECONDS = 0.03
 FRAME = int(ANALYSIS_RATE * FRAME_SECONDS)  # samples: one of the three lengths that the detector accepts
 MARGIN_SECONDS = 0.15  # of silence kept around the speech, so that no onset is cut
 NOISE_PERCENTILE = 10  # the quietest frames of a recording are its noise
-SNR_LIMITS = (0.0, 80.0)  # dB; beyond these the estimate says nothing
+SNR_LIMITS = (0.0, 80.0)  # dB; beyond these the estimate is meaningless
 
 
 @dataclass(frozen=True)
 class Speech:
-    """What the voice activity detector heard in one clip."""
+    """Voice activity and signal-to-noise ratio of one clip."""
 
     voiced: NDArray[np.bool_]  # one per 30 ms frame
     snr_db: float

@@ -157,7 +157,7 @@ def loss_plots(curves: Path) -> list[CurvePlot]:
 
 
 def summary_of(findings: Findings, device: str) -> Summary:
-    """Return the summary that the operator reads."""
+    """Return the summary of the stage's manifest."""
     return {
         "passed": findings.passed,
         "scores": {name: decimal(found.mean) for name, found in findings.scores.items()},

@@ -1,4 +1,4 @@
-"""Stage prepare: are these recordings fit for training, and in which shape do they go on."""
+"""Stage prepare: validate recordings and transcripts, normalise clips, hold some out."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class Accepted:
 
 
 @dataclass(frozen=True)
-class _Reader:
-    """How transcripts become phones."""
+class _FrontEnd:
+    """Converts transcripts to phones."""
 
     language: str
     table: str
@@ -73,15 +73,15 @@ def prepare(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LIM
     base = workspace.base.document
     chosen_gates(job.evaluation.gates, base.gates)
     _require_language(job, base)
-    reader = _Reader(job.language, base.symbols, load_polyphones(workspace.base, job.language))
-    accepted, digest = _accept(job, reader, workspace)
+    front_end = _FrontEnd(job.language, base.symbols, load_polyphones(workspace.base, job.language))
+    accepted, digest = _accept(job, front_end, workspace)
     _require_enough(accepted, limits)
     clips = _normalise_all(accepted, base.sample_rate, job.training.seed, workspace)
     write_clips(workspace.folder("prepare"), clips)
     return {
         "clips": len(clips),
         "heldOut": sum(clip.held_out for clip in clips),
-        "rejected": 0,  # a dataset with any problem is refused as a whole, so that nothing is dropped in silence
+        "rejected": 0,  # a dataset with any problem is refused as a whole, so that nothing is dropped silently
         "seconds": f"{sum(clip.seconds for clip in clips):.1f}",
         "speechSeconds": f"{sum(clip.speech_seconds for clip in clips):.1f}",
         "snrDb": f"{statistics.median(clip.snr_db for clip in clips):.1f}",
@@ -104,8 +104,8 @@ def _require_language(job: TrainingJob, base: BaseDocument) -> None:
             raise BadData(f"evaluation.texts: {shown(text)}: {error}", reason="UnspeakableText") from error
 
 
-def _accept(job: TrainingJob, reader: _Reader, workspace: Workspace) -> tuple[list[Accepted], str]:
-    """Look at every clip, collecting all problems; returns the clips in the order of the transcripts and the digest."""
+def _accept(job: TrainingJob, front_end: _FrontEnd, workspace: Workspace) -> tuple[list[Accepted], str]:
+    """Check every clip, collecting all problems; return the clips in the order of the transcripts, and the digest."""
     store = open_store(job.dataset.uri)
     problems = Problems()
     recordings = read_dataset(store, problems)
@@ -118,7 +118,7 @@ def _accept(job: TrainingJob, reader: _Reader, workspace: Workspace) -> tuple[li
         path = fetch(store, recording, raw, problems)
         if path is not None:
             digest.add(recording.key, path)
-            clip = _examine(recording, path, reader, problems)
+            clip = _examine(recording, path, front_end, problems)
             accepted += [clip] if clip else []
         progress.report(number, 2 * len(recordings))
     digest.require(job.dataset.digest)
@@ -126,9 +126,9 @@ def _accept(job: TrainingJob, reader: _Reader, workspace: Workspace) -> tuple[li
     return accepted, digest.value()
 
 
-def _examine(recording: Recording, path: Path, reader: _Reader, problems: Problems) -> Accepted | None:
-    """Return the clip, or ``None`` after noting what is wrong with it."""
-    phones = _phones(recording, reader, problems)
+def _examine(recording: Recording, path: Path, front_end: _FrontEnd, problems: Problems) -> Accepted | None:
+    """Return the clip, or ``None`` after adding what is wrong with it to the problems."""
+    phones = _phones(recording, front_end, problems)
     try:
         samples, rate = audio.decode(path)
     except audio.Undecodable as error:
@@ -153,28 +153,28 @@ def _clip_length(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds < audio.DECODED_SECONDS else f"at least {audio.DECODED_SECONDS:.0f} s"
 
 
-def _phones(recording: Recording, reader: _Reader, problems: Problems) -> tuple[str, ...]:
+def _phones(recording: Recording, front_end: _FrontEnd, problems: Problems) -> tuple[str, ...]:
     """Return the phones of the transcript; anything that the front end would drop or not know is a problem."""
     foreign = sorted(
         {
             sign
             for sign in recording.text
-            if sign.isalpha() and not unicodedata.name(sign, "").startswith(SCRIPTS[reader.language])
+            if sign.isalpha() and not unicodedata.name(sign, "").startswith(SCRIPTS[front_end.language])
         }
     )
     if foreign:
         problems.add(
             "UnknownSymbols",
             f"the transcript of {shown(recording.id)} has {shown(''.join(foreign))}, which are no letters of language "
-            f"{reader.language!r}; write what is said in that language",
+            f"{front_end.language!r}; write what is said in that language",
         )
         return ()
     try:
-        phones = reader.phones(recording.text) if recording.text else ()
+        phones = front_end.phones(recording.text) if recording.text else ()
     except TextRejected as error:
         problems.add("UnspeakableText", f"the transcript of {shown(recording.id)}: {error}")
         return ()
-    if unknown := sorted(set(phones) - set(symbols(reader.table))):
+    if unknown := sorted(set(phones) - set(symbols(front_end.table))):
         problems.add(
             "UnknownSymbols",
             f"the transcript of {shown(recording.id)} has the unknown phones {', '.join(unknown)[:100]}",

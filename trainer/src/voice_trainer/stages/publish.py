@@ -1,4 +1,4 @@
-"""Stage publish: assemble the voice bundle, upload it, and let its manifest make it a voice."""
+"""Stage publish: assemble the voice bundle and upload it, its manifest last."""
 
 from __future__ import annotations
 
@@ -101,16 +101,16 @@ def _manifest(folder: Path, revision: str) -> dict[str, Any]:
 
 
 def _upload(store: Store, folder: Path, manifest: dict[str, Any]) -> None:
-    """Upload and read back every file, then the manifest: a reader that finds one finds all of what it names."""
+    """Upload and read back every file, then the manifest: whoever finds one finds all files that it names."""
     document = (folder / MANIFEST).read_bytes()
     if _stored_manifest(store) == document:
         return
     store.delete(MANIFEST)  # an older bundle of this name must not stand over files that are being replaced
-    back = folder.parent / "read-back"
+    read_back = folder.parent / "read-back"
     for name, expected in manifest["files"].items():
         store.upload(name, folder / name)
-        store.download(name, back, limit=expected["size"])
-        if digest_of(back).sha256 != expected["sha256"]:
+        store.download(name, read_back, limit=expected["size"])
+        if digest_of(read_back).sha256 != expected["sha256"]:
             raise Transient(f"{store.uri}/{name} is not what was uploaded", reason="CorruptArtifact")
     store.write(MANIFEST, document, JSON)
 

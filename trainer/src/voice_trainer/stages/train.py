@@ -72,8 +72,8 @@ def train(job: TrainingJob, workspace: Workspace) -> Summary:
         raise diverged(str(error), job.training.learning_rate) from error
     write_curves(folder / CURVES, curves)
     workspace.store.delete("train/checkpoint.safetensors")
-    tail = curves[-max(1, steps // job.training.epochs) :]
-    means = [sum(row[column] for row in tail) / len(tail) for column in range(1, len(COLUMNS))]
+    last_epoch = curves[-max(1, steps // job.training.epochs) :]
+    means = [sum(row[column] for row in last_epoch) / len(last_epoch) for column in range(1, len(COLUMNS))]
     return {
         "epochs": job.training.epochs,
         "steps": steps,
@@ -126,7 +126,7 @@ def _run(  # noqa: PLR0917 -- one call, each of its own type
 ) -> int:
     """Do the steps that ``curves`` does not have yet, adding a row for each; returns how many there are in all."""
     seed, device = job.training.seed, next(iter(finetuner.parameters.values())).device
-    lengths = [len(example.codes) for example in examples]
+    lengths = [len(example.tokens) for example in examples]
     epochs = range(job.training.epochs)
     plan = [(epoch, batch) for epoch in epochs for batch in epoch_order(lengths, job.batch_size, seed, epoch)]
     already, stored = len(curves), time.monotonic()
@@ -140,8 +140,8 @@ def _run(  # noqa: PLR0917 -- one call, each of its own type
         generator = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
         rng = random.Random(f"{seed}/timbre/{step}")  # noqa: S311 -- repeatable, not secret
         # The speaker embedding of the clip itself would leak its content; a voice is conditioned on that of its prompt.
-        embeddings = [rng.choice(examples).timbre for _ in indices]
-        batch = collate([examples[index] for index in indices], embeddings, device)
+        speaker_embeddings = [rng.choice(examples).speaker_embedding for _ in indices]
+        batch = collate([examples[index] for index in indices], speaker_embeddings, device)
         losses = finetuner.step(batch, generator)
         curves.append((float(epoch + 1), losses.semantic, losses.kl, losses.mel))
         progress.report(

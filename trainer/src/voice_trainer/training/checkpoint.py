@@ -1,4 +1,4 @@
-"""What an interrupted training leaves in the store, so that the next attempt continues where it stopped."""
+"""Checkpoints in the store: the next attempt continues an interrupted training."""
 
 from __future__ import annotations
 

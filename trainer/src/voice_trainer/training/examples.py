@@ -20,8 +20,8 @@ class Example:
     id: str
     phones: Tensor  # int64 (phones)
     bert: Tensor | None  # float32 (phones, width); None stands for zeros
-    codes: Tensor  # int64 (N), 25 per second
-    timbre: Tensor  # float32 (gin), of the whole clip
+    tokens: Tensor  # int64 (N), 25 per second
+    speaker_embedding: Tensor  # float32 (gin), of the whole clip
     spectrogram: Tensor  # float32 (bins, frames), 50 per second
     wav: Tensor  # float32 (samples)
 
@@ -33,16 +33,16 @@ class Batch:
     phones: Tensor  # int64 (batch, phones)
     phone_lengths: Tensor  # int64 (batch)
     bert: Tensor | None  # float32 (batch, phones, width)
-    codes: Tensor  # int64 (batch, N)
-    code_lengths: Tensor
+    tokens: Tensor  # int64 (batch, N)
+    token_lengths: Tensor
     spectrogram: Tensor  # float32 (batch, bins, frames)
     spectrogram_lengths: Tensor
     wav: Tensor  # float32 (batch, 1, samples)
-    timbre: Tensor  # float32 (batch, gin, 1)
+    speaker_embedding: Tensor  # float32 (batch, gin, 1)
 
 
-def collate(examples: Sequence[Example], timbres: Sequence[Tensor], device: torch.device) -> Batch:
-    """Pad the examples into one batch; ``timbres`` (gin each) are the speaker embeddings that condition the clips."""
+def collate(examples: Sequence[Example], speaker_embeddings: Sequence[Tensor], device: torch.device) -> Batch:
+    """Pad the examples into one batch; ``speaker_embeddings`` (gin each) condition the clips."""
 
     def lengths(values: Sequence[int]) -> Tensor:
         return torch.tensor(values, device=device)
@@ -52,14 +52,14 @@ def collate(examples: Sequence[Example], timbres: Sequence[Tensor], device: torc
         phones=pad_sequence([example.phones for example in examples], batch_first=True).to(device),
         phone_lengths=lengths([len(example.phones) for example in examples]),
         bert=pad_sequence(vectors, batch_first=True).to(device) if vectors else None,
-        codes=pad_sequence([example.codes for example in examples], batch_first=True).to(device),
-        code_lengths=lengths([len(example.codes) for example in examples]),
+        tokens=pad_sequence([example.tokens for example in examples], batch_first=True).to(device),
+        token_lengths=lengths([len(example.tokens) for example in examples]),
         spectrogram=pad_sequence([example.spectrogram.T for example in examples], batch_first=True)
         .transpose(1, 2)
         .to(device),
         spectrogram_lengths=lengths([example.spectrogram.shape[1] for example in examples]),
         wav=pad_sequence([example.wav for example in examples], batch_first=True)[:, None].to(device),
-        timbre=torch.stack(list(timbres))[:, :, None].to(device),
+        speaker_embedding=torch.stack(list(speaker_embeddings))[:, :, None].to(device),
     )
 
 

@@ -89,7 +89,9 @@ class SmoothedDifference:
         training = self.s2.training
         self.s2.eval()
         with self.model.disable_adapter():
-            mean, _, _ = self.s2.prior(batch.codes, batch.phones, batch.timbre, batch.code_lengths, batch.phone_lengths)
+            mean, _, _ = self.s2.prior(
+                batch.tokens, batch.phones, batch.speaker_embedding, batch.token_lengths, batch.phone_lengths
+            )
         self.s2.train(training)
         return mean
 
@@ -138,8 +140,8 @@ class Finetuner:
             BadData: ``TrainingDiverged``, when a loss is no finite number any more.
         """
         s1 = self.networks.s1
-        logits = s1(batch.phones, batch.phone_lengths, batch.bert, batch.codes, batch.code_lengths)
-        semantic = semantic_loss(logits, batch.codes, batch.code_lengths, s1.config.end_token)
+        logits = s1(batch.phones, batch.phone_lengths, batch.bert, batch.tokens, batch.token_lengths)
+        semantic = semantic_loss(logits, batch.tokens, batch.token_lengths, s1.config.end_token)
         kl, mel = synthesis_losses(self.networks.s2, batch, generator, self._target)
         losses = StepLosses(*(float(loss.detach()) for loss in (semantic, kl, mel)))
         if not all(map(math.isfinite, (losses.semantic, losses.kl, losses.mel))):
@@ -162,16 +164,16 @@ def synthesis_losses(
     """
     config = s2.config
     mean, log_deviation, mask = s2.prior(
-        batch.codes, batch.phones, batch.timbre, batch.code_lengths, batch.phone_lengths
+        batch.tokens, batch.phones, batch.speaker_embedding, batch.token_lengths, batch.phone_lengths
     )
     spectrogram = functional.pad(batch.spectrogram, (0, max(0, mask.shape[2] - batch.spectrogram.shape[2])))
     mask = mask * frame_mask(mask, batch.spectrogram_lengths)
     noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-    z_q, _, logs_q = s2.posterior(spectrogram[:, :, : mask.shape[2]], mask, batch.timbre, noise)
-    z_p = target(s2.flow(z_q, mask, batch.timbre), mask, batch)
+    z_q, _, logs_q = s2.posterior(spectrogram[:, :, : mask.shape[2]], mask, batch.speaker_embedding, noise)
+    z_p = target(s2.flow(z_q, mask, batch.speaker_embedding), mask, batch)
     starts = segment_starts(mask.sum(dim=(1, 2)).long(), config.segment_frames, generator)
-    z = s2.flow(mean * mask, mask, batch.timbre, reverse=True)
-    wav = s2.waveform_generator(crop(z, starts, config.segment_frames), batch.timbre)
+    z = s2.flow(mean * mask, mask, batch.speaker_embedding, reverse=True)
+    wav = s2.waveform_generator(crop(z, starts, config.segment_frames), batch.speaker_embedding)
     real = crop(batch.wav, starts * config.hop, config.segment_frames * config.hop)
     mel = mel_loss(
         real[:, 0],

@@ -56,7 +56,7 @@ def load_networks(base: JobBase, device: torch.device) -> Networks:
 
 @dataclass(frozen=True)
 class Encoders:
-    """The frozen networks that turn recordings and texts into what the base's own networks take."""
+    """The frozen encoders of recordings and texts, whose outputs the base's own networks take."""
 
     hubert: HubertModel
     speaker: SpeakerEncoder | None
@@ -69,7 +69,7 @@ class Encoders:
         config = s2.config
         spec = spectrogram(wav, 2 * (config.spectrogram_bins - 1), config.hop)
         vector = None if self.speaker is None else speaker_vector(self.speaker, wav, config.sample_rate)
-        return s2.timbre(spec[None], sv=vector)[0, :, 0]
+        return s2.speaker_embedding(spec[None], sv=vector)[0, :, 0]
 
     def text_features(self, found: Phonemes) -> Tensor | None:
         """Return (phones, width) on the CPU, or ``None``, which stands for zeros."""

@@ -14,7 +14,7 @@ from sovits_core.bundle.strategies import AlignedTokens, EncoderTokens, PhoneTok
 from sovits_core.features.alignment import align_tokens, trim_silence
 from sovits_core.features.recording import prompt_features, training_features
 from sovits_core.models import Synthesizer
-from sovits_core.text.spoken import word_ends
+from sovits_core.text.phones import word_ends
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class EncoderTokenizer:
 
     @torch.no_grad()
     def _distances(self, features: Tensor) -> Tensor:
-        return self.s2.code_distances(features)[0].cpu()
+        return self.s2.token_distances(features)[0].cpu()
 
 
 @dataclass(frozen=True)

@@ -95,8 +95,8 @@ def _neutral(word: str, tag: str, tones: list[int]) -> list[int]:
     if len(word) == 3 and word[1] == "得" and word[:2] not in _FULL_TONE_ENDINGS:
         tones[1] = NEUTRAL  # 跑得快
     # A compound is looked up in both its parts: 好朋友 ends in 朋友.
-    cut = first_part_length(word)
-    for part, last in ((word[:cut], cut - 1), (word[cut:], -1), (word, -1)):
+    boundary = first_part_length(word)
+    for part, last in ((word[:boundary], boundary - 1), (word[boundary:], -1), (word, -1)):
         if part[-2:] in _neutral_words() or part in _neutral_words():
             tones[last] = NEUTRAL
     return tones
@@ -125,12 +125,12 @@ def _third(word: str, tones: list[int]) -> list[int]:
     if len(word) == 2:
         return _raised(tones)
     if len(word) == 3:
-        cut = first_part_length(word)
+        boundary = first_part_length(word)
         if tones == [3, 3, 3]:
-            return [2, 2, 3] if cut == 2 else [3, 2, 3]  # 展览/馆 against 纸/老虎
-        first, second = _raised(tones[:cut]), _raised(tones[cut:])
+            return [2, 2, 3] if boundary == 2 else [3, 2, 3]  # 展览/馆 against 纸/老虎
+        first, second = _raised(tones[:boundary]), _raised(tones[boundary:])
         # A pair that stayed as it was lets its neighbour rise: 好/喜欢.
-        if second == tones[cut:] and first[-1:] == [3] and second[:1] == [3]:
+        if second == tones[boundary:] and first[-1:] == [3] and second[:1] == [3]:
             first[-1] = 2
         return first + second
     if len(word) == 4:

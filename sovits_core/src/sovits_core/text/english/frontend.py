@@ -11,7 +11,7 @@ from sovits_core.text.english.words import is_known, pronounce, spell_letters
 _PIECE = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*'?|[.,!?…-]")
 _ALL_CAPITALS = re.compile(r"\b[A-Z]{2,}(?=s?\b)")
 # The official front end puts a comma before anything shorter, so that the decoder has room to start.
-_FEWEST_PHONES = 4
+_MIN_PHONES = 4
 _TITLES = {
     "mr": "Mister", "mrs": "Missus", "ms": "Miz", "dr": "Doctor", "prof": "Professor", "st": "Saint", "jr": "Junior",
     "sr": "Senior", "capt": "Captain", "gen": "General", "col": "Colonel", "lt": "Lieutenant", "rev": "Reverend",
@@ -74,7 +74,7 @@ def phones(normalized: str) -> list[str]:
             found += _word(piece)
         elif piece != "-":
             found.append(piece)
-    return found if len(found) >= _FEWEST_PHONES or not found else [",", *found]
+    return found if len(found) >= _MIN_PHONES or not found else [",", *found]
 
 
 def _word(word: str) -> list[str]:

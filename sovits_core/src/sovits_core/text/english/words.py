@@ -145,9 +145,11 @@ def _plural_of(stem: list[str]) -> list[str]:
 
 def _compound(word: str) -> list[str] | None:
     """Split into two known words, as even as possible; the second loses its main stress."""
-    cuts = sorted(range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1), key=lambda cut: abs(2 * cut - len(word)))
-    for cut in cuts:
-        first, second = _known(word[:cut]), _known(word[cut:])
+    boundaries = sorted(
+        range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1), key=lambda boundary: abs(2 * boundary - len(word))
+    )
+    for boundary in boundaries:
+        first, second = _known(word[:boundary]), _known(word[boundary:])
         if first and second:
             return first + [phone.replace("1", "2") for phone in second]
     return None

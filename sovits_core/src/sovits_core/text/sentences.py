@@ -1,4 +1,4 @@
-"""Cut long text into pieces that are each spoken in one go."""
+"""Split long text into sentences that are each synthesised in one pass."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ MIN_LIMIT = 10
 
 
 def split_sentences(text: str, limit: int) -> list[str]:
-    """Return the sentences of a text, none longer than `limit` characters; longer ones are cut at clauses, then words.
+    """Return the sentences of a text, none longer than `limit` characters: longer ones are split at clauses or words.
 
     Nothing but white space is lost. Raises TextRejected for a limit that no sentence could meet.
     """
     if limit < MIN_LIMIT:
         raise TextRejected(f"a limit of {limit} characters is too small to hold a word: use {MIN_LIMIT} or more")
-    pieces: list[str] = []
+    parts: list[str] = []
     for paragraph in re.split(r"\n+", text):
         for sentence in _sentences(paragraph):
-            pieces += _within(sentence, limit)
-    return pieces
+            parts += _within(sentence, limit)
+    return parts
 
 
 def _sentences(paragraph: str) -> list[str]:
@@ -42,16 +42,16 @@ def _sentences(paragraph: str) -> list[str]:
 
 
 def _within(sentence: str, limit: int) -> list[str]:
-    pieces = []
+    parts = []
     while len(sentence) > limit:
-        cut = _last_cut(sentence, limit)
-        pieces.append(sentence[:cut].strip())
-        sentence = sentence[cut:].strip()
-    return [*pieces, sentence] if sentence else pieces
+        end = _last_boundary(sentence, limit)
+        parts.append(sentence[:end].strip())
+        sentence = sentence[end:].strip()
+    return [*parts, sentence] if sentence else parts
 
 
-def _last_cut(sentence: str, limit: int) -> int:
-    """Return where to cut: after the last clause that fits, else after the last word, else within a word."""
+def _last_boundary(sentence: str, limit: int) -> int:
+    """Return where to split: after the last clause that fits, else after the last word, else within a word."""
     window = sentence[:limit]
     clauses = [match.end() for match in _CLAUSE.finditer(sentence) if match.end() <= limit]
     # A clause of a few letters alone would be spoken as a fragment.

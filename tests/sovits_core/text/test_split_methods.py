@@ -1,10 +1,10 @@
 # ruff: noqa: RUF001 -- full-width punctuation is what these tests are about
-"""The official cut methods, without breaking what belongs together."""
+"""The official split methods, without breaking what belongs together."""
 
 import pytest
 
 from sovits_core.errors import TextRejected
-from sovits_core.text.cutting import CUT_METHODS, cut
+from sovits_core.text.split_methods import SPLIT_METHODS, split_text
 
 CHINESE = "今天天气很好，我们去公园。花都开了！你看见了吗？看见了；很漂亮。"
 
@@ -104,18 +104,18 @@ CHINESE = "今天天气很好，我们去公园。花都开了！你看见了吗
     ],
 )
 def test_a_text_is_cut(method: str, text: str, language: str, pieces: list[str]) -> None:
-    assert cut(text, method, language) == pieces
+    assert split_text(text, method, language) == pieces
 
 
-@pytest.mark.parametrize("method", CUT_METHODS)
+@pytest.mark.parametrize("method", SPLIT_METHODS)
 def test_no_piece_is_longer_than_the_encoder_takes_and_no_word_is_lost(method: str) -> None:
     text = "很长" * 600 + "。" + "word " * 300 + "\n" + "x" * 1200
-    pieces = cut(text, method, "zh")
+    pieces = split_text(text, method, "zh")
     assert max(len(piece) for piece in pieces) <= 511
     letters = [character for character in text if character.isalnum()]
     assert [character for piece in pieces for character in piece if character.isalnum()] == letters
 
 
 def test_an_unknown_method_is_refused_by_name() -> None:
-    with pytest.raises(TextRejected, match="cut method 'cut9' is not known; use one of: cut0, cut1"):
-        cut("text", "cut9", "en")
+    with pytest.raises(TextRejected, match="split method 'cut9' is not known; use one of: cut0, cut1"):
+        split_text("text", "cut9", "en")

@@ -1,4 +1,4 @@
-"""The family's named ways to cut a text into pieces that are each spoken in one go: cut0 to cut5."""
+"""The family's named methods to split a text into parts that are each synthesised in one pass: cut0 to cut5."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from sovits_core.errors import TextRejected
-from sovits_core.text.splitting import ABBREVIATION, split_sentences
+from sovits_core.text.sentences import ABBREVIATION, split_sentences
 
 # The marks that end a clause, with the quotes and brackets that close after them.
 _CLAUSE = re.compile(r"[,.;?!、\uff0c。\uff1f\uff01\uff1b\uff1a…]+[\"')\]」』\uff09\u201d\u2019]*")
@@ -16,26 +16,26 @@ _ENDS = frozenset(",.;?!、\uff0c。\uff1f\uff01\uff1b\uff1a…~—-")
 _CLOSING = "\"')]」』\uff09\u201d\u2019"
 _CLAUSES_PER_PIECE = 4
 _CHARACTERS_PER_PIECE = 50
-# Shorter pieces are spoken badly, and longer ones than 510 characters do not fit the encoder of Chinese characters.
-_FEWEST_CHARACTERS = 5
-_MOST_CHARACTERS = 510
+# Shorter parts are synthesised badly, and longer ones than 510 characters do not fit the encoder of Chinese characters.
+_MIN_CHARACTERS = 5
+_MAX_CHARACTERS = 510
 # A shorter first clause is given a pause to start from.
-_FEWEST_FIRST = 4
+_MIN_FIRST = 4
 
 
-def cut(text: str, method: str, language: str) -> list[str]:
-    """Return the pieces of a text, each with a letter or digit in it, ended by a mark, and of at most 511 characters.
+def split_text(text: str, method: str, language: str) -> list[str]:
+    """Return the parts of a text, each with a letter or digit in it, ended by a mark, and of at most 511 characters.
 
     Methods: cut0 lines only, cut1 four clauses, cut2 some 50 characters, cut3 at `。`, cut4 at full stops, cut5 at
-    every mark; every method cuts at line ends. Short pieces are joined. As the official methods, except that numbers
+    every mark; every method splits at line ends. Short pieces are joined. As the official methods, except that numbers
     (3,000), times, abbreviations (Mr.) and addresses stay whole, that cut3 and cut4 keep the mark they cut at, and that
     lines which are joined keep a space between them. Raises TextRejected for an unknown method.
     """
-    if method not in CUT_METHODS:
-        raise TextRejected(f"cut method {method!r} is not known; use one of: {', '.join(CUT_METHODS)}")
+    if method not in SPLIT_METHODS:
+        raise TextRejected(f"split method {method!r} is not known; use one of: {', '.join(SPLIT_METHODS)}")
     stop = "." if language == "en" else "。"
     lines = [_ended(line.strip(), stop) for line in text.split("\n") if _speakable(line)]
-    pieces = _merged(piece for line in lines for piece in CUT_METHODS[method](line))
+    pieces = _merged(piece for line in lines for piece in SPLIT_METHODS[method](line))
     if pieces and lines and _first_is_short(lines[0]):
         pieces[0] = stop + pieces[0]
     return [_ended(part, stop) for piece in pieces for part in _within(piece) if _speakable(part)]
@@ -104,7 +104,7 @@ def _merged(pieces: Iterable[str]) -> list[str]:
             merged[-1] += piece
             continue
         short += piece if not short or short[-1].isspace() or not short.isascii() else f" {piece.lstrip()}"
-        if len(short.strip()) >= _FEWEST_CHARACTERS:
+        if len(short.strip()) >= _MIN_CHARACTERS:
             merged.append(short)
             short = ""
     if short and merged:
@@ -115,7 +115,7 @@ def _merged(pieces: Iterable[str]) -> list[str]:
 
 
 def _within(piece: str) -> list[str]:
-    return [piece] if len(piece) <= _MOST_CHARACTERS else split_sentences(piece, _MOST_CHARACTERS)
+    return [piece] if len(piece) <= _MAX_CHARACTERS else split_sentences(piece, _MAX_CHARACTERS)
 
 
 def _ended(piece: str, stop: str) -> str:
@@ -128,10 +128,10 @@ def _speakable(piece: str) -> bool:
 
 def _first_is_short(line: str) -> bool:
     first = _clauses(line)[0]
-    return line[0] not in _ENDS and len(_CLAUSE.sub("", first).strip()) < _FEWEST_FIRST
+    return line[0] not in _ENDS and len(_CLAUSE.sub("", first).strip()) < _MIN_FIRST
 
 
-CUT_METHODS: dict[str, Callable[[str], list[str]]] = {
+SPLIT_METHODS: dict[str, Callable[[str], list[str]]] = {
     "cut0": _lines,
     "cut1": _by_four,
     "cut2": _by_length,

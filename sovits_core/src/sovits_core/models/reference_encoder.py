@@ -9,6 +9,7 @@ from torch.nn import functional
 from sovits_core.bundle.model_config import ConditioningConfig
 
 
+# Dauphin et al. 2016, Gated Convolutional Networks, arXiv:1612.08083
 class GatedConvolution(nn.Module):
     """A convolution over time that adds a gated share of itself to its input."""
 
@@ -21,7 +22,7 @@ class GatedConvolution(nn.Module):
         return x + functional.glu(self.convolution(x), dim=1)
 
 
-class TimbreAttention(nn.Module):
+class ReferenceAttention(nn.Module):
     """Self-attention over the reference with a residual and without a norm."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -47,7 +48,8 @@ class TimbreAttention(nn.Module):
         return result
 
 
-class TimbreEncoder(nn.Module):
+# Min et al. 2021, Meta-StyleSpeech, arXiv:2106.03153; as MelStyleEncoder of GPT_SoVITS/module/modules.py
+class ReferenceEncoder(nn.Module):
     """Spectrogram frames, gated convolutions, attention, mean over time."""
 
     def __init__(self, config: ConditioningConfig) -> None:
@@ -56,16 +58,16 @@ class TimbreEncoder(nn.Module):
         self.bins = config.reference_bins
         self.frames = nn.Sequential(nn.Linear(self.bins, width), nn.Mish(), nn.Linear(width, width), nn.Mish())
         self.temporal = nn.ModuleList(GatedConvolution(width, kernel=5) for _ in range(2))
-        self.attention = TimbreAttention(width, config.reference_heads)
+        self.attention = ReferenceAttention(width, config.reference_heads)
         self.projection = nn.Linear(width, config.speaker_embedding)
 
     def forward(self, spectrogram: Tensor, mask: Tensor) -> Tensor:
-        """spectrogram: (batch, bins, frames), linear magnitude; mask: (batch, 1, frames) -> (batch, timbre, 1)."""
+        """spectrogram: (batch, bins, frames), linear magnitude; mask: (batch, 1, frames) -> (batch, embedding, 1)."""
         x = self.frames(spectrogram[:, : self.bins].transpose(1, 2) * mask.transpose(1, 2))
         x = x.transpose(1, 2)  # (batch, width, frames)
         for convolution in self.temporal:
             x = convolution(x * mask)
         x = self.attention((x * mask).transpose(1, 2), mask)  # (batch, frames, width)
-        x = self.projection(x).transpose(1, 2) * mask  # (batch, timbre, frames)
+        x = self.projection(x).transpose(1, 2) * mask  # (batch, embedding, frames)
         mean: Tensor = (x / mask.sum(dim=-1, keepdim=True)).sum(dim=-1, keepdim=True)
         return mean
