@@ -25,7 +25,7 @@ def test_the_mdct_is_inverted() -> None:
 
 def test_the_late_stages_are_initialised_as_the_inverse_of_the_readouts_sub_bands(smallest: TinyBaseConfig) -> None:
     torch.manual_seed(0)
-    generator = WaveformGenerator(smallest.s2, smallest.s2.latent, timbre=16)
+    generator = WaveformGenerator(smallest.s2, smallest.s2.latent, speaker_embedding=16)
     fold_weight_norm(generator)
     initialise(generator)
     readout = nn.Conv1d(64, SUBBANDS, 1, bias=False)
