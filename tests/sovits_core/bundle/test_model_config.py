@@ -48,3 +48,10 @@ def test_networks_that_cannot_be_built_are_refused(
 def test_the_hop_is_the_product_of_the_rates() -> None:
     assert SynthesizerConfig().hop == 640
     assert TextToSemanticConfig().end_token == 1024
+
+
+def test_a_base_imported_by_the_first_release_is_read_by_its_older_field_names() -> None:
+    config = SynthesizerConfig(codebook_size=300, speaker_embedding=64)
+    document = config.model_dump(by_alias=True)
+    document["codes"], document["timbre"] = document.pop("codebookSize"), document.pop("speakerEmbedding")
+    assert SynthesizerConfig.model_validate(document) == config

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import AfterValidator, AliasChoices, Discriminator, Field, Tag, ValidationError, model_validator
 
 from sovits_core.bundle.document import Document
 from sovits_core.bundle.model_config import (
@@ -144,7 +144,9 @@ class BaseDocument(Document):
     symbols_sha256: Sha256
     s1: TextToSemanticConfig
     s2: S2Config
-    s2d: DiscriminatorConfig = Field(DiscriminatorConfig(), alias="s2d")
+    s2d: DiscriminatorConfig = Field(
+        DiscriminatorConfig(), validation_alias=AliasChoices("s2d", "s2D"), serialization_alias="s2d"
+    )
     hubert: HubertConfigDocument
     speaker: SpeakerEncoderConfig | None = Field(None, description="Of sv/, where S2 takes a speaker vector.")
     vocoder: VocoderConfig | None = Field(None, description="Of vocoder/, for v4.")

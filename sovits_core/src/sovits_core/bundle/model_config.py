@@ -3,7 +3,7 @@
 from math import prod
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 PositiveInts = tuple[int, ...]
@@ -43,7 +43,13 @@ class ConditioningConfig(ModelConfig):
     """Sizes that every S2 has; the defaults are the official v2 sizes."""
 
     phonemes: int = Field(732, ge=1, le=65536)
-    codebook_size: int = Field(1024, ge=1, le=65536, description="Semantic tokens that there are.")
+    codebook_size: int = Field(
+        1024,
+        ge=1,
+        le=65536,
+        validation_alias=AliasChoices("codebookSize", "codes"),  # `codes` in bases imported by 0.1
+        description="Number of semantic tokens.",
+    )
     ssl_dim: int = Field(768, ge=1, le=8192, description="Width of HuBERT's features.")
     spectrogram_bins: int = Field(1025, ge=2, le=8193, description="n_fft / 2 + 1.")
     sample_rate: int = Field(32000, ge=8000, le=192000, description="Of the reference's linear spectrogram.")
@@ -62,7 +68,13 @@ class ConditioningConfig(ModelConfig):
     cross_hidden: int = Field(512, ge=1, le=4096, description="Width of the cross-attention between tokens and phones.")
     cross_heads: int = Field(4, ge=1, le=64)
 
-    speaker_embedding: int = Field(512, ge=1, le=4096, description="Width of the speaker embedding (gin).")
+    speaker_embedding: int = Field(
+        512,
+        ge=1,
+        le=4096,
+        validation_alias=AliasChoices("speakerEmbedding", "timbre"),  # `timbre` in bases imported by 0.1
+        description="Width of the speaker embedding (gin).",
+    )
     reference_bins: int = Field(704, ge=1, le=8193, description="Lowest bins of the reference spectrogram in use.")
     reference_hidden: int = Field(128, ge=1, le=4096)
     reference_heads: int = Field(2, ge=1, le=64)
