@@ -67,7 +67,7 @@ class BundleCache:
             part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder.parent))
             try:
                 _download(open_bundle(), part, kind, digest)
-                return _settle(part, folder)
+                return _promote(part, folder)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
         except OSError as error:
@@ -180,7 +180,7 @@ def _download(store: Store, part: Path, kind: BundleKind, digest: str) -> None:
     (part / kind.index).write_bytes(data)
 
 
-def _settle(part: Path, folder: Path) -> Path:
+def _promote(part: Path, folder: Path) -> Path:
     """Give the checked download its name; another thread may have been faster with the same bytes."""
     try:
         part.rename(folder)
