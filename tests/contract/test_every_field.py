@@ -358,7 +358,8 @@ def test_a_review_still_has_no_end() -> None:
 def test_the_trainer_uses_every_field_of_its_job_that_comes_from_a_spec(part: str) -> None:
     words = words_of(voice_trainer, without=())
     fields = TrainingJob.model_fields[part].annotation.model_fields  # type: ignore[union-attr]
-    assert [name for name in fields if name not in words] == []
+    only_value = {name for name, field in fields.items() if len(get_args(field.annotation)) == 1}  # parsing reads it
+    assert [name for name in fields if name not in words | only_value] == []
 
 
 def test_every_metric_that_a_gate_may_name_is_measured() -> None:

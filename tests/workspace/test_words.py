@@ -11,7 +11,7 @@ RETIRED = {
     # models, training, measurement
     r"[Dd]isguise[sd]?|DISGUISED": "speaker augmentation, VTLP",
     r"[Dd]isturbances?|disturbed": "acoustic augmentation",
-    r"(Frame|Scale|Period)Judge|Judgements?|[Jj]udges": "discriminator, discriminator output",
+    r"(Frame|Scale|Period)Judge|Judgements?": "discriminator, discriminator output",
     r"downhill|sharper": "gradient",
     r"HALVES": "sub-phone states",
     r"MISHEARD\w*|WRONG_INPUT": "token noising",
