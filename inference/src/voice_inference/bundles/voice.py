@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
-from sovits_core.bundle.base import Document
+from sovits_core.bundle.document import Document
 from sovits_core.validation import one_line
 from voice_inference.bundles.base import Base
 from voice_inference.bundles.fetch import Kind
