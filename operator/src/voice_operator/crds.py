@@ -34,7 +34,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Kind:
-    """What a CRD says beyond the types of spec and status."""
+    """The parts of a CRD besides the types of spec and status."""
 
     kind: str
     plural: str
@@ -104,7 +104,7 @@ KINDS = (
         kind="VoiceServer",
         plural="voiceservers",
         short_names=("vserver",),
-        description="Pods that share one base and speak many voices over HTTP.",
+        description="Pods that share one base and serve many voices over HTTP.",
         spec=VoiceServerSpec,
         status=VoiceServerStatus,
         columns=(

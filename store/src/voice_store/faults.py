@@ -1,4 +1,4 @@
-"""What went wrong, in one sentence with the remedy: the same fault gives the same sentence, whichever program asks.
+"""Faults as one sentence with the remedy: the same fault gives the same sentence, whichever program asks.
 
 Sentences are made of the error's parts, never of its text: that repeats addresses of Python objects, secrets in
 queries, or a server's page.

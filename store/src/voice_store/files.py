@@ -19,7 +19,7 @@ DIGEST_PREFIX: Final = "sha256:"
 
 @dataclass(frozen=True)
 class Content:
-    """What some bytes are: the SHA-256 in hexadecimal digits, and how many they are."""
+    """Digest and size of some bytes: SHA-256 in hexadecimal digits, and their number."""
 
     sha256: str
     size: int

@@ -62,7 +62,7 @@ class Transport:
 
 @dataclass(frozen=True)
 class CredentialSources:
-    """What the environment says about credentials; ``credentials.py`` takes the first source that is named."""
+    """Sources of credentials in the environment; ``credentials.py`` takes the first source that is named."""
 
     access_key: str = ""
     secret_key: str = field(default="", repr=False)

@@ -1,4 +1,4 @@
-"""What every store can do: objects named by keys such as ``clips/0001.flac`` below one URI."""
+"""The interface of every store: objects named by keys such as ``clips/0001.flac`` below one URI."""
 
 from __future__ import annotations
 

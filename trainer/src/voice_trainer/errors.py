@@ -1,4 +1,4 @@
-"""What can go wrong in the trainer; ``job/exit_codes.py`` turns each branch into one exit code.
+"""Errors of the trainer; ``job/exit_codes.py`` turns each branch into one exit code.
 
 ::
 

@@ -1,4 +1,4 @@
-"""What the environment can set, as one typed object; everything about a voice stands in the job document instead."""
+"""Settings from the environment, as one typed object; everything about a voice stands in the job document instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the resource types are made of: a frozen camelCase model, CEL rules and the strings that recur."""
+"""Building blocks of the resource types: a frozen camelCase model, CEL rules and the strings that recur."""
 
 import json
 from typing import Annotated, Any

@@ -170,10 +170,10 @@ Sentence = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class Evaluation(Schema):
-    """What the trained voice must prove."""
+    """Gates and sentences of the evaluation."""
 
     texts: Annotated[tuple[Sentence, ...], Field(max_length=50, json_schema_extra=atomic_list())] = Field(
-        (), description="Extra sentences to speak for the report; empty: the base's own for the language."
+        (), description="Extra sentences to synthesise for the report; empty: the base's own for the language."
     )
     gates: Annotated[tuple[Gate, ...], Field(max_length=8, json_schema_extra=map_list("metric"))] | None = Field(
         None,
@@ -202,12 +202,12 @@ class Review(Schema):
 
 
 class Serving(Schema):
-    """Where the finished voice is spoken."""
+    """Where the finished voice is served."""
 
     server: str = Field(
         "default",
         max_length=40,
-        description="VoiceServer that serves it: looked for in the voice's namespace, then in the operator's.",
+        description="VoiceServer that serves it: searched in the voice's namespace, then in the operator's.",
         json_schema_extra=rules(
             (
                 "self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
@@ -229,7 +229,7 @@ class Serving(Schema):
 
 
 class Compute(Schema):
-    """What the training Jobs run on."""
+    """Compute of the training Jobs."""
 
     gpus: int = Field(1, ge=0, le=8, description="GPUs of the train and evaluate Jobs; 0 trains on CPU.")
     capacity: Literal["Spot", "OnDemand", "SpotThenOnDemand"] = Field(

@@ -40,14 +40,14 @@ class PublishedArtifacts(Schema):
 
 
 class RevisionEvaluation(Schema):
-    """What the voice reached."""
+    """The voice's scores and verdicts."""
 
     scores: Scores
     gates: Annotated[tuple[GateVerdict, ...], Field(max_length=16, json_schema_extra=atomic_list())] = ()
 
 
 class VoiceRevisionSpec(Schema):
-    """What was trained from what, and where it lies. It never changes."""
+    """The trained artifacts and their origin. Immutable."""
 
     voice_model: ObjectName
     input_hash: str = Field(min_length=64, max_length=64)
@@ -64,7 +64,7 @@ class VoiceRevisionSpec(Schema):
 
 
 class VoiceRevisionStatus(Schema):
-    """What the revision is used for."""
+    """The use of the revision."""
 
     state: Literal["Candidate", "Active", "Superseded"] | None = None
     legal_hold: bool = Field(

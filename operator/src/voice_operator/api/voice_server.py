@@ -1,4 +1,4 @@
-"""VoiceServer: pods that share one base and speak many voices."""
+"""VoiceServer: pods that share one base and serve many voices."""
 
 from typing import Annotated, Literal
 
@@ -44,12 +44,12 @@ class ServedVoice(Schema):
     revision: ObjectName
     digest: Digest
     state: Literal["Loading", "Ready", "Failed"]
-    loaded_on: int = Field(0, ge=0, description="Pods that speak exactly this digest.")
+    loaded_on: int = Field(0, ge=0, description="Pods that serve exactly this digest.")
     error: Message = ""
 
 
 class VoiceServerStatus(Schema):
-    """What the pods do."""
+    """The state of the pods."""
 
     observed_generation: int = Field(-1, ge=-1)
     replicas: int = Field(0, ge=0)

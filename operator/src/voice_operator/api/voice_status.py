@@ -34,7 +34,7 @@ class Failures(Schema):
 
 
 class LastFailure(Schema):
-    """Why an attempt failed: what the trainer said on its way out, or what Kubernetes says about its Job."""
+    """Why an attempt failed: the trainer's termination message, or the Job's condition."""
 
     attempt: int = Field(ge=1)
     failure_class: FailureClass = Field(alias="class")
@@ -45,7 +45,7 @@ class LastFailure(Schema):
 
 
 class StageStatus(Schema):
-    """What is known about one stage for status.inputHash."""
+    """The state of one stage for status.inputHash."""
 
     name: StageName
     state: StageState = "Pending"
@@ -99,7 +99,7 @@ class ObservedDataset(Schema):
 
     @property
     def identity(self) -> str:
-        """What tells these recordings from others: the pinned digest, else the fingerprint."""
+        """The identity of these recordings: the pinned digest, else the fingerprint."""
         return self.digest or self.fingerprint
 
 
@@ -107,7 +107,7 @@ Scores = Annotated[dict[Annotated[str, Field(max_length=63)], Decimal], Field(ma
 
 
 class VoiceModelStatus(Schema):
-    """What the operator observed and did."""
+    """The operator's observations and actions."""
 
     phase: Phase | None = Field(None, description="Summary for people, derived from the conditions.")
     conditions: Conditions = ()
@@ -120,15 +120,15 @@ class VoiceModelStatus(Schema):
         None, description="Base that the voice is made from: spec.base, else the default base when it was first seen."
     )
     dataset: ObservedDataset | None = None
-    active_revision: ObjectName | None = Field(None, description="VoiceRevision that is being spoken.")
-    candidate_revision: ObjectName | None = Field(None, description="VoiceRevision that is to be spoken next.")
+    active_revision: ObjectName | None = Field(None, description="VoiceRevision that is served.")
+    candidate_revision: ObjectName | None = Field(None, description="VoiceRevision that is to be served next.")
     previous_revision: ObjectName | None = Field(
-        None, description="VoiceRevision that was spoken before the active one."
+        None, description="VoiceRevision that was served before the active one."
     )
-    artifacts: Artifacts | None = Field(None, description="Bundle that the server must speak.")
+    artifacts: Artifacts | None = Field(None, description="Bundle that the server must serve.")
     scores: Scores | None = None
     gates: Annotated[tuple[GateVerdict, ...], Field(max_length=16, json_schema_extra=atomic_list())] | None = None
     stages: Annotated[tuple[StageStatus, ...], Field(max_length=8, json_schema_extra=map_list("name"))] = ()
     progress: Progress | None = None
     server: ObjectName | None = Field(None, description="VoiceServer that serves it, as namespace/name.")
-    endpoint: Uri | None = Field(None, description="Address of the Service that speaks.")
+    endpoint: Uri | None = Field(None, description="Address of the Service that serves the voice.")

@@ -1,4 +1,4 @@
-"""What a figure depends on besides the code: processor, versions, and whatever else runs."""
+"""Conditions of a measurement: processor, versions, and whatever else runs."""
 
 from __future__ import annotations
 

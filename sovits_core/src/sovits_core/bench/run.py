@@ -56,7 +56,7 @@ def run(threads: int, say: Say) -> Document:
 
 @dataclass(frozen=True)
 class S1Figures:
-    """What is known of S1 after a run."""
+    """Measurements of S1."""
 
     speed: dict[str, float]
     differences: dict[str, float]

@@ -1,4 +1,4 @@
-"""What is measured: networks of the official sizes with random weights, and inputs for them."""
+"""Subjects of the benchmark: networks of the official sizes with random weights, and inputs for them."""
 
 from __future__ import annotations
 

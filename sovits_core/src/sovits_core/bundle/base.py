@@ -64,11 +64,11 @@ class Gate(Document):
 
 
 DEFAULT_GATES = (Gate(metric="pesq", min="3.5"), Gate(metric="stoi", min="0.85"))
-"""What applies where neither the voice nor its base names gates."""
+"""Default gates, where neither the voice nor its base names any."""
 
 
 class FileDigest(Document):
-    """What a file must hash to."""
+    """The expected size and digest of a file."""
 
     sha256: Sha256
     size: int = Field(ge=0)
@@ -89,7 +89,7 @@ class Graph(Document):
 
 
 class HubertConfigDocument(Document):
-    """What the rest of the system needs to know of the speech encoder; its own configuration is hubert/config.json."""
+    """The speech encoder's sizes and rates; its own configuration is hubert/config.json."""
 
     hidden: int = Field(ge=1)
     frame_rate: int = Field(50, ge=1)

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def missing_parts(version: str, options: argparse.Namespace) -> list[str]:
-    """What the base cannot do because a file was not given."""
+    """Return a sentence for each ability that the base lacks because a file was not given."""
     notes = []
     if not options.hubert:
         notes.append("without --hubert no voice can be trained on this base")

@@ -24,7 +24,7 @@ OPSET = 17
 """The oldest with a layer normalisation of its own."""
 EXAMPLE_RANK = 2
 BASE_GRAPHS = ("s1_prefill", "s1_step", "s2_decode")
-"""What every base has."""
+"""Graphs of every base."""
 STEP_INT8 = "s1_step_int8"
 
 Axes = dict[str, dict[int, str]]

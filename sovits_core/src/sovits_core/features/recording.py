@@ -1,4 +1,4 @@
-"""What the networks see of a recording: HuBERT features, linear spectrograms and mels."""
+"""Features of a recording: HuBERT features, linear spectrograms and mels."""
 
 from functools import lru_cache
 from math import gcd

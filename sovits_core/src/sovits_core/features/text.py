@@ -1,4 +1,4 @@
-"""What S1 sees of a Mandarin text beside its phones: one BERT vector per character, repeated for each of its phones."""
+"""Text features of Mandarin for S1: one BERT vector per character, repeated for each of its phones."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ GROUPS: dict[Target, dict[str, str]] = {
         "generator": r"s2\.waveform_generator\.condition",
     },
 }
-"""What each target adapts: groups of layers of one shape, as patterns over module names.
+"""Modules of each target: groups of layers of one shape, as patterns over module names.
 
 A graph has one pair of inputs per group.
 """

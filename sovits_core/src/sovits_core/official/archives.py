@@ -41,7 +41,7 @@ DTYPES = {
 
 
 class Archive(NamedTuple):
-    """What a file holds: its head, `PK` or two digits, and the pickled object."""
+    """The content of a file: its head, `PK` or two digits, and the pickled object."""
 
     head: str
     content: Any
@@ -179,7 +179,7 @@ class _Reader:
         return torch.frombuffer(self._mapped, dtype=dtype, count=count, offset=start)
 
     def _rebuild_tensor(self, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Tensor:
-        """What torch's `_rebuild_tensor_v2` makes, after checking that it lies within its storage."""
+        """Return the tensor of torch's `_rebuild_tensor_v2`, after checking that it lies within its storage."""
         if not isinstance(storage, Tensor) or not isinstance(shape, tuple) or not isinstance(strides, tuple):
             raise OfficialFileRejected("it is damaged: a tensor is not made of a storage, a shape and strides")
         numbers = (offset, *shape, *strides)

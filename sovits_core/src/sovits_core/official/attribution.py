@@ -1,4 +1,4 @@
-"""What a base made of the official files says about where they come from, and what its voices are tried on."""
+"""Attribution of a base made of official files: their origin, and what its voices are tried on."""
 # ruff: noqa: RUF001 -- Chinese and Japanese end their sentences with marks of their own
 
 from sovits_core.official.versions import Version
@@ -80,5 +80,5 @@ SENTENCES = {
 
 
 def languages(version: Version) -> tuple[str, ...]:
-    """What a version was trained to speak."""
+    """Languages of a version."""
     return ("zh", "en", "ja") if version == "v1" else ("zh", "en", "ja", "ko", "yue")

@@ -16,7 +16,7 @@ from sovits_core.errors import OfficialFileRejected
 from sovits_core.official.archives import read_archive
 
 RESUME = frozenset({"model", "iteration", "optimizer", "learning_rate"})
-"""What the official S2 training leaves to go on from."""
+"""Keys of a checkpoint of the official S2 training."""
 MOST_TENSORS = 20_000
 LARGEST_HALF = 65504.0
 
@@ -27,7 +27,7 @@ COUNTERS = ("num_batches_tracked", "position_ids")
 
 @dataclass(frozen=True)
 class OfficialFile:
-    """What one official file holds."""
+    """The content of one official file."""
 
     name: str
     """Of the file, for errors."""

@@ -12,7 +12,7 @@ MATRIX = re.compile(r"^cfm\.base_model\.model\.(?P<layer>.+)\.lora_(?P<matrix>[A
 WHOLE = ("ref_enc.", "bridge.", "wns1.", "linear_mel.")
 """Parts that were trained in full and replace the base's."""
 FROZEN = ("quantizer.", "cfm.base_model.model.estimator.rotary_embed.", "ssl_proj.", "enc_p.")
-"""What the file repeats, rounded, although training never changed it."""
+"""Tensors that the file repeats, rounded, although training never changed them."""
 
 
 def merge_lora(base: Mapping[str, Tensor], lora: OfficialFile) -> dict[str, Tensor]:

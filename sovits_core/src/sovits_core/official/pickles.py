@@ -28,7 +28,7 @@ class Name(NamedTuple):
 
 
 class Hyperparameters(dict[str, Any]):
-    """What the official code calls `utils.HParams`: an object whose attributes are settings."""
+    """`utils.HParams` of the official code: an object whose attributes are settings."""
 
 
 class _Ordered(dict[Any, Any]):
@@ -92,7 +92,7 @@ class _Machine:
         self._memo: dict[int, Any] = {}
 
     def result(self) -> Any:
-        """What stands on the stack at the end."""
+        """Return the object on top of the stack at the end."""
         if len(self._stack) != 1 or self._below:
             raise OfficialFileRejected("its pickle is damaged (it does not end with one object)")
         return self._stack[0]

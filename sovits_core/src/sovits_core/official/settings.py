@@ -6,7 +6,7 @@ from sovits_core.bundle.model_config import SynthesizerConfig, TextToSemanticCon
 from sovits_core.official.versions import Version
 
 S2_HEADS: dict[Version, str] = {"v1": "PK", "v2": "PK", "v2Pro": "05", "v2ProPlus": "06"}
-"""What stands at the beginning of a voice's S2 file; v1 and v2 are told apart by their phoneme table."""
+"""The head of a voice's S2 file; v1 and v2 are told apart by their phoneme table."""
 
 
 def s1_settings(config: TextToSemanticConfig) -> dict[str, Any]:

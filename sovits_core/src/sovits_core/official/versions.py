@@ -25,7 +25,7 @@ S1_PHONEMES = {"v1": 512, "v2": 732}
 
 
 class Part(StrEnum):
-    """What a file holds, as an error calls it."""
+    """The kind of a file, as errors name it."""
 
     S1 = "an S1 (text to semantic) checkpoint"
     S2 = "an S2 generator"
@@ -47,7 +47,7 @@ SIGNS = (
     (Part.VOCODER, re.compile(r"^conv_pre\.")),
     (Part.SPEAKER, re.compile(r"^fuse34\.")),
 )
-"""What the first key of its kind tells; the order matters, as LoRA files repeat parts of S2."""
+"""The kind that the first matching key implies; the order matters, as LoRA files repeat parts of S2."""
 OF_OTHERS: Mapping[Part, tuple[Version, ...]] = {
     Part.LORA: MEL_VERSIONS,
     Part.BIGVGAN: ("v3",),

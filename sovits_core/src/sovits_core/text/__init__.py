@@ -60,7 +60,7 @@ class PhonemeSegment(NamedTuple):
 
 
 class Phonemes(NamedTuple):
-    """What a text sounds like: symbols of the family's tables, and the spelled-out text they were read from."""
+    """The pronunciation of a text: symbols of the family's tables, and the spelled-out text they were read from."""
 
     phones: tuple[str, ...]
     normalized: str
@@ -71,7 +71,7 @@ class Phonemes(NamedTuple):
 
 
 class Language(Protocol):
-    """What a language's module offers."""
+    """The interface of a language's module."""
 
     def normalize(self, text: str) -> str:
         """Spell out numbers, abbreviations and signs."""
@@ -82,7 +82,7 @@ class Language(Protocol):
 
 @runtime_checkable
 class CharacterLanguage(Protocol):
-    """What the module of a language offers whose characters are syllables."""
+    """The interface of a language whose characters are syllables."""
 
     def phones_by_character(
         self, normalized: str, table: str, polyphones: PolyphoneReader | None, /

@@ -28,7 +28,7 @@ MIN_TOKEN_LIMIT = 50
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a server needs of the prompt clip to speak in its voice."""
+    """The prompt clip as a server needs it: tokens, phones, speaker embedding."""
 
     tokens: Tensor  # int64 (P)
     phones: Tensor  # int64 (T)

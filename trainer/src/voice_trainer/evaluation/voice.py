@@ -1,4 +1,4 @@
-"""What evaluation takes in: the trained voice, and the clips with their features."""
+"""Inputs of the evaluation: the trained voice, and the clips with their features."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class StoreUris(Document):
 
 
 class Compute(Document):
-    """What to compute on."""
+    """The device to compute on."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
 

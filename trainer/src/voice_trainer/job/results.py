@@ -22,7 +22,7 @@ Summary = dict[str, Any]
 
 
 class FileDigest(Document):
-    """What a file must be."""
+    """The expected size and digest of a file."""
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size: int = Field(ge=0)

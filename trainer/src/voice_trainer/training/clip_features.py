@@ -1,4 +1,4 @@
-"""What the networks take of one clip: computed once by stage features, read by train and evaluate."""
+"""Features of one clip: computed once by stage features, read by train and evaluate."""
 
 from __future__ import annotations
 

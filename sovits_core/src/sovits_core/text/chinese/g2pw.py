@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NETWORK = "g2pW.onnx"
 FILES = (NETWORK, POLYPHONIC, MONOPHONIC, SPELLINGS, VOCABULARY)
-"""What is read of a model's folder."""
+"""Files of a model's folder."""
 LARGEST_NETWORK = 2**31  # bytes; protobuf's own limit, the official one has 635 MB
 
 _WHOLE, _FRACTION = "tensor(int64)", "tensor(float)"

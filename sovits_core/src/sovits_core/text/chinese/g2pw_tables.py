@@ -25,7 +25,7 @@ _NOT_ONE_WAY = frozenset("似攢")
 
 @dataclass(frozen=True)
 class Tables:
-    """What the network's numbers stand for; its characters are traditional ones."""
+    """Vocabulary and labels of the network; its characters are traditional ones."""
 
     numbers: Mapping[str, int]
     """Character to its number, of those that the network was trained on."""

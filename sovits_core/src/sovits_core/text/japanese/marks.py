@@ -1,4 +1,4 @@
-"""What Japanese text is made of before it is read: punctuation, signs, and numbers with their separators."""
+"""Preprocessing of Japanese text: punctuation, signs, and numbers with their separators."""
 
 from __future__ import annotations
 
