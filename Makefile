@@ -81,7 +81,7 @@ bench-voice: setup  ## Measure a base's speech and that of voices fine-tuned on 
 
 docs: .venv/.synced  ## Build the documentation site into out/site; every link must lead somewhere.
 	$(PYTHON) -m mkdocs build --strict
-	@echo "open out/site/index.html"
+	@echo "open out/site/index.html; for the search box: python3 -m http.server --directory out/site"
 
 clean: cluster-down  ## Remove what make made inside the repository.
 	rm -rf .venv out
