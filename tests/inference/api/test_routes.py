@@ -85,7 +85,7 @@ async def test_voices_are_listed_as_the_contract_says(make_bundle: Any, desired:
             "serving": "alice-1",
         }
         assert listed["data"][1]["state"] == "failed"
-        assert "prompt.safetensors does not exist" in listed["data"][1]["error"]
+        assert "prompt.safetensors: there is no such object" in listed["data"][1]["error"]
         assert (await server.client.get("/readyz")).status_code == 200
         refused = await server.create_speech("bob")
         assert refused.status_code == 503
