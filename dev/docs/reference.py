@@ -12,6 +12,9 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from sovits_core.errors import SovitsError
+from voice_store import StoreError
+
 PROGRAMS: dict[str, tuple[str, ...]] = {
     "voice_operator": ("run", "crds"),
     "voice_trainer": ("run", "stages"),
@@ -63,6 +66,9 @@ def reasons_page() -> str:
         lines += [
             f"| `{name}` | {entry['means']} | {entry.get('remedy', '')} |" for name, entry in sorted(entries.items())
         ]
+    for title, root in {"The object store": StoreError, "Bases, texts and official files": SovitsError}.items():
+        lines += ["", f"## {title}", "", "| name | means |", "| --- | --- |"]
+        lines += [f"| `{error.__name__}` | {_first_line(error)} |" for error in sorted(_below(root), key=repr)]
     return "\n".join(lines) + "\n"
 
 
@@ -72,6 +78,15 @@ def reason_literals(files: Iterable[Path]) -> set[str]:
     for file in files:
         found |= set(re.findall(r"[\"']((?:[A-Z][a-z]+){2,})[\"']", file.read_text(encoding="utf-8")))
     return found
+
+
+def _below(root: type[Exception]) -> set[type[Exception]]:
+    """Return all subclasses: where an error has no reason of its own, the name of its class is the reason."""
+    return set(root.__subclasses__()).union(*(_below(child) for child in root.__subclasses__()))
+
+
+def _first_line(error: type[Exception]) -> str:
+    return (error.__doc__ or "").splitlines()[0].replace("|", "\\|")
 
 
 def _labels(registry: CollectorRegistry, name: str) -> tuple[str, ...]:

@@ -72,3 +72,9 @@ def test_the_site_builds_strictly(tmp_path: Path) -> None:
     start = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert "Voices as Kubernetes resources" in start
     assert (tmp_path / "site" / "reference" / "voicemodel.html").stat().st_size > 10_000
+
+
+def test_the_classes_of_the_errors_are_on_the_page_of_reasons() -> None:
+    page = reference.reasons_page()
+    assert "| `BucketMissing` | There is no such bucket. |" in page
+    assert "| `BaseRejected` |" in page

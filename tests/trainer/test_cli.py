@@ -68,7 +68,7 @@ def test_a_store_that_is_no_store_is_a_matter_of_configuration(
 ) -> None:
     job_document["store"]["workspace"] = "ftp://somewhere"
     assert main(["run", "--job", str(write_job()), "--stages", "prepare"]) == 78
-    assert json.loads(termination_log.read_bytes())["reason"] == "Misconfigured"
+    assert json.loads(termination_log.read_bytes())["reason"] == "InvalidUri"
 
 
 @pytest.mark.parametrize(

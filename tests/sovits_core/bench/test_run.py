@@ -90,7 +90,7 @@ def test_random_networks_speak_on_and_can_be_heard() -> None:
     assert isinstance(s1, TextToSemantic)
     s2 = samples.random_s2(samples.VERSIONS["v2"].model_copy(update={"upsample_channels": 64}))
     assert isinstance(s2, Synthesizer)
-    wav = s2.decode(**samples.s2_inputs(s2.config, 3, 4))
+    wav = s2.decode(*samples.s2_inputs(s2.config, 3, 4).values())
     assert 0.05 < wav.abs().max() < 0.999
 
 

@@ -93,7 +93,8 @@ def step_difference(s1: TextToSemantic, step: Session, inputs: Mapping[str, Tens
 @torch.no_grad()
 def decode_difference(s2: Synthesizer, decode: Session, inputs: Mapping[str, Tensor]) -> float:
     """Largest difference of the samples, whose scale is one."""
-    return largest_difference((s2.decode(**inputs)[:, 0],), decode.run(arrays(inputs)))
+    wav = s2.decode(*inputs.values())  # in the order of the graph's inputs
+    return largest_difference((wav[:, 0],), decode.run(arrays(inputs)))
 
 
 def largest_difference(ours: tuple[Tensor, ...], theirs: list[Array]) -> float:

@@ -105,7 +105,7 @@ def measure_s2(s2: Synthesizer, folder: Path, threads: int, *, timed: bool) -> t
         return difference, {}
     seconds, arrays = _seconds(s2, inputs), measure.arrays(inputs)
     return difference, {
-        "torch": round(measure.real_time_factor(lambda: s2.decode(**inputs), seconds), 3),
+        "torch": round(measure.real_time_factor(lambda: s2.decode(*inputs.values()), seconds), 3),
         "ort": round(measure.real_time_factor(lambda: decode.run(arrays), seconds), 3),
     }
 
@@ -126,7 +126,7 @@ def measure_gpu(say: Say) -> Document:
             }
 
             def decode(s2: Synthesizer = s2, whole: dict[str, torch.Tensor] = whole) -> None:
-                s2.decode(**whole)
+                s2.decode(*whole.values())
                 torch.cuda.synchronize()
 
             rates = result["s2_rtf"].setdefault(version, {})

@@ -60,7 +60,7 @@ def s1_inputs(config: TextToSemanticConfig, phones: int = PHONES, prompt: int = 
 
 
 def s2_inputs(config: SynthesizerConfig, codes: int = CODES, text: int = TEXT) -> dict[str, Tensor]:
-    """The inputs of `Synthesizer.decode`."""
+    """Inputs of the graph `s2_decode`, in the order of the parameters of `Synthesizer.decode`."""
     generator = torch.Generator().manual_seed(2)
     return {
         "codes": torch.randint(config.codebook_size, (1, codes), generator=generator),
