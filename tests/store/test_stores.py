@@ -150,7 +150,7 @@ def test_the_demo_uploads_only_what_is_new_and_fetches_what_fits(
 ) -> None:
     monkeypatch.syspath_prepend(str(repository))
     from dev.demo import objects  # noqa: PLC0415 -- dev/ is no installed package
-    from dev.demo.recordings import Recordings  # noqa: PLC0415
+    from dev.recordings import Recordings  # noqa: PLC0415
 
     (tmp_path / "wavs").mkdir()
     (tmp_path / "wavs" / "1.wav").write_bytes(b"RIFF")

@@ -20,7 +20,7 @@ def test_splitting_a_folded_network_changes_no_output(small_s2: SynthesizerConfi
     split = split_weight_norm(plain, names)
     load_official(fresh, split)  # strict: the keys are those of the official files
     codes, text = torch.arange(6)[None], torch.arange(5)[None]
-    ge, noise = torch.randn(1, small_s2.timbre, 1), torch.randn(1, small_s2.latent, 12)
+    ge, noise = torch.randn(1, small_s2.speaker_embedding, 1), torch.randn(1, small_s2.latent, 12)
     assert torch.allclose(fresh.decode(codes, text, ge, noise), folded.decode(codes, text, ge, noise), atol=1e-5)
     joined = join_weight_norm(split)
     assert joined.keys() == plain.keys()
