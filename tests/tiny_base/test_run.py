@@ -55,7 +55,7 @@ def test_a_whole_run_makes_a_base_whose_graphs_and_weights_agree(
             feeds[node.name] = np.zeros([size if isinstance(size, int) else 1 for size in node.shape], dtype=np.float32)
     made = session.run(["wav"], feeds)[0]
     with torch.no_grad():
-        expected = s2.decode(**inputs)[:, 0].numpy()
+        expected = s2.decode(*inputs.values())[:, 0].numpy()
     assert made.shape == (1, 20 * 640)
     np.testing.assert_allclose(made, expected, atol=1e-4)
 
