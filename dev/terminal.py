@@ -112,6 +112,18 @@ def run_long(
         raise DevError(f"`{show(command)}` failed with {code}; the end of {log}:\n{tail(log)}", remedy=remedy)
 
 
+def stop(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Terminate a process, and kill it if it still runs after so many seconds; returns when it has ended."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def tail(log: Path, lines: int = 15) -> str:
     """The last lines of a log, indented."""
     if not log.exists():

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from dev.errors import DevError
-from dev.terminal import say, tail
+from dev.terminal import say, stop, tail
 
 HOST = "127.0.0.1"
 START_SECONDS = 120.0
@@ -110,7 +110,7 @@ def local_server(desired_voices: Mapping[str, Any], work: Path, port: int) -> It
         try:
             yield LocalServer(process, f"http://{HOST}:{port}", log)
         finally:
-            _stop(process)
+            stop(process, STOP_SECONDS)
 
 
 def free_port(wanted: int) -> int:
@@ -127,14 +127,3 @@ def free_port(wanted: int) -> int:
             say(f"    port {wanted} is taken, so the server listens on {found} (PORT={found} asks for one)")
         return found
     raise DevError("this machine has no free port", remedy="stop a program that listens (ss -ltn)")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -15,7 +15,7 @@ from dev.local_voice.ffmpeg import path_with_ffmpeg
 from dev.local_voice.job import STAGES, LocalVoice
 from dev.local_voice.progress import StageDisplay, stage_display
 from dev.stopwatch import Stopwatch
-from dev.terminal import tail
+from dev.terminal import stop, tail
 
 POLL_SECONDS = 0.3
 STOP_SECONDS = 30.0  # for the checkpoint of an interrupted training
@@ -54,7 +54,7 @@ def train(voice: LocalVoice, work: Path, watch: Stopwatch) -> None:
         try:
             _follow(process, voice, display, watch)
         finally:
-            _stop(process)
+            stop(process, STOP_SECONDS)  # as kubelet does; the next run continues from the checkpoint
     if process.returncode:
         raise _failure(process.returncode, failure, log)
 
@@ -90,18 +90,6 @@ def _progress(path: Path) -> dict[str, Any]:
 def _note(progress: dict[str, Any]) -> str:
     epoch, left = progress.get("epoch"), progress.get("etaSeconds")
     return ", ".join(part for part in (f"epoch {epoch}" if epoch else "", f"{left} s left" if left else "") if part)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the trainer as kubelet does; it keeps a checkpoint, and the next run continues from it."""
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _failure(code: int, failure: Path, log: Path) -> DevError:
