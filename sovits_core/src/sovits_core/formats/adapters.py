@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sovits_core.errors import AdapterRejected
+from sovits_core.formats.checkpoints import shape_differences
 from sovits_core.models.networks import Networks
 from sovits_core.validation import one_line
 
@@ -231,13 +232,6 @@ def _targets_of(networks: Networks, stored: dict[str, tuple[int, ...]]) -> tuple
 
 
 def _check_shapes(expected: dict[str, tuple[int, ...]], stored: dict[str, tuple[int, ...]]) -> None:
-    problems = [f"{key} is missing" for key in expected if key not in stored]
-    problems += [f"{key} is unknown" for key in stored if key not in expected]
-    problems += [
-        f"{key} has shape {list(stored[key])} instead of {list(shape)}"
-        for key, shape in expected.items()
-        if key in stored and stored[key] != shape
-    ]
-    if problems:
+    if problems := shape_differences(expected, stored):
         more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
         raise AdapterRejected(f"{WEIGHTS_FILE} does not fit this base: {'; '.join(problems[:10])}{more}")

@@ -41,6 +41,12 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
 def compare_shapes(what: str, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> None:
     """Raise CheckpointMismatch, naming every missing or unknown key and every shape that differs."""
+    if differences := shape_differences(expected, found):
+        raise CheckpointMismatch(what, differences)
+
+
+def shape_differences(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Name every missing or unknown key and every shape that differs."""
     differences = [f"{key} is missing" for key in expected if key not in found]
     differences += [f"{key} is unknown" for key in found if key not in expected]
     differences += [
@@ -48,5 +54,4 @@ def compare_shapes(what: str, expected: Mapping[str, tuple[int, ...]], found: Ma
         for key, shape in expected.items()
         if key in found and found[key] != shape
     ]
-    if differences:
-        raise CheckpointMismatch(what, differences)
+    return differences
