@@ -26,13 +26,12 @@ from sovits_core.errors import BaseRejected
 from sovits_core.synthesis.sampling import Sampling
 from sovits_core.text.symbols import symbols_sha256
 from sovits_core.validation import one_line
-from voice_store import InvalidUri, StoreUri
+from voice_store import InvalidUri, StoreUri, content_of_file
 
 LARGEST_BASE_JSON = 4 * 1024 * 1024
 EMBEDDED = "embedded:"
 TEXT_ENCODER, POLYPHONES = "bert", "g2pw"
 """Folders of a base that need not be there: for Mandarin."""
-_BLOCK = 1024 * 1024
 
 
 def safe_name(name: str) -> str:
@@ -239,14 +238,15 @@ class BaseBundle:
         if not path.resolve().is_relative_to(self.folder.resolve()):
             raise BaseRejected(f"file {name!r} of base {self.document.name!r} leads out of its folder")
         try:
-            size, digest = path.stat().st_size, _sha256(path)
+            found = content_of_file(path)
         except OSError as error:
             raise BaseRejected(
                 f"file {name!r} of base {self.document.name!r} cannot be read: {error.strerror}"
             ) from error
-        if (size, digest) != (expected.size, expected.sha256):
+        if (found.size, found.sha256) != (expected.size, expected.sha256):
             raise BaseRejected(
-                f"file {name!r} of base {self.document.name!r} is damaged: {size} bytes with SHA-256 {digest[:12]}…,"
+                f"file {name!r} of base {self.document.name!r} is damaged: {found.size} bytes with SHA-256 "
+                f"{found.sha256[:12]}…,"
                 f" base.json says {expected.size} bytes with {expected.sha256[:12]}…; fetch the base again"
             )
         return path
@@ -296,11 +296,3 @@ def _folder(uri: str) -> Path:
         raise BaseRejected(
             f"base {uri!r} cannot be opened here: use embedded:<name> or file:///folder, and fetch others first"
         ) from error
-
-
-def _sha256(path: Path) -> str:
-    made = hashlib.sha256()
-    with path.open("rb") as source:
-        while block := source.read(_BLOCK):
-            made.update(block)
-    return made.hexdigest()

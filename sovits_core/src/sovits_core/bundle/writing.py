@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -16,8 +15,7 @@ from sovits_core.bundle.base import BaseBundle, BaseDocument, open_base
 from sovits_core.errors import BaseRejected, SovitsError
 from sovits_core.text.symbols import symbols_sha256
 from sovits_core.validation import one_line
-
-_BLOCK = 1024 * 1024
+from voice_store import content_of_file
 
 
 @contextmanager
@@ -73,8 +71,5 @@ def write_base_json(folder: Path, document: Mapping[str, Any]) -> BaseBundle:
 
 def file_digest(path: Path) -> dict[str, str | int]:
     """SHA-256 and size of a file, as `files` of base.json wants them."""
-    made = hashlib.sha256()
-    with path.open("rb") as source:
-        while block := source.read(_BLOCK):
-            made.update(block)
-    return {"sha256": made.hexdigest(), "size": path.stat().st_size}
+    content = content_of_file(path)
+    return {"sha256": content.sha256, "size": content.size}

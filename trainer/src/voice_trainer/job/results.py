@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -11,12 +10,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from voice_store import content_of_file
 from voice_trainer.job.document import Document
 
 STAGE_SCHEMA = "voice.sovits.dev/stage/v1"
 PROGRESS_SCHEMA = "voice.sovits.dev/progress/v1"
 FAILURE_SCHEMA = "voice.sovits.dev/failure/v1"
-HASH_CHUNK = 1024 * 1024
 
 Summary = dict[str, Any]
 
@@ -75,11 +74,8 @@ def now() -> str:
 
 def digest_of(path: Path) -> FileDigest:
     """Return the SHA-256 and size of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as source:
-        while chunk := source.read(HASH_CHUNK):
-            digest.update(chunk)
-    return FileDigest(sha256=digest.hexdigest(), size=path.stat().st_size)
+    content = content_of_file(path)
+    return FileDigest(sha256=content.sha256, size=content.size)
 
 
 def tools() -> dict[str, str]:
