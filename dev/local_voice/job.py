@@ -11,14 +11,13 @@ from typing import Any
 from dev.images.recipes import RECIPES
 from dev.recordings import Recordings
 from voice_operator.api.voice_model import VoiceModelSpec
-from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.manifests.job_document import job_document
-from voice_operator.manifests.server import desired_document
 from voice_operator.manifests.stage_job import STEPS
+from voice_operator.manifests.voice_list import configured_base, list_document
 from voice_operator.reconcile.effects import StartJob
 from voice_operator.reconcile.hashing import input_hash
-from voice_operator.reconcile.observed import DesiredVoice, Voice, VoiceServer
+from voice_operator.reconcile.observed import DesiredVoice, ServerRef, Voice
 from voice_operator.settings import Settings
 from voice_store import StoreUri
 
@@ -68,11 +67,11 @@ class LocalVoice:
 
     def desired_voices(self) -> dict[str, Any]:
         """The desired-voices document of a server that serves this voice alone; it must be published."""
-        server = VoiceServer(NAMESPACE, "local", "", 1, VoiceServerSpec(base=BASE))
+        server = ServerRef(NAMESPACE, "local", "")
         bundle = self.bundle()
         digest = f"sha256:{hashlib.sha256((bundle / 'manifest.json').read_bytes()).hexdigest()}"
         voice = DesiredVoice(self.id, self.revision, bundle.as_uri(), digest)
-        return desired_document(server, [voice], 1, self.settings)
+        return list_document(server, [voice], configured_base(BASE, self.settings), 1, self.settings)
 
 
 def local_voice(recordings: Recordings, store: Path, *, sentence: str, epochs: int) -> LocalVoice:

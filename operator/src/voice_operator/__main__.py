@@ -8,10 +8,12 @@ from typing import get_args
 
 from voice_operator import __version__, crds
 from voice_operator.environment import PREFIX, Environment
-from voice_operator.errors import OperatorError
+from voice_operator.errors import LeadershipLost, OperatorError, WatchStalled
+from voice_operator.logs import configure
 from voice_operator.settings import Settings
 
 USAGE_EXIT = 64
+RESTART_EXIT = 1
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -22,22 +24,22 @@ def main(arguments: list[str] | None = None) -> None:
         return
     options = _parser().parse_args(given or ["run"])
     try:
-        environment = Environment.load(config=options.config, log_level=options.log_level)
-        _log(environment.log_level)
+        environment = Environment.load(
+            config=options.config, log_level=options.log_level, log_format=options.log_format
+        )
+        configure(environment.log_level, environment.log_format)
         settings = Settings.load(environment.config, namespace=environment.namespace)
         from voice_operator.process import run  # noqa: PLC0415 -- kopf takes seconds to import; `crds` and mistakes need not wait
 
-        asyncio.run(run(settings))
+        asyncio.run(run(settings, environment.identity))
+    except (LeadershipLost, WatchStalled) as error:
+        logging.getLogger(__name__).error("%s; the process ends, to begin anew", error)  # noqa: TRY400 -- expected
+        raise SystemExit(RESTART_EXIT) from None
     except OperatorError as error:
         sys.stderr.write(f"voice-operator: {error}\n")
         raise SystemExit(USAGE_EXIT) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-
-
-def _log(level: str) -> None:
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("kopf").setLevel(logging.WARNING)  # it logs each watch event of each object
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     run_command = commands.add_parser("run", help="watch and reconcile until told to stop")
-    for name in ("config", "log_level"):
+    for name in ("config", "log_level", "log_format"):
         field = Environment.model_fields[name]
         flag, choices = f"--{name.replace('_', '-')}", get_args(field.annotation) or None
         default = f"default: ${PREFIX}{name.upper()}, else {field.default}"

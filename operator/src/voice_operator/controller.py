@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Awaitable, Callable
 
-from voice_operator.errors import OperatorError
+from voice_operator.errors import LeadershipLost, OperatorError
+from voice_operator.logs import current_key
 from voice_operator.metrics import Metrics, controller_name
 from voice_operator.queue import WorkQueue
 from voice_operator.reconcile.names import Key, KindName
@@ -15,7 +16,7 @@ RecordError = Callable[[Key, OperatorError], Awaitable[None]]
 
 
 class Controller:
-    """Runs reconcilers; no error leaves it."""
+    """Runs reconcilers; no error leaves it but the loss of the lease."""
 
     def __init__(
         self, queue: WorkQueue, metrics: Metrics, reconcilers: dict[KindName, Reconcile], record_error: RecordError
@@ -28,9 +29,12 @@ class Controller:
     async def reconcile(self, key: Key) -> None:
         """Reconcile one object; every error is logged and the key requeued."""
         controller, result = controller_name(key.kind), "error"
+        current_key.set(key)
         try:
             with self._metrics.reconcile_time.labels(controller).time():
                 requeue_after = await self._reconcilers[key.kind](key)
+        except LeadershipLost:
+            raise
         except OperatorError as error:
             delay = self._queue.add_rate_limited(key)
             log.warning("%s: %s; requeued after %.0f s", key, error, delay)

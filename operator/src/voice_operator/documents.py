@@ -88,14 +88,20 @@ class FailureDocument(Document):
     message: str = Field(max_length=4096)
 
 
-class VoiceReport(Document):
-    """One voice in a server's answer."""
+class RevisionReport(Document):
+    """One revision in a server's answer."""
 
-    id: str = Field(max_length=320)
     revision: str = Field("", max_length=253)
     digest: str = Field("", max_length=71)
     state: str = Field(max_length=32)
     error: str = Field("", max_length=65536)
+
+
+class VoiceReport(RevisionReport):
+    """One voice in a server's answer; ``next`` is the revision that is loaded beside the served one."""
+
+    id: str = Field(max_length=320)
+    next: RevisionReport | None = None
 
 
 class VoicesReport(Document):

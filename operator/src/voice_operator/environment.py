@@ -1,5 +1,6 @@
 """Environment variables of the operator's process. A flag takes precedence over its variable, that over the default."""
 
+import socket
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -7,6 +8,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from voice_operator.errors import InvalidSettings
+from voice_operator.logs import LogFormat
 from voice_operator.validation import sentences
 
 PREFIX = "VOICE_OPERATOR_"
@@ -24,6 +26,12 @@ class Environment(BaseSettings):
 
     config: Path = Field(Path("/etc/voice-operator/config.yaml"), description="configuration file")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
+    log_format: LogFormat = Field("text", description="form of the log: text, or JSON lines for collectors")
+    identity: str = Field(
+        default_factory=socket.gethostname,
+        validation_alias="POD_NAME",
+        description="this replica's name in the Lease; empty: the host's name",
+    )
     namespace: str = Field(
         default_factory=_service_account_namespace,
         validation_alias="POD_NAMESPACE",

@@ -5,9 +5,14 @@ OperatorError
 ├── InvalidObject        read from the cluster; only its author can help
 ├── InvalidDocument      read from the object store or from a pod; only its author can help
 ├── OwnershipConflict    a person must choose
+├── ListTooLong          a server has more voices than its list can hold; a person must divide them
+├── InstallationConflict another operator works in the same namespaces; a person must choose
+├── LeadershipLost       another replica works now; the process must end
+├── WatchStalled         a watch no longer delivers; the process must end
 ├── ClusterError         the API server failed; the next attempt may succeed
 │   ├── NotFound
-│   └── Conflict
+│   ├── Conflict
+│   └── Expired
 ├── StoreError           the object store failed; the next attempt may succeed
 └── AnswerTooLarge       a server sent more than it may
 """
@@ -51,6 +56,26 @@ class NotFound(ClusterError):
 
 class Conflict(ClusterError):
     """The object exists already, or it changed since it was read."""
+
+
+class Expired(ClusterError):
+    """The resource version or the list's continuation is too old; list again."""
+
+
+class ListTooLong(OperatorError):
+    """The list of a server's voices does not fit its ConfigMaps. The message names the server and the remedy."""
+
+
+class InstallationConflict(OperatorError):
+    """Two installations would work on the same objects. The message names the other one and the remedies."""
+
+
+class LeadershipLost(OperatorError):
+    """This replica's lease is over: it must stop before it writes anything more."""
+
+
+class WatchStalled(OperatorError):
+    """A watch ended for good, or does not deliver what a list shows; only a new process gets a new one from kopf."""
 
 
 class StoreError(OperatorError):

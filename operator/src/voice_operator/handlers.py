@@ -1,4 +1,4 @@
-"""Watch handlers, called by kopf: an event says that an object changed and enqueues its key, nothing else."""
+"""What a change leads to: kopf's watch events feed the caches, and a cache that changed enqueues keys. Nothing else."""
 
 import itertools
 import random
@@ -8,12 +8,16 @@ from typing import Any
 import kopf
 
 from voice_operator.api.schema import GROUP, VERSION
+from voice_operator.cluster.cache import Cache, ObjectKey
+from voice_operator.cluster.caches import Caches, Revision
 from voice_operator.cluster.credentials import load_credentials
+from voice_operator.cluster.kube import OWN_KINDS, Object
+from voice_operator.cluster.watchdog import Watchdog
 from voice_operator.manifests.labels import SERVER, VOICE_MODEL
 from voice_operator.metrics import Metrics
-from voice_operator.queue import WorkQueue
-from voice_operator.reconcile.names import Key
-from voice_operator.servers import ServerReconciler
+from voice_operator.queue import Priority, WorkQueue
+from voice_operator.reconcile.desired import VoiceRecord, concerns_lists, withdraws
+from voice_operator.reconcile.names import Key, KindName
 
 MAX_BACKOFF_SECONDS = 30.0
 
@@ -26,15 +30,82 @@ class EndlessBackoff:
             yield min(2.0 ** min(attempt, 10), MAX_BACKOFF_SECONDS) * (0.8 + 0.4 * random.random())  # noqa: S311 -- no secret
 
 
-def register(
-    registry: kopf.OperatorRegistry, queue: WorkQueue, servers: ServerReconciler, metrics: Metrics, *, namespaced: bool
-) -> None:
-    """Connect the events of our kinds, and of the children that carry our labels, to the queue."""
+class Enqueuer:
+    """Enqueues what a change concerns; permissions that are taken away go first."""
 
-    def enqueue_voice(namespace: str | None, name: str) -> None:
-        key = Key("VoiceModel", namespace or "", name)
-        metrics.event_received(key)
-        queue.add(key)
+    def __init__(self, queue: WorkQueue, metrics: Metrics) -> None:
+        self._queue = queue
+        self._metrics = metrics
+        self.caches = Caches(
+            on_voice=self._on_voice,
+            on_revision=self._on_revision,
+            on_server=self._on_server,
+            on_child=self._on_child,
+        )
+
+    def everything(self) -> None:
+        """Enqueue all objects, after whatever else waits."""
+        caches: tuple[tuple[KindName, Cache[Any]], ...] = (
+            ("VoiceList", self.caches.servers),
+            ("VoiceServer", self.caches.servers),
+            ("VoiceRevision", self.caches.revisions),
+            ("VoiceModel", self.caches.voices),
+        )
+        for kind, cache in caches:
+            for namespace, name in cache:
+                self._queue.add(Key(kind, namespace, name), Priority.LOW)
+
+    def lists(self) -> None:
+        """Enqueue the lists of all servers: somebody may have edited what pods read."""
+        for namespace, name in self.caches.servers:
+            self._queue.add(Key("VoiceList", namespace, name), Priority.LOW)
+
+    def _on_voice(self, key: ObjectKey, old: VoiceRecord | None, new: VoiceRecord | None) -> None:
+        withdrawn = withdraws(old, new)
+        if concerns_lists(old, new):
+            for server in {server for record in (old, new) if record is not None for server in record.servers}:
+                self._add_list(server, Priority.URGENT if withdrawn else Priority.NORMAL)
+        edited = old is None or new is None or old.generation != new.generation
+        priority = Priority.URGENT if withdrawn else Priority.NORMAL if edited else Priority.LOW
+        self._add_voice(*key, priority)
+
+    def _on_revision(self, key: ObjectKey, old: Revision | None, new: Revision | None) -> None:
+        self._queue.add(Key("VoiceRevision", *key))
+        for revision in (old, new):
+            if revision is not None:
+                self._add_voice(*revision.voice, Priority.LOW)
+
+    def _on_server(self, key: ObjectKey, old: Object | None, new: Object | None) -> None:
+        self._queue.add(Key("VoiceServer", *key))
+        if old is not None and new is not None and _identity(old) == _identity(new):
+            return  # only its status changed
+        server = f"{key[0]}/{key[1]}"
+        self._add_list(server, Priority.NORMAL)
+        for record in self.caches.voices.values():
+            if server in record.servers or record.requested_server == key[1]:
+                namespace, _, name = record.id.partition("/")
+                self._add_voice(namespace, name, Priority.NORMAL)
+
+    def _on_child(self, item: Object) -> None:
+        metadata = item["metadata"]
+        labels = metadata.get("labels") or {}
+        if VOICE_MODEL in labels:
+            self._add_voice(metadata["namespace"], labels[VOICE_MODEL], Priority.LOW)
+        if SERVER in labels:
+            self._queue.add(Key("VoiceServer", metadata["namespace"], labels[SERVER]), Priority.LOW)
+
+    def _add_voice(self, namespace: str, name: str, priority: Priority) -> None:
+        key = Key("VoiceModel", namespace, name)
+        self._metrics.event_received(key)
+        self._queue.add(key, priority)
+
+    def _add_list(self, server: str, priority: Priority) -> None:
+        namespace, _, name = server.partition("/")
+        self._queue.add(Key("VoiceList", namespace, name), priority)
+
+
+def register(registry: kopf.OperatorRegistry, caches: Caches, watchdog: Watchdog, *, namespaced: bool) -> None:
+    """Let kopf's watches of our own kinds feed the caches."""
 
     @kopf.on.startup(registry=registry)
     async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
@@ -48,24 +119,24 @@ def register(
     async def login(**_: Any) -> kopf.ConnectionInfo:
         return load_credentials()
 
-    @kopf.on.event(GROUP, VERSION, "voicemodels", registry=registry)
-    async def voice_model_changed(name: str, namespace: str | None, **_: Any) -> None:
-        enqueue_voice(namespace, name)
+    for kind, resource in OWN_KINDS.items():
+        kopf.on.event(GROUP, VERSION, resource.plural, registry=registry, id=f"{kind}-changed")(
+            _feed(caches.own(kind), kind, watchdog)
+        )
 
-    @kopf.on.event(GROUP, VERSION, "voicerevisions", registry=registry)
-    async def voice_revision_changed(name: str, namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
-        queue.add(Key("VoiceRevision", namespace or "", name))
-        if voice := labels.get(VOICE_MODEL):
-            enqueue_voice(namespace, voice)
 
-    @kopf.on.event(GROUP, VERSION, "voiceservers", registry=registry)
-    async def voice_server_changed(name: str, namespace: str | None, **_: Any) -> None:
-        servers.enqueue(Key("VoiceServer", namespace or "", name))
+def _feed(cache: Cache[Any], kind: KindName, watchdog: Watchdog) -> Any:
+    async def changed(event: Any, **_: Any) -> None:
+        item: Object = event["object"]
+        watchdog.delivered(kind, item)
+        if event["type"] == "DELETED":
+            cache.delete(item)
+        else:
+            cache.update(item)
 
-    @kopf.on.event("batch", "v1", "jobs", labels={VOICE_MODEL: kopf.PRESENT}, registry=registry)
-    async def job_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
-        enqueue_voice(namespace, labels[VOICE_MODEL])
+    return changed
 
-    @kopf.on.event("apps", "v1", "deployments", labels={SERVER: kopf.PRESENT}, registry=registry)
-    async def deployment_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
-        queue.add(Key("VoiceServer", namespace or "", labels[SERVER]))
+
+def _identity(server: Object) -> tuple[str, int, bool]:
+    metadata = server["metadata"]
+    return metadata["uid"], metadata["generation"], "deletionTimestamp" in metadata

@@ -1,30 +1,42 @@
 """The operator's own HTTP endpoint: desired voices for the inference pods, probes, metrics."""
 
 import asyncio
-import hashlib
+from collections.abc import Callable
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from voice_operator.errors import ClusterError, OperatorError
 from voice_operator.metrics import Metrics
-from voice_operator.servers import ServerReconciler
+from voice_operator.voice_lists import VoiceListReconciler
 
 
-def application(servers: ServerReconciler, metrics: Metrics, has_synced: asyncio.Event) -> web.Application:
-    """Return the routes. ``has_synced`` is set once the API server has answered for every kind."""
+def application(
+    lists: VoiceListReconciler, metrics: Metrics, has_synced: asyncio.Event, check: Callable[[], None]
+) -> web.Application:
+    """Return the routes.
+
+    ``has_synced`` is set once the API server has answered for every kind; ``check`` raises where the process must begin
+    anew.
+    """
 
     async def voices(request: web.Request) -> web.Response:
-        document = servers.documents.get((request.match_info["namespace"], request.match_info["name"]))
-        if document is None:
+        try:
+            found = await lists.rendered(request.match_info["namespace"], request.match_info["name"])
+        except ClusterError as error:
+            raise web.HTTPServiceUnavailable(text=f"{error}\n") from error
+        if found is None:
             raise web.HTTPNotFound(text="this operator has not reconciled such a VoiceServer yet\n")
-        tag = hashlib.sha256(document).hexdigest()[:32]
-        if any(found.value in {tag, "*"} for found in request.if_none_match or ()):
-            return web.Response(status=304, headers={"ETag": f'"{tag}"'})
-        return web.Response(
-            body=document, content_type="application/json", headers={"ETag": f'"{tag}"', "Cache-Control": "no-cache"}
-        )
+        if any(tag.value in {found.etag, "*"} for tag in request.if_none_match or ()):
+            return web.Response(status=304, headers={"ETag": f'"{found.etag}"'})
+        headers = {"ETag": f'"{found.etag}"', "Cache-Control": "no-cache"}
+        return web.Response(body=found.body, content_type="application/json", headers=headers)
 
     async def healthy(_: web.Request) -> web.Response:
+        try:
+            check()
+        except OperatorError as error:
+            raise web.HTTPServiceUnavailable(text=f"{error}\n") from error
         return web.Response(text="ok\n")
 
     async def ready(_: web.Request) -> web.Response:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 from datetime import UTC, datetime
+from typing import Any
 
 import kopf
 
@@ -10,60 +12,109 @@ from voice_operator.cluster.credentials import load_credentials
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.kube import Kube
+from voice_operator.cluster.lease import LeaderElection
 from voice_operator.cluster.observe import Cluster
 from voice_operator.cluster.store import open_store
+from voice_operator.cluster.watchdog import Watchdog
 from voice_operator.controller import Controller
-from voice_operator.handlers import register
+from voice_operator.handlers import Enqueuer, register
 from voice_operator.http import application, serve
 from voice_operator.metrics import Metrics
-from voice_operator.queue import WorkQueue, run_worker
-from voice_operator.resync import resync
+from voice_operator.queue import Priority, WorkQueue, run_worker
+from voice_operator.relists import relist_own_kinds
 from voice_operator.revisions import RevisionReconciler
 from voice_operator.servers import ServerReconciler
 from voice_operator.settings import Settings
+from voice_operator.voice_lists import VoiceListReconciler
 from voice_operator.voices import VoiceReconciler
 
+URGENT_WORKERS = 2  # besides the others, for what may never wait
 
-async def run(settings: Settings) -> None:
-    """Run the operator until SIGTERM or SIGINT.
+
+async def run(settings: Settings, identity: str) -> None:
+    """Run the operator until SIGTERM or SIGINT; ``identity`` is this replica's name.
 
     Raises:
         InvalidSettings: the object store's environment is incomplete.
         ClusterError: there are no credentials for an API server.
+        LeadershipLost, WatchStalled: the process must begin anew.
+        InstallationConflict: another installation works in the same namespaces.
     """
-    metrics = Metrics()
+    metrics, namespaces = Metrics(), settings.namespaces
     kube = Kube(load_credentials, metrics)
     store = open_store(settings.storage.uri)
-    inference = Inference(kube)
-    cluster = Cluster(kube, store, inference, settings)
-    queue, recorder, has_synced = WorkQueue(metrics), EventRecorder(kube), asyncio.Event()
-    servers = ServerReconciler(cluster, queue, metrics, _now)
-    voices = VoiceReconciler(cluster=cluster, servers=servers, recorder=recorder, metrics=metrics, clock=_now)
+    queue, recorder, watchdog = WorkQueue(metrics), EventRecorder(kube), Watchdog()
+    enqueuer = Enqueuer(queue, metrics)
+    inference = Inference(enqueuer.caches)
+    cluster = Cluster(kube, enqueuer.caches, store, inference, settings)
+    lists = VoiceListReconciler(cluster, _now)
+    servers = ServerReconciler(cluster, lists, queue, metrics, _now)
+    voices = VoiceReconciler(cluster=cluster, recorder=recorder, metrics=metrics, clock=_now)
     revisions = RevisionReconciler(cluster, recorder, _now)
     controller = Controller(
         queue,
         metrics,
-        {"VoiceModel": voices.reconcile, "VoiceServer": servers.reconcile, "VoiceRevision": revisions.reconcile},
+        {
+            "VoiceModel": voices.reconcile,
+            "VoiceServer": servers.reconcile,
+            "VoiceRevision": revisions.reconcile,
+            "VoiceList": lists.reconcile,
+        },
         recorder.record_error,
     )
     registry = kopf.OperatorRegistry()
-    register(registry, queue, servers, metrics, namespaced=bool(settings.namespaces))
-    runner = await serve(application(servers, metrics, has_synced), settings.listen)
-    namespaces = settings.namespaces
-    kopf_task = asyncio.create_task(
-        kopf.operator(registry=registry, standalone=True, clusterwide=not namespaces, namespaces=namespaces),
-        name="kopf",
-    )
-    tasks = [
-        kopf_task,
-        asyncio.create_task(resync(kube, queue, namespaces, settings.resync_seconds, has_synced), name="resync"),
-        *(
-            asyncio.create_task(run_worker(queue, controller.reconcile), name=f"worker {number}")
-            for number in range(settings.workers)
+    register(registry, enqueuer.caches, watchdog, namespaced=bool(namespaces))
+    listed, has_synced, leads = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    election = None
+    if settings.lease_name:
+        election = LeaderElection(
+            kube, namespace=settings.namespace, name=settings.lease_name, identity=identity, namespaces=namespaces
+        )
+        kube.fence, leads = election.fence, election.is_leader
+    else:
+        leads.set()
+    reflectors = enqueuer.caches.reflectors(kube, namespaces)
+
+    async def sync() -> None:
+        for event in (listed, *(reflector.has_synced for reflector in reflectors)):
+            await event.wait()
+        has_synced.set()
+        await asyncio.Event().wait()
+
+    async def work(lowest: Priority) -> None:
+        await has_synced.wait()
+        await leads.wait()
+        await run_worker(queue, controller.reconcile, lowest)
+
+    runner = await serve(application(lists, metrics, has_synced, watchdog.check), settings.listen)
+    parts: dict[str, Coroutine[Any, Any, None]] = {
+        "kopf": kopf.operator(registry=registry, standalone=True, clusterwide=not namespaces, namespaces=namespaces),
+        "relists": relist_own_kinds(
+            kube, enqueuer, watchdog, namespaces, seconds=settings.resync_seconds, has_synced=listed
         ),
-    ]
+        "watchdog": watchdog.run(),
+        "sync": sync(),
+    }
+    parts |= {f"reflector {number}": one.run(settings.resync_seconds) for number, one in enumerate(reflectors)}
+    parts |= {f"worker {number}": work(Priority.LOW) for number in range(settings.workers)}
+    parts |= {f"urgent worker {number}": work(Priority.URGENT) for number in range(URGENT_WORKERS)}
+    if election is not None:
+        parts["election"] = election.run()
+    closing = [inference.close, kube.close] if election is None else [election.release, inference.close, kube.close]
     try:
-        # kopf ends on a signal; if any other part ends, the process must not go on without it.
+        await _run_until_one_ends(parts)
+    finally:
+        queue.shut_down()
+        await runner.cleanup()
+        for close in closing:
+            await close()
+        store.close()
+
+
+async def _run_until_one_ends(parts: dict[str, Coroutine[Any, Any, None]]) -> None:
+    """Run all parts; kopf ends on a signal, and if any other part ends, the process must not go on without it."""
+    tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
+    try:
         finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in finished:
             task.result()
@@ -72,11 +123,6 @@ async def run(settings: Settings) -> None:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
-        queue.shut_down()
-        await runner.cleanup()
-        await inference.close()
-        store.close()
-        await kube.close()
 
 
 def _now() -> datetime:

@@ -165,7 +165,14 @@ class Settings(Section):
         "0.0.0.0:8080", pattern="^[^ ]+:[0-9]+$", description="Address of the operator's own HTTP endpoint."
     )
     workers: int = Field(4, ge=1, le=64, description="How many objects are worked on at a time.")
-    resync_seconds: float = Field(300, gt=0, description="How often everything is reconciled again.")
+    resync_seconds: float = Field(
+        30, gt=0, description="How often everything is listed again, in case that a watch lost an event."
+    )
+    lease_name: str = Field(
+        "voice-operator",
+        pattern="^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$",
+        description="Lease by which one of several replicas leads; empty: this process works without one.",
+    )
     namespace: str = Field("voice-system", description="The operator's own namespace; POD_NAMESPACE has the last word.")
 
     @model_validator(mode="after")

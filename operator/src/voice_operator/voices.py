@@ -12,16 +12,21 @@ from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.kube import VOICE_MODELS
 from voice_operator.cluster.objects import is_deleting, voice_from
 from voice_operator.cluster.observe import Cluster, observe_voice
-from voice_operator.errors import NotFound, OwnershipConflict
+from voice_operator.errors import OwnershipConflict
 from voice_operator.metrics import Metrics
 from voice_operator.reconcile.consent import consent_problem
-from voice_operator.reconcile.decide import WAITING_POLL_SECONDS, Decision, decide
+from voice_operator.reconcile.decide import Decision, decide
+from voice_operator.reconcile.desired import end_of_consent
 from voice_operator.reconcile.effects import StartJob
 from voice_operator.reconcile.events import events_between
 from voice_operator.reconcile.names import Key
 from voice_operator.reconcile.observed import Voice
 from voice_operator.reconcile.status import status_of
-from voice_operator.servers import ServerReconciler
+
+CONFLICT_POLL_SECONDS = 60.0  # between passes over a name that is taken
+MIN_POLL_SECONDS = 2.0  # a pass that comes sooner must have changed something
+MAX_POLL_SECONDS = 300.0
+MAX_CONSENT_WAIT_SECONDS = 6 * 3600.0  # for the end of the consent: a clock may be set meanwhile
 
 log = logging.getLogger(__name__)
 
@@ -33,16 +38,15 @@ class VoiceReconciler:
         self,
         *,
         cluster: Cluster,
-        servers: ServerReconciler,
         recorder: EventRecorder,
         metrics: Metrics,
         clock: Callable[[], datetime],
     ) -> None:
         self._cluster = cluster
-        self._servers = servers
         self._recorder = recorder
         self._metrics = metrics
         self._clock = clock
+        self._idle: dict[Key, int] = {}  # passes in a row that changed nothing and wanted to be repeated at once
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one voice a step further; idempotent. Return the seconds after which to requeue, or None.
@@ -54,12 +58,9 @@ class VoiceReconciler:
             return await self._reconcile(key, job_created)
 
     async def _reconcile(self, key: Key, job_created: Callable[[], None]) -> float | None:
-        try:
-            item = await self._cluster.kube.get(VOICE_MODELS, key.namespace, key.name)
-        except NotFound:
-            item = None
+        item = self._cluster.caches.voice(key.namespace, key.name)
         if item is None or is_deleting(item):
-            self._servers.on_voice_deleted(key)
+            self._idle.pop(key, None)
             return None
         voice = voice_from(item)
         now = self._clock()
@@ -67,13 +68,22 @@ class VoiceReconciler:
         observed = await observe_voice(self._cluster, voice, consent_valid=consent_valid)
         decision = await self._apply(decide(observed, now), job_created)
         status = status_of(decision)
-        if status != voice.status:
+        changed = status != voice.status
+        if changed:
             await self._write(voice, status)
             for event in events_between(voice.status, status):
                 log.info("%s: %s: %s", key, event.reason, event.message)
                 await self._recorder.record(key, voice.uid, event)
-        self._servers.on_voice_updated(voice.status, status)
-        return decision.action.requeue_after
+        waits = (self._bounded(key, decision.action.requeue_after, changed=changed), _until_expiry(voice, now))
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _bounded(self, key: Key, requeue_after: float | None, *, changed: bool) -> float | None:
+        """Back off where passes follow one another and change nothing: no mistake may become a hot loop."""
+        if changed or requeue_after is None or requeue_after >= MIN_POLL_SECONDS:
+            self._idle.pop(key, None)
+            return requeue_after
+        idle = self._idle[key] = min(self._idle.get(key, 0) + 1, 10)
+        return min(MIN_POLL_SECONDS * 2**idle, MAX_POLL_SECONDS) if idle > 1 else requeue_after
 
     async def _apply(self, decision: Decision, job_created: Callable[[], None]) -> Decision:
         """Apply the effects; an ownership conflict becomes the voice's state."""
@@ -88,13 +98,21 @@ class VoiceReconciler:
                 reason="NameConflict",
                 message=str(error),
                 stalled=True,
-                requeue_after=WAITING_POLL_SECONDS,
+                requeue_after=CONFLICT_POLL_SECONDS,
             )
             return replace(decision, action=conflict)
         return decision
 
     async def _write(self, voice: Voice, status: VoiceModelStatus) -> None:
-        metadata = {"name": voice.name, "namespace": voice.namespace}
+        metadata = {"name": voice.name, "namespace": voice.namespace, "uid": voice.uid}  # never of another voice
         body = {"apiVersion": API_VERSION, "kind": "VoiceModel", "metadata": metadata, "status": status.document()}
-        await self._cluster.kube.apply(VOICE_MODELS, body, subresource="status")
+        self._cluster.caches.voices.update(await self._cluster.kube.apply(VOICE_MODELS, body, subresource="status"))
         self._metrics.status_writes.labels("VoiceModel").inc()
+
+
+def _until_expiry(voice: Voice, now: datetime) -> float | None:
+    """Return the seconds until the consent ends, at most MAX_CONSENT_WAIT_SECONDS; None: it does not, or has ended."""
+    end = end_of_consent(voice.spec.consent.expires)
+    if end is None or end <= now:
+        return None
+    return min((end - now).total_seconds(), MAX_CONSENT_WAIT_SECONDS)

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from voice_operator.api.schema import Digest, ObjectName, Schema, ShortText, Uri, atomic_list
 from voice_operator.api.voice_model import Consent, Source, Training
-from voice_operator.api.voice_status import GateVerdict, Scores
+from voice_operator.api.voice_status import GateVerdict, ResolvedBase, Scores
 
 FINALIZER = "voice.sovits.dev/artifacts"
 
@@ -21,14 +21,6 @@ class ResolvedDataset(Schema):
     fingerprint: Digest = Field(
         "", description="SHA-256 over names, sizes and ETags of the files; empty: the recordings were pinned."
     )
-
-
-class ResolvedBase(Schema):
-    """The base that the revision was trained from."""
-
-    name: ShortText
-    uri: Uri
-    digest: Annotated[str, Field(max_length=71)] = ""
 
 
 class PublishedArtifacts(Schema):

@@ -2,12 +2,20 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from voice_operator.api.conditions import Conditions
 from voice_operator.api.schema import Digest, Message, ObjectName, Schema, ShortText, Uri, atomic_list, rules
 
-Quantity = Annotated[str, Field(max_length=32, json_schema_extra={"x-kubernetes-int-or-string": True})]
+
+def _text(quantity: object) -> object:
+    """Return the text of a quantity that was written as a number, such as ``cpu: 4``."""
+    return str(quantity) if isinstance(quantity, int | float) and not isinstance(quantity, bool) else quantity
+
+
+Quantity = Annotated[
+    str, BeforeValidator(_text), Field(max_length=32, json_schema_extra={"x-kubernetes-int-or-string": True})
+]
 Label = Annotated[str, Field(max_length=253)]
 
 

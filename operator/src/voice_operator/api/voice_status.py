@@ -77,12 +77,29 @@ class GateVerdict(Schema):
     passed: bool
 
 
+class ResolvedBase(Schema):
+    """The base that a revision was trained from."""
+
+    name: ShortText
+    uri: Uri
+    digest: Annotated[str, Field(max_length=71)] = ""
+
+
 class Artifacts(Schema):
     """A voice bundle in the object store."""
 
     revision: ObjectName | None = Field(None, description="VoiceRevision that it belongs to.")
     uri: Uri
     digest: Digest = Field(description="SHA-256 of the bundle's manifest.json.")
+    base: ResolvedBase | None = Field(None, description="Base that it was trained from.")
+
+
+class Loading(Schema):
+    """A voice bundle that a server loads beside the one that it serves."""
+
+    server: ObjectName = Field(description="VoiceServer that loads it, as namespace/name.")
+    artifacts: Artifacts
+    since: Time
 
 
 class ObservedDataset(Schema):
@@ -126,6 +143,9 @@ class VoiceModelStatus(Schema):
         None, description="VoiceRevision that was served before the active one."
     )
     artifacts: Artifacts | None = Field(None, description="Bundle that the server must serve.")
+    loading: Loading | None = Field(
+        None, description="Bundle that takes the place of artifacts once every ready pod has loaded it."
+    )
     scores: Scores | None = None
     gates: Annotated[tuple[GateVerdict, ...], Field(max_length=16, json_schema_extra=atomic_list())] | None = None
     stages: Annotated[tuple[StageStatus, ...], Field(max_length=8, json_schema_extra=map_list("name"))] = ()

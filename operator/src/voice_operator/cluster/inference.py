@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from voice_operator.cluster.answers import read_bounded
-from voice_operator.cluster.kube import PODS, Kube, Object
-from voice_operator.documents import VoicesReport
+from voice_operator.cluster.caches import Caches
+from voice_operator.cluster.kube import Object
+from voice_operator.documents import VoiceReport, VoicesReport
 from voice_operator.errors import AnswerTooLarge, InvalidDocument
-from voice_operator.manifests.server import CONTAINER, selector
+from voice_operator.manifests.server import CONTAINER
 from voice_operator.reconcile.observed import LoadedVoice, PodVoices
 
 FRESH_SECONDS = 0.5
@@ -28,21 +29,17 @@ class _Answer:
 class Inference:
     """The pods of all VoiceServers."""
 
-    def __init__(self, kube: Kube) -> None:
-        self._kube = kube
+    def __init__(self, caches: Caches) -> None:
+        self._caches = caches
         self._answers: dict[tuple[str, str], _Answer] = {}
         self._session: aiohttp.ClientSession | None = None
 
     async def pods(self, namespace: str, name: str) -> tuple[PodVoices, ...]:
-        """Return the pods of a VoiceServer and their loaded voices; a pod that does not answer has none.
-
-        Raises:
-            ClusterError: the pods cannot be listed.
-        """
+        """Return the pods of a VoiceServer and their loaded voices; a pod that does not answer has none."""
         answer = self._answers.setdefault((namespace, name), _Answer())
         async with answer.lock:
             if time.monotonic() - answer.fetched_at > FRESH_SECONDS:
-                items = await self._kube.list(PODS, namespace, selector(name))
+                items = self._caches.pods_of_server(namespace, name)
                 alive = [item for item in items if not item["metadata"].get("deletionTimestamp")]
                 answer.pods = tuple(await asyncio.gather(*(self._query(item) for item in alive)))
                 answer.fetched_at = time.monotonic()
@@ -68,10 +65,7 @@ class Inference:
             report = await self._report(f"http://{host}:{port}/v1/voices")
         except (aiohttp.ClientError, TimeoutError, AnswerTooLarge, InvalidDocument):
             return PodVoices(name, ready=ready)
-        voices = {
-            voice.id: LoadedVoice(voice.revision, voice.digest, voice.state, voice.error[:500]) for voice in report.data
-        }
-        return PodVoices(name, ready=ready, voices=voices)
+        return PodVoices(name, ready=ready, voices={voice.id: _loaded(voice) for voice in report.data})
 
     async def _report(self, url: str) -> VoicesReport:
         if self._session is None:
@@ -79,6 +73,17 @@ class Inference:
         async with self._session.get(url, allow_redirects=False) as answer:
             answer.raise_for_status()
             return VoicesReport.read(await read_bounded(answer, MAX_ANSWER_BYTES), url)
+
+
+def _loaded(voice: VoiceReport) -> LoadedVoice:
+    beside = voice.next
+    return LoadedVoice(
+        voice.revision,
+        voice.digest,
+        voice.state,
+        voice.error[:500],
+        None if beside is None else LoadedVoice(beside.revision, beside.digest, beside.state, beside.error[:500]),
+    )
 
 
 def _port(pod: Object) -> int | None:

@@ -12,8 +12,6 @@ from voice_operator.manifests import labels
 from voice_operator.manifests.stage_job import CONTAINER
 from voice_operator.reconcile.observed import JobFailure, ObservedJob, Problem
 
-JOB_NAME = "batch.kubernetes.io/job-name"
-
 _EXIT_CODE = re.compile(r"exit code (\d{1,3})\b")
 _IMAGE_TROUBLE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 

@@ -3,9 +3,10 @@
 aiohttp carries the requests, kopf reads the credentials (docs/decisions/0012): both are there for the watches already.
 """
 
+import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -17,7 +18,7 @@ from yarl import URL
 
 from voice_operator.api.schema import API_VERSION
 from voice_operator.cluster.answers import read_bounded
-from voice_operator.errors import AnswerTooLarge, ClusterError, Conflict, NotFound
+from voice_operator.errors import AnswerTooLarge, ClusterError, Conflict, Expired, NotFound
 from voice_operator.metrics import Metrics
 from voice_operator.reconcile.names import KindName
 
@@ -25,8 +26,16 @@ FIELD_MANAGER = "voice-operator"
 CONNECTIONS = 8
 PAGE = 500
 MAX_ANSWER_BYTES = 64 << 20
-TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=30)  # seconds
+TIMEOUT = aiohttp.ClientTimeout(
+    total=45, connect=20, sock_connect=5, sock_read=20
+)  # seconds; a wait for a connection included
+WATCH_SECONDS = 300  # the API server ends a watch after this time
+SILENCE_SECONDS = 90.0  # of a watch; the API server sends a bookmark each minute
+WATCH_TIMEOUT = aiohttp.ClientTimeout(total=WATCH_SECONDS + 30, sock_connect=5, sock_read=SILENCE_SECONDS)
+MAX_EVENT_BYTES = 4 << 20  # an object has at most 1.5 MiB
 CREDENTIALS_SECONDS = 60.0
+MAX_RETRY_AFTER_SECONDS = 30.0
+THROTTLED_ATTEMPTS = 4
 
 Object = dict[str, Any]
 
@@ -57,6 +66,7 @@ CONFIG_MAPS = Resource("v1", "configmaps")
 SERVICES = Resource("v1", "services")
 PODS = Resource("v1", "pods")
 EVENTS = Resource("events.k8s.io/v1", "events")
+LEASES = Resource("coordination.k8s.io/v1", "leases")
 
 OWN_KINDS: dict[KindName, Resource] = {
     "VoiceServer": VOICE_SERVERS,
@@ -65,7 +75,19 @@ OWN_KINDS: dict[KindName, Resource] = {
 }
 
 
-ERRORS: dict[int, type[ClusterError]] = {HTTPStatus.NOT_FOUND: NotFound, HTTPStatus.CONFLICT: Conflict}
+ERRORS: dict[int, type[ClusterError]] = {
+    HTTPStatus.NOT_FOUND: NotFound,
+    HTTPStatus.CONFLICT: Conflict,
+    HTTPStatus.GONE: Expired,
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a list; all parts have the resource version of the first."""
+
+    items: list[Object]
+    version: int
 
 
 class Kube:
@@ -75,8 +97,10 @@ class Kube:
         self._load_credentials = load_credentials
         self._credentials = load_credentials()
         self._loaded_at = time.monotonic()
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._metrics = metrics
+        self._throttled_until = 0.0
+        self.fence: Callable[[], None] = lambda: None  # called before each write; raises where this process may not
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """Return one object.
@@ -88,20 +112,57 @@ class Kube:
         return await self._request("get", resource, _path(resource, namespace, name))
 
     async def list(
-        self, resource: Resource, namespace: str | None = None, labels: Mapping[str, str] | None = None
+        self, resource: Resource, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
     ) -> list[Object]:
         """Return all objects of a namespace (None: of all), read from the API server and not from a cache."""
-        query = {"limit": str(PAGE)}
-        if labels:
-            query["labelSelector"] = ",".join(f"{name}={value}" for name, value in labels.items())
-        found: list[Object] = []
+        return [item async for page in self.pages(resource, namespace, labels) for item in page.items]
+
+    async def pages(
+        self, resource: Resource, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
+    ) -> AsyncIterator[Page]:
+        """Yield all objects of a namespace (None: of all) as one consistent state, PAGE at a time.
+
+        ``labels`` have to be equal; with None as value the label only has to be there.
+
+        Raises:
+            Expired: the list took longer than the API server keeps its state.
+            ClusterError: the request failed.
+        """
+        query = {"limit": str(PAGE)} | _selector(labels)
         while True:
             page = await self._request("list", resource, _path(resource, namespace), query=query)
-            found.extend(page.get("items") or ())
-            token = (page.get("metadata") or {}).get("continue")
-            if not token:
-                return found
-            query["continue"] = token
+            metadata = page.get("metadata") or {}
+            version = str(metadata.get("resourceVersion", ""))
+            yield Page(page.get("items") or [], int(version) if version.isdecimal() else 0)
+            if not metadata.get("continue"):
+                return
+            query["continue"] = metadata["continue"]
+
+    async def watch(
+        self, resource: Resource, namespace: str | None, labels: Mapping[str, str | None] | None, version: str
+    ) -> AsyncIterator[Object]:
+        """Yield the events after resource version ``version``, bookmarks included, until the API server ends the watch.
+
+        Raises:
+            Expired: the version is too old; list again.
+            ClusterError: the watch failed, or was silent for SILENCE_SECONDS.
+        """
+        query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version}
+        query |= {"timeoutSeconds": str(WATCH_SECONDS)} | _selector(labels)
+        url = f"{_path(resource, namespace)}?{urlencode(query)}"
+        try:
+            async with self._open("GET", url, timeout=WATCH_TIMEOUT) as answer:
+                if answer.status >= HTTPStatus.BAD_REQUEST:
+                    _checked(f"GET {url}", answer.status, await read_bounded(answer, MAX_ANSWER_BYTES))
+                async for line in _lines(answer):
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        failure = event["object"]
+                        _checked(f"GET {url}", int(failure.get("code", 500)), json.dumps(failure).encode())
+                    yield event
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError, AnswerTooLarge) as error:
+            message = str(error) or type(error).__name__
+            raise ClusterError(f"GET {url}", reason="Unreachable", message=message) from error
 
     async def create(self, resource: Resource, body: Object) -> Object:
         """Create an object.
@@ -134,10 +195,16 @@ class Kube:
             query={"fieldManager": FIELD_MANAGER},
         )
 
-    async def delete(self, resource: Resource, namespace: str, name: str) -> None:
-        """Delete an object in the foreground, after its dependants; a missing object is no error."""
+    async def replace(self, resource: Resource, body: Object) -> Object:
+        """Write a whole object; with metadata.resourceVersion, optimistic concurrency control applies."""
+        metadata = body["metadata"]
+        path = _path(resource, metadata["namespace"], metadata["name"])
+        return await self._request("update", resource, path, method="PUT", body=body)
+
+    async def delete(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        """Delete an object in the foreground, after its dependants; return its last state, or None: it is gone."""
         try:
-            await self._request(
+            deleted = await self._request(
                 "delete",
                 resource,
                 _path(resource, namespace, name),
@@ -145,12 +212,13 @@ class Kube:
                 body={"kind": "DeleteOptions", "propagationPolicy": "Foreground"},
             )
         except NotFound:
-            return
+            return None
+        return deleted if "metadata" in deleted and deleted["metadata"].get("name") else None
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
 
     async def _request(
         self,
@@ -164,24 +232,26 @@ class Kube:
         query: Mapping[str, str] | None = None,
     ) -> Object:
         url = path + (f"?{urlencode(query)}" if query else "")
-        started, code = time.monotonic(), "<error>"
-        try:
-            status, data = await self._send(method, url, body, content_type)
-            code = str(status)
-        finally:
-            self._metrics.api_requests.labels(verb, resource.plural, code).inc()
-            self._metrics.api_duration.labels(verb, resource.plural).observe(time.monotonic() - started)
+        if method != "GET" and resource != LEASES:
+            self.fence()
+        for attempt in range(1, THROTTLED_ATTEMPTS + 1):
+            await asyncio.sleep(self._throttled_until - time.monotonic())
+            started, code = time.monotonic(), "<error>"
+            try:
+                status, data = await self._send(method, url, body, content_type)
+                code = str(status)
+            finally:
+                self._metrics.api_requests.labels(verb, resource.plural, code).inc()
+                self._metrics.api_duration.labels(verb, resource.plural).observe(time.monotonic() - started)
+            if status != HTTPStatus.TOO_MANY_REQUESTS or attempt == THROTTLED_ATTEMPTS:
+                break
         return _checked(f"{method} {url}", status, data)
 
     async def _send(self, method: str, url: str, body: Object | None, content_type: str) -> tuple[int, bytes]:
         """Return status and body of the answer."""
-        headers = self._authorization() | {"Accept": _JSON, "Content-Type": content_type, "User-Agent": FIELD_MANAGER}
         content = None if body is None else json.dumps(body).encode()
-        address = URL(self._credentials.server.rstrip("/") + url, encoded=True)
         try:
-            async with self._connections().request(
-                method, address, headers=headers, data=content, allow_redirects=False
-            ) as answer:
+            async with self._open(method, url, content, content_type) as answer:
                 data = await read_bounded(answer, MAX_ANSWER_BYTES)
         except AnswerTooLarge as error:
             raise ClusterError(f"{method} {url}", reason="TooLarge", message=str(error)) from error
@@ -190,7 +260,23 @@ class Kube:
             raise ClusterError(f"{method} {url}", reason="Unreachable", message=message) from error
         if answer.status == HTTPStatus.UNAUTHORIZED:
             self._loaded_at = float("-inf")  # the next request reads the credentials anew
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            self._throttled_until = time.monotonic() + _retry_after(answer.headers.get("Retry-After", ""))
         return answer.status, data
+
+    def _open(
+        self,
+        method: str,
+        url: str,
+        content: bytes | None = None,
+        content_type: str = _JSON,
+        timeout: aiohttp.ClientTimeout = TIMEOUT,
+    ) -> Any:  # aiohttp's type is private
+        headers = self._authorization() | {"Accept": _JSON, "Content-Type": content_type, "User-Agent": FIELD_MANAGER}
+        address = URL(self._credentials.server.rstrip("/") + url, encoded=True)
+        return self._connections(for_watches=timeout is WATCH_TIMEOUT).request(
+            method, address, headers=headers, data=content, allow_redirects=False, timeout=timeout
+        )
 
     def _authorization(self) -> dict[str, str]:
         """Return the header that proves who asks, from files that are read again every minute: tokens are rotated."""
@@ -199,15 +285,42 @@ class Kube:
             self._loaded_at = time.monotonic()
         return self._credentials.as_http_headers()
 
-    def _connections(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=self._credentials.as_ssl_context()),
-                timeout=TIMEOUT,
+    def _connections(self, *, for_watches: bool) -> aiohttp.ClientSession:
+        """Return the session; watches stay open, so they have connections of their own, as many as there are."""
+        if for_watches not in self._sessions:
+            limit = 0 if for_watches else CONNECTIONS
+            self._sessions[for_watches] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=limit, ssl=self._credentials.as_ssl_context()),
                 proxy=self._credentials.proxy_url,
                 trust_env=self._credentials.trust_env,
             )
-        return self._session
+        return self._sessions[for_watches]
+
+
+def _selector(labels: Mapping[str, str | None] | None) -> dict[str, str]:
+    if not labels:
+        return {}
+    return {"labelSelector": ",".join(name if value is None else f"{name}={value}" for name, value in labels.items())}
+
+
+def _retry_after(header: str) -> float:
+    """Return the seconds that a Retry-After header asks for; the API server sends whole seconds."""
+    return min(float(header), MAX_RETRY_AFTER_SECONDS) if header.isdecimal() else 1.0
+
+
+async def _lines(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Yield the lines of a stream.
+
+    Raises:
+        AnswerTooLarge: a line is longer than MAX_EVENT_BYTES.
+    """
+    pending = b""
+    async for chunk in answer.content.iter_any():
+        *lines, pending = (pending + chunk).split(b"\n")
+        for line in lines:
+            yield line
+        if len(pending) > MAX_EVENT_BYTES:
+            raise AnswerTooLarge(f"{answer.url}: a watch event is larger than {MAX_EVENT_BYTES} bytes")
 
 
 def _path(resource: Resource, namespace: str | None, name: str = "", subresource: str = "") -> str:

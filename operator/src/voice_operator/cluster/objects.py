@@ -1,42 +1,94 @@
-"""Parses objects of the API server into the types that decisions use."""
+"""Parses objects of the API server into the types that decisions use, and into what caches keep of them."""
 
-from typing import TypeVar
+import json
+import zlib
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from voice_operator.api.voice_model import VoiceModelSpec
+from voice_operator.api.voice_model import Consent, VoiceModelSpec
 from voice_operator.api.voice_revision import VoiceRevisionSpec
 from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.cluster.kube import Object
 from voice_operator.errors import InvalidObject
-from voice_operator.manifests.labels import REQUESTED_AT
-from voice_operator.reconcile.observed import ObservedRevision, Voice, VoiceServer
+from voice_operator.manifests.labels import REQUESTED_AT, VOICE_MODEL
+from voice_operator.reconcile.desired import VoiceRecord
+from voice_operator.reconcile.observed import ObservedRevision, ServerRef, Voice, VoiceServer
 from voice_operator.validation import sentences
 
-Spec = TypeVar("Spec", bound=BaseModel)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def voice_from(item: Object) -> Voice:
-    """Read a VoiceModel. An invalid status counts as none: everything in it is observed again.
+    """Read a VoiceModel.
 
     Raises:
-        InvalidObject: the spec does not match the CRD.
+        InvalidObject: spec or status does not match the CRD. A status that a newer operator wrote is not to be reset.
     """
     metadata = item["metadata"]
-    spec = _spec("VoiceModel", VoiceModelSpec, item)
-    try:
-        status = VoiceModelStatus.model_validate(item.get("status") or {})
-    except ValidationError:
-        status = VoiceModelStatus()
+    spec = _part("VoiceModel", VoiceModelSpec, item, "spec")
+    status = _part("VoiceModel", VoiceModelStatus, item, "status")
     request = str((metadata.get("annotations") or {}).get(REQUESTED_AT, ""))[:256]
     return Voice(
         metadata["namespace"], metadata["name"], metadata["uid"], metadata["generation"], spec, status, request
     )
 
 
-def revision_from(item: Object, voice_uid: str) -> ObservedRevision:
-    """Read a VoiceRevision; one that belongs to an earlier voice of the same name counts as being deleted.
+def voice_record(item: Object, old: VoiceRecord | None) -> VoiceRecord:
+    """Reduce a VoiceModel to what is kept of it; never fails, and an unreadable spec permits nothing.
+
+    Where the status cannot be read, what the voice's servers have to serve stays as it was.
+    """
+    metadata = item["metadata"]
+    spec = item.get("spec") or {}
+    consent = _or_none(Consent, spec.get("consent"))
+    status = _or_none(VoiceModelStatus, item.get("status") or {})
+    known: Any = status or old
+    return VoiceRecord(
+        id=_id(item),
+        uid=metadata["uid"],
+        generation=metadata["generation"],
+        deleting=is_deleting(item),
+        consent=consent,
+        requested_server=str((spec.get("serving") or {}).get("server", "")),
+        server=known.server if known else None,
+        artifacts=known.artifacts if known else None,
+        loading=known.loading if known else None,
+        packed=pack(item),
+    )
+
+
+def pack(item: Object) -> bytes:
+    """Compress an object without its managedFields: thousands of them are kept."""
+    return zlib.compress(json.dumps(unmanaged(item), separators=(",", ":")).encode(), 1)
+
+
+def unpack(packed: bytes) -> Object:
+    """Return the object that was packed."""
+    item: Object = json.loads(zlib.decompress(packed))
+    return item
+
+
+def unmanaged(item: Object, _: Object | None = None) -> Object:
+    """Return an object without its managedFields, which are as large as all the rest."""
+    return item | {"metadata": {key: value for key, value in item["metadata"].items() if key != "managedFields"}}
+
+
+def trimmed(item: Object, _: Object | None = None) -> Object:
+    """Reduce a Job or a pod to what decisions read: no managed fields, templates and volumes."""
+    spec = {key: value for key, value in (item.get("spec") or {}).items() if key not in {"template", "volumes"}}
+    if "containers" in spec:
+        kept = ("name", "ports")
+        spec["containers"] = [{key: one[key] for key in kept if key in one} for one in spec["containers"]]
+    return unmanaged(item) | {"spec": spec}
+
+
+def revision_from(item: Object, voice: Voice) -> ObservedRevision:
+    """Read a VoiceRevision of a voice, whoever owns it.
+
+    One that belongs to an earlier voice of the same name counts as being deleted; it can be adopted where it is of the
+    same speaker, as after the restore of a backup, which gives every object another UID.
 
     Raises:
         InvalidObject: the spec does not match the CRD.
@@ -44,17 +96,22 @@ def revision_from(item: Object, voice_uid: str) -> ObservedRevision:
     metadata = item["metadata"]
     spec = revision_spec(item)
     status = item.get("status") or {}
+    owned = is_owned_by(item, voice.uid)
     return ObservedRevision(
         name=metadata["name"],
         input_hash=spec.input_hash,
         base=spec.base.name,
+        base_uri=spec.base.uri,
+        base_digest=spec.base.digest,
         uri=spec.artifacts.uri,
         digest=spec.artifacts.digest,
         scores=spec.evaluation.scores,
         gates=spec.evaluation.gates,
         state=status.get("state"),
         legal_hold=bool(status.get("legalHold", False)),
-        deleting=is_deleting(item) or not is_owned_by(item, voice_uid),
+        deleting=is_deleting(item) or not owned,
+        labelled=(metadata.get("labels") or {}).get(VOICE_MODEL) == voice.name,
+        adoptable=not owned and not is_deleting(item) and spec.consent.holder == voice.spec.consent.holder,
     )
 
 
@@ -64,7 +121,7 @@ def revision_spec(item: Object) -> VoiceRevisionSpec:
     Raises:
         InvalidObject: it does not match the CRD.
     """
-    return _spec("VoiceRevision", VoiceRevisionSpec, item)
+    return _part("VoiceRevision", VoiceRevisionSpec, item, "spec")
 
 
 def server_from(item: Object) -> VoiceServer:
@@ -74,8 +131,14 @@ def server_from(item: Object) -> VoiceServer:
         InvalidObject: the spec does not match the CRD.
     """
     metadata = item["metadata"]
-    spec = _spec("VoiceServer", VoiceServerSpec, item)
+    spec = _part("VoiceServer", VoiceServerSpec, item, "spec")
     return VoiceServer(metadata["namespace"], metadata["name"], metadata["uid"], metadata["generation"], spec)
+
+
+def server_ref(item: Object) -> ServerRef:
+    """Return what the children of a VoiceServer need of it; reads nothing of its spec."""
+    metadata = item["metadata"]
+    return ServerRef(metadata["namespace"], metadata["name"], metadata["uid"])
 
 
 def is_deleting(item: Object) -> bool:
@@ -92,8 +155,15 @@ def _id(item: Object) -> str:
     return f"{item['metadata'].get('namespace')}/{item['metadata'].get('name')}"
 
 
-def _spec(kind: str, spec: type[Spec], item: Object) -> Spec:
+def _part(kind: str, model: type[Model], item: Object, part: str) -> Model:
     try:
-        return spec.model_validate(item.get("spec") or {})
+        return model.model_validate(item.get(part) or {})
     except ValidationError as error:
-        raise InvalidObject(f"{kind} {_id(item)}: {'; '.join(sentences(error))}") from error
+        raise InvalidObject(f"{kind} {_id(item)}: {part}.{f'; {part}.'.join(sentences(error))}") from error
+
+
+def _or_none(model: type[Model], value: Any) -> Model | None:
+    try:
+        return model.model_validate(value)
+    except ValidationError:
+        return None

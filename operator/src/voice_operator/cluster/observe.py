@@ -1,16 +1,17 @@
 """Observes everything that a decision about a voice needs; reads only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from voice_operator.api.voice_status import ObservedDataset, StageName
+from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.inference import Inference
-from voice_operator.cluster.jobs import JOB_NAME, observed_job
-from voice_operator.cluster.kube import JOBS, PODS, VOICE_REVISIONS, VOICE_SERVERS, Kube
-from voice_operator.cluster.objects import is_owned_by, revision_from, server_from
+from voice_operator.cluster.jobs import observed_job
+from voice_operator.cluster.kube import Kube, Object
+from voice_operator.cluster.objects import is_deleting, is_owned_by, revision_from, server_from
 from voice_operator.cluster.store import Store
 from voice_operator.cluster.workspace import Workspace
-from voice_operator.errors import NotFound, StoreError
-from voice_operator.manifests.labels import VOICE_MODEL
+from voice_operator.errors import InvalidDocument, InvalidObject, StoreError
 from voice_operator.manifests.server import endpoint
 from voice_operator.reconcile.hashing import input_hash
 from voice_operator.reconcile.names import revision_uri, workspace_uri
@@ -20,8 +21,9 @@ from voice_operator.reconcile.observed import (
     ObservedRevision,
     ObservedServer,
     Problem,
+    StageFolder,
+    StageOutput,
     Voice,
-    VoiceServer,
 )
 from voice_operator.reconcile.serving import base_of
 from voice_operator.settings import Settings
@@ -32,6 +34,7 @@ class Cluster:
     """The clients of all dependencies, and the settings."""
 
     kube: Kube
+    caches: Caches
     store: Store
     inference: Inference
     settings: Settings
@@ -40,14 +43,15 @@ class Cluster:
 async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) -> Observed:
     """Return the observed state of the voice. Without consent its recordings are not even listed.
 
-    Raises:
-        ClusterError: the API server failed.
-        StoreError, InvalidDocument: the object store failed, or holds an invalid document.
+    What the object store does not tell is left out and named in ``store_problem``: nothing served depends on it.
     """
     settings, status = cluster.settings, voice.status
-    revisions = await _revisions(cluster, voice)
+    revisions = _revisions(cluster, voice)
     voice = replace(voice, default_base=base_of(revisions) or settings.default_base)
-    server = await _server(cluster, voice) if revisions else None
+    server = await _observed_server(cluster, find_server(cluster, voice)) if revisions else None
+    serving = server
+    if server is None or server.id != status.server:
+        serving = await _observed_server(cluster, _serving_server(cluster, voice))
     known = voice.base in settings.bases
     dataset: ObservedDataset | None = status.dataset
     problem: Problem | None = None
@@ -62,9 +66,10 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
             dataset=status.dataset,
             dataset_problem=problem,
             input_hash=status.input_hash,
-            jobs=await _jobs(cluster.kube, voice, status.input_hash),
+            jobs=_jobs(cluster, voice, status.input_hash),
             revisions=revisions,
             server=server,
+            serving_server=serving,
         )
     base = settings.bases[voice.base]
     digest = input_hash(
@@ -75,24 +80,32 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
         base_digest=base.digest,
         trainer_image=settings.images.trainer,
     )
-    jobs = await _jobs(cluster.kube, voice, digest)
+    jobs = _jobs(cluster, voice, digest)
     parts = (settings.storage.uri, voice.namespace, voice.name, digest)
     workspace = Workspace(cluster.store, workspace_uri(*parts), digest, revision_uri(*parts))
     running: list[StageName] = [job.stage for job in jobs if job.state == "Running" and job.input_hash == digest]
     recorded = status.stages if status.input_hash == digest else ()
     published = any(revision.input_hash == digest for revision in revisions)
-    outputs = await workspace.outputs(
-        done=[stage.name for stage in recorded if stage.state == "Succeeded"], running=running, published=published
-    )
+    store_problem: Problem | None = None
+    outputs: Mapping[StageFolder, StageOutput] = {}
+    try:
+        outputs = await workspace.outputs(
+            done=[stage.name for stage in recorded if stage.state == "Succeeded"], running=running, published=published
+        )
+    except (StoreError, InvalidDocument) as error:
+        store_problem = Problem(type(error).__name__, str(error))
     return Observed(
         voice=voice,
+        complete=store_problem is None,
         dataset=dataset,
+        store_problem=store_problem,
         input_hash=digest,
         jobs=jobs,
         outputs=outputs,
-        progress=await workspace.progress(running[-1]) if running else None,
+        progress=await workspace.progress(running[-1]) if running and store_problem is None else None,
         revisions=revisions,
         server=server,
+        serving_server=serving,
     )
 
 
@@ -115,50 +128,52 @@ async def _dataset(store: Store, voice: Voice) -> tuple[ObservedDataset | None, 
     return ObservedDataset(uri=uri, fingerprint=fingerprint, generation=voice.generation), None
 
 
-async def _jobs(kube: Kube, voice: Voice, digest: str | None) -> tuple[ObservedJob, ...]:
-    items = await kube.list(JOBS, voice.namespace, {VOICE_MODEL: voice.name})
+def _jobs(cluster: Cluster, voice: Voice, digest: str | None) -> tuple[ObservedJob, ...]:
     observed = []
-    for item in items:
+    for item in cluster.caches.jobs_of(voice.namespace, voice.name):
         if not is_owned_by(item, voice.uid):
             continue
-        done = any(
-            c["type"] == "Complete" and c["status"] == "True"
-            for c in (item.get("status") or {}).get("conditions") or ()
-        )
-        pods = [] if done else await kube.list(PODS, voice.namespace, {JOB_NAME: item["metadata"]["name"]})
+        pods = cluster.caches.pods_of_job(voice.namespace, item["metadata"]["name"])
         if (job := observed_job(item, pods, digest)) is not None:
             observed.append(job)
     return tuple(observed)
 
 
-async def _revisions(cluster: Cluster, voice: Voice) -> tuple[ObservedRevision, ...]:
-    items = await cluster.kube.list(VOICE_REVISIONS, voice.namespace, {VOICE_MODEL: voice.name})
-    return tuple(revision_from(item, voice.uid) for item in items)
+def _revisions(cluster: Cluster, voice: Voice) -> tuple[ObservedRevision, ...]:
+    return tuple(revision_from(item, voice) for item in cluster.caches.revisions_of(voice.namespace, voice.name))
 
 
-async def _server(cluster: Cluster, voice: Voice) -> ObservedServer | None:
-    server = await find_server(cluster, voice)
-    if server is None:
-        return None
-    return ObservedServer(
-        namespace=server.namespace,
-        name=server.name,
-        base=server.spec.base,
-        replicas=server.spec.replicas,
-        endpoint=endpoint(server.namespace, server.name),
-        pods=await cluster.inference.pods(server.namespace, server.name),
-    )
-
-
-async def find_server(cluster: Cluster, voice: Voice) -> VoiceServer | None:
+def find_server(cluster: Cluster, voice: Voice) -> Object | None:
     """Return the VoiceServer that a voice names: its own namespace's, else the default one, else the operator's."""
     requested, default = voice.spec.serving.server, cluster.settings.default_server
     namespaces = [voice.namespace, cluster.settings.namespace]
     if default is not None and default.name == requested:
         namespaces.insert(1, default.namespace)
-    for namespace in dict.fromkeys(namespaces):
-        try:
-            return server_from(await cluster.kube.get(VOICE_SERVERS, namespace, requested))
-        except NotFound:
-            continue
-    return None
+    found = (cluster.caches.servers.get(namespace, requested) for namespace in dict.fromkeys(namespaces))
+    return next((server for server in found if server is not None and not is_deleting(server)), None)
+
+
+def _serving_server(cluster: Cluster, voice: Voice) -> Object | None:
+    """Return the VoiceServer that the voice's status names."""
+    namespace, _, name = (voice.status.server or "").partition("/")
+    server = cluster.caches.servers.get(namespace, name)
+    return None if server is None or is_deleting(server) else server
+
+
+async def _observed_server(cluster: Cluster, item: Object | None) -> ObservedServer | None:
+    if item is None:
+        return None
+    try:
+        server = server_from(item)
+    except InvalidObject:
+        return None  # its own pass reports that
+    base = cluster.settings.bases.get(server.spec.base)
+    return ObservedServer(
+        namespace=server.namespace,
+        name=server.name,
+        base=server.spec.base,
+        base_digest=base.digest if base else "",
+        replicas=server.spec.replicas,
+        endpoint=endpoint(server.namespace, server.name),
+        pods=await cluster.inference.pods(server.namespace, server.name),
+    )

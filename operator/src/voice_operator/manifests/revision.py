@@ -6,12 +6,11 @@ from voice_operator.api.schema import API_VERSION
 from voice_operator.api.voice_revision import (
     FINALIZER,
     PublishedArtifacts,
-    ResolvedBase,
     ResolvedDataset,
     RevisionEvaluation,
     VoiceRevisionSpec,
 )
-from voice_operator.api.voice_status import ObservedDataset
+from voice_operator.api.voice_status import ObservedDataset, ResolvedBase
 from voice_operator.manifests.labels import INPUT_HASH, LABEL_LENGTH, VOICE_MODEL, owner, recommended
 from voice_operator.reconcile.effects import CreateRevision
 from voice_operator.reconcile.names import workspace_uri

@@ -1,10 +1,7 @@
-"""The children of a VoiceServer: Deployment, Service, and the ConfigMap with the voices it must serve."""
+"""Deployment and Service of a VoiceServer."""
 
-import json
-from collections.abc import Iterable
 from typing import Any
 
-from voice_operator.documents import DESIRED_SCHEMA
 from voice_operator.manifests import labels
 from voice_operator.manifests.pod import (
     container_security,
@@ -15,24 +12,17 @@ from voice_operator.manifests.pod import (
     service_account,
     store_credentials,
     store_environment,
-    store_files,
     variables,
 )
-from voice_operator.reconcile.observed import DesiredVoice, VoiceServer
+from voice_operator.manifests.voice_list import FILE, FOLDER, list_volume, server_metadata
+from voice_operator.reconcile.observed import VoiceServer
 from voice_operator.settings import Settings
 
 CONTAINER = "inference"
-FILE = "voices.json"
-FOLDER = "/etc/voice/desired"
 CACHE = "/var/cache/voice"
 SERVICE_PORT = 80
 DRAIN_SECONDS = 5
 GRACE_SECONDS = 35  # draining, then the 25 s that the server gives to running requests, and a margin
-
-
-def voices_name(server: str) -> str:
-    """Return the name of the ConfigMap with the desired voices."""
-    return f"{server}-voices"
 
 
 def endpoint(namespace: str, name: str) -> str:
@@ -45,39 +35,12 @@ def selector(name: str) -> dict[str, str]:
     return {labels.SERVER: name}
 
 
-def desired_document(
-    server: VoiceServer, voices: Iterable[DesiredVoice], generation: int, settings: Settings
-) -> dict[str, Any]:
-    """Return the desired-voices document."""
-    base = settings.bases[server.spec.base]
-    return {
-        "schema": DESIRED_SCHEMA,
-        "server": {"namespace": server.namespace, "name": server.name},
-        "generation": generation,
-        "base": {"name": server.spec.base, "uri": base.uri, "digest": base.digest},
-        "voices": [
-            {"id": voice.id, "revision": voice.revision, "uri": voice.uri, "digest": voice.digest}
-            for voice in sorted(voices)
-        ],
-    }
-
-
-def voices_config_map(server: VoiceServer, document: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    """Return the ConfigMap from which pods start and serve while the operator is away."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": _metadata(server, voices_name(server.name)),
-        "data": {FILE: json.dumps(document, separators=(",", ":"), ensure_ascii=False)} | store_files(settings),
-    }
-
-
 def service(server: VoiceServer) -> dict[str, Any]:
     """Return the Service of the inference pods."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": _metadata(server, server.name),
+        "metadata": server_metadata(server, server.name),
         "spec": {
             "selector": selector(server.name),
             "ports": [{"name": "http", "port": SERVICE_PORT, "targetPort": "http", "protocol": "TCP"}],
@@ -90,7 +53,7 @@ def deployment(server: VoiceServer, settings: Settings) -> dict[str, Any]:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": _metadata(server, server.name),
+        "metadata": server_metadata(server, server.name),
         "spec": {
             "replicas": server.spec.replicas,
             "selector": {"matchLabels": selector(server.name)},
@@ -143,7 +106,7 @@ def _pod(server: VoiceServer, settings: Settings) -> dict[str, Any]:
             }
         ],
         "volumes": [
-            {"name": "voices", "configMap": {"name": voices_name(server.name)}},
+            list_volume(server),
             scratch("cache", inference.cache),
             scratch("tmp", "1Gi"),
         ],
@@ -165,19 +128,7 @@ def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
     }
 
 
-def _metadata(server: VoiceServer, name: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "namespace": server.namespace,
-        "labels": _labels(server),
-        "ownerReferences": labels.owner("VoiceServer", server.name, server.uid),
-    }
-
-
-def _labels(server: VoiceServer) -> dict[str, str]:
-    return labels.recommended(name="voiceserver", instance=server.name, component="inference") | selector(server.name)
-
-
 def _pod_labels(server: VoiceServer) -> dict[str, str]:
     """Return the labels without the operator's version: an upgrade of the operator must not restart the pods."""
-    return {name: value for name, value in _labels(server).items() if name != "app.kubernetes.io/version"}
+    given = server_metadata(server, server.name)["labels"]
+    return {name: value for name, value in given.items() if name != "app.kubernetes.io/version"}

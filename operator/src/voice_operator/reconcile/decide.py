@@ -5,7 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from voice_operator.api.voice_status import GateVerdict, Phase, StageStatus
-from voice_operator.reconcile.effects import CreateRevision, DeleteJob, Effect, SetRevisionState, StartJob, SuspendJob
+from voice_operator.reconcile.effects import (
+    AdoptRevision,
+    CreateRevision,
+    DeleteJob,
+    Effect,
+    SetRevisionState,
+    StartJob,
+    SuspendJob,
+)
 from voice_operator.reconcile.names import revision_name
 from voice_operator.reconcile.observed import Observed, ObservedRevision
 from voice_operator.reconcile.stages import batch_size_divisor, retry_at
@@ -15,6 +23,7 @@ PHASE_OF_STAGE: dict[str, Phase] = {"prepare": "Preparing", "train": "Training",
 RUNNING_POLL_SECONDS = 3.0  # between passes over a running stage
 WAITING_POLL_SECONDS = 10.0  # between passes over a change that normally comes with a watch event
 DATASET_POLL_SECONDS = 30.0
+STORE_POLL_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,16 @@ def stop_obsolete_jobs(view: View) -> Action | None:
     )
 
 
+def adopt_revisions(view: View) -> Action | None:
+    """What was made for this voice belongs to it, whatever a restored backup or a person did to owner and label."""
+    strays = [revision for revision in view.observed.revisions if revision.adoptable or not revision.labelled]
+    effects = tuple(AdoptRevision(revision.name) for revision in strays if revision.adoptable or not revision.deleting)
+    if not effects:
+        return None
+    names = ", ".join(effect.name for effect in effects)
+    return Action("Preparing", "Adopting", f"{names}: owner and label are being restored", effects, requeue_after=1)
+
+
 def wait_for_deletion(view: View) -> Action | None:
     """A revision that is being deleted would be mistaken for a result."""
     if view.current is None or not view.current.deleting:
@@ -116,6 +135,15 @@ def wait_for_review(view: View) -> Action | None:
 def serve_newest(view: View) -> Action | None:
     """The present input is trained: serve it."""
     return None if view.current is None or view.target is None else _serve(view, view.target)
+
+
+def wait_for_store(view: View) -> Action | None:
+    """Without the outputs of the stages a Job might train what is trained already."""
+    problem = view.observed.store_problem
+    if problem is None:
+        return None
+    phase = PHASE_OF_STAGE[view.next_stage.name] if view.next_stage is not None else "Loading"
+    return Action(phase, problem.reason, problem.message, requeue_after=STORE_POLL_SECONDS)
 
 
 def stop_after_failure(view: View) -> Action | None:
@@ -184,9 +212,11 @@ CHECKS: tuple[Check, ...] = (
     refuse_unknown_base,
     wait_for_dataset,
     stop_obsolete_jobs,
+    adopt_revisions,
     wait_for_deletion,
     wait_for_review,
     serve_newest,
+    wait_for_store,
     stop_after_failure,
     wait_for_running_job,
     stop_at_failed_gates,
@@ -230,13 +260,18 @@ def _revision_states(view: View) -> tuple[Effect, ...]:
     hold = view.observed.voice.spec.retention.legal_hold
     states = []
     for revision in view.observed.revisions:
-        if view.target is not None and revision.name == view.target.name:
-            state = "Active" if view.serving is not None and view.serving.loaded else "Candidate"
-        else:
-            state = "Candidate" if revision is view.current else "Superseded"
+        state = _revision_state(view, revision)
         if not revision.deleting and (revision.state, revision.legal_hold) != (state, hold):
             states.append(SetRevisionState(revision.name, state, hold))
     return tuple(states)
+
+
+def _revision_state(view: View, revision: ObservedRevision) -> str:
+    if view.target is not None and revision.name == view.target.name:
+        return "Active" if view.serving is not None and view.serving.loaded else "Candidate"
+    if view.plan is not None and revision.name == view.plan.served.name:
+        return "Active"  # until the target is loaded
+    return "Candidate" if revision is view.current else "Superseded"
 
 
 def _missed(gate: GateVerdict) -> str:

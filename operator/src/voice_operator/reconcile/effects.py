@@ -40,6 +40,13 @@ class CreateRevision:
 
 
 @dataclass(frozen=True)
+class AdoptRevision:
+    """Make the voice the owner of a VoiceRevision again, and restore the label."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class SetRevisionState:
     """Write the state and the legal hold of a VoiceRevision."""
 
@@ -48,4 +55,4 @@ class SetRevisionState:
     legal_hold: bool
 
 
-Effect = StartJob | DeleteJob | SuspendJob | CreateRevision | SetRevisionState
+Effect = StartJob | DeleteJob | SuspendJob | CreateRevision | AdoptRevision | SetRevisionState

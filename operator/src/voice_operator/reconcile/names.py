@@ -5,7 +5,7 @@ from typing import Literal
 
 from voice_operator.api.voice_status import StageName
 
-KindName = Literal["VoiceModel", "VoiceRevision", "VoiceServer"]
+KindName = Literal["VoiceModel", "VoiceRevision", "VoiceServer", "VoiceList"]  # the last: the list of a VoiceServer
 
 HASH_DIGITS = 8
 

@@ -6,7 +6,15 @@ from typing import Literal
 
 from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_server import VoiceServerSpec
-from voice_operator.api.voice_status import GateVerdict, ObservedDataset, Progress, StageName, VoiceModelStatus
+from voice_operator.api.voice_status import (
+    Artifacts,
+    GateVerdict,
+    ObservedDataset,
+    Progress,
+    ResolvedBase,
+    StageName,
+    VoiceModelStatus,
+)
 
 StageFolder = Literal["prepare", "train", "evaluate", "publish"]
 
@@ -97,16 +105,27 @@ class ObservedRevision:
     state: str | None = None
     legal_hold: bool = False
     deleting: bool = False
+    base_uri: str = ""
+    base_digest: str = ""
+    labelled: bool = True  # False: the label that leads from a voice to its revisions was removed
+    adoptable: bool = False  # True: it was made for this voice, but its owner is an earlier object of the same name
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The published bundle, as status.artifacts has it."""
+        base = ResolvedBase(name=self.base, uri=self.base_uri or self.base, digest=self.base_digest)
+        return Artifacts(revision=self.name, uri=self.uri, digest=self.digest, base=base)
 
 
 @dataclass(frozen=True)
 class LoadedVoice:
-    """One voice as one pod reports it."""
+    """One voice as one pod reports it; ``next`` is the revision that it has loaded beside."""
 
     revision: str
     digest: str
     state: str
     error: str = ""
+    next: "LoadedVoice | None" = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +147,7 @@ class ObservedServer:
     replicas: int
     endpoint: str
     pods: tuple[PodVoices, ...] = ()
+    base_digest: str = ""
 
     @property
     def id(self) -> str:
@@ -145,30 +165,46 @@ class Observed:
     known_bases: tuple[str, ...] = ()
     dataset: ObservedDataset | None = None
     dataset_problem: Problem | None = None
+    store_problem: Problem | None = None  # why the outputs of stages could not be read
     input_hash: str | None = None
     jobs: tuple[ObservedJob, ...] = ()
     outputs: Mapping[StageFolder, StageOutput] = field(default_factory=dict)
     progress: Progress | None = None
     revisions: tuple[ObservedRevision, ...] = ()
-    server: ObservedServer | None = None
+    server: ObservedServer | None = None  # the one that the spec names
+    serving_server: ObservedServer | None = None  # the one that the status names: it serves until the other one does
 
 
 @dataclass(frozen=True)
-class VoiceServer:
-    """A VoiceServer as the API server returned it."""
+class ServerRef:
+    """A VoiceServer by what its children need of it; its spec may be unreadable."""
 
     namespace: str
     name: str
     uid: str
+
+    @property
+    def id(self) -> str:
+        """Namespace and name, as status.server has it."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class VoiceServer(ServerRef):
+    """A VoiceServer as the API server returned it."""
+
     generation: int
     spec: VoiceServerSpec
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class DesiredVoice:
-    """One voice that a server must serve."""
+    """One voice that a server must serve, and the revision that it must load beside it."""
 
     id: str
     revision: str
     uri: str
     digest: str
+    base: ResolvedBase | None = None  # None: the server's own
+    expires: str | None = None  # last day (UTC) on which the consent holds
+    next: Artifacts | None = None

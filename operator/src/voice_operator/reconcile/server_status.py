@@ -1,15 +1,38 @@
 """Derives a VoiceServer's status: its pods, and each voice as they report it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
-from voice_operator.api.conditions import Condition
 from voice_operator.api.voice_server import ServedVoice, VoiceServerStatus
-from voice_operator.reconcile.observed import DesiredVoice, PodVoices, VoiceServer
+from voice_operator.reconcile.observed import DesiredVoice, PodVoices, Problem, VoiceServer
+from voice_operator.reconcile.serving import has_loaded
 from voice_operator.reconcile.status import ConditionUpdate, conditions_of
 
 MAX_VOICES = 500  # listed in the status; the desired-voices document has all of them
+
+
+@dataclass(frozen=True)
+class ObservedDeployment:
+    """A Deployment's rollout: how many pods there are, ready and of the present template."""
+
+    replicas: int = 0
+    ready: int = 0
+    updated: int = 0
+    is_current: bool = False  # whether its controller has seen the present template
+
+    @classmethod
+    def of(cls, item: Mapping[str, Any]) -> Self:
+        """Read the object; an empty one is a Deployment that does not exist yet."""
+        status = item.get("status") or {}
+        generation = (item.get("metadata") or {}).get("generation", 0)
+        return cls(
+            replicas=int(status.get("replicas", 0)),
+            ready=int(status.get("readyReplicas", 0)),
+            updated=int(status.get("updatedReplicas", 0)),
+            is_current=bool(generation) and int(status.get("observedGeneration", 0)) >= generation,
+        )
 
 
 def server_status(
@@ -18,73 +41,79 @@ def server_status(
     old: VoiceServerStatus | None,
     voices: tuple[DesiredVoice, ...],
     pods: tuple[PodVoices, ...],
-    deployment: Mapping[str, Any],
+    deployment: ObservedDeployment,
+    problem: Problem | None,
     generation: int,
     endpoint: str,
     selector: Mapping[str, str],
     now: datetime,
 ) -> VoiceServerStatus:
-    """Return the whole new status."""
+    """Return the whole new status; with a problem the children are left as they are."""
     ready = [pod for pod in pods if pod.ready]
-    replicas, ready_replicas = int(deployment.get("replicas", 0)), int(deployment.get("readyReplicas", 0))
+    updates = _progress(server, deployment, voices) if problem is None else _stalled(problem)
     return VoiceServerStatus(
         observed_generation=server.generation,
-        replicas=replicas,
-        ready_replicas=ready_replicas,
+        replicas=deployment.replicas,
+        ready_replicas=deployment.ready,
         selector=",".join(f"{name}={value}" for name, value in selector.items()),
         voice_count=len(voices),
         voices=tuple(served(voice, ready) for voice in voices[:MAX_VOICES]),
         generation=generation,
         endpoint=endpoint,
         base=server.spec.base,
-        conditions=_conditions(server, old, ready_replicas, now),
+        conditions=conditions_of(old.conditions if old is not None else (), updates, server.generation, now),
     )
 
 
-def blocked_status(
-    server: VoiceServer, old: VoiceServerStatus | None, known_bases: tuple[str, ...], now: datetime
+def stalled_status(
+    generation: int, old: VoiceServerStatus | None, problem: Problem, now: datetime
 ) -> VoiceServerStatus:
-    """Return the status of a server whose base is not configured; its children are left as they are."""
-    message = f"spec.base is {server.spec.base}, but the operator's configuration has: {', '.join(known_bases)}"
-    updates = (
-        ConditionUpdate("Ready", "False", "BaseNotFound", message),
-        ConditionUpdate("Reconciling", "False", "Idle", ""),
-        ConditionUpdate("Stalled", "True", "BaseNotFound", message),
-    )
-    conditions = conditions_of(old.conditions if old is not None else (), updates, server.generation, now)
-    return (old or VoiceServerStatus()).model_copy(
-        update={"observed_generation": server.generation, "conditions": conditions}
-    )
+    """Return the status of a server that only a person can help; all but the conditions stays as it was."""
+    conditions = conditions_of(old.conditions if old is not None else (), _stalled(problem), generation, now)
+    return (old or VoiceServerStatus()).model_copy(update={"observed_generation": generation, "conditions": conditions})
 
 
 def served(voice: DesiredVoice, ready: list[PodVoices]) -> ServedVoice:
     """Return one voice as the ready pods report it: Ready only where all of them have loaded exactly this digest."""
-    reports = [
-        report for pod in ready if (report := pod.voices.get(voice.id)) is not None and report.digest == voice.digest
-    ]
-    loaded = sum(report.state == "ready" for report in reports)
-    error = next((report.error for report in reports if report.state == "failed"), "")
-    failed = any(report.state == "failed" for report in reports)
+    loaded = sum(has_loaded(pod, voice.id, voice.digest) for pod in ready)
+    reports = [report for pod in ready if (report := pod.voices.get(voice.id)) is not None]
+    failures = [report.error for report in reports if report.digest == voice.digest and report.state == "failed"]
     done = bool(ready) and loaded == len(ready)
     return ServedVoice(
         voice=voice.id,
         revision=voice.revision,
         digest=voice.digest,
-        state="Ready" if done else "Failed" if failed else "Loading",
+        state="Ready" if done else "Failed" if failures else "Loading",
         loaded_on=loaded,
-        error=error,
+        error=failures[0] if failures else "",
     )
 
 
-def _conditions(server: VoiceServer, old: VoiceServerStatus | None, ready: int, now: datetime) -> tuple[Condition, ...]:
+def _progress(
+    server: VoiceServer, deployment: ObservedDeployment, voices: tuple[DesiredVoice, ...]
+) -> tuple[ConditionUpdate, ...]:
     desired = server.spec.replicas
-    message = f"{ready} of {desired} pods are ready"
-    done = ready >= desired
-    updates = (
-        ConditionUpdate("Ready", "True" if done else "False", "PodsReady" if done else "PodsNotReady", message),
+    updated = deployment.is_current and deployment.updated >= desired
+    done = updated and deployment.ready >= desired
+    message = f"{deployment.ready} of {desired} pods are ready"
+    if not updated:
+        message += f", {deployment.updated} of them have the present template"
+    others = sum(voice.base is not None and voice.base.name != server.spec.base for voice in voices)
+    if others:
+        message += f"; {others} of {len(voices)} voices are served from another base until they have a new revision"
+    waiting = "PodsNotReady" if updated else "RollingOut"
+    return (
+        ConditionUpdate("Ready", "True" if done else "False", "PodsReady" if done else waiting, message),
         ConditionUpdate(
-            "Reconciling", "False" if done else "True", "Idle" if done else "PodsNotReady", "" if done else message
+            "Reconciling", "False" if done else "True", "Idle" if done else waiting, "" if done else message
         ),
         ConditionUpdate("Stalled", "False", "NotStalled", ""),
     )
-    return conditions_of(old.conditions if old is not None else (), updates, server.generation, now)
+
+
+def _stalled(problem: Problem) -> tuple[ConditionUpdate, ...]:
+    return (
+        ConditionUpdate("Ready", "False", problem.reason, problem.message),
+        ConditionUpdate("Reconciling", "False", "Idle", ""),
+        ConditionUpdate("Stalled", "True", problem.reason, problem.message),
+    )

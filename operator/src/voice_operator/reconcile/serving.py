@@ -2,8 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.reconcile.observed import Observed, ObservedRevision, ObservedServer, PodVoices, Problem
+from voice_operator.reconcile.times import parse
+
+LOAD_PATIENCE = timedelta(minutes=10)  # pods try again by themselves meanwhile
 
 
 @dataclass(frozen=True)
@@ -13,6 +18,16 @@ class ServingState:
     loaded: bool
     problem: Problem
     stalled: bool = False
+
+
+@dataclass(frozen=True)
+class ServingPlan:
+    """What servers must do for a voice: serve one revision, and perhaps load the target beside it."""
+
+    state: ServingState  # of the target
+    served: ObservedRevision
+    server: ObservedServer | None  # of ``served``; None: no server can
+    loading: ObservedServer | None = None  # loads the target, where that is not served yet
 
 
 def target_revision(observed: Observed, *, consent_valid: bool) -> ObservedRevision | None:
@@ -41,8 +56,27 @@ def base_of(revisions: Iterable[ObservedRevision]) -> str:
     return found[0].base if found else ""
 
 
+def serving_plan(observed: Observed, target: ObservedRevision, now: datetime) -> ServingPlan:
+    """Return what servers must do: make before break, so the served revision stays until the target is loaded.
+
+    A server that changes its base, or a voice that changes its server, is the same case: what is served goes on.
+    """
+    voice, server = observed.voice, observed.server
+    active = next((revision for revision in observed.revisions if revision.name == voice.status.active_revision), None)
+    state = serving_state(observed, target)
+    moved = server is not None and observed.serving_server is not None and observed.serving_server.id != server.id
+    stays = active is not None and not active.deleting and observed.serving_server is not None
+    if stays and not state.loaded and active is not None and (active.name != target.name or server is None or moved):
+        loading = server if server is not None and _may_load(server, target) else None
+        begun = loading_since(voice.status, target, loading)
+        late = state.problem.reason == "LoadFailed" and begun is not None and now - begun > LOAD_PATIENCE
+        return ServingPlan(_meanwhile(state, active, late=late), active, observed.serving_server, loading)
+    usable = server is not None and (_may_load(server, target) or _is_served_by(voice.status, server, target))
+    return ServingPlan(state, target, server if usable else None, None)
+
+
 def serving_state(observed: Observed, target: ObservedRevision) -> ServingState:
-    """Compare the digests that the pods report with the target's."""
+    """Compare the digests that the pods of the requested server report with the target's."""
     voice, server = observed.voice, observed.server
     if server is None:
         requested = voice.spec.serving.server
@@ -50,7 +84,8 @@ def serving_state(observed: Observed, target: ObservedRevision) -> ServingState:
             "ServerNotFound",
             f"there is no VoiceServer {requested} in the namespace {voice.namespace} or in the operator's",
         )
-    if server.base != target.base:
+    already_served = _is_served_by(voice.status, server, target)
+    if not already_served and not _may_load(server, target):
         message = (
             f"VoiceServer {server.id} has the base {server.base}, but {target.name} was trained from {target.base}"
         )
@@ -60,26 +95,62 @@ def serving_state(observed: Observed, target: ObservedRevision) -> ServingState:
     ready = [pod for pod in server.pods if pod.ready]
     if not ready:
         return _not_loaded("ServerNotReady", f"no pod of VoiceServer {server.id} is ready")
-    serving = [pod for pod in ready if _serves(pod, voice.id, target)]
-    already_active = voice.status.active_revision == target.name
-    if len(serving) == len(ready) or (already_active and serving):
+    loaded = [pod for pod in ready if has_loaded(pod, voice.id, target.digest)]
+    if len(loaded) == len(ready) or (already_served and loaded):
         return ServingState(
-            loaded=True, problem=Problem("Loaded", f"{len(serving)} of {len(ready)} pods serve {target.name}")
+            loaded=True, problem=Problem("Loaded", f"{len(loaded)} of {len(ready)} pods serve {target.name}")
         )
-    return _loading(voice.id, server, target, len(serving), len(ready))
+    return _loading(voice.id, server, target, len(loaded), len(ready))
 
 
-def _loading(voice_id: str, server: ObservedServer, target: ObservedRevision, serving: int, ready: int) -> ServingState:
+def is_served(observed: Observed, revision: ObservedRevision) -> bool:
+    """Return whether some pod of the server that the status names serves the revision now."""
+    server = observed.serving_server
+    return server is not None and any(
+        pod.ready and has_loaded(pod, observed.voice.id, revision.digest) for pod in server.pods
+    )
+
+
+def has_loaded(pod: PodVoices, voice_id: str, digest: str) -> bool:
+    """Return whether a pod has loaded this bundle, be it to serve it or beside what it serves."""
+    report = pod.voices.get(voice_id)
+    reports = (report, report.next) if report is not None else ()
+    return any(one is not None and one.state == "ready" and one.digest == digest for one in reports)
+
+
+def _is_served_by(status: VoiceModelStatus, server: ObservedServer, revision: ObservedRevision) -> bool:
+    return status.active_revision == revision.name and status.server == server.id
+
+
+def _may_load(server: ObservedServer, revision: ObservedRevision) -> bool:
+    same_content = bool(server.base_digest) and server.base_digest == revision.base_digest
+    return server.base == revision.base or same_content
+
+
+def _meanwhile(state: ServingState, active: ObservedRevision, *, late: bool) -> ServingState:
+    """Add what is served meanwhile; a revision that failed to load for LOAD_PATIENCE needs a person."""
+    stalled = state.stalled or late
+    served = f"{active.name} stays served" if stalled else f"{active.name} is served until then"
+    return ServingState(
+        loaded=False, problem=Problem(state.problem.reason, f"{state.problem.message}; {served}"), stalled=stalled
+    )
+
+
+def loading_since(status: VoiceModelStatus, target: ObservedRevision, server: ObservedServer | None) -> datetime | None:
+    """Return since when this server has been loading this revision; None: it has not begun."""
+    recorded = status.loading
+    if recorded is None or server is None or recorded.server != server.id:
+        return None
+    return parse(recorded.since) if recorded.artifacts.digest == target.digest else None
+
+
+def _loading(voice_id: str, server: ObservedServer, target: ObservedRevision, loaded: int, ready: int) -> ServingState:
     for pod in server.pods:
         report = pod.voices.get(voice_id)
-        if report is not None and report.digest == target.digest and report.state == "failed":
-            return _not_loaded("LoadFailed", f"{pod.name} cannot load {target.name}: {report.error}")
-    return _not_loaded("Loading", f"{serving} of {ready} pods serve {target.name}")
-
-
-def _serves(pod: PodVoices, voice_id: str, target: ObservedRevision) -> bool:
-    report = pod.voices.get(voice_id)
-    return report is not None and report.state == "ready" and report.digest == target.digest
+        for one in (report, report.next) if report is not None else ():
+            if one is not None and one.digest == target.digest and one.state == "failed":
+                return _not_loaded("LoadFailed", f"{pod.name} cannot load {target.name}: {one.error}")
+    return _not_loaded("Loading", f"{loaded} of {ready} pods have loaded {target.name}")
 
 
 def _not_loaded(reason: str, message: str, *, stalled: bool = False) -> ServingState:

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from voice_operator.api.conditions import Condition, ConditionStatus
-from voice_operator.api.voice_status import STAGES, Artifacts, Progress, StageStatus, VoiceModelStatus
+from voice_operator.api.voice_status import STAGES, Loading, Progress, StageStatus, VoiceModelStatus
 from voice_operator.reconcile.decide import Action, Decision
 from voice_operator.reconcile.effects import DeleteJob
 from voice_operator.reconcile.observed import Problem
-from voice_operator.reconcile.serving import serving_state
+from voice_operator.reconcile.serving import is_served, loading_since
 from voice_operator.reconcile.stages import stopped
 from voice_operator.reconcile.times import render
 from voice_operator.reconcile.view import View
@@ -37,7 +37,8 @@ def status_of(decision: Decision) -> VoiceModelStatus:
     active, candidate, previous = _revisions(view)
     target = view.target
     scored = view.current or view.evaluated or target
-    server = observed.server if target is not None and view.serving is not None and not view.serving.stalled else None
+    plan = view.plan
+    server = plan.server if plan is not None else None
     return VoiceModelStatus(
         phase=action.phase,
         conditions=conditions_of(old.conditions, _condition_updates(view, action), voice.generation, view.now),
@@ -49,7 +50,8 @@ def status_of(decision: Decision) -> VoiceModelStatus:
         active_revision=active,
         candidate_revision=candidate,
         previous_revision=previous,
-        artifacts=None if target is None else Artifacts(revision=target.name, uri=target.uri, digest=target.digest),
+        artifacts=None if plan is None else plan.served.artifacts,
+        loading=_loading(view),
         scores=dict(scored.scores) or None if scored else None,
         gates=scored.gates or None if scored else None,
         stages=stages,
@@ -159,11 +161,10 @@ def _serving_condition(view: View) -> ConditionUpdate:
         return ConditionUpdate(
             "Serving", "True", "Loaded", f"{view.target.name} is served: {view.serving.problem.message}"
         )
-    old = view.observed.voice.status.active_revision
-    active = next((revision for revision in view.observed.revisions if revision.name == old), None)
-    if active is not None and active is not view.target and serving_state(view.observed, active).loaded:
+    served = view.plan.served if view.plan is not None else view.target
+    if view.plan is not None and view.plan.server is not None and is_served(view.observed, served):
         return ConditionUpdate(
-            "Serving", "True", "Loaded", f"{active.name} is served until {view.target.name} is loaded"
+            "Serving", "True", "Loaded", f"{served.name} is served until {view.target.name} is loaded"
         )
     return ConditionUpdate("Serving", "False", view.serving.problem.reason, view.serving.problem.message)
 
@@ -181,6 +182,14 @@ def _revisions(view: View) -> tuple[str | None, str | None, str | None]:
     names = {revision.name for revision in view.observed.revisions}
     active = old.active_revision if old.active_revision in names else None
     return active, target if target != active else None, old.previous_revision
+
+
+def _loading(view: View) -> Loading | None:
+    plan, target = view.plan, view.target
+    if plan is None or target is None or plan.loading is None:
+        return None
+    since = loading_since(view.observed.voice.status, target, plan.loading) or view.now
+    return Loading(server=plan.loading.id, artifacts=target.artifacts, since=render(since))
 
 
 def _progress(view: View, action: Action) -> Progress | None:

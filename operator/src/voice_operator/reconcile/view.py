@@ -6,7 +6,13 @@ from datetime import datetime
 from voice_operator.api.voice_status import STAGES, StageStatus
 from voice_operator.reconcile.consent import consent_problem
 from voice_operator.reconcile.observed import Observed, ObservedJob, ObservedRevision, Problem, StageOutput
-from voice_operator.reconcile.serving import ServingState, current_revision, serving_state, target_revision
+from voice_operator.reconcile.serving import (
+    ServingPlan,
+    ServingState,
+    current_revision,
+    serving_plan,
+    target_revision,
+)
 from voice_operator.reconcile.stages import advance, restarted
 
 
@@ -20,9 +26,14 @@ class View:
     stages: tuple[StageStatus, ...]
     current: ObservedRevision | None  # trained from exactly the present input
     target: ObservedRevision | None  # to be served
-    serving: ServingState | None  # of the target
+    plan: ServingPlan | None  # for the target
     running: tuple[ObservedJob, ...]  # of the present input
     obsolete: tuple[ObservedJob, ...]  # still running for an earlier input
+
+    @property
+    def serving(self) -> ServingState | None:
+        """Whether the target is loaded."""
+        return None if self.plan is None else self.plan.state
 
     @property
     def next_stage(self) -> StageStatus | None:
@@ -44,13 +55,19 @@ def view_of(observed: Observed, now: datetime) -> View:
         observed=observed,
         now=now,
         consent=consent,
-        stages=_stages(observed, now) if observed.complete and consent is None else observed.voice.status.stages,
+        stages=_stages(observed, now) if observed.complete and consent is None else _recorded_stages(observed),
         current=current_revision(observed),
         target=target,
-        serving=None if target is None else serving_state(observed, target),
+        plan=None if target is None else serving_plan(observed, target, now),
         running=tuple(job for job in active if job.input_hash == observed.input_hash),
         obsolete=tuple(job for job in active if observed.input_hash and job.input_hash != observed.input_hash),
     )
+
+
+def _recorded_stages(observed: Observed) -> tuple[StageStatus, ...]:
+    """Return the recorded stages of the present input."""
+    status = observed.voice.status
+    return status.stages if status.input_hash == observed.input_hash else ()
 
 
 def _stages(observed: Observed, now: datetime) -> tuple[StageStatus, ...]:

@@ -1,0 +1,106 @@
+"""The caches of all kinds that the operator reads: passes over voices and servers ask these, not the API server."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from voice_operator.cluster.cache import Cache, Groups, ObjectKey, OnChange
+from voice_operator.cluster.kube import DEPLOYMENTS, JOBS, PODS, Kube, Object
+from voice_operator.cluster.objects import pack, trimmed, unmanaged, unpack, voice_record
+from voice_operator.cluster.reflector import Reflector
+from voice_operator.manifests.labels import SERVER, VOICE_MODEL
+from voice_operator.reconcile.desired import VoiceRecord
+from voice_operator.reconcile.names import KindName
+
+JOB_NAME = "batch.kubernetes.io/job-name"
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A VoiceRevision in its cache: which voice it is for, by its spec and not by its label, and the packed object."""
+
+    voice: ObjectKey
+    packed: bytes
+
+
+class Caches:
+    """What is known of the cluster. Own kinds are fed by kopf's watches, children by reflectors, all by relists."""
+
+    def __init__(
+        self,
+        *,
+        on_voice: OnChange[VoiceRecord],
+        on_revision: OnChange[Revision],
+        on_server: OnChange[Object],
+        on_child: Callable[[Object], None],
+    ) -> None:
+        def child_changed(_: ObjectKey, old: Object | None, new: Object | None) -> None:
+            on_child(new or old or {})
+
+        self.voices: Cache[VoiceRecord] = Cache(voice_record, groups=lambda voice: voice.servers, on_change=on_voice)
+        self.revisions: Cache[Revision] = Cache(_revision, groups=lambda one: (one.voice,), on_change=on_revision)
+        self.servers: Cache[Object] = Cache(unmanaged, on_change=on_server)
+        self.jobs: Cache[Object] = Cache(trimmed, groups=_by(VOICE_MODEL), on_change=child_changed)
+        self.stage_pods: Cache[Object] = Cache(trimmed, groups=_by(JOB_NAME), on_change=child_changed)
+        self.server_pods: Cache[Object] = Cache(trimmed, groups=_by(SERVER), on_change=child_changed)
+        self.deployments: Cache[Object] = Cache(unmanaged, on_change=child_changed)
+
+    def own(self, kind: KindName) -> Cache[Any]:
+        """Return the cache of one of our own kinds."""
+        caches: dict[KindName, Cache[Any]] = {
+            "VoiceModel": self.voices,
+            "VoiceRevision": self.revisions,
+            "VoiceServer": self.servers,
+        }
+        return caches[kind]
+
+    def voice(self, namespace: str, name: str) -> Object | None:
+        """Return a VoiceModel."""
+        record = self.voices.get(namespace, name)
+        return None if record is None else unpack(record.packed)
+
+    def revisions_of(self, namespace: str, voice: str) -> list[Object]:
+        """Return the VoiceRevisions of a voice, by name."""
+        return [unpack(one.packed) for one in self.revisions.group((namespace, voice))]
+
+    def jobs_of(self, namespace: str, voice: str) -> list[Object]:
+        """Return the stage Jobs of a voice, by name."""
+        return self.jobs.group((namespace, voice))
+
+    def pods_of_job(self, namespace: str, job: str) -> list[Object]:
+        """Return the pods of a stage Job, by name."""
+        return self.stage_pods.group((namespace, job))
+
+    def pods_of_server(self, namespace: str, server: str) -> list[Object]:
+        """Return the pods of a VoiceServer, by name."""
+        return self.server_pods.group((namespace, server))
+
+    def reflectors(self, kube: Kube, namespaces: tuple[str, ...]) -> list[Reflector]:
+        """Return the reflectors of the children: one for each kind, label and namespace (or one for all of these)."""
+        watched = (
+            (JOBS, VOICE_MODEL, self.jobs),
+            (PODS, VOICE_MODEL, self.stage_pods),
+            (PODS, SERVER, self.server_pods),
+            (DEPLOYMENTS, SERVER, self.deployments),
+        )
+        return [
+            Reflector(kube, resource, {label: None}, cache, namespace)
+            for resource, label, cache in watched
+            for namespace in namespaces or (None,)
+        ]
+
+
+def _revision(item: Object, _: Revision | None) -> Revision:
+    voice = str((item.get("spec") or {}).get("voiceModel", ""))
+    return Revision((item["metadata"]["namespace"], voice), pack(item))
+
+
+def _by(label: str) -> Groups[Object]:
+    """Return a function that groups objects by namespace and the value of a label."""
+
+    def groups(item: Object) -> list[ObjectKey]:
+        metadata = item["metadata"]
+        value = (metadata.get("labels") or {}).get(label)
+        return [(metadata["namespace"], value)] if value else []
+
+    return groups

@@ -1,0 +1,92 @@
+"""Which voices a server must load and serve: derived from all voices on every pass, never remembered."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from voice_operator.api.voice_model import Consent
+from voice_operator.api.voice_status import Artifacts, Loading
+from voice_operator.reconcile.consent import consent_problem
+from voice_operator.reconcile.observed import DesiredVoice
+
+
+@dataclass(frozen=True)
+class VoiceRecord:
+    """What is kept of each VoiceModel: enough for the lists of all servers, and the object itself for its own pass."""
+
+    id: str
+    uid: str
+    generation: int
+    deleting: bool
+    consent: Consent | None  # None: the spec cannot be read, so nothing is permitted
+    requested_server: str = ""  # spec.serving.server
+    server: str | None = None  # status.server
+    artifacts: Artifacts | None = None
+    loading: Loading | None = None
+    packed: bytes = field(default=b"", repr=False, compare=False)  # the object, compressed
+
+    @property
+    def servers(self) -> frozenset[str]:
+        """The servers whose list may contain the voice, as namespace/name."""
+        loading = {self.loading.server} if self.loading else set()
+        return frozenset(loading | ({self.server} if self.server else set()))
+
+
+def desired_voices(records: Iterable[VoiceRecord], server: str, now: datetime) -> tuple[DesiredVoice, ...]:
+    """Return the voices of a server, by id. Only the voices themselves count: no base, no store, no server object."""
+    found = (_desired(record, server) for record in records if _permitted(record, now))
+    return tuple(sorted((voice for voice in found if voice is not None), key=lambda voice: voice.id))
+
+
+def concerns_lists(old: VoiceRecord | None, new: VoiceRecord | None) -> bool:
+    """Return whether the list of a server may differ between two states of a voice."""
+    return _for_lists(old) != _for_lists(new)
+
+
+def withdraws(old: VoiceRecord | None, new: VoiceRecord | None) -> bool:
+    """Return whether a change takes a permission away: deletion, revocation, another consent."""
+    if new is None or new.deleting or new.consent is None:
+        return True
+    return old is not None and old.consent != new.consent
+
+
+def seconds_until_expiry(voices: Iterable[DesiredVoice], now: datetime) -> float | None:
+    """Return the seconds until the first consent of a list ends; None: none does."""
+    ends = [end for voice in voices if (end := end_of_consent(voice.expires)) is not None]
+    return max((min(ends) - now).total_seconds(), 0.0) if ends else None
+
+
+def end_of_consent(expires: str | None) -> datetime | None:
+    """Return the end of the last permitted day; None: there is none, or it is no day."""
+    try:
+        day = date.fromisoformat(expires) if expires else None
+    except ValueError:
+        return None
+    return None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+
+
+def _permitted(record: VoiceRecord, now: datetime) -> bool:
+    return not record.deleting and record.consent is not None and consent_problem(record.consent, now) is None
+
+
+def _desired(record: VoiceRecord, server: str) -> DesiredVoice | None:
+    served = record.artifacts if record.server == server else None
+    loading = record.loading.artifacts if record.loading and record.loading.server == server else None
+    shown = served or loading
+    if shown is None or record.consent is None:
+        return None
+    return DesiredVoice(
+        id=record.id,
+        revision=shown.revision or "",
+        uri=shown.uri,
+        digest=shown.digest,
+        base=shown.base,
+        expires=record.consent.expires,
+        next=loading if served else None,
+    )
+
+
+def _for_lists(record: VoiceRecord | None) -> object:
+    if record is None or record.deleting or record.consent is None:
+        return None
+    return record.consent, record.server, record.artifacts, record.loading

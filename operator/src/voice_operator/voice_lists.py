@@ -1,0 +1,178 @@
+"""Reconciles the lists of voices: what each server must serve, derived from all voices, written where pods read it.
+
+Nothing else is asked: no base, no object store, no pod and no readable spec of the server, so that nothing can keep a
+voice served whose permission is gone.
+"""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from voice_operator.cluster.kube import CONFIG_MAPS, Object
+from voice_operator.cluster.objects import is_deleting, is_owned_by, server_ref
+from voice_operator.cluster.observe import Cluster
+from voice_operator.errors import NotFound, OwnershipConflict
+from voice_operator.manifests.voice_list import (
+    MAX_SHARDS,
+    Document,
+    configured_base,
+    content,
+    file_name,
+    list_config_map,
+    list_document,
+    list_name,
+    merged,
+    rendered,
+    shards_of,
+)
+from voice_operator.reconcile.desired import desired_voices, seconds_until_expiry
+from voice_operator.reconcile.names import Key
+from voice_operator.reconcile.observed import DesiredVoice, ServerRef
+
+MAX_WAIT_SECONDS = 3600.0  # for the end of a consent: a clock may be set meanwhile
+FRESH_SECONDS = 1.0  # of what a standby read
+
+
+@dataclass(frozen=True)
+class RenderedList:
+    """A list as pods get it."""
+
+    body: bytes
+    etag: str
+    generation: int
+    read_at: float = float("inf")  # of the monotonic clock; for ever where this process wrote it
+
+
+class VoiceListReconciler:
+    """Reconciles the lists of all servers, and answers what each contains."""
+
+    def __init__(self, cluster: Cluster, clock: Callable[[], datetime]) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._written: dict[tuple[str, str], RenderedList] = {}
+        self._lock = asyncio.Lock()
+
+    def voices(self, namespace: str, server: str) -> tuple[DesiredVoice, ...]:
+        """Return the voices that a server must serve now."""
+        server_id = f"{namespace}/{server}"
+        return desired_voices(self._cluster.caches.voices.group(server_id), server_id, self._clock())
+
+    def generation(self, namespace: str, server: str) -> int:
+        """Return the generation of the list that was written last; 0: none was."""
+        written = self._written.get((namespace, server))
+        return written.generation if written is not None else 0
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Write one server's list where it differs. Return the seconds until a consent in it ends, or None.
+
+        Raises:
+            OwnershipConflict: a ConfigMap of its name has another owner.
+            ListTooLong: there are more voices than the ConfigMaps hold.
+            ClusterError: the API server failed; the caller requeues the key.
+        """
+        item = self._cluster.caches.servers.get(key.namespace, key.name)
+        if item is None or is_deleting(item):
+            self._written.pop((key.namespace, key.name), None)
+            return None
+        server, voices = server_ref(item), self.voices(key.namespace, key.name)
+        present = await self._present(server)
+        known = (_status_generation(item), self.generation(key.namespace, key.name))
+        generation = max(*known, *(part["generation"] for part in present))
+        base = configured_base(str((item.get("spec") or {}).get("base", "")), self._cluster.settings)
+        document = list_document(server, voices, base, generation + 1, self._cluster.settings)
+        reserved = len(self._cluster.settings.storage.ca)
+        parts = shards_of(document, max(len(present), 1), reserved)
+        changed = [part for part, old in _pairs(parts, present) if old is None or content(part) != content(old)]
+        self._publish(server, merged([*parts]) if changed else merged(present))
+        # The first part last: pods take a new number of parts only when they find all of them.
+        for part in sorted(changed, key=lambda part: -part.get("shard", 0)):
+            await self._cluster.kube.apply(CONFIG_MAPS, list_config_map(server, part, self._cluster.settings))
+        until = seconds_until_expiry(voices, self._clock())
+        return None if until is None else min(until, MAX_WAIT_SECONDS)
+
+    async def rendered(self, namespace: str, server: str) -> RenderedList | None:
+        """Return a server's list as the pods get it, also on a replica that does not lead; None: there is none.
+
+        Raises:
+            ClusterError: the API server failed.
+        """
+        found = self._written.get((namespace, server))
+        if found is None or time.monotonic() - found.read_at > FRESH_SECONDS:
+            async with self._lock:
+                found = await self._read(namespace, server)
+        return found
+
+    async def _read(self, namespace: str, server: str) -> RenderedList | None:
+        item = self._cluster.caches.servers.get(namespace, server)
+        if item is None or not (present := await self._present(server_ref(item))):
+            return None
+        return self._publish(server_ref(item), merged(present), read_at=time.monotonic())
+
+    def _publish(self, server: ServerRef, document: Document, read_at: float = float("inf")) -> RenderedList:
+        body = rendered(document).encode()
+        found = RenderedList(body, hashlib.sha256(body).hexdigest()[:32], int(document["generation"]), read_at)
+        self._written[(server.namespace, server.name)] = found
+        return found
+
+    async def _present(self, server: ServerRef) -> list[Document]:
+        """Return the parts as the ConfigMaps have them; empty: there are none, or not all of them."""
+        first = await self._part(server, 0)
+        if first is None:
+            return []
+        parts = [first, *[await self._part(server, number) for number in range(1, _count(first))]]
+        return [part for part in parts if part is not None] if None not in parts else []
+
+    async def _part(self, server: ServerRef, shard: int) -> Document | None:
+        """Return one part; None where the ConfigMap is not there or holds something else.
+
+        Raises:
+            OwnershipConflict: it has another owner.
+        """
+        name = list_name(server.name, shard)
+        try:
+            config_map = await self._cluster.kube.get(CONFIG_MAPS, server.namespace, name)
+        except NotFound:
+            return None
+        if not is_owned_by(config_map, server.uid):
+            raise OwnershipConflict(
+                f"ConfigMap {server.namespace}/{name} has another owner; delete it or rename the VoiceServer"
+            )
+        data = config_map.get("data") or {}
+        part = _document(data.get(file_name(shard), ""))
+        if part is None or config_map["data"] != list_config_map(server, part, self._cluster.settings)["data"]:
+            return None  # edited by hand: written anew
+        return part
+
+
+def _pairs(parts: list[Document], present: list[Document]) -> list[tuple[Document, Document | None]]:
+    known = present if len(present) == len(parts) else [None] * len(parts)
+    return list(zip(parts, known, strict=True))
+
+
+def _document(text: str) -> Document | None:
+    """Return a part as this operator writes it, or None."""
+    try:
+        document: Any = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(document, dict) or not isinstance(document.get("generation"), int):
+        return None
+    voices = document.get("voices")
+    return (
+        document if isinstance(voices, list) and all(isinstance(one, dict) and "id" in one for one in voices) else None
+    )
+
+
+def _count(first: Document) -> int:
+    count = first.get("shards", 1)
+    return count if isinstance(count, int) and 1 <= count <= MAX_SHARDS else 1
+
+
+def _status_generation(item: Object) -> int:
+    generation = (item.get("status") or {}).get("generation", 0)
+    return generation if isinstance(generation, int) else 0
