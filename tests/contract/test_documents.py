@@ -10,12 +10,11 @@ from voice_inference.errors import InvalidDocument as InvalidDesiredVoices
 from voice_inference.voices.desired import parse_desired
 from voice_operator import documents as read_by_operator
 from voice_operator.api.voice_model import VoiceModelSpec
-from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.manifests.job_document import job_document
-from voice_operator.manifests.server import DesiredVoice, VoiceServer, desired_document
+from voice_operator.manifests.voice_list import configured_base, list_document
 from voice_operator.reconcile.effects import StartJob
-from voice_operator.reconcile.observed import Voice
+from voice_operator.reconcile.observed import DesiredVoice, ServerRef, Voice
 from voice_operator.settings import Settings
 from voice_trainer import errors as trainer_errors
 from voice_trainer.errors import UsageError
@@ -83,14 +82,18 @@ def test_the_trainer_refuses_a_job_of_another_version(tmp_path: Path) -> None:
         read_job(path)
 
 
-SERVER = VoiceServer("voice-system", "default", "a-uid", 1, VoiceServerSpec(base="tiny"))
+SERVER = ServerRef("voice-system", "default", "a-uid")
 ALICE = DesiredVoice(
     "studio/alice", "alice-3fa9c2d1", "s3://voices/studio/alice/revisions/alice-3fa9c2d1", "sha256:" + "cd" * 32
 )
 
 
+def a_list() -> dict[str, object]:
+    return list_document(SERVER, [ALICE], configured_base("tiny", SETTINGS), 7, SETTINGS)
+
+
 def test_the_server_reads_the_desired_voices_that_the_operator_writes() -> None:
-    document = desired_document(SERVER, [ALICE], 7, SETTINGS)
+    document = a_list()
     desired = parse_desired(json.dumps(document).encode(), source="the operator")
     assert desired.generation == 7
     assert desired.base.uri == "embedded:tiny"
@@ -99,7 +102,7 @@ def test_the_server_reads_the_desired_voices_that_the_operator_writes() -> None:
 
 
 def test_the_server_refuses_a_list_of_another_version() -> None:
-    document = desired_document(SERVER, [ALICE], 7, SETTINGS) | {"schema": "voice.sovits.dev/desired-voices/v2"}
+    document = a_list() | {"schema": "voice.sovits.dev/desired-voices/v2"}
     with pytest.raises(InvalidDesiredVoices, match="schema"):
         parse_desired(json.dumps(document).encode(), source="the operator")
 

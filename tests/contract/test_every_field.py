@@ -5,7 +5,6 @@ stands in ``UNREAD`` or ``UNFINISHED``, and the CRD refuses it at apply.
 """
 
 import ast
-import asyncio
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -25,12 +24,13 @@ from voice_operator.api.voice_model import MEASURED, Metric, Training, VoiceMode
 from voice_operator.api.voice_revision import VoiceRevisionSpec, VoiceRevisionStatus
 from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import STAGES, GateVerdict, ObservedDataset, StageStatus, VoiceModelStatus
+from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.observe import find_server
-from voice_operator.errors import NotFound
 from voice_operator.manifests.job_document import job_document
 from voice_operator.manifests.revision import voice_revision
-from voice_operator.manifests.server import deployment, desired_document, service, voices_config_map
+from voice_operator.manifests.server import deployment, service
 from voice_operator.manifests.stage_job import stage_job
+from voice_operator.manifests.voice_list import configured_base, list_config_map, list_document
 from voice_operator.reconcile.decide import decide
 from voice_operator.reconcile.effects import CreateRevision, StartJob
 from voice_operator.reconcile.observed import (
@@ -46,7 +46,7 @@ from voice_operator.reconcile.observed import (
     Voice,
     VoiceServer,
 )
-from voice_operator.reconcile.server_status import server_status
+from voice_operator.reconcile.server_status import ObservedDeployment, server_status
 from voice_operator.reconcile.status import status_of
 from voice_operator.settings import Settings
 from voice_trainer.errors import UsageError
@@ -182,7 +182,7 @@ def what_a_voice_changes(folder: Path) -> Callable[[VoiceModelSpec], Any]:
             "jobs": [as_the_trainer_reads(job_document(voice, start, HASH, SETTINGS), folder) for start in starts],
             "manifests": [stage_job(voice, start, HASH, SETTINGS) for start in starts],
             "decisions": [without_sentences(decided(observed)) for observed in scenes(voice)],
-            "servers": asyncio.run(servers_asked_for(voice)),
+            "servers": servers_found_for(voice),
         }
 
     return render
@@ -221,34 +221,35 @@ def scenes(voice: Voice) -> Iterator[Observed]:
         yield replace(new, voice=replace(voice, status=known), jobs=(failed,))
 
 
-async def servers_asked_for(voice: Voice) -> list[tuple[str, str]]:
-    asked = []
-
-    async def get(_: Any, namespace: str, name: str) -> Any:
-        asked.append((namespace, name))
-        raise NotFound("get", reason="NotFound", message="")
-
-    cluster: Any = SimpleNamespace(kube=SimpleNamespace(get=get), settings=SETTINGS)
-    assert await find_server(cluster, voice) is None
-    return asked
+def servers_found_for(voice: Voice) -> list[str]:
+    """Which of some servers the voice finds, each being the only one that there is."""
+    found = []
+    for namespace, name in (("studio", "default"), ("voice-system", "default"), ("studio", "other")):
+        caches = Caches()
+        metadata = {"namespace": namespace, "name": name, "uid": "uid", "generation": 1, "resourceVersion": "1"}
+        caches.servers.update({"metadata": metadata, "spec": {"base": "tiny"}})
+        cluster: Any = SimpleNamespace(caches=caches, settings=SETTINGS)
+        found += [f"{namespace}/{name}"] if find_server(cluster, voice) is not None else []
+    return found
 
 
 def what_a_server_changes(spec: VoiceServerSpec) -> Any:
     server = VoiceServer("voice-system", "default", "uid", 1, spec)
     voices = (DesiredVoice("studio/alice", TRAINED.name, TRAINED.uri, DIGEST),)
-    document = desired_document(server, voices, 7, SETTINGS)
+    document = list_document(server, voices, configured_base(spec.base, SETTINGS), 7, SETTINGS)
     status = server_status(
         server,
         old=None,
         voices=voices,
         pods=(),
-        deployment={},
+        deployment=ObservedDeployment(),
+        problem=None,
         generation=7,
         endpoint="http://default.voice-system.svc",
         selector={},
         now=NOW,
     )
-    manifests = [deployment(server, SETTINGS), service(server), voices_config_map(server, document, SETTINGS)]
+    manifests = [deployment(server, SETTINGS), service(server), list_config_map(server, document, SETTINGS)]
     return [*manifests, without_sentences(status.document())]
 
 

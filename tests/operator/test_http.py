@@ -1,6 +1,7 @@
 """The operator's own endpoint: voices with an ETag, probes, metrics."""
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -10,19 +11,31 @@ import pytest
 from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.parser import text_string_to_metric_families
 
+from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.kube import Kube
 from voice_operator.cluster.observe import Cluster
 from voice_operator.cluster.store import open_store
+from voice_operator.errors import WatchStalled
 from voice_operator.http import application, serve
 from voice_operator.metrics import Metrics
-from voice_operator.queue import WorkQueue
-from voice_operator.servers import ServerReconciler
 from voice_operator.settings import Settings
+from voice_operator.voice_lists import RenderedList, VoiceListReconciler
 
 VOICES = "/servers/voice-system/default/voices.json"
 
-Scenario = Callable[[aiohttp.ClientSession, ServerReconciler, asyncio.Event], Awaitable[None]]
+
+class Lists(VoiceListReconciler):
+    """Answers with what a test says was written."""
+
+    body: bytes = b""
+
+    async def rendered(self, namespace: str, server: str) -> RenderedList | None:
+        del namespace, server  # one list for all
+        return RenderedList(self.body, hashlib.sha256(self.body).hexdigest(), 1) if self.body else None
+
+
+Scenario = Callable[[aiohttp.ClientSession, Lists, asyncio.Event], Awaitable[None]]
 
 
 @pytest.fixture
@@ -31,7 +44,7 @@ def kube() -> Kube:
     return Kube(lambda: kopf.ConnectionInfo(server="http://127.0.0.1:9"), Metrics())
 
 
-def run(scenario: Scenario, kube: Kube, port: int) -> None:
+def run(scenario: Scenario, kube: Kube, port: int, check: Callable[[], None] = lambda: None) -> None:
     settings = Settings.model_validate(
         {
             "images": {"trainer": "t", "inference": "i"},
@@ -42,12 +55,13 @@ def run(scenario: Scenario, kube: Kube, port: int) -> None:
 
     async def whole() -> None:
         metrics, has_synced = Metrics(), asyncio.Event()
-        cluster = Cluster(kube, open_store("file:///"), Inference(kube), settings)
-        servers = ServerReconciler(cluster, WorkQueue(metrics), metrics, lambda: datetime.now(UTC))
-        runner = await serve(application(servers, metrics, has_synced), f"127.0.0.1:{port}")
+        caches = Caches()
+        cluster = Cluster(kube, caches, open_store("file:///"), Inference(caches), settings)
+        lists = Lists(cluster, lambda: datetime.now(UTC))
+        runner = await serve(application(lists, metrics, has_synced, check), f"127.0.0.1:{port}")
         try:
             async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-                await scenario(session, servers, has_synced)
+                await scenario(session, lists, has_synced)
         finally:
             await runner.cleanup()
 
@@ -55,14 +69,14 @@ def run(scenario: Scenario, kube: Kube, port: int) -> None:
 
 
 def test_voices_are_sent_once_and_then_only_when_they_change(kube: Kube, find_port: Callable[[], int]) -> None:
-    async def scenario(session: aiohttp.ClientSession, servers: ServerReconciler, _: asyncio.Event) -> None:
-        servers.documents["voice-system", "default"] = b'{"generation": 1}'
+    async def scenario(session: aiohttp.ClientSession, lists: Lists, _: asyncio.Event) -> None:
+        lists.body = b'{"generation": 1}'
         async with session.get(VOICES) as first:
             assert await first.json() == {"generation": 1}
             tag = first.headers["ETag"]
         async with session.get(VOICES, headers={"If-None-Match": tag}) as same:
             assert (same.status, await same.read()) == (304, b"")
-        servers.documents["voice-system", "default"] = b'{"generation": 2}'
+        lists.body = b'{"generation": 2}'
         async with session.get(VOICES, headers={"If-None-Match": tag}) as changed:
             assert (changed.status, await changed.json()) == (200, {"generation": 2})
 
@@ -70,7 +84,7 @@ def test_voices_are_sent_once_and_then_only_when_they_change(kube: Kube, find_po
 
 
 def test_a_server_that_was_not_reconciled_is_unknown(kube: Kube, find_port: Callable[[], int]) -> None:
-    async def scenario(session: aiohttp.ClientSession, _: ServerReconciler, __: asyncio.Event) -> None:
+    async def scenario(session: aiohttp.ClientSession, _: Lists, __: asyncio.Event) -> None:
         async with session.get(VOICES) as answer:
             assert answer.status == 404
 
@@ -78,7 +92,7 @@ def test_a_server_that_was_not_reconciled_is_unknown(kube: Kube, find_port: Call
 
 
 def test_ready_only_after_the_api_server_answered(kube: Kube, find_port: Callable[[], int]) -> None:
-    async def scenario(session: aiohttp.ClientSession, _: ServerReconciler, has_synced: asyncio.Event) -> None:
+    async def scenario(session: aiohttp.ClientSession, _: Lists, has_synced: asyncio.Event) -> None:
         async with session.get("/healthz") as alive, session.get("/readyz") as early:
             assert (alive.status, early.status) == (200, 503)
         has_synced.set()
@@ -88,8 +102,19 @@ def test_ready_only_after_the_api_server_answered(kube: Kube, find_port: Callabl
     run(scenario, kube, find_port())
 
 
+def test_unhealthy_where_the_process_must_begin_anew(kube: Kube, find_port: Callable[[], int]) -> None:
+    def check() -> None:
+        raise WatchStalled("kopf's watcher for voicemodels has ended")
+
+    async def scenario(session: aiohttp.ClientSession, _: Lists, __: asyncio.Event) -> None:
+        async with session.get("/healthz") as answer:
+            assert (answer.status, "voicemodels" in await answer.text()) == (503, True)
+
+    run(scenario, kube, find_port(), check)
+
+
 def test_metrics_are_scraped_in_the_format_that_prometheus_expects(kube: Kube, find_port: Callable[[], int]) -> None:
-    async def scenario(session: aiohttp.ClientSession, _: ServerReconciler, __: asyncio.Event) -> None:
+    async def scenario(session: aiohttp.ClientSession, _: Lists, __: asyncio.Event) -> None:
         async with session.get("/metrics") as answer:
             assert answer.headers["Content-Type"] == CONTENT_TYPE_LATEST
             families = list(text_string_to_metric_families(await answer.text()))

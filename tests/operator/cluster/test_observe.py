@@ -11,10 +11,9 @@ import pytest
 
 from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_status import ObservedDataset, VoiceModelStatus
-from voice_operator.cluster.kube import VOICE_REVISIONS
+from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.observe import observe_voice
 from voice_operator.cluster.store import open_store
-from voice_operator.errors import NotFound
 from voice_operator.reconcile.decide import decide
 from voice_operator.reconcile.observed import Observed, Voice
 from voice_operator.reconcile.status import status_of
@@ -67,20 +66,16 @@ def a_revision(name: str, base: str, state: str) -> dict[str, Any]:
         "evaluation": {"scores": {}},
     }
     owner = [{"uid": "uid"}]
-    metadata = {"name": name, "namespace": "studio", "ownerReferences": owner}
+    metadata = {"name": name, "namespace": "studio", "ownerReferences": owner, "resourceVersion": "1"}
     return {"metadata": metadata, "spec": spec, "status": {"state": state}}
 
 
 def observe(voice: Voice, configured: Settings, *revisions: dict[str, Any]) -> Observed:
-    async def listed(resource: Any, *_: Any) -> list[Any]:
-        return list(revisions) if resource is VOICE_REVISIONS else []
-
-    async def absent(*_: Any) -> Any:
-        raise NotFound("get", reason="NotFound", message="")
-
+    caches = Caches()
+    for revision in revisions:
+        caches.revisions.update(revision)
     store = open_store(configured.storage.uri, {})
-    kube = SimpleNamespace(list=listed, get=absent)
-    cluster: Any = SimpleNamespace(kube=kube, store=store, inference=None, settings=configured)
+    cluster: Any = SimpleNamespace(caches=caches, store=store, inference=None, settings=configured)
     return asyncio.run(observe_voice(cluster, voice, consent_valid=True))
 
 

@@ -11,11 +11,12 @@ from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import ObservedDataset, VoiceModelStatus
 from voice_operator.manifests.job_document import job_document_config_map
 from voice_operator.manifests.revision import voice_revision
-from voice_operator.manifests.server import deployment, desired_document, service, voices_config_map
+from voice_operator.manifests.server import deployment, service
 from voice_operator.manifests.stage_job import seconds, stage_job
+from voice_operator.manifests.voice_list import list_config_map, list_document
 from voice_operator.reconcile.effects import CreateRevision, StartJob
 from voice_operator.reconcile.names import job_name
-from voice_operator.reconcile.observed import DesiredVoice, StageOutput, Voice, VoiceServer
+from voice_operator.reconcile.observed import StageOutput, Voice, VoiceServer
 from voice_operator.settings import Settings
 
 HASH = "3fa9c2d1" * 8
@@ -192,7 +193,7 @@ STORE_VARIABLES = {
 def pods_and_files(settings: Settings) -> list[tuple[dict[str, Any], dict[str, str]]]:
     """The pods of a stage and of a server, each with what its ConfigMap holds."""
     start = StartJob("train", 1)
-    document = desired_document(SERVER, [], 1, settings)
+    document = list_document(SERVER, [], None, 1, settings)
     return [
         (
             stage_job(a_voice(), start, HASH, settings)["spec"]["template"]["spec"],
@@ -200,7 +201,7 @@ def pods_and_files(settings: Settings) -> list[tuple[dict[str, Any], dict[str, s
         ),
         (
             deployment(SERVER, settings)["spec"]["template"]["spec"],
-            voices_config_map(SERVER, document, settings)["data"],
+            list_config_map(SERVER, document, settings)["data"],
         ),
     ]
 
@@ -215,8 +216,9 @@ def test_pods_know_where_the_store_is_and_whose_certificate_it_has() -> None:
         assert STORE_VARIABLES.items() <= variables.items()
         folder, _, file = variables["AWS_CA_BUNDLE"].rpartition("/")
         assert files[file] == CA
-        (volume,) = [mount["name"] for mount in pod["containers"][0]["volumeMounts"] if mount["mountPath"] == folder]
-        assert "configMap" in next(found for found in pod["volumes"] if found["name"] == volume)
+        (name,) = [mount["name"] for mount in pod["containers"][0]["volumeMounts"] if mount["mountPath"] == folder]
+        volume = next(found for found in pod["volumes"] if found["name"] == name)
+        assert "configMap" in (volume["projected"]["sources"][0] if "projected" in volume else volume)
 
 
 def test_without_a_secret_pods_get_keys_by_their_service_account_and_still_no_token() -> None:
@@ -267,10 +269,3 @@ def test_a_server_finds_the_operator_only_where_there_is_a_url() -> None:
 def test_the_service_selects_the_pods() -> None:
     labels = deployment(SERVER, some_settings())["spec"]["template"]["metadata"]["labels"]
     assert service(SERVER)["spec"]["selector"].items() <= labels.items()
-
-
-def test_the_desired_voices_are_in_a_fixed_order() -> None:
-    voices = [DesiredVoice(f"studio/{name}", f"{name}-1", "s3://x", "sha256:" + "f" * 64) for name in ("zoe", "alice")]
-    document = desired_document(SERVER, voices, 7, some_settings())
-    assert document == desired_document(SERVER, reversed(voices), 7, some_settings())
-    assert [voice["id"] for voice in document["voices"]] == ["studio/alice", "studio/zoe"]

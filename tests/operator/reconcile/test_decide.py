@@ -56,7 +56,11 @@ def a_voice(status: VoiceModelStatus | None = None, request: str = "", **spec: A
 
 def observe(voice: Voice | None = None, **found: Any) -> Observed:
     dataset = ObservedDataset(uri="s3://voices/alice", fingerprint=DIGEST, generation=3)
-    return Observed(**({"voice": voice or a_voice(), "dataset": dataset, "input_hash": HASH} | found))
+    voice = voice or a_voice()
+    server = found.get("server")
+    serving = server if server is not None and server.id == voice.status.server else None
+    known = {"voice": voice, "dataset": dataset, "input_hash": HASH, "serving_server": serving}
+    return Observed(**(known | found))
 
 
 def job(stage: str = "prepare", attempt: int = 1, **about: Any) -> ObservedJob:
@@ -77,7 +81,8 @@ def a_pod(name: str, digest: str = DIGEST, state: str = "ready", *, ready: bool 
 
 
 def recorded(**changes: Any) -> VoiceModelStatus:
-    return VoiceModelStatus(**({"input_hash": HASH} | changes))
+    serving = {"server": "voice-system/default"} if "active_revision" in changes else {}
+    return VoiceModelStatus(**({"input_hash": HASH} | serving | changes))
 
 
 @pytest.mark.parametrize(
@@ -389,9 +394,12 @@ def test_an_earlier_revision_is_served_until_the_new_one_is_loaded() -> None:
     _, status = settle(observe(a_voice(old), revisions=(OLDER, REVISION), server=a_server(PodVoices("p1", ready=True))))
     assert (status.active_revision, status.candidate_revision) == (OLDER.name, REVISION.name)
     assert status.artifacts is not None
-    assert status.artifacts.revision == REVISION.name, "the server is told to load the new one"
+    assert status.artifacts.revision == OLDER.name, "the server is told to serve the old one"
+    assert status.loading is not None
+    assert status.loading.artifacts.revision == REVISION.name, "and to load the new one beside it"
     decision, status = settle(observe(a_voice(status), revisions=(OLDER, REVISION), server=a_server(a_pod("p1"))))
     assert (status.active_revision, status.previous_revision) == (REVISION.name, OLDER.name)
+    assert (status.artifacts, status.loading) == (REVISION.artifacts, None)
     assert SetRevisionState(OLDER.name, "Superseded", legal_hold=False) in decision.action.effects
 
 

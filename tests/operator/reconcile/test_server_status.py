@@ -1,12 +1,13 @@
 """The status of a VoiceServer: only a digest that every ready pod has loaded counts."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from voice_operator.api.voice_server import VoiceServerSpec, VoiceServerStatus
-from voice_operator.reconcile.observed import DesiredVoice, LoadedVoice, PodVoices, VoiceServer
-from voice_operator.reconcile.server_status import MAX_VOICES, blocked_status, served, server_status
+from voice_operator.reconcile.observed import DesiredVoice, LoadedVoice, PodVoices, Problem, VoiceServer
+from voice_operator.reconcile.server_status import MAX_VOICES, ObservedDeployment, served, server_status, stalled_status
 
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
 DIGEST = "sha256:" + "a" * 64
@@ -35,13 +36,15 @@ def test_a_voice(pods: list[PodVoices], state: str, loaded_on: int) -> None:
     assert bool(voice.error) is (state == "Failed")
 
 
-def status(old: VoiceServerStatus | None = None, ready: int = 2, voices: int = 1) -> VoiceServerStatus:
+def status(old: VoiceServerStatus | None = None, voices: int = 1, **running: Any) -> VoiceServerStatus:
+    deployment = ObservedDeployment(**({"replicas": 2, "ready": 2, "updated": 2, "is_current": True} | running))
     return server_status(
         SERVER,
         old=old,
         voices=tuple(DesiredVoice(f"studio/v{number:04}", "r", "u", DIGEST) for number in range(voices)),
         pods=(),
-        deployment={"replicas": 2, "readyReplicas": ready},
+        deployment=deployment,
+        problem=None,
         generation=7,
         endpoint="http://default.voice-system.svc",
         selector={"voice.sovits.dev/server": "default"},
@@ -60,8 +63,35 @@ def test_ready_when_all_pods_are() -> None:
     assert status().selector == "voice.sovits.dev/server=default"
 
 
-def test_an_unknown_base_stalls_and_keeps_what_is_known() -> None:
-    found = blocked_status(SERVER, status(), ("v2Pro",), NOW)
+@pytest.mark.parametrize(
+    "running",
+    [
+        pytest.param({"is_current": False}, id="the controller has not seen the template"),
+        pytest.param({"updated": 1}, id="an old pod is still there"),
+    ],
+)
+def test_pods_of_an_earlier_template_do_not_count(running: dict[str, Any]) -> None:
+    ready = status(**running).conditions[0]
+    assert (ready.status, ready.reason) == ("False", "RollingOut")
+
+
+def test_the_rollout_is_read_from_the_deployment() -> None:
+    rollout = {"observedGeneration": 4, "replicas": 3, "readyReplicas": 2, "updatedReplicas": 1}
+    assert ObservedDeployment.of({"metadata": {"generation": 4}, "status": rollout}) == ObservedDeployment(
+        3, 2, 1, True
+    )
+    assert not ObservedDeployment.of({"metadata": {"generation": 5}, "status": rollout}).is_current
+    assert not ObservedDeployment.of({}).is_current
+
+
+def test_a_revision_that_is_loaded_beside_counts_as_loaded() -> None:
+    beside = LoadedVoice("alice-3fa9c2d1", DIGEST, "ready")
+    pod = PodVoices("pod", ready=True, voices={"studio/alice": LoadedVoice("old", "sha256:old", "ready", next=beside)})
+    assert served(ALICE, [pod]).state == "Ready"
+
+
+def test_what_only_a_person_can_help_keeps_what_is_known() -> None:
+    found = stalled_status(4, status(), Problem("BaseNotFound", "the operator's configuration has: v2Pro"), NOW)
     assert found.ready_replicas == 2
     assert {condition.type: condition.status for condition in found.conditions}["Stalled"] == "True"
     assert "v2Pro" in found.conditions[0].message

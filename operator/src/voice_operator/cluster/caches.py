@@ -29,10 +29,10 @@ class Caches:
     def __init__(
         self,
         *,
-        on_voice: OnChange[VoiceRecord],
-        on_revision: OnChange[Revision],
-        on_server: OnChange[Object],
-        on_child: Callable[[Object], None],
+        on_voice: OnChange[VoiceRecord] | None = None,
+        on_revision: OnChange[Revision] | None = None,
+        on_server: OnChange[Object] | None = None,
+        on_child: Callable[[Object], None] = lambda _: None,
     ) -> None:
         def child_changed(_: ObjectKey, old: Object | None, new: Object | None) -> None:
             on_child(new or old or {})

@@ -151,7 +151,7 @@ class Kube:
         query |= {"timeoutSeconds": str(WATCH_SECONDS)} | _selector(labels)
         url = f"{_path(resource, namespace)}?{urlencode(query)}"
         try:
-            async with self._open("GET", url, timeout=WATCH_TIMEOUT) as answer:
+            async with self._open("GET", url, watching=True) as answer:
                 if answer.status >= HTTPStatus.BAD_REQUEST:
                     _checked(f"GET {url}", answer.status, await read_bounded(answer, MAX_ANSWER_BYTES))
                 async for line in _lines(answer):
@@ -270,11 +270,13 @@ class Kube:
         url: str,
         content: bytes | None = None,
         content_type: str = _JSON,
-        timeout: aiohttp.ClientTimeout = TIMEOUT,
+        *,
+        watching: bool = False,
     ) -> Any:  # aiohttp's type is private
         headers = self._authorization() | {"Accept": _JSON, "Content-Type": content_type, "User-Agent": FIELD_MANAGER}
         address = URL(self._credentials.server.rstrip("/") + url, encoded=True)
-        return self._connections(for_watches=timeout is WATCH_TIMEOUT).request(
+        timeout = WATCH_TIMEOUT if watching else TIMEOUT
+        return self._connections(for_watches=watching).request(
             method, address, headers=headers, data=content, allow_redirects=False, timeout=timeout
         )
 
