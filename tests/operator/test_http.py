@@ -19,6 +19,7 @@ from voice_operator.cluster.store import open_store
 from voice_operator.errors import WatchStalled
 from voice_operator.http import application, serve
 from voice_operator.metrics import Metrics
+from voice_operator.queue import WorkQueue
 from voice_operator.settings import Settings
 from voice_operator.voice_lists import RenderedList, VoiceListReconciler
 
@@ -57,7 +58,7 @@ def run(scenario: Scenario, kube: Kube, port: int, check: Callable[[], None] = l
         metrics, has_synced = Metrics(), asyncio.Event()
         caches = Caches()
         cluster = Cluster(kube, caches, open_store("file:///"), Inference(caches), settings)
-        lists = Lists(cluster, lambda: datetime.now(UTC))
+        lists = Lists(cluster, WorkQueue(metrics), lambda: datetime.now(UTC))
         runner = await serve(application(lists, metrics, has_synced, check), f"127.0.0.1:{port}")
         try:
             async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:

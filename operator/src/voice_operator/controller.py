@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 
-from voice_operator.errors import LeadershipLost, OperatorError
+from voice_operator.errors import ClusterError, LeadershipLost, OperatorError
 from voice_operator.logs import current_key
 from voice_operator.metrics import Metrics, controller_name
 from voice_operator.queue import WorkQueue
@@ -38,7 +38,7 @@ class Controller:
         except OperatorError as error:
             delay = self._queue.add_rate_limited(key)
             log.warning("%s: %s; requeued after %.0f s", key, error, delay)
-            await self._record_error(key, error)
+            await self._record(key, error)
         except Exception:  # a bug that one object triggers must not stop the others
             delay = self._queue.add_rate_limited(key)
             self._metrics.reconcile_panics.labels(controller).inc()
@@ -49,3 +49,9 @@ class Controller:
                 self._queue.add_after(key, requeue_after)
             result = "success" if requeue_after is None else "requeue_after"
         self._metrics.reconciles.labels(controller, result).inc()
+
+    async def _record(self, key: Key, error: OperatorError) -> None:
+        try:
+            await self._record_error(key, error)
+        except ClusterError as failure:
+            log.warning("%s: the error could not be recorded: %s", key, failure)

@@ -47,7 +47,7 @@ async def run(settings: Settings, identity: str) -> None:
     enqueuer = Enqueuer(queue, metrics)
     inference = Inference(enqueuer.caches)
     cluster = Cluster(kube, enqueuer.caches, store, inference, settings)
-    lists = VoiceListReconciler(cluster, _now)
+    lists = VoiceListReconciler(cluster, queue, _now)
     servers = ServerReconciler(cluster, lists, queue, metrics, _now)
     voices = VoiceReconciler(cluster=cluster, recorder=recorder, metrics=metrics, clock=_now)
     revisions = RevisionReconciler(cluster, recorder, _now)

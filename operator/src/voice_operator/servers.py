@@ -72,7 +72,7 @@ class ServerReconciler:
 
     async def _reconcile(self, key: Key, server: VoiceServer, old: VoiceServerStatus | None) -> float | None:
         settings = self._cluster.settings
-        problem = None
+        problem = self._lists.problem(server.namespace, server.name)
         running = self._cluster.caches.deployments.get(server.namespace, server.name) or {}
         if server.spec.base in settings.bases:
             await self._ensure(SERVICES, service(server), server, await self._service(server))

@@ -16,7 +16,7 @@ from typing import Any
 from voice_operator.cluster.kube import CONFIG_MAPS, Object
 from voice_operator.cluster.objects import is_deleting, is_owned_by, server_ref
 from voice_operator.cluster.observe import Cluster
-from voice_operator.errors import NotFound, OwnershipConflict
+from voice_operator.errors import ListTooLong, NotFound, OwnershipConflict
 from voice_operator.manifests.voice_list import (
     MAX_SHARDS,
     Document,
@@ -30,9 +30,10 @@ from voice_operator.manifests.voice_list import (
     rendered,
     shards_of,
 )
+from voice_operator.queue import WorkQueue
 from voice_operator.reconcile.desired import desired_voices, seconds_until_expiry
 from voice_operator.reconcile.names import Key
-from voice_operator.reconcile.observed import DesiredVoice, ServerRef
+from voice_operator.reconcile.observed import DesiredVoice, Problem, ServerRef
 
 MAX_WAIT_SECONDS = 3600.0  # for the end of a consent: a clock may be set meanwhile
 FRESH_SECONDS = 1.0  # of what a standby read
@@ -51,9 +52,11 @@ class RenderedList:
 class VoiceListReconciler:
     """Reconciles the lists of all servers, and answers what each contains."""
 
-    def __init__(self, cluster: Cluster, clock: Callable[[], datetime]) -> None:
+    def __init__(self, cluster: Cluster, queue: WorkQueue, clock: Callable[[], datetime]) -> None:
         self._cluster = cluster
+        self._queue = queue
         self._clock = clock
+        self._problems: dict[tuple[str, str], Problem] = {}
         self._written: dict[tuple[str, str], RenderedList] = {}
         self._lock = asyncio.Lock()
 
@@ -67,6 +70,10 @@ class VoiceListReconciler:
         written = self._written.get((namespace, server))
         return written.generation if written is not None else 0
 
+    def problem(self, namespace: str, server: str) -> Problem | None:
+        """Return why the list could not be written, where only a person can help."""
+        return self._problems.get((namespace, server))
+
     async def reconcile(self, key: Key) -> float | None:
         """Write one server's list where it differs. Return the seconds until a consent in it ends, or None.
 
@@ -75,10 +82,20 @@ class VoiceListReconciler:
             ListTooLong: there are more voices than the ConfigMaps hold.
             ClusterError: the API server failed; the caller requeues the key.
         """
+        known = self._problems.pop((key.namespace, key.name), None)
         item = self._cluster.caches.servers.get(key.namespace, key.name)
         if item is None or is_deleting(item):
             self._written.pop((key.namespace, key.name), None)
             return None
+        try:
+            return await self._reconcile(key, item)
+        except (OwnershipConflict, ListTooLong) as error:
+            problem = self._problems[key.namespace, key.name] = Problem(type(error).__name__, str(error))
+            if problem != known:
+                self._queue.add(key.about)
+            raise
+
+    async def _reconcile(self, key: Key, item: Object) -> float | None:
         server, voices = server_ref(item), self.voices(key.namespace, key.name)
         present = await self._present(server)
         known = (_status_generation(item), self.generation(key.namespace, key.name))
@@ -92,6 +109,8 @@ class VoiceListReconciler:
         # The first part last: pods take a new number of parts only when they find all of them.
         for part in sorted(changed, key=lambda part: -part.get("shard", 0)):
             await self._cluster.kube.apply(CONFIG_MAPS, list_config_map(server, part, self._cluster.settings))
+        if changed:
+            self._queue.add(key.about)  # its pods have something to load or to leave
         until = seconds_until_expiry(voices, self._clock())
         return None if until is None else min(until, MAX_WAIT_SECONDS)
 

@@ -115,7 +115,7 @@ class Cache(Generic[T]):
                 del self._members[group]
         for group in self._groups(new) if new is not None else ():
             self._members[group][key] = new  # type: ignore[assignment]  # not None where there are groups
-        if self._on_change is not None and old != new:
+        if self._on_change is not None:
             self._on_change(key, old, new)
 
 

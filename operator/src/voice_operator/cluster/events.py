@@ -41,11 +41,12 @@ class EventRecorder:
         """Record an Event for an error that concerns the object; errors of the API server are only logged."""
         if isinstance(error, ClusterError):
             return
+        about = key.about
         try:
-            item = await self._kube.get(OWN_KINDS[key.kind], key.namespace, key.name)
+            item = await self._kube.get(OWN_KINDS[about.kind], about.namespace, about.name)
         except ClusterError:
             return
-        await self.record(key, item["metadata"]["uid"], Event("Warning", type(error).__name__, str(error)))
+        await self.record(about, item["metadata"]["uid"], Event("Warning", type(error).__name__, str(error)))
 
     async def _increment_series(self, body: dict[str, Any], now: str) -> None:
         namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]

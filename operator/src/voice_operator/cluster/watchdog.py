@@ -16,7 +16,9 @@ from voice_operator.reconcile.names import KindName
 PATIENCE_SECONDS = 60.0  # between a list that shows a change and the watch that must have delivered it by then
 CHECK_SECONDS = 5.0
 
-_TASK = "watcher for "  # how kopf names the tasks of its watches: "watcher for voicemodels.v1alpha1…@namespace"
+# How kopf names its tasks: "watcher for voicemodels.v1alpha1…@namespace", and the one that waits for a signal.
+_TASK = "watcher for "
+_SIGNALS = "stop-flag checker"
 
 
 class Watchdog:
@@ -43,8 +45,11 @@ class Watchdog:
         Raises:
             WatchStalled: one ended, or is silent.
         """
+        tasks = {task.get_name() for task in asyncio.all_tasks()}
+        if _SIGNALS not in tasks:
+            return  # kopf has not started yet, or ends because it was told to
         plurals = tuple(f"{_TASK}{resource.plural}." for resource in OWN_KINDS.values())
-        running = {task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith(plurals)}
+        running = {name for name in tasks if name.startswith(plurals)}
         if ended := self._tasks - running:
             raise WatchStalled(f"kopf's {min(ended)} has ended")
         self._tasks |= running

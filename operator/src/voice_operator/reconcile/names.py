@@ -18,6 +18,11 @@ class Key:
     namespace: str
     name: str
 
+    @property
+    def about(self) -> "Key":
+        """The object that Events are about: a list is a part of its VoiceServer."""
+        return Key("VoiceServer", self.namespace, self.name) if self.kind == "VoiceList" else self
+
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}"
 
