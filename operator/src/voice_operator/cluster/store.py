@@ -13,8 +13,10 @@ from voice_store import Misconfigured, NotFound, StoreFactory, StoreUri, Transpo
 
 MAX_DOCUMENT_BYTES = 8 << 20
 MAX_LISTED = 200_000
-THREADS = 4
-TRANSPORT = Transport(connect_seconds=3, read_seconds=15, retries=2, connections=THREADS)  # a pass must not wait long
+THREADS = 8
+TRANSPORT = Transport(connect_seconds=2, read_seconds=5, retries=1, connections=THREADS)  # a pass must not wait long
+READ_SECONDS = 12.0  # for one document
+LIST_SECONDS = 60.0  # for everything below a prefix
 
 Result = TypeVar("Result")
 
@@ -40,7 +42,7 @@ class Store:
             except NotFound:
                 return None
 
-        return await self._run(read, uri)
+        return await self._run(read, uri, READ_SECONDS)
 
     async def fingerprint(self, uri: str) -> str | None:
         """Return ``sha256:…`` over names, sizes and tags of everything below ``uri``; None: nothing is there.
@@ -54,7 +56,7 @@ class Store:
             lines = "".join(f"{entry.key}\t{entry.size}\t{entry.etag}\n" for entry in found)
             return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}" if found else None
 
-        return await self._run(fingerprint, uri)
+        return await self._run(fingerprint, uri, LIST_SECONDS)
 
     async def remove_below(self, uri: str, *, first: tuple[str, ...] = ()) -> int:
         """Remove everything below ``uri``, the keys of ``first`` before the others; return how many objects that were.
@@ -70,18 +72,22 @@ class Store:
             store.delete_all([key for key in keys if key not in first])
             return len(keys)
 
-        return await self._run(remove, uri)
+        return await self._run(remove, uri, LIST_SECONDS)
 
     def close(self) -> None:
         """Let the threads end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, call: Callable[[StoreUri], Result], uri: str) -> Result:
+    async def _run(self, call: Callable[[StoreUri], Result], uri: str, seconds: float) -> Result:
+        """Run a call in a thread; when its time is over the thread goes on, but nobody waits for it."""
         try:
             location = StoreUri.parse(uri)
             if location.scheme not in self._schemes:
                 raise StoreError(f"{uri}: the operator has no access to {location.scheme}:// addresses")
-            return await asyncio.get_running_loop().run_in_executor(self._threads, call, location)
+            async with asyncio.timeout(seconds):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, call, location)
+        except TimeoutError as error:
+            raise StoreError(f"{uri}: the object store has not answered within {seconds:.0f} s") from error
         except voice_store.StoreError as error:
             raise StoreError(str(error)) from error
 
