@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ KINDS = {
         "voiceservers": "VoiceServer",
     },
 }
+PATH = re.compile(r"/(?:api|apis/[^/]+)/[^/]+(?:/namespaces/([^/]+))?/([^/]+)(?:/(.+))?")
 
 
 @dataclass
@@ -98,14 +100,32 @@ class ApiServer:
         if self.answers:
             status = self.answers.pop(0)
             return web.json_response({"code": status, "reason": "Made", "message": "as the test wants"}, status=status)
-        *_, plural = parts = request.path.strip("/").split("/")
-        if parts[:1] == ["api"] or len(parts) <= 3:
-            return web.json_response(_discovery("/".join(parts[1:])))
-        namespace = parts[parts.index("namespaces") + 1] if "namespaces" in parts else None
+        path = PATH.fullmatch(request.path)
+        if path is None:
+            return web.json_response(_discovery(request.path))
+        namespace, plural, name = path.groups()
+        if request.method in {"POST", "PUT"}:
+            return self._write(plural, await request.json())
+        if name is not None:
+            found = self.objects.get((plural, str(namespace), name))
+            missing = {"reason": "NotFound", "message": "there is none"}
+            return web.json_response(found or missing, status=200 if found else 404)
         label = request.query.get("labelSelector", "")
         if "watch" in request.query:
             return await self._watch(request, plural, namespace, label)
         return self._list(request, plural, namespace, label)
+
+    def _write(self, plural: str, item: Object) -> web.Response:
+        """Create, or replace what has the resource version that the client read."""
+        metadata = item["metadata"]
+        known = self.objects.get((plural, metadata["namespace"], metadata["name"]))
+        read = None if known is None else known["metadata"]["resourceVersion"]
+        if metadata.get("resourceVersion") != read:
+            return web.json_response({"reason": "Conflict", "message": "somebody else was faster"}, status=409)
+        item["metadata"] |= {"resourceVersion": self._next(), "uid": f"uid-{metadata['name']}"}
+        self.objects[plural, metadata["namespace"], metadata["name"]] = item
+        self._tell(plural, "ADDED" if known is None else "MODIFIED", item)
+        return web.json_response(item)
 
     def _list(self, request: web.Request, plural: str, namespace: str | None, label: str) -> web.Response:
         token = request.query.get("continue", "")
@@ -159,21 +179,23 @@ def _line(event: Object) -> bytes:
 
 
 def _selects(namespace: str | None, label: str, item: Object) -> bool:
+    name, _, value = label.partition("=")
     labels = item["metadata"].get("labels") or {}
-    return namespace in {None, item["metadata"]["namespace"]} and (not label or label in labels)
+    labelled = not label or (name in labels and value in {"", labels[name]})
+    return namespace in {None, item["metadata"]["namespace"]} and labelled
 
 
-def _discovery(version: str) -> Object:
-    if not version:
-        groups = []
-        for known in KINDS:
-            name, _, number = known.partition("/")
-            found = {"groupVersion": known, "version": number}
-            groups.append({"name": name, "versions": [found], "preferredVersion": found})
-        return {"versions": ["v1"], "groups": groups}
-    verbs = ["list", "watch", "patch"]
-    about = {"singularName": "", "namespaced": True, "verbs": verbs}
-    return {"resources": [{"name": name, "kind": kind} | about for name, kind in KINDS.get(version, {}).items()]}
+def _discovery(path: str) -> Object:
+    """Answer as /api, /apis, and a group's own path do."""
+    groups = []
+    for known in KINDS:
+        name, _, version = known.partition("/")
+        found = {"groupVersion": known, "version": version}
+        groups.append({"name": name, "versions": [found], "preferredVersion": found})
+    about = {"singularName": "", "namespaced": True, "verbs": ["list", "watch", "patch"]}
+    kinds = KINDS.get(path.removeprefix("/apis/"), {})
+    resources = [{"name": plural, "kind": kind} | about for plural, kind in kinds.items()]
+    return {"versions": ["v1"], "groups": groups, "resources": resources}
 
 
 @asynccontextmanager
