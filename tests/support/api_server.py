@@ -13,6 +13,8 @@ from aiohttp import web
 
 Object = dict[str, Any]
 KINDS = {
+    "v1": {"namespaces": "Namespace"},
+    "apiextensions.k8s.io/v1": {"customresourcedefinitions": "CustomResourceDefinition"},
     "batch/v1": {"jobs": "Job"},
     "coordination.k8s.io/v1": {"leases": "Lease"},
     "voice.sovits.dev/v1alpha1": {
@@ -21,6 +23,7 @@ KINDS = {
         "voiceservers": "VoiceServer",
     },
 }
+CLUSTER_SCOPED = {"v1", "apiextensions.k8s.io/v1"}  # of these versions everything that is here
 PATH = re.compile(r"/(?:api|apis/[^/]+)/[^/]+(?:/namespaces/([^/]+))?/([^/]+)(?:/(.+))?")
 
 
@@ -57,7 +60,8 @@ class ApiServer:
         self._tell(plural, "DELETED", last)
 
     def send(self, event: Object, plural: str = "jobs") -> None:
-        """Send an event of any kind to the watches."""
+        """Send an event of any kind to the watches of now."""
+        self._next()
         self._tell(plural, event["type"], event["object"])
 
     def bookmark(self, plural: str = "jobs") -> int:
@@ -189,12 +193,12 @@ def _discovery(path: str) -> Object:
     """Answer as /api, /apis, and a group's own path do."""
     groups = []
     for known in KINDS:
-        name, _, version = known.partition("/")
+        name, _, version = known.rpartition("/")
         found = {"groupVersion": known, "version": version}
         groups.append({"name": name, "versions": [found], "preferredVersion": found})
-    about = {"singularName": "", "namespaced": True, "verbs": ["list", "watch", "patch"]}
-    kinds = KINDS.get(path.removeprefix("/apis/"), {})
-    resources = [{"name": plural, "kind": kind} | about for plural, kind in kinds.items()]
+    version = path.removeprefix("/api/").removeprefix("/apis/")
+    about = {"singularName": "", "namespaced": version not in CLUSTER_SCOPED, "verbs": ["list", "watch", "patch"]}
+    resources = [{"name": plural, "kind": kind} | about for plural, kind in KINDS.get(version, {}).items()]
     return {"versions": ["v1"], "groups": groups, "resources": resources}
 
 
