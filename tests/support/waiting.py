@@ -1,0 +1,24 @@
+"""Waiting for a state that somebody else brings about, and finding a free port for them."""
+
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+RETRY_SECONDS = 0.2
+
+
+def wait_for(what: str, poll: Callable[[], Any], seconds: float = 30) -> Any:
+    """Return the first true answer of ``poll``."""
+    deadline = time.monotonic() + seconds
+    while not (answer := poll()):
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(RETRY_SECONDS)
+    return answer
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
