@@ -1,0 +1,259 @@
+"""Everything that takes part in a scenario: a namespace of its own, a node, a bucket, replicas, and the watcher."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.faults.api_proxy import ApiProxy, Entry
+from tests.faults.bucket import Bucket
+from tests.faults.client import ApiFailed, Client
+from tests.faults.inference import Inference
+from tests.faults.node import VOICE_LABEL, Node
+from tests.faults.replica import Replica
+from tests.faults.s3_proxy import S3Proxy
+from tests.faults.snapshot import snapshot
+from tests.support.voices import Object, make_server, make_voice
+from tests.support.waiting import wait_for
+
+from voice_operator.settings import Settings
+
+SERVER = "default"
+RESYNC_SECONDS = float(Settings.model_fields["resync_seconds"].default)
+REVOCATION_SECONDS = 60.0  # in every fault
+QUIET_SECONDS = 4.0  # without a write: longer than the pauses between passes over what runs
+BUG = "Traceback (most recent call last)"
+DATASET = {"uri": "s3://voices/datasets/one", "digest": "sha256:" + "a" * 64}  # one input, whatever the voice's name
+
+
+class Lab:
+    """A scene whose every connection can be disturbed."""
+
+    def __init__(
+        self,
+        *,
+        admin: Path,
+        namespace: str,
+        folder: Path,
+        bucket: Bucket,
+        s3: S3Proxy,
+        environment: Mapping[str, str],
+        settings: Mapping[str, Any],
+    ) -> None:
+        self.client = Client(admin, namespace)
+        self.namespace = namespace
+        self.bucket = bucket
+        self.s3 = s3
+        self.node = Node(self.client, bucket)
+        self.inference = Inference(namespace, SERVER)
+        self.replicas: list[Replica] = []
+        self._admin = admin
+        self._folder = folder
+        self._environment = environment
+        self._settings = self._defaults() | settings
+        self._replicas_file = folder / "replicas"
+        self._watcher: subprocess.Popen[bytes]
+
+    @property
+    def operator(self) -> Replica:
+        """The first replica."""
+        return self.replicas[0]
+
+    @property
+    def proxy(self) -> ApiProxy:
+        """The connection of the first replica."""
+        return self.operator.proxy
+
+    def start(self, *, bound_seconds: float = REVOCATION_SECONDS) -> None:
+        """Start everything, with one replica and the server `default`, whose pod is up."""
+        metadata = {"name": self.namespace}
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+        self.client.request("POST", self.client.path("namespaces"), namespace)
+        wait_for("the service account", lambda: self.client.find("serviceaccounts", "default"))
+        self._replicas_file.touch()
+        self._watcher = self._start_watcher(bound_seconds)
+        self.node.start()
+        self.inference.__enter__()
+        self.client.apply(make_server(SERVER, self.namespace))
+        self.add_replica("one")
+        wait_for("the server to be ready", self.server_is_ready, seconds=60)
+
+    def add_replica(self, name: str, **settings: Any) -> Replica:
+        """Start another replica, and wait until it is ready."""
+        replica = Replica(name, self._settings | settings, self._folder, self._admin, self._environment)
+        replica.start()
+        self.replicas.append(replica)
+        urls = [one.url for one in self.replicas]
+        self.inference.replicas = urls
+        self._replicas_file.write_text("\n".join(urls))
+        return replica
+
+    def close(self) -> list[str]:
+        """Stop everything; return what must never have happened."""
+        violations = [f"the node: {error!r}" for error in self.node.errors]
+        for replica in self.replicas:
+            code = replica.close()
+            violations += [f"the replica {replica.name} ended with exit code {code}"] if code else []
+            log = replica.log.read_text()
+            violations += [f"a bug in the operator: {log[log.index(BUG) :][:2000]}"] if BUG in log else []
+        self.node.stop()
+        self.inference.__exit__()
+        violations += self._stop_watcher()
+        self.client.request("DELETE", self.client.path("namespaces", self.namespace))
+        return violations
+
+    # What a user does
+
+    def apply(self, voice: str, **spec: Any) -> None:
+        self.client.apply(make_voice(voice, self.namespace, **({"dataset": DATASET} | spec)))
+
+    def edit(self, voice: str, **spec: Any) -> None:
+        self.client.patch("voicemodels", voice, {"spec": spec})
+
+    def revoke(self, voice: str, *, revoked: bool = True) -> None:
+        self.edit(voice, consent={"revoked": revoked})
+
+    def delete(self, voice: str) -> None:
+        self.client.delete("voicemodels", voice)
+
+    # What a user sees
+
+    def status(self, voice: str) -> Object:
+        return (self.client.find("voicemodels", voice) or {}).get("status") or {}
+
+    def condition(self, voice: str, kind: str) -> Object:
+        found = {one["type"]: one for one in self.status(voice).get("conditions", ())}
+        return found.get(kind, {"status": "", "reason": "", "message": ""})
+
+    def is_ready(self, voice: str) -> bool:
+        return bool(self.condition(voice, "Ready")["status"] == "True")
+
+    def are_ready(self, voices: list[str]) -> set[str]:
+        """Those of the voices that are Ready, from one look at all."""
+        ready = set()
+        for item in self.client.objects("voicemodels"):
+            conditions = (item.get("status") or {}).get("conditions") or ()
+            if any(one["type"] == "Ready" and one["status"] == "True" for one in conditions):
+                ready.add(item["metadata"]["name"])
+        return ready & set(voices)
+
+    def jobs(self, voice: str) -> list[Object]:
+        return self.client.objects("jobs", f"{VOICE_LABEL}={voice}")
+
+    def server_is_ready(self) -> bool:
+        status = (self.client.find("voiceservers", SERVER) or {}).get("status") or {}
+        return any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions") or ())
+
+    def listed(self) -> list[Object]:
+        """What the first replica that answers tells the pods to serve."""
+        for replica in self.replicas:
+            try:
+                url = f"{replica.url}/servers/{self.namespace}/{SERVER}/voices.json"
+                with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 -- ours
+                    found: list[Object] = json.load(answer)["voices"]
+                    return found
+            except (urllib.error.URLError, OSError):
+                continue
+        raise ConnectionError("no replica answers")
+
+    def lists(self, voice: str) -> bool:
+        """Whether the pods are told to serve the voice; while nobody answers, they go on with what they have."""
+        try:
+            return any(entry["id"] == f"{self.namespace}/{voice}" for entry in self.listed())
+        except ConnectionError:
+            return True
+
+    def snapshot(self, voice: str) -> Object:
+        return snapshot(self.client, voice, self.listed())
+
+    def remains(self, voice: str) -> list[str]:
+        """What is left of a voice: objects, Jobs, and objects in the bucket."""
+        kinds = ("voicemodels", "voicerevisions", "jobs", "configmaps")
+        found = [
+            f"{kind}/{one['metadata']['name']}"
+            for kind in kinds
+            for one in self.client.objects(kind, "" if kind == "voicemodels" else f"{VOICE_LABEL}={voice}")
+            if kind != "voicemodels" or one["metadata"]["name"] == voice
+        ]
+        return found + self.bucket.files(f"{self.namespace}/{voice}")
+
+    # Waiting, with the seconds that it took
+
+    def seconds_until(self, what: str, poll: Callable[[], Any], seconds: float) -> float:
+        """Wait for the first true answer; return how long that took."""
+        started = time.monotonic()
+        wait_for(what, lambda: _quietly(poll), seconds)
+        return time.monotonic() - started
+
+    def until_ready(self, voice: str, seconds: float = 60) -> float:
+        return self.seconds_until(f"{voice} to be Ready", lambda: self.is_ready(voice), seconds)
+
+    def until_gone(self, voice: str, seconds: float = REVOCATION_SECONDS) -> float:
+        """Wait until no pod is told to serve the voice any more."""
+        return self.seconds_until(f"{voice} to leave the list", lambda: not self.lists(voice), seconds)
+
+    def until_quiet(self, quiet: float = QUIET_SECONDS, seconds: float = 120) -> None:
+        """Wait until no replica has written anything for a while."""
+        wait_for("the operator to be quiet", lambda: not self._writes(since=time.monotonic() - quiet), seconds + quiet)
+
+    def writes_at_rest(self, seconds: float) -> list[Entry]:
+        """Return what is written during so many seconds after everything has settled: it should be nothing."""
+        self.until_quiet()
+        since = time.monotonic()
+        time.sleep(seconds)
+        return self._writes(since)
+
+    def _writes(self, since: float) -> list[Entry]:
+        return [entry for replica in self.replicas for entry in replica.proxy.writes(since)]
+
+    def _defaults(self) -> dict[str, Any]:
+        resources = {"requests": {"cpu": "250m", "memory": "1Gi"}}
+        return {
+            "images": {"trainer": "voice-trainer:test", "inference": "voice-inference:test"},
+            "bases": {"tiny": {"uri": "embedded:tiny"}, "other": {"uri": "embedded:other"}},
+            "storage": {"uri": self.bucket.uri, "secretName": "voice-store"},
+            "stages": {"prepare": {"resources": resources}},
+            "inference": {"port": self.inference.server_port, "resources": resources},
+            "watchNamespaces": [self.namespace],
+            "namespace": self.namespace,
+        }
+
+    def _start_watcher(self, bound_seconds: float) -> subprocess.Popen[bytes]:
+        assignment = {
+            "kubeconfig": str(self._admin),
+            "namespace": self.namespace,
+            "server": SERVER,
+            "replicas": str(self._replicas_file),
+            "bucket_uri": self.bucket.uri,
+            "bucket_folder": str(self.bucket.folder),
+            "bound_seconds": bound_seconds,
+            "report": str(self._folder / "watcher.json"),
+        }
+        log = (self._folder / "watcher.log").open("wb")
+        command = [sys.executable, "-m", "tests.faults.watcher", json.dumps(assignment)]
+        with log:
+            return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ)
+
+    def _stop_watcher(self) -> list[str]:
+        self._watcher.terminate()
+        code = self._watcher.wait(timeout=30)
+        if code:
+            return [f"the watcher ended with exit code {code}: {(self._folder / 'watcher.log').read_text()[-2000:]}"]
+        report = json.loads((self._folder / "watcher.json").read_text())
+        assert report["checks"], "the watcher saw no list of voices"
+        violations: list[str] = report["violations"]
+        return violations
+
+
+def _quietly(poll: Callable[[], Any]) -> Any:
+    """Ask while the API server may be away: no answer is none yet."""
+    try:
+        return poll()
+    except (ConnectionError, ApiFailed):
+        return None
