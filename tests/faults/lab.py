@@ -15,7 +15,7 @@ from tests.faults.api_proxy import ApiProxy, Entry
 from tests.faults.bucket import Bucket
 from tests.faults.client import ApiFailed, Client
 from tests.faults.inference import Inference
-from tests.faults.node import VOICE_LABEL, Node
+from tests.faults.node import SERVER_LABEL, STAGE_LABEL, VOICE_LABEL, Node
 from tests.faults.replica import Replica
 from tests.faults.s3_proxy import S3Proxy
 from tests.faults.snapshot import snapshot
@@ -53,6 +53,7 @@ class Lab:
         self.node = Node(self.client, bucket)
         self.inference = Inference(namespace, SERVER)
         self.replicas: list[Replica] = []
+        self._others: list[Replica] = []
         self._admin = admin
         self._folder = folder
         self._environment = environment
@@ -84,14 +85,22 @@ class Lab:
         self.add_replica("one")
         wait_for("the server to be ready", self.server_is_ready, seconds=60)
 
-    def add_replica(self, name: str, **settings: Any) -> Replica:
-        """Start another replica, and wait until it is ready."""
+    def add_replica(self, name: str, *, clock: float = 0, **settings: Any) -> Replica:
+        """Start another replica, its clock so many seconds ahead, and wait until it is ready."""
         replica = Replica(name, self._settings | settings, self._folder, self._admin, self._environment)
+        replica.set_clock(clock)
         replica.start()
         self.replicas.append(replica)
         urls = [one.url for one in self.replicas]
         self.inference.replicas = urls
         self._replicas_file.write_text("\n".join(urls))
+        return replica
+
+    def launch_other_installation(self, name: str, **settings: Any) -> Replica:
+        """Start an operator of another release on the same namespace; it may refuse to run beside this one."""
+        replica = Replica(name, self._settings | settings, self._folder, self._admin, self._environment)
+        replica.launch()
+        self._others.append(replica)
         return replica
 
     def close(self) -> list[str]:
@@ -102,6 +111,8 @@ class Lab:
             violations += [f"the replica {replica.name} ended with exit code {code}"] if code else []
             log = replica.log.read_text()
             violations += [f"a bug in the operator: {log[log.index(BUG) :][:2000]}"] if BUG in log else []
+        for other in self._others:
+            other.close()
         self.node.stop()
         self.inference.__exit__()
         violations += self._stop_watcher()
@@ -143,24 +154,49 @@ class Lab:
                 ready.add(item["metadata"]["name"])
         return ready & set(voices)
 
-    def jobs(self, voice: str) -> list[Object]:
-        return self.client.objects("jobs", f"{VOICE_LABEL}={voice}")
+    def jobs(self, voice: str, stage: str = "") -> list[Object]:
+        labels = f"{VOICE_LABEL}={voice}" + (f",{STAGE_LABEL}={stage}" if stage else "")
+        return self.client.objects("jobs", labels)
+
+    def has_finished(self, voice: str, stage: str) -> bool:
+        return any(job["status"].get("succeeded") for job in self.jobs(voice, stage))
 
     def server_is_ready(self) -> bool:
         status = (self.client.find("voiceservers", SERVER) or {}).get("status") or {}
         return any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions") or ())
 
     def listed(self) -> list[Object]:
-        """What the first replica that answers tells the pods to serve."""
-        for replica in self.replicas:
-            try:
-                url = f"{replica.url}/servers/{self.namespace}/{SERVER}/voices.json"
-                with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 -- ours
-                    found: list[Object] = json.load(answer)["voices"]
-                    return found
-            except (urllib.error.URLError, OSError):
-                continue
-        raise ConnectionError("no replica answers")
+        """What the replicas tell the pods to serve, each entry once.
+
+        Raises:
+            ConnectionError: none of them answers; the pods go on with what they have.
+        """
+        answers = [answer for replica in self.replicas if (answer := self._answer_of(replica)) is not None]
+        if not answers:
+            raise ConnectionError("no replica answers")
+        return list({json.dumps(entry): entry for answer in answers for entry in answer}.values())
+
+    def _answer_of(self, replica: Replica) -> list[Object] | None:
+        try:
+            url = f"{replica.url}/servers/{self.namespace}/{SERVER}/voices.json"
+            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 -- ours
+                found: list[Object] = json.load(answer)["voices"]
+                return found
+        except (urllib.error.URLError, OSError):
+            return None
+
+    def config_maps(self) -> list[Object]:
+        """The ConfigMaps from which pods start while the operator is away."""
+        return self.client.objects("configmaps", f"{SERVER_LABEL}={SERVER}")
+
+    def config_map_lists(self, voice: str) -> bool:
+        texts = [text for one in self.config_maps() for text in (one.get("data") or {}).values()]
+        return any(f'"{self.namespace}/{voice}"' in text for text in texts)
+
+    def unlisted(self, voices: list[str]) -> set[str]:
+        """Those of the voices that no pod is told to serve."""
+        listed = {entry["id"].removeprefix(f"{self.namespace}/") for entry in self.listed()}
+        return {*voices} - listed
 
     def lists(self, voice: str) -> bool:
         """Whether the pods are told to serve the voice; while nobody answers, they go on with what they have."""
@@ -194,9 +230,29 @@ class Lab:
     def until_ready(self, voice: str, seconds: float = 60) -> float:
         return self.seconds_until(f"{voice} to be Ready", lambda: self.is_ready(voice), seconds)
 
+    def until_running(self, voice: str, stage: str, seconds: float = 60) -> float:
+        """Wait until a pod of the stage runs."""
+        labels = f"{VOICE_LABEL}={voice},{STAGE_LABEL}={stage}"
+
+        def runs() -> bool:
+            return any(pod["status"]["phase"] == "Running" for pod in self.client.objects("pods", labels))
+
+        return self.seconds_until(f"the {stage} stage of {voice}", runs, seconds)
+
     def until_gone(self, voice: str, seconds: float = REVOCATION_SECONDS) -> float:
         """Wait until no pod is told to serve the voice any more."""
         return self.seconds_until(f"{voice} to leave the list", lambda: not self.lists(voice), seconds)
+
+    def seconds_until_each(self, voices: list[str], done: Callable[[], set[str]], seconds: float) -> dict[str, float]:
+        """Wait until ``done`` has returned each voice; return when it first did so. Late ones are named."""
+        started, reached = time.monotonic(), dict[str, float]()
+        while len(reached) < len(voices):
+            for voice in _quietly(done) or set():
+                reached.setdefault(voice, time.monotonic() - started)
+            late = sorted({*voices} - {*reached})
+            assert time.monotonic() - started < seconds, f"waited {seconds} s for {', '.join(late)}"
+            time.sleep(0.2)
+        return reached
 
     def until_quiet(self, quiet: float = QUIET_SECONDS, seconds: float = 120) -> None:
         """Wait until no replica has written anything for a while."""

@@ -41,6 +41,19 @@ class Outcome:
 Plan = Callable[[StagePod], Outcome | None]  # None: it goes on running
 
 
+class Hold:
+    """A plan under which the pods of some stages run on until they are released."""
+
+    def __init__(self, *stages: str) -> None:
+        self._stages = stages
+
+    def __call__(self, pod: StagePod) -> Outcome | None:
+        return None if pod.stage in self._stages else Outcome()
+
+    def release(self) -> None:
+        self._stages = ()
+
+
 class Node:
     """Looks at the pods of a namespace many times a second, in a thread of its own."""
 

@@ -45,6 +45,11 @@ class Replica:
 
     def start(self) -> None:
         """Start proxy and process, and wait until it is ready."""
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start proxy and process without waiting."""
         self.proxy.__enter__()
         paths = [str(CLOCK), os.environ.get("PYTHONPATH", "")]
         self._environment |= {"FAULTS_CLOCK": str(self._clock), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
@@ -53,7 +58,6 @@ class Replica:
         )
         self._launch()
         self._supervisor.start()
-        self.wait_until_ready()
 
     def stop(self) -> int:
         """Ask the process to end; return its exit code."""

@@ -51,10 +51,10 @@ def request_of(
     namespace, resource, name, subresource = (part or "" for part in found.groups()) if found else ("", "", "", "")
     if namespace and not resource:
         namespace, resource, name = "", "namespaces", namespace
-    if method == "POST" and not name:
+    if method == "POST" and resource and not name:
         name = str((json.loads(body or b"{}").get("metadata") or {}).get("name", ""))
     return Request(
-        verb=_verb(method, bool(found and found[3]), query, content_type),
+        verb=_verb(method, bool(name) or not resource, query, content_type),
         resource=resource,
         namespace=namespace,
         name=name,

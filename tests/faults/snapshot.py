@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from tests.faults.client import Client
@@ -18,6 +19,7 @@ HISTORY = frozenset(
 )
 
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T[\d:.]+(Z|\+00:00)")
+_UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ATTEMPT = re.compile(r"-(prepare|train|evaluate)-\d+")
 
 
@@ -34,7 +36,7 @@ def snapshot(client: Client, voice: str, listed: list[Object]) -> Object:
         "documents": _sorted(client.objects("configmaps", labels)),
         "listed": [entry for entry in listed if entry["id"] == f"{client.namespace}/{voice}"],
     }
-    return _anonymous(found, voice)
+    return _anonymous(found, {voice: "VOICE", client.namespace: "NAMESPACE"})
 
 
 def end_of(client: Client, voice: str, listed: list[Object]) -> Object:
@@ -65,10 +67,11 @@ def _sorted(objects: list[Object]) -> list[Object]:
     return sorted(objects, key=lambda one: str(one["metadata"]["name"]))
 
 
-def _anonymous(document: Any, voice: str) -> Any:
+def _anonymous(document: Any, names: Mapping[str, str]) -> Any:
     text = json.dumps(_without(document, DROPPED), sort_keys=True)
-    uids = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-    return json.loads(uids.sub("UID", _TIME.sub("TIME", text.replace(voice, "VOICE"))))
+    for name, replacement in names.items():
+        text = text.replace(name, replacement)
+    return json.loads(_UID.sub("UID", _TIME.sub("TIME", text)))
 
 
 def _without(document: Any, keys: frozenset[str]) -> Any:
