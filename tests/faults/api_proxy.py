@@ -15,7 +15,7 @@ from typing import Any, Self
 import aiohttp
 import yaml
 from aiohttp import web
-from tests.faults.credentials import credentials_of
+from dev.kubeconfig import credentials_of
 from tests.faults.rules import (
     LEASES,
     READS,

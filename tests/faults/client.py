@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from tests.faults.credentials import credentials_of
+from dev.kubeconfig import credentials_of
 from tests.support.voices import Object
 
 OURS = "/apis/voice.sovits.dev/v1alpha1"
@@ -46,6 +46,7 @@ class Client:
         self.namespace = namespace
         self._address, self._tls = credentials_of(kubeconfig)
         self._local = threading.local()
+        self._open: list[http.client.HTTPSConnection] = []
 
     def get(self, kind: str, name: str) -> Object:
         return self.request("GET", self.path(kind, name))
@@ -94,6 +95,10 @@ class Client:
         finally:
             connection.close()
 
+    def close(self) -> None:
+        for connection in self._open:
+            connection.close()
+
     def path(self, kind: str, name: str = "") -> str:
         if kind == "namespaces":
             scope = f"{CORE}/namespaces"
@@ -109,7 +114,7 @@ class Client:
             try:
                 return self._once(method, path, body, kind)
             except (OSError, http.client.HTTPException) as error:
-                self._local.connection = None
+                self._local.connection.close()
                 if attempt == ATTEMPTS - 1:
                     raise ConnectionError(f"{method} {path}: {error}") from error
                 time.sleep(RETRY_SECONDS * attempt)
@@ -119,6 +124,7 @@ class Client:
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._connect(timeout=30)
+            self._open.append(connection)
         content = None if body is None else json.dumps(body)
         connection.request(method, path, content, {"Content-Type": kind})
         answer = connection.getresponse()

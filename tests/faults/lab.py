@@ -117,6 +117,7 @@ class Lab:
         self.inference.__exit__()
         violations += self._stop_watcher()
         self.client.request("DELETE", self.client.path("namespaces", self.namespace))
+        self.client.close()
         return violations
 
     # What a user does

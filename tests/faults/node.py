@@ -4,8 +4,8 @@ import json
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from dev.stage_results import document_name_of, results_of, stages_of
 from tests.faults.bucket import Bucket
 from tests.faults.client import ApiFailed, Client
 from tests.support.kubelet import Kubelet
@@ -16,7 +16,6 @@ VOICE_LABEL = "voice.sovits.dev/voice-model"
 SERVER_LABEL = "voice.sovits.dev/server"
 TICK_SECONDS = 0.15
 ADDRESS = "127.0.0.1"
-SCORES = {"pesq": "3.9", "stoi": "0.91"}
 FINISHED = {"Succeeded", "Failed"}
 
 
@@ -123,34 +122,9 @@ class Node:
 
     def _commit(self, pod: Object) -> None:
         """Write what each stage of the pod's command line writes, as the job document wants it."""
-        config_map = next(volume["configMap"]["name"] for volume in pod["spec"]["volumes"] if volume["name"] == "job")
-        document = json.loads(self._client.get("configmaps", config_map)["data"]["job.json"])
-        arguments = pod["spec"]["containers"][0]["args"]
-        for stage in arguments[arguments.index("--stages") + 1].split(","):
-            self._bucket.write(
-                f"{document['store']['workspace']}/{stage}/manifest.json", self._manifest(stage, document)
-            )
-
-    def _manifest(self, stage: str, document: Object) -> bytes:
-        summary: dict[str, Any] = {}
-        if stage == "evaluate":
-            summary = {"passed": True, "scores": SCORES}
-        elif stage == "publish":
-            uri = document["store"]["revision"]
-            # The same for every voice of one input, so that lives can be compared.
-            self._bucket.write(f"{uri}/manifest.json", json.dumps({"inputHash": document["inputHash"]}).encode())
-            summary = {"uri": uri, "digest": self._bucket.digest(f"{uri}/manifest.json"), "size": 2}
-        manifest = {
-            "schema": "voice.sovits.dev/stage/v1",
-            "stage": stage,
-            "inputHash": document["inputHash"],
-            "startedAt": "2026-11-23T06:00:00Z",
-            "completedAt": "2026-11-23T06:01:00Z",
-            "files": {},
-            "summary": summary,
-            "tools": {},
-        }
-        return json.dumps(manifest).encode()
+        config_map = self._client.get("configmaps", document_name_of(pod))
+        for uri, content in results_of(json.loads(config_map["data"]["job.json"]), stages_of(pod)).items():
+            self._bucket.write(uri, content)
 
 
 def stage_pods(client: Client, voice: str) -> Iterable[str]:

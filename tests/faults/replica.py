@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 from dev.operator_process import OperatorProcess
+from dev.ports import free_port
 from tests.faults.api_proxy import ApiProxy
-from tests.support.waiting import free_port, wait_for
+from tests.support.waiting import wait_for
 
 TICK_SECONDS = 0.1
 RESTART_SECONDS = 0.5  # a kubelet's first restart comes at once

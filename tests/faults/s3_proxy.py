@@ -32,7 +32,7 @@ class S3Proxy:
 
     def __exit__(self, *_: object) -> None:
         assert self._thread is not None
-        self._server.close()
+        self._thread.run(self._close())
         self._thread.close()
 
     @contextmanager
@@ -60,6 +60,9 @@ class S3Proxy:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
+
+    async def _close(self) -> None:
+        self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):

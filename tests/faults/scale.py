@@ -20,4 +20,4 @@ QUICK = Scale(every=6, edits=100, away_seconds=30, rest_seconds=10)
 
 def scale() -> Scale:
     """Return the scale that $FAULTS names: full (the default) or quick."""
-    return {"full": FULL, "quick": QUICK}[os.environ.get("FAULTS", "full")]
+    return {"full": FULL, "quick": QUICK}[os.environ.get("FAULTS") or "full"]

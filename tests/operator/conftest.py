@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 import yaml
 from dev.operator_process import OperatorProcess
+from dev.ports import free_port
 from tests.support import voices
 from tests.support.kubelet import Kubelet
 from tests.support.voices import DIGEST, Object, make_server
-from tests.support.waiting import free_port, wait_for
+from tests.support.waiting import wait_for
 
 NAMESPACE = "operator-tests"
 make_voice = partial(voices.make_voice, namespace=NAMESPACE)

@@ -19,8 +19,9 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
+from dev.ports import free_port
 from tests.support.s3_server import KEYS, s3_server
-from tests.support.waiting import free_port, wait_for_port
+from tests.support.waiting import wait_for_port
 
 REGION = "eu-central-1"
 AWS_HOST = f"s3.{REGION}.amazonaws.com"

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.waiting import free_port, wait_for_port
+from dev.ports import free_port
+from tests.support.waiting import wait_for_port
 
 ACCESS_KEY = "test-access"
 SECRET_KEY = "test-secret"

@@ -1,4 +1,4 @@
-"""Waiting for a state that somebody else brings about, and finding a free port for them."""
+"""Waiting for a state that somebody else brings about."""
 
 import socket
 import subprocess
@@ -17,13 +17,6 @@ def wait_for(what: str, poll: Callable[[], Any], seconds: float = 30) -> Any:
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
         time.sleep(RETRY_SECONDS)
     return answer
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def wait_for_port(port: int, server: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:

@@ -1,4 +1,6 @@
-"""What a kubeconfig with embedded certificates says, as Python's TLS wants it."""
+"""A kubeconfig with embedded certificates, as Python's TLS wants it."""
+
+from __future__ import annotations
 
 import base64
 import ssl
@@ -9,7 +11,7 @@ import yaml
 
 
 def credentials_of(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
-    """Return the API server's address, and a context with its authority and the client's certificate."""
+    """The API server's address, and a context with its authority and the client's certificate."""
     document = yaml.safe_load(kubeconfig.read_text())
     cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
     context = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
