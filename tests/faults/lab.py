@@ -1,13 +1,14 @@
 """Everything that takes part in a scenario: a namespace of its own, a node, a bucket, replicas, and the watcher."""
 
 import json
-import os
+import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ SERVER = "default"
 RESYNC_SECONDS = float(Settings.model_fields["resync_seconds"].default)
 REVOCATION_SECONDS = 60.0  # in every fault
 QUIET_SECONDS = 4.0  # without a write: longer than the pauses between passes over what runs
+GRACEFUL = {0, -signal.SIGTERM}  # the second one: in the first moment of its life
 BUG = "Traceback (most recent call last)"
 DATASET = {"uri": "s3://voices/datasets/one", "digest": "sha256:" + "a" * 64}  # one input, whatever the voice's name
 
@@ -53,13 +55,13 @@ class Lab:
         self.node = Node(self.client, bucket)
         self.inference = Inference(namespace, SERVER)
         self.replicas: list[Replica] = []
-        self._others: list[Replica] = []
+        self._violations: list[str] = []
+        self._running = ExitStack()
         self._admin = admin
         self._folder = folder
         self._environment = environment
         self._settings = self._defaults() | settings
         self._replicas_file = folder / "replicas"
-        self._watcher: subprocess.Popen[bytes]
 
     @property
     def operator(self) -> Replica:
@@ -73,23 +75,23 @@ class Lab:
 
     def start(self, *, bound_seconds: float = REVOCATION_SECONDS) -> None:
         """Start everything, with one replica and the server `default`, whose pod is up."""
-        metadata = {"name": self.namespace}
-        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
         self.client.request("POST", self.client.path("namespaces"), namespace)
+        self._running.callback(self._delete_namespace)
         wait_for("the service account", lambda: self.client.find("serviceaccounts", "default"))
         self._replicas_file.touch()
-        self._watcher = self._start_watcher(bound_seconds)
+        self._start_watcher(bound_seconds)
+        self._running.enter_context(self.inference)
         self.node.start()
-        self.inference.__enter__()
+        self._running.callback(self._stop_node)
         self.client.apply(make_server(SERVER, self.namespace))
         self.add_replica("one")
         wait_for("the server to be ready", self.server_is_ready, seconds=60)
 
     def add_replica(self, name: str, *, clock: float = 0, **settings: Any) -> Replica:
         """Start another replica, its clock so many seconds ahead, and wait until it is ready."""
-        replica = Replica(name, self._settings | settings, self._folder, self._admin, self._environment)
-        replica.set_clock(clock)
-        replica.start()
+        replica = self._launch(name, settings, clock)
+        replica.wait_until_ready()
         self.replicas.append(replica)
         urls = [one.url for one in self.replicas]
         self.inference.replicas = urls
@@ -98,27 +100,12 @@ class Lab:
 
     def launch_other_installation(self, name: str, **settings: Any) -> Replica:
         """Start an operator of another release on the same namespace; it may refuse to run beside this one."""
-        replica = Replica(name, self._settings | settings, self._folder, self._admin, self._environment)
-        replica.launch()
-        self._others.append(replica)
-        return replica
+        return self._launch(name, settings)
 
     def close(self) -> list[str]:
         """Stop everything; return what must never have happened."""
-        violations = [f"the node: {error!r}" for error in self.node.errors]
-        for replica in self.replicas:
-            code = replica.close()
-            violations += [f"the replica {replica.name} ended with exit code {code}"] if code else []
-            log = replica.log.read_text()
-            violations += [f"a bug in the operator: {log[log.index(BUG) :][:2000]}"] if BUG in log else []
-        for other in self._others:
-            other.close()
-        self.node.stop()
-        self.inference.__exit__()
-        violations += self._stop_watcher()
-        self.client.request("DELETE", self.client.path("namespaces", self.namespace))
-        self.client.close()
-        return violations
+        self._running.close()
+        return self._violations
 
     # What a user does
 
@@ -255,8 +242,20 @@ class Lab:
             time.sleep(0.2)
         return reached
 
+    def is_settled(self, voice: str) -> bool:
+        """Whether the operator has acted upon the voice's last spec."""
+        item = self.client.get("voicemodels", voice)
+        observed = (item.get("status") or {}).get("observedGeneration")
+        return bool(
+            observed == item["metadata"]["generation"] and self.condition(voice, "Reconciling")["status"] == "False"
+        )
+
+    def until_settled(self, voice: str, seconds: float = 60) -> float:
+        return self.seconds_until(f"{voice} to settle", lambda: self.is_settled(voice), seconds)
+
     def until_quiet(self, quiet: float = QUIET_SECONDS, seconds: float = 120) -> None:
-        """Wait until no replica has written anything for a while."""
+        """Wait until no replica has written anything for a while, from now on."""
+        time.sleep(quiet)
         wait_for("the operator to be quiet", lambda: not self._writes(since=time.monotonic() - quiet), seconds + quiet)
 
     def writes_at_rest(self, seconds: float) -> list[Entry]:
@@ -281,7 +280,25 @@ class Lab:
             "namespace": self.namespace,
         }
 
-    def _start_watcher(self, bound_seconds: float) -> subprocess.Popen[bytes]:
+    def _launch(self, name: str, settings: Mapping[str, Any], clock: float = 0) -> Replica:
+        replica = Replica(name, self._settings | settings, self._folder, self._admin, self._environment)
+        replica.set_clock(clock)
+        replica.launch()
+        self._running.callback(self._stop_replica, replica)
+        return replica
+
+    def _stop_replica(self, replica: Replica) -> None:
+        code, log = replica.close(), replica.log.read_text()
+        if code not in GRACEFUL and replica in self.replicas:
+            self._violations.append(f"the replica {replica.name} ended with exit code {code}")
+        if BUG in log:
+            self._violations.append(f"a bug in the operator: {log[log.index(BUG) :][:2000]}")
+
+    def _stop_node(self) -> None:
+        self.node.stop()
+        self._violations += [f"the node: {error!r}" for error in self.node.errors]
+
+    def _start_watcher(self, bound_seconds: float) -> None:
         assignment = {
             "kubeconfig": str(self._admin),
             "namespace": self.namespace,
@@ -292,20 +309,25 @@ class Lab:
             "bound_seconds": bound_seconds,
             "report": str(self._folder / "watcher.json"),
         }
-        log = (self._folder / "watcher.log").open("wb")
         command = [sys.executable, "-m", "tests.faults.watcher", json.dumps(assignment)]
-        with log:
-            return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ)
+        with (self._folder / "watcher.log").open("wb") as log:
+            watcher = subprocess.Popen(command, stdout=log, stderr=log)
+        self._running.callback(self._stop_watcher, watcher)
 
-    def _stop_watcher(self) -> list[str]:
-        self._watcher.terminate()
-        code = self._watcher.wait(timeout=30)
-        if code:
-            return [f"the watcher ended with exit code {code}: {(self._folder / 'watcher.log').read_text()[-2000:]}"]
+    def _stop_watcher(self, watcher: subprocess.Popen[bytes]) -> None:
+        watcher.terminate()
+        if code := watcher.wait(timeout=30):
+            log = (self._folder / "watcher.log").read_text()
+            self._violations.append(f"the watcher ended with exit code {code}: {log[-2000:]}")
+            return
         report = json.loads((self._folder / "watcher.json").read_text())
-        assert report["checks"], "the watcher saw no list of voices"
-        violations: list[str] = report["violations"]
-        return violations
+        self._violations += report["violations"]
+        if not report["checks"]:
+            self._violations.append("the watcher saw no list of voices")
+
+    def _delete_namespace(self) -> None:
+        self.client.request("DELETE", self.client.path("namespaces", self.namespace))
+        self.client.close()
 
 
 def _quietly(poll: Callable[[], Any]) -> Any:

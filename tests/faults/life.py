@@ -14,6 +14,7 @@ def undisturbed_life(lab: Lab, voice: str) -> Life:
     stations: Life = {}
     for station, begin in STATIONS.items():
         begin(lab, voice)
+        lab.until_settled(voice)
         lab.until_quiet()
         stations[station] = lab.snapshot(voice)
     delete(lab, voice)

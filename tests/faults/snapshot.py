@@ -18,6 +18,8 @@ HISTORY = frozenset(
     {"attempt", "counted", "job", "failures", "lastFailure", "previousRevision", "observedGeneration", "startedAt"}
 )
 
+MAX_LENGTH = 300  # of a value in a message
+
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T[\d:.]+(Z|\+00:00)")
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ATTEMPT = re.compile(r"-(prepare|train|evaluate)-\d+")
@@ -31,9 +33,9 @@ def snapshot(client: Client, voice: str, listed: list[Object]) -> Object:
     labels = f"{VOICE_LABEL}={voice}"
     found = {
         "status": (client.find("voicemodels", voice) or {}).get("status"),
-        "revisions": _sorted(client.objects("voicerevisions", labels)),
-        "jobs": [_outcome(job) for job in _sorted(client.objects("jobs", labels))],
-        "documents": _sorted(client.objects("configmaps", labels)),
+        "revisions": _by_name(client.objects("voicerevisions", labels)),
+        "jobs": {name: _outcome(job) for name, job in _by_name(client.objects("jobs", labels)).items()},
+        "documents": {name: _parsed(one) for name, one in _by_name(client.objects("configmaps", labels)).items()},
         "listed": [entry for entry in listed if entry["id"] == f"{client.namespace}/{voice}"],
     }
     return _anonymous(found, {voice: "VOICE", client.namespace: "NAMESPACE"})
@@ -54,17 +56,27 @@ def differences(expected: Any, found: Any, path: str = "") -> list[str]:
     if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
         pairs = enumerate(zip(expected, found, strict=True))
         return [line for number, (old, new) in pairs for line in differences(old, new, f"{path}[{number}]")]
-    return [] if expected == found else [f"{path}: expected {expected!r}, found {found!r}"]
+    return [] if expected == found else [f"{path}: expected {_short(expected)}, found {_short(found)}"]
 
 
-def _outcome(job: Object) -> Object:
+def _outcome(job: Object) -> list[str]:
     conditions = (job.get("status") or {}).get("conditions") or ()
-    ends = [one["type"] for one in conditions if one["status"] == "True" and one["type"] in {"Complete", "Failed"}]
-    return {"name": job["metadata"]["name"], "end": ends}
+    return [one["type"] for one in conditions if one["status"] == "True" and one["type"] in {"Complete", "Failed"}]
 
 
-def _sorted(objects: list[Object]) -> list[Object]:
-    return sorted(objects, key=lambda one: str(one["metadata"]["name"]))
+def _by_name(objects: list[Object]) -> dict[str, Object]:
+    return {one["metadata"]["name"]: one for one in objects}
+
+
+def _parsed(config_map: Object) -> Object:
+    """A ConfigMap whose JSON can be compared field by field."""
+    texts = config_map["data"].items()
+    return config_map | {"data": {key: json.loads(text) if key.endswith(".json") else text for key, text in texts}}
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}…"
 
 
 def _anonymous(document: Any, names: Mapping[str, str]) -> Any:

@@ -39,7 +39,7 @@ def test_every_write_fails_once(scenario: Any, undisturbed: Life, fault: Fault) 
     lab = scenario.lab()
     rule = Rule(fault, verbs=WRITES, where=about_objects, once_per_target=True)
     with lab.proxy.faults(rule):
-        scenario.took(live_like(undisturbed, lab, "refused"))
+        scenario.took(live_like(undisturbed, lab, "refusedvoice"))
     assert rule.applied > len(undisturbed)
 
 
@@ -55,7 +55,7 @@ def test_every_read_fails_once(scenario: Any, undisturbed: Life, fault: Fault) -
     lab = scenario.lab()
     rule = Rule(fault, verbs=READS, where=about_objects, once_per_target=True)
     with lab.proxy.faults(rule):
-        scenario.took(live_like(undisturbed, lab, "unread"))
+        scenario.took(live_like(undisturbed, lab, "unreadvoice"))
     assert rule.applied > len(undisturbed)
 
 
@@ -101,7 +101,7 @@ def test_the_api_server_is_too_sick_to_answer_for_a_while(scenario: Any) -> None
 def test_every_answer_comes_late(scenario: Any, undisturbed: Life) -> None:
     lab = scenario.lab()
     with lab.proxy.faults(Rule(Delay(1.0), where=lambda request: request.verb != "watch")):
-        scenario.took(live_like(undisturbed, lab, "late"))
+        scenario.took(live_like(undisturbed, lab, "latecomer"))
 
 
 def test_any_single_read_of_a_voice_may_be_stale(scenario: Any) -> None:

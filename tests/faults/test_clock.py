@@ -21,7 +21,7 @@ def test_a_life_under_a_clock_that_is_an_hour_off(scenario: Any, undisturbed: Li
     lab.operator.set_clock(shift)
     lab.operator.restart()
     local = {station: snapshot_in(lab, snapshot) for station, snapshot in undisturbed.items()}
-    scenario.took(live_like(local, lab, "shifted"))
+    scenario.took(live_like(local, lab, "shiftedvoice"))
 
 
 def snapshot_in(lab: Any, snapshot: Any) -> Any:

@@ -47,7 +47,7 @@ def test_a_crash_at_the_first_write_of_every_object_changes_nothing(scenario: An
     lab = scenario.lab()
     crash = Rule(Call(lab.operator.kill), verbs=WRITES, where=is_effect, once_per_target=True)
     with lab.proxy.faults(crash):
-        scenario.took(live_like(undisturbed, lab, "often"))
+        scenario.took(live_like(undisturbed, lab, "oftendead"))
     assert crash.applied > len(undisturbed)
     assert lab.operator.starts > len(undisturbed)
 

@@ -220,6 +220,13 @@ def test_a_voice_that_leaves_the_list_with_its_artifacts_is_no_violation() -> No
     assert judge.violations == []
 
 
+def test_a_deleted_voice_may_lose_its_artifacts_before_it_leaves_the_list() -> None:
+    judge = Judge(60)
+    judge.voice_deleted(voice(revoked=False), 100)
+    judge.served("one", lambda: [ENTRY], lambda _: None, 101)
+    assert judge.violations == []
+
+
 # Snapshots and results
 
 

@@ -46,9 +46,9 @@ def test_a_node_is_gone(scenario: Any, stage: str, times: int) -> None:
     lab.node.plan = hold
     lab.apply("preempted")
     for _ in range(times):
-        lab.until_running("preempted", stage)
+        lab.until_running("preempted", stage, seconds=120)  # the Job controller backs off
         lab.node.lose(next(iter(stage_pods(lab.client, "preempted"))))
     hold.release()
-    scenario.took(lab.until_ready("preempted", seconds=180))  # the Job controller backs off as well
+    scenario.took(lab.until_ready("preempted", seconds=180))
     stages = {one["name"]: one for one in lab.status("preempted")["stages"]}
     assert not stages[stage].get("failures", {}).get("transient", 0), "a lost node is no failure of the stage"

@@ -108,7 +108,7 @@ def live_with_broken_watches(scenario: Any, undisturbed: Life, status: int, reas
     breaker = threading.Thread(target=break_watches)
     breaker.start()
     try:
-        scenario.took(live_like(undisturbed, lab, "broken"))
+        scenario.took(live_like(undisturbed, lab, "brokenwatch"))
     finally:
         broken.set()
         breaker.join()
