@@ -149,7 +149,7 @@ def stop_at_failed_gates(view: View) -> Action | None:
 
 def record_revision(view: View) -> Action | None:
     """The published bundle becomes a VoiceRevision: the unit of rollback and clean-up."""
-    published = view.observed.outputs.get("publish")
+    published = view.published
     input_hash = view.observed.input_hash
     if view.next_stage is not None or view.evaluated is None or published is None or input_hash is None:
         return None

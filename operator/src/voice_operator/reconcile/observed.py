@@ -61,6 +61,7 @@ class ObservedJob:
     stage: StageName
     attempt: int
     input_hash: str
+    evaluation_hash: str = ""  # of the evaluate stage; empty: not recorded
     state: Literal["Running", "Succeeded", "Failed"] = "Running"
     failure: JobFailure | None = None
     waiting: Problem | None = None  # why its pod does not run
@@ -77,7 +78,9 @@ class StageOutput:
     completed_at: str
     passed: bool = True
     scores: Mapping[str, str] = field(default_factory=dict)
+    intervals: Mapping[str, str] = field(default_factory=dict)  # half widths of the scores' 95 % intervals
     gates: tuple[GateVerdict, ...] = ()
+    evaluation_hash: str = ""  # of evaluate and publish; empty: not recorded
     uri: str = ""
     digest: str = ""
     size: int = 0
@@ -92,7 +95,12 @@ class ObservedRevision:
     base: str
     uri: str
     digest: str
+    training_hash: str = ""  # of the input that it records
+    language: str = ""
+    base_identity: str = ""
+    evaluation_version: int = 1
     scores: Mapping[str, str] = field(default_factory=dict)
+    intervals: Mapping[str, str] = field(default_factory=dict)
     gates: tuple[GateVerdict, ...] = ()
     state: str | None = None
     legal_hold: bool = False
@@ -145,7 +153,8 @@ class Observed:
     known_bases: tuple[str, ...] = ()
     dataset: ObservedDataset | None = None
     dataset_problem: Problem | None = None
-    input_hash: str | None = None
+    input_hash: str | None = None  # names what belongs to the input of training_hash
+    training_hash: str | None = None
     jobs: tuple[ObservedJob, ...] = ()
     outputs: Mapping[StageFolder, StageOutput] = field(default_factory=dict)
     progress: Progress | None = None

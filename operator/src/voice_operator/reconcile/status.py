@@ -8,6 +8,7 @@ from voice_operator.api.conditions import Condition, ConditionStatus
 from voice_operator.api.voice_status import STAGES, Artifacts, Progress, StageStatus, VoiceModelStatus
 from voice_operator.reconcile.decide import Action, Decision
 from voice_operator.reconcile.effects import DeleteJob
+from voice_operator.reconcile.identity import recorded_evaluation
 from voice_operator.reconcile.observed import Problem
 from voice_operator.reconcile.serving import serving_state
 from voice_operator.reconcile.stages import stopped
@@ -44,6 +45,8 @@ def status_of(decision: Decision) -> VoiceModelStatus:
         observed_generation=voice.generation,
         last_handled_request=voice.request or None,
         input_hash=observed.input_hash,
+        training_hash=observed.training_hash,
+        evaluation_hash=_evaluation_hash(view),
         base=voice.base if observed.base_known else old.base,
         dataset=observed.dataset,
         active_revision=active,
@@ -181,6 +184,15 @@ def _revisions(view: View) -> tuple[str | None, str | None, str | None]:
     names = {revision.name for revision in view.observed.revisions}
     active = old.active_revision if old.active_revision in names else None
     return active, target if target != active else None, old.previous_revision
+
+
+def _evaluation_hash(view: View) -> str | None:
+    """Return which gates and sentences the evaluate record is for; a published voice is not evaluated again."""
+    voice = view.observed.voice
+    if view.current is not None or view.consent is not None or not view.observed.complete:
+        return voice.status.evaluation_hash
+    evaluated = any(stage.name == "evaluate" and stage.state == "Succeeded" for stage in view.stages)
+    return recorded_evaluation(voice, evaluated=evaluated)
 
 
 def _progress(view: View, action: Action) -> Progress | None:
