@@ -8,6 +8,7 @@ from voice_operator.api.voice_status import GateVerdict, Phase, StageStatus
 from voice_operator.reconcile.effects import CreateRevision, DeleteJob, Effect, SetRevisionState, StartJob, SuspendJob
 from voice_operator.reconcile.names import revision_name
 from voice_operator.reconcile.observed import Observed, ObservedRevision
+from voice_operator.reconcile.serving import regressions
 from voice_operator.reconcile.stages import batch_size_divisor, retry_at
 from voice_operator.reconcile.view import View, view_of
 
@@ -113,6 +114,18 @@ def wait_for_review(view: View) -> Action | None:
     return Action("AwaitingReview", "AwaitingReview", message)
 
 
+def keep_active_revision(view: View) -> Action | None:
+    """An improvement needs a reason: a revision that is worse than the served one waits for a person."""
+    worse, current, active = regressions(view.observed), view.current, view.target
+    if not worse or current is None or active is None:
+        return None
+    message = (
+        f"{current.name} is worse than {active.name}, which stays served: {'; '.join(map(str, worse))}; "
+        f"to serve it anyway, set spec.serving.pin to {current.name} or spec.evaluation.noRegression to false"
+    )
+    return Action("Failed", "WorseThanActive", message, stalled=True)
+
+
 def serve_newest(view: View) -> Action | None:
     """The present input is trained: serve it."""
     return None if view.current is None or view.target is None else _serve(view, view.target)
@@ -186,6 +199,7 @@ CHECKS: tuple[Check, ...] = (
     stop_obsolete_jobs,
     wait_for_deletion,
     wait_for_review,
+    keep_active_revision,
     serve_newest,
     stop_after_failure,
     wait_for_running_job,
