@@ -38,4 +38,5 @@ watchNamespaces: {{ include "voice-operator.namespaces" . | splitList "\n" | com
 operatorUrl: {{ include "voice-operator.url" . | quote }}
 workers: {{ .Values.operator.workers }}
 resyncSeconds: {{ .Values.operator.resyncSeconds }}
+maxConcurrentTrainings: {{ .Values.operator.maxConcurrentTrainings }}
 {{- end -}}

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import kopf
 
+from voice_operator.admission import Admission
 from voice_operator.cluster.credentials import load_credentials
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.inference import Inference
@@ -38,7 +39,10 @@ async def run(settings: Settings) -> None:
     cluster = Cluster(kube, store, inference, settings)
     queue, recorder, has_synced = WorkQueue(metrics), EventRecorder(kube), asyncio.Event()
     servers = ServerReconciler(cluster, queue, metrics, _now)
-    voices = VoiceReconciler(cluster=cluster, servers=servers, recorder=recorder, metrics=metrics, clock=_now)
+    admission = Admission(settings.max_concurrent_trainings, queue.add)
+    voices = VoiceReconciler(
+        cluster=cluster, servers=servers, recorder=recorder, admission=admission, metrics=metrics, clock=_now
+    )
     revisions = RevisionReconciler(cluster, recorder, _now)
     controller = Controller(
         queue,

@@ -166,6 +166,9 @@ class Settings(Section):
     )
     workers: int = Field(4, ge=1, le=64, description="How many objects are worked on at a time.")
     resync_seconds: float = Field(300, gt=0, description="How often everything is reconciled again.")
+    max_concurrent_trainings: int = Field(
+        0, ge=0, description="How many train and evaluate Jobs run at a time in all namespaces; 0: as many as start."
+    )
     namespace: str = Field("voice-system", description="The operator's own namespace; POD_NAMESPACE has the last word.")
 
     @model_validator(mode="after")
