@@ -8,6 +8,7 @@ from typing import Any
 
 import kopf
 
+from voice_operator.admission import Admission
 from voice_operator.cluster.credentials import load_credentials
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.inference import Inference
@@ -49,7 +50,8 @@ async def run(settings: Settings, identity: str) -> None:
     cluster = Cluster(kube, enqueuer.caches, store, inference, settings)
     lists = VoiceListReconciler(cluster, queue, _now)
     servers = ServerReconciler(cluster, lists, queue, metrics, _now)
-    voices = VoiceReconciler(cluster=cluster, recorder=recorder, metrics=metrics, clock=_now)
+    admission = Admission(settings.max_concurrent_trainings, queue.add)
+    voices = VoiceReconciler(cluster=cluster, recorder=recorder, admission=admission, metrics=metrics, clock=_now)
     revisions = RevisionReconciler(cluster, recorder, _now)
     controller = Controller(
         queue,

@@ -173,6 +173,9 @@ class Settings(Section):
         pattern="^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$",
         description="Lease by which one of several replicas leads; empty: this process works without one.",
     )
+    max_concurrent_trainings: int = Field(
+        0, ge=0, description="How many train and evaluate Jobs run at a time in all namespaces; 0: as many as start."
+    )
     namespace: str = Field("voice-system", description="The operator's own namespace; POD_NAMESPACE has the last word.")
 
     @model_validator(mode="after")
