@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ from dev.paths import REPOSITORY
 from dev.ports import free_port
 from dev.terminal import run, step
 
-PORT_OFFSET = 2000  # beside the development cluster and the tests' control plane
+PORT_OFFSET = int(os.environ.get("VOICE_OPERATOR_PORT_OFFSET", "3000"))
 REVOCATIONS = 50  # one after the other, and as many again at once
 
 

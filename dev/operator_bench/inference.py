@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 from aiohttp import web
+
+from dev.loaded_voices import report_of
 
 POLL_SECONDS = 0.5
 
@@ -51,6 +53,6 @@ class Inference:
                     continue  # the operator is away: what is loaded stays loaded
 
 
-def _report(voices: list[dict[str, str]]) -> bytes:
-    loaded = [{key: voice[key] for key in ("id", "revision", "digest")} | {"state": "ready"} for voice in voices]
+def _report(voices: list[dict[str, Any]]) -> bytes:
+    loaded = [report_of(voice, {}) for voice in voices]
     return json.dumps({"object": "list", "generation": 1, "data": loaded}).encode()

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from typing import Any, Self
 
+from dev.loaded_voices import report_of
 from tests.support.voices import Object
 
 POLL_SECONDS = 0.25
@@ -20,7 +21,7 @@ class Inference(http.server.ThreadingHTTPServer):
     def __init__(self, namespace: str, server: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.replicas: list[str] = []  # addresses; a lab that starts a replica adds it
-        self.fails: dict[str, str] = {}  # voice id -> why it cannot be loaded
+        self.fails: dict[str, str] = {}  # voice id or revision -> why it cannot be loaded
         self._path = f"/servers/{namespace}/{server}/voices.json"
         self._loaded: list[Object] = []
         self._stopped = threading.Event()
@@ -37,7 +38,7 @@ class Inference(http.server.ThreadingHTTPServer):
 
     def voices(self) -> list[Object]:
         """What it has loaded, as GET /v1/voices tells it."""
-        return [self._report(voice) for voice in self._loaded]
+        return [report_of(voice, self.fails) for voice in self._loaded]
 
     def _follow(self) -> None:
         while not self._stopped.wait(POLL_SECONDS):
@@ -48,11 +49,6 @@ class Inference(http.server.ThreadingHTTPServer):
                     break
                 except (urllib.error.URLError, OSError):
                     continue
-
-    def _report(self, voice: Object) -> Object:
-        error = self.fails.get(voice["id"], "")
-        reported = {key: voice[key] for key in ("id", "revision", "digest")}
-        return reported | {"state": "failed" if error else "ready", "error": error}
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

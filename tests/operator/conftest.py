@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dev.loaded_voices import report_of
 from dev.operator_process import OperatorProcess
 from dev.ports import free_port
 from tests.support import voices
@@ -107,6 +108,7 @@ class Trainer:
             "schema": "voice.sovits.dev/stage/v1",
             "stage": stage,
             "inputHash": workspace.name,
+            "evaluationHash": self._evaluation_hash(voice) if stage in {"evaluate", "publish"} else "",
             "startedAt": "2026-11-23T06:00:00Z",
             "completedAt": "2026-11-23T06:01:00Z",
             "files": {},
@@ -123,6 +125,13 @@ class Trainer:
 
     def bundle(self, voice: str) -> Path:
         return self.store / NAMESPACE / voice / "revisions" / f"{voice}-{self._workspace(voice).name[:8]}"
+
+    def _evaluation_hash(self, voice: str) -> str:
+        """As the job document of the evaluation has it; a voice that none was ever written for has none."""
+        name = f"{voice}-{self._workspace(voice).name[:8]}-evaluate"
+        if not self._user.exists("configmap", name):
+            return ""
+        return str(json.loads(self._user.get("configmap", name)["data"]["job.json"])["evaluationHash"])
 
     def _workspace(self, voice: str) -> Path:
         digest = wait_for(f"the input hash of {voice}", lambda: self._user.status(voice).get("inputHash"))
@@ -144,12 +153,7 @@ class FakeInference(http.server.ThreadingHTTPServer):
                 desired = json.load(answer)["voices"]
         except (urllib.error.URLError, OSError):
             return []
-        return [self._loaded(voice) for voice in desired]
-
-    def _loaded(self, voice: Object) -> Object:
-        error = self.fails.get(voice["id"], "")
-        reported = {key: voice[key] for key in ("id", "revision", "digest")}
-        return reported | {"state": "failed" if error else "ready", "error": error}
+        return [report_of(voice, self.fails) for voice in desired]
 
 
 class _InferenceHandler(http.server.BaseHTTPRequestHandler):
