@@ -46,16 +46,26 @@ def parse(document: Any) -> DesiredVoices:
         pytest.param(document(shards=0), "shards", id="no shard at all"),
         pytest.param(document(voices={}), "voices", id="voices that are no list"),
         pytest.param(document(base=OTHER_BASE | {"digest": ""}), "needs a digest", id="an unpinned base"),
-        pytest.param(without_base(entry()), r"voices\.0 has no base", id="no base for an entry"),
-        pytest.param(
-            without_base(entry(base=BASE, next=following())), r"voices\.0 has no base", id="no base for what comes next"
-        ),
         pytest.param([], "object", id="a list"),
     ],
 )
 def test_a_document_that_is_none_is_refused_with_the_field(changed: Any, where: str) -> None:
     with pytest.raises(InvalidDocument, match=where):
         parse(changed)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(entry(), id="no base for an entry"),
+        pytest.param(entry(base=BASE, next=following()), id="no base for what comes next"),
+    ],
+)
+def test_a_document_without_a_base_of_its_own_keeps_the_entries_that_have_one(wrong: Any) -> None:
+    whole = without_base(wrong)
+    found = parse(whole | {"voices": [*whole["voices"], entry(id="studio/bob", base=BASE)]})
+    assert [voice.id for voice in found.voices] == ["studio/bob"]
+    assert "base: " in found.rejected[0]
 
 
 @pytest.mark.parametrize(

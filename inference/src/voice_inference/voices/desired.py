@@ -8,7 +8,7 @@ from datetime import date
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Strict, ValidationError, model_validator
+from pydantic import Field, Strict, ValidationError
 
 from sovits_core.validation import one_line
 from voice_inference.bundles.references import BaseReference, Document, VoiceReference
@@ -64,20 +64,12 @@ class WrittenDocument(Document):
     base: BaseReference | None = None
     voices: tuple[Any, ...] = Field(max_length=MAX_VOICES)
 
-    @model_validator(mode="after")
-    def _every_revision_has_a_base(self) -> WrittenDocument:
-        if self.base is None:
-            for index, entry in enumerate(self.voices):
-                if any(not revision.get("base") for revision in _revisions_of(entry)):
-                    raise ValueError(f"voices.{index} has no base, and the document has none; name one in either")
-        return self
-
 
 def parse_desired(data: bytes, *, source: str) -> DesiredVoices:
     """Parse the document; entries that are not valid are left out, with a sentence each.
 
     Raises:
-        InvalidDocument: a field of the document itself is missing or wrong, or a base is named nowhere.
+        InvalidDocument: a field of the document itself is missing or wrong.
     """
     try:
         written = WrittenDocument.model_validate_json(data)
@@ -107,13 +99,6 @@ def _completed(entry: Any, document: WrittenDocument) -> Any:
         following = {**following, "id": entry.get("id"), "base": following.get("base") or document.base}
     inherited = {"generation": document.generation, "base": entry.get("base") or document.base, "next": following}
     return {**entry, **inherited}
-
-
-def _revisions_of(entry: Any) -> list[Mapping[str, Any]]:
-    if not isinstance(entry, Mapping):
-        return []
-    following = entry.get("next")
-    return [entry, following] if isinstance(following, Mapping) else [entry]
 
 
 def _id_of(entry: Any) -> str:
