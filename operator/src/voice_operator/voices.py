@@ -18,7 +18,7 @@ from voice_operator.errors import OwnershipConflict
 from voice_operator.metrics import Metrics
 from voice_operator.reconcile.admission import hold, holds_slot, needs_slot, waits_since
 from voice_operator.reconcile.consent import consent_problem
-from voice_operator.reconcile.decide import Decision, decide
+from voice_operator.reconcile.decide import WAITING_POLL_SECONDS, Decision, decide
 from voice_operator.reconcile.desired import end_of_consent
 from voice_operator.reconcile.effects import StartJob
 from voice_operator.reconcile.events import events_between
@@ -77,6 +77,10 @@ class VoiceReconciler:
         consent_valid = consent_problem(voice.spec.consent, now) is None
         observed = await observe_voice(self._cluster, voice, consent_valid=consent_valid)
         decision = await self._apply(key, self._admit(key, decide(observed, now)), job_created)
+        if _has_started_a_job(decision):
+            # The Job's own event brings the next pass, which writes the status: of a thousand new voices each has its
+            # Job before any has its second status.
+            return WAITING_POLL_SECONDS
         status = status_of(decision)
         changed = status != voice.status
         if changed:
@@ -117,6 +121,7 @@ class VoiceReconciler:
             conflict = replace(
                 decision.action,
                 reason="NameConflict",
+                effects=(),
                 message=str(error),
                 stalled=True,
                 requeue_after=CONFLICT_POLL_SECONDS,
@@ -129,6 +134,10 @@ class VoiceReconciler:
         body = {"apiVersion": API_VERSION, "kind": "VoiceModel", "metadata": metadata, "status": status.document()}
         self._cluster.caches.voices.update(await self._cluster.kube.apply(VOICE_MODELS, body, subresource="status"))
         self._metrics.status_writes.labels("VoiceModel").inc()
+
+
+def _has_started_a_job(decision: Decision) -> bool:
+    return any(isinstance(effect, StartJob) for effect in decision.action.effects)
 
 
 def _until_expiry(voice: Voice, now: datetime) -> float | None:

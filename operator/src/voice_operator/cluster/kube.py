@@ -23,7 +23,7 @@ from voice_operator.metrics import Metrics
 from voice_operator.reconcile.names import KindName
 
 FIELD_MANAGER = "voice-operator"
-CONNECTIONS = 8
+CONNECTIONS = 16
 PAGE = 500
 MAX_ANSWER_BYTES = 64 << 20
 TIMEOUT = aiohttp.ClientTimeout(
