@@ -9,7 +9,7 @@ REVISION = ("revision", "digest")
 
 
 def report_of(entry: Mapping[str, Any], fails: Mapping[str, str]) -> dict[str, Any]:
-    """An item of ``GET /v1/voices``; ``fails`` has the error of each voice (by id) or revision that cannot be loaded."""
+    """An item of ``GET /v1/voices``; ``fails`` has the errors of voices (by id) and revisions that cannot be loaded."""
     report = {"id": entry["id"]} | _loaded(entry, fails.get(entry["id"], "") or fails.get(entry["revision"], ""))
     beside = entry.get("next")
     return report if beside is None else report | {"next": _loaded(beside, fails.get(beside["revision"], ""))}

@@ -41,7 +41,7 @@ class User:
         return done
 
     def apply(self, document: Object) -> None:
-        self.run("apply", "-f", "-", stdin=yaml.safe_dump(document))
+        self.run("apply", "-f", "-", stdin=json.dumps(document))  # YAML 1.1 and 1.2 read "2e-4" differently
 
     def refused(self, document: Object) -> str:
         """Apply what must not be accepted, and return what the user is told."""
@@ -145,15 +145,19 @@ class FakeInference(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _InferenceHandler)
         self.operator = operator
         self.fails: dict[str, str] = {}
+        self.servers = ["default"]  # all of them are this one process
 
     def voices(self) -> list[Object]:
-        url = f"{self.operator}/servers/{NAMESPACE}/default/voices.json"
+        return [report_of(voice, self.fails) for server in self.servers for voice in self._desired(server)]
+
+    def _desired(self, server: str) -> list[Object]:
+        url = f"{self.operator}/servers/{NAMESPACE}/{server}/voices.json"
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 -- http, by us
-                desired = json.load(answer)["voices"]
+                desired: list[Object] = json.load(answer)["voices"]
         except (urllib.error.URLError, OSError):
             return []
-        return [report_of(voice, self.fails) for voice in desired]
+        return desired
 
 
 class _InferenceHandler(http.server.BaseHTTPRequestHandler):

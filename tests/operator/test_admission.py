@@ -62,6 +62,9 @@ def test_a_free_slot_calls_the_next_at_once(one: Line) -> None:
 def test_who_asks_out_of_turn_waits_and_calls_who_is_next(one: Line) -> None:
     one.ask(A1)
     one.ask(A2, A1, minute=1)
+    assert one.ask(A3, minute=2) == Place(2, running=1, limit=1), "A1 is not listed, but has not been seen to end"
+    one.settle(A1, running=False)
+    one.called.clear()
     assert one.ask(A3, minute=2) == Place(2, running=0, limit=1)
     assert one.called == [A2]
 

@@ -19,7 +19,7 @@ class Admission:
         self._enqueue = enqueue
         self._waiting: dict[Key, datetime] = {}
         self._running: frozenset[Key] = frozenset()  # as last read
-        self._admitted: set[Key] = set()  # since then: their Jobs may not be among those that are read next
+        self._holding: set[Key] = set()  # as admitted, or seen in a pass: what is read may be older
 
     def request(self, key: Key, since: datetime, running: Collection[Key]) -> Place | None:
         """Return None if the voice may start its training now, else its place in the line.
@@ -27,14 +27,14 @@ class Admission:
         ``running`` are the voices whose trainings run at present; ``since`` counts at the first request.
         """
         self._running = frozenset(running) - {key}
-        self._admitted -= {key, *running}
+        self._holding.discard(key)
         self._waiting.setdefault(key, since)
         order = line(self._counts(), map(_waiting, self._waiting.items()))
         number = order.index(_waiting((key, self._waiting[key])))
         free = self.limit - len(self._busy())
         if number < free:
             del self._waiting[key]
-            self._admitted.add(key)
+            self._holding.add(key)
             return None
         self._call_next()
         return Place(number + 1, len(self._busy()), self.limit)
@@ -42,8 +42,11 @@ class Admission:
     def settle(self, key: Key, *, running: bool) -> None:
         """Note that the voice does not ask for a slot, and whether it holds one; a slot that is free is offered."""
         left = self._waiting.pop(key, None) is not None or (not running and key in self._busy())
-        self._admitted.discard(key)
-        self._running = self._running | {key} if running else self._running - {key}
+        if running:
+            self._holding.add(key)
+        else:
+            self._holding.discard(key)
+            self._running -= {key}
         if left:
             self._call_next()
 
@@ -53,7 +56,7 @@ class Admission:
             self._enqueue(Key("VoiceModel", voice.namespace, voice.name))
 
     def _busy(self) -> frozenset[Key]:
-        return self._running | self._admitted
+        return self._running | self._holding
 
     def _counts(self) -> Counter[str]:
         return Counter(key.namespace for key in self._busy())

@@ -553,6 +553,12 @@ def test_other_sentences_start(stages: tuple[StageStatus, ...], jobs: tuple[Obse
     assert decision.action.effects == (started,)
 
 
+def test_a_request_beside_other_gates_is_not_swallowed() -> None:
+    _, status = settle(observe(outputs=PREPARED, jobs=(failed(65, "train"),)))
+    voice = a_voice(status, request="now", evaluation={"gates": []})
+    assert decide(observe(voice, outputs=PREPARED), NOW).action.effects == (StartJob("train", 2),)
+
+
 def test_a_training_that_failed_for_good_stays_failed_with_other_gates() -> None:
     _, status = settle(observe(outputs=PREPARED, jobs=(failed(65, "train"),)))
     decision = decide(observe(a_voice(status, evaluation={"gates": []}), outputs=PREPARED), NOW)

@@ -82,8 +82,8 @@ def waits_since(view: View) -> datetime:
 def hold(action: Action, start: StartJob, place: Place) -> Action:
     """Return the action without the start of the training; a free slot brings the next pass."""
     message = (
-        f"{start.stage} is number {place.number} in line: {place.running} trainings run, and the installation allows "
-        f"{place.limit} (chart value operator.maxConcurrentTrainings)"
+        f"{start.stage} is number {place.number} in line for a slot: {place.running} of {place.limit} are taken "
+        "(chart value operator.maxConcurrentTrainings)"
     )
     effects = tuple(effect for effect in action.effects if effect is not start)
     return replace(action, reason="WaitingForSlot", message=message, effects=effects, requeue_after=None)

@@ -90,10 +90,10 @@ def _stages(observed: Observed, now: datetime) -> tuple[StageStatus, ...]:
         recorded = {}
     elif _results_are_lost(observed):
         recorded = {name: restarted(stage) for name, stage in recorded.items()}
-    elif current_revision(observed) is None and evaluation_changed(voice):
-        recorded = {name: restarted(stage) if _depends(stage) else stage for name, stage in recorded.items()}
     elif voice.request != (voice.status.last_handled_request or ""):
         recorded = {name: restarted(stage) if stage.state == "Failed" else stage for name, stage in recorded.items()}
+    if current_revision(observed) is None and evaluation_changed(voice):
+        recorded = {name: restarted(stage) if _depends(stage) else stage for name, stage in recorded.items()}
     previous_succeeded = True
     stages = []
     for name in STAGES:

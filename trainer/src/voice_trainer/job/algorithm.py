@@ -6,7 +6,8 @@ from sovits_core.text.versions import VERSIONS as TEXT
 from voice_trainer.errors import Refused
 from voice_trainer.job.document import TrainingJob
 
-# Raise it when the same recordings and settings give another adapter that is worth training every voice again.
+# Raise it when the same recordings and settings give another adapter. Every voice is trained again then, so a change
+# of the algorithm must be worth that.
 TRAINING = 1
 # Raise it when the same adapter gets other scores, or is published with another prompt: scores of different versions
 # are not compared, and voices that have not passed their gates are evaluated again.
