@@ -22,8 +22,8 @@ SOURCES = [
 NO_REASONS = frozenset(
     """
     VoiceModel VoiceRevision VoiceServer VoiceList CustomResourceDefinition DeleteOptions BearerToken IfNotPresent
-    PodScheduled StageName ErrImagePull ImagePullBackOff InvalidImageName ErrImageNeverPull ImageInspectError NoSuchKey NoSuchObject
-    ResourceNotFound TooLarge CreateContainerConfigError ErrorDetails
+    PodScheduled StageName ErrImagePull ImagePullBackOff InvalidImageName ErrImageNeverPull ImageInspectError NoSuchKey
+    NoSuchObject ResourceNotFound TooLarge CreateContainerConfigError ErrorDetails
     """.split()  # noqa: SIM905 -- a list of twenty words reads better as text
 )
 

@@ -4,42 +4,34 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
+import aiohttp
 import kopf
 import pytest
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
+from tests.support.api_server import serving
 
 from voice_operator.cluster import kube as kube_module
-from voice_operator.cluster.kube import CONFIG_MAPS, JOBS, VOICE_MODELS, Kube
-from voice_operator.errors import ClusterError, Conflict, NotFound
+from voice_operator.cluster.kube import CONFIG_MAPS, JOBS, LEASES, VOICE_MODELS, Kube
+from voice_operator.errors import ClusterError, Conflict, Expired, LeadershipLost, NotFound
 from voice_operator.metrics import Metrics
 
-Answer = Callable[[web.Request], Awaitable[web.Response]]
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Scenario = Callable[[Kube], Awaitable[None]]
 VOICE = {"metadata": {"name": "alice", "namespace": "studio"}}
+LEASE = {"metadata": {"name": "voice-operator", "namespace": "voice-system"}}
 
 
 def with_server(
-    answer: Answer,
-    scenario: Callable[[Kube], Awaitable[None]],
-    port: int,
-    token: Callable[[], str] = lambda: "first",
-    metrics: Metrics | None = None,
+    answer: Answer, scenario: Scenario, token: Callable[[], str] = lambda: "first", metrics: Metrics | None = None
 ) -> None:
-    def credentials() -> kopf.ConnectionInfo:
-        return kopf.ConnectionInfo(server=f"http://127.0.0.1:{port}", token=token())
-
     async def whole() -> None:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", answer)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        kube = Kube(credentials, metrics or Metrics())
-        try:
-            await scenario(kube)
-        finally:
-            await kube.close()
-            await runner.cleanup()
+        async with serving(answer) as url:
+            kube = Kube(lambda: kopf.ConnectionInfo(server=url, token=token()), metrics or Metrics())
+            try:
+                await scenario(kube)
+            finally:
+                await kube.close()
 
     asyncio.run(asyncio.wait_for(whole(), timeout=20))
 
@@ -52,21 +44,40 @@ def always(status: int, body: object) -> Answer:
     return answer
 
 
-def test_a_list_follows_its_pages(find_port: Callable[[], int]) -> None:
+def test_a_list_follows_its_pages() -> None:
     asked: list[str] = []
 
     async def answer(request: web.Request) -> web.Response:
         asked.append(request.raw_path)
         last = "continue" in request.query
-        metadata = {} if last else {"continue": "a token=&"}
+        metadata = {"resourceVersion": "41"} | ({} if last else {"continue": "a token=&"})
         return web.json_response({"metadata": metadata, "items": [{"page": len(asked)}]})
 
     async def scenario(kube: Kube) -> None:
         assert await kube.list(JOBS, "studio", {"a": "b", "c": "d"}) == [{"page": 1}, {"page": 2}]
+        assert [(page.items, page.version) async for page in kube.pages(JOBS, None, {"a": None})] == [
+            ([{"page": 3}], 41),
+            ([{"page": 4}], 41),
+        ]
 
-    with_server(answer, scenario, find_port())
+    with_server(answer, scenario)
     path = "/apis/batch/v1/namespaces/studio/jobs?limit=500&labelSelector=a%3Db%2Cc%3Dd"
-    assert asked == [path, f"{path}&continue=a+token%3D%26"]
+    everywhere = "/apis/batch/v1/jobs?limit=500&labelSelector=a"
+    token = "&continue=a+token%3D%26"
+    assert asked == [path, path + token, everywhere, everywhere + token]
+
+
+def test_a_list_whose_continuation_is_too_old_must_begin_anew() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if "continue" in request.query:
+            return web.json_response({"reason": "Expired", "message": "too old"}, status=410)
+        return web.json_response({"metadata": {"resourceVersion": "41", "continue": "x"}, "items": [{"page": 1}]})
+
+    async def scenario(kube: Kube) -> None:
+        with pytest.raises(Expired, match="too old"):
+            await kube.list(JOBS)
+
+    with_server(answer, scenario)
 
 
 @pytest.mark.parametrize(
@@ -79,18 +90,16 @@ def test_a_list_follows_its_pages(find_port: Callable[[], int]) -> None:
         pytest.param(404, "[]", NotFound, "HTTP status 404", id="JSON that is no object"),
     ],
 )
-def test_a_refusal_is_an_error_of_our_own(
-    status: int, body: object, error: type[ClusterError], sentence: str, find_port: Callable[[], int]
-) -> None:
+def test_a_refusal_is_an_error_of_our_own(status: int, body: object, error: type[ClusterError], sentence: str) -> None:
     async def scenario(kube: Kube) -> None:
         with pytest.raises(error, match=sentence) as caught:
             await kube.get(VOICE_MODELS, "studio", "alice")
         assert "GET /apis/voice.sovits.dev/v1alpha1/namespaces/studio/voicemodels/alice" in str(caught.value)
 
-    with_server(always(status, body), scenario, find_port())
+    with_server(always(status, body), scenario)
 
 
-def test_an_apply_names_its_field_manager(find_port: Callable[[], int]) -> None:
+def test_an_apply_names_its_field_manager() -> None:
     async def answer(request: web.Request) -> web.Response:
         assert request.method == "PATCH"
         assert request.content_type == "application/apply-patch+yaml"
@@ -101,28 +110,28 @@ def test_an_apply_names_its_field_manager(find_port: Callable[[], int]) -> None:
     async def scenario(kube: Kube) -> None:
         assert await kube.apply(VOICE_MODELS, VOICE, subresource="status") == VOICE | {"applied": True}
 
-    with_server(answer, scenario, find_port())
+    with_server(answer, scenario)
 
 
-def test_deleting_what_is_gone_is_fine(find_port: Callable[[], int]) -> None:
+def test_deleting_what_is_gone_is_fine() -> None:
     async def scenario(kube: Kube) -> None:
         await kube.delete(JOBS, "studio", "gone")
 
-    with_server(always(404, {"reason": "NotFound"}), scenario, find_port())
+    with_server(always(404, {"reason": "NotFound"}), scenario)
 
 
-def test_an_answer_without_end_is_cut_off(find_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kube_module, "MAX_ANSWER_BYTES", 1000)
 
     async def scenario(kube: Kube) -> None:
         with pytest.raises(ClusterError, match=r"TooLarge: .* larger than 1000 bytes"):
             await kube.get(CONFIG_MAPS, "studio", "large")
 
-    with_server(always(200, {"data": "x" * 2000}), scenario, find_port())
+    with_server(always(200, {"data": "x" * 2000}), scenario)
 
 
-def test_a_server_that_hangs_is_left(find_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube_module, "TIMEOUT", kube_module.aiohttp.ClientTimeout(total=None, sock_read=0.2))
+def test_a_server_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kube_module, "TIMEOUT", aiohttp.ClientTimeout(total=None, sock_read=0.2))
 
     async def hang(_: web.Request) -> web.Response:
         await asyncio.sleep(5)
@@ -132,22 +141,20 @@ def test_a_server_that_hangs_is_left(find_port: Callable[[], int], monkeypatch: 
         with pytest.raises(ClusterError, match=r"Unreachable: .*imeout"):
             await kube.get(CONFIG_MAPS, "studio", "x")
 
-    with_server(hang, scenario, find_port())
+    with_server(hang, scenario)
 
 
 def test_nobody_at_the_address(find_port: Callable[[], int]) -> None:
-    port = find_port()
-
-    async def scenario(_: Kube) -> None:
-        kube = Kube(lambda: kopf.ConnectionInfo(server=f"http://127.0.0.1:{port + 1}"), Metrics())
+    async def scenario() -> None:
+        kube = Kube(lambda: kopf.ConnectionInfo(server=f"http://127.0.0.1:{find_port()}"), Metrics())
         with pytest.raises(ClusterError, match=r"Unreachable: Cannot connect to host 127\.0\.0\.1"):
             await kube.get(CONFIG_MAPS, "studio", "x")
         await kube.close()
 
-    with_server(always(200, {}), scenario, port)
+    asyncio.run(scenario())
 
 
-def test_a_token_that_was_replaced_is_read_again(find_port: Callable[[], int]) -> None:
+def test_a_token_that_was_replaced_is_read_again() -> None:
     tokens = iter(["old", "new"])
     metrics = Metrics()
 
@@ -160,8 +167,266 @@ def test_a_token_that_was_replaced_is_read_again(find_port: Callable[[], int]) -
             await kube.get(VOICE_MODELS, "studio", "alice")
         assert (await kube.get(VOICE_MODELS, "studio", "alice"))["metadata"] == VOICE["metadata"]
 
-    with_server(answer, scenario, find_port(), token=lambda: next(tokens), metrics=metrics)
+    with_server(answer, scenario, token=lambda: next(tokens), metrics=metrics)
     families = text_string_to_metric_families(metrics.render().decode())
     samples = [s for family in families for s in family.samples if s.name == "rest_client_requests_total"]
     assert {s.labels["code"]: s.value for s in samples} == {"401": 1, "200": 1}
     assert {(s.labels["verb"], s.labels["resource"]) for s in samples} == {("get", "voicemodels")}
+
+
+def an_event(kind: str, version: int) -> dict[str, object]:
+    return {"type": kind, "object": {"metadata": {"name": "prepare", "resourceVersion": str(version)}, "note": "ä" * 9}}
+
+
+def a_watch(*pieces: bytes, then: Callable[[web.Request], Awaitable[None]] | None = None) -> Answer:
+    """Answer with a stream that arrives in these pieces."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        stream = web.StreamResponse()
+        stream.enable_chunked_encoding()
+        await stream.prepare(request)
+        for piece in pieces:
+            await stream.write(piece)
+            await asyncio.sleep(0.01)
+        if then is not None:
+            await then(request)
+        return stream
+
+    return answer
+
+
+def lines(*events: dict[str, object]) -> bytes:
+    return b"".join(json.dumps(event, ensure_ascii=False).encode() + b"\n" for event in events)
+
+
+def test_a_watch_yields_every_event_however_the_stream_is_cut() -> None:
+    events = [an_event("ADDED", 42), an_event("BOOKMARK", 43), an_event("DELETED", 44)]
+    stream = lines(*events)
+
+    async def scenario(kube: Kube) -> None:
+        assert [event async for event in kube.watch(JOBS, "studio", {"a": None}, "41")] == events
+
+    with_server(a_watch(stream), scenario)
+    with_server(a_watch(*(stream[place : place + 7] for place in range(0, len(stream), 7))), scenario)
+    with_server(a_watch(stream, b'{"type": "ADD'), scenario)  # an event that did not arrive is none
+
+
+def test_a_watch_asks_for_bookmarks_and_for_an_end() -> None:
+    asked: list[web.Request] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request)
+        return await a_watch()(request)
+
+    async def scenario(kube: Kube) -> None:
+        assert [event async for event in kube.watch(JOBS, None, {"a": None, "b": "c"}, "41")] == []
+
+    with_server(answer, scenario)
+    assert asked[0].path == "/apis/batch/v1/jobs"
+    assert dict(asked[0].query) == {
+        "watch": "true",
+        "allowWatchBookmarks": "true",
+        "resourceVersion": "41",
+        "timeoutSeconds": "300",
+        "labelSelector": "a,b=c",
+    }
+
+
+async def hang(_: web.Request) -> None:
+    await asyncio.sleep(5)
+
+
+async def cut_off(request: web.Request) -> None:
+    assert request.transport is not None
+    request.transport.close()
+
+
+GONE = {"code": 410, "reason": "Expired", "message": "too old resource version: 41 (99)"}
+ETCD = {"code": 500, "reason": "InternalError", "message": "etcdserver: leader changed"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "sentence"),
+    [
+        pytest.param(always(410, GONE), Expired, "too old resource version", id="a version that is too old"),
+        pytest.param(
+            a_watch(lines({"type": "ERROR", "object": GONE})), Expired, "too old resource", id="and in the stream"
+        ),
+        pytest.param(
+            a_watch(lines({"type": "ERROR", "object": ETCD})), ClusterError, "leader changed", id="any other ERROR"
+        ),
+        pytest.param(always(403, {"reason": "Forbidden", "message": "no"}), ClusterError, "Forbidden", id="a refusal"),
+        pytest.param(a_watch(then=hang), ClusterError, "Unreachable: .*imeout", id="silence"),
+        pytest.param(a_watch(then=cut_off), ClusterError, "Unreachable: ", id="a cut connection"),
+        pytest.param(a_watch(b"x" * 200), ClusterError, "Unreachable: .* larger than 100 bytes", id="no end of line"),
+        pytest.param(a_watch(b"<html>\n"), ClusterError, "Unreachable: ", id="something else than events"),
+    ],
+)
+def test_a_watch_fails_by(
+    answer: Answer, error: type[ClusterError], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kube_module, "WATCH_TIMEOUT", aiohttp.ClientTimeout(total=None, sock_read=0.2))
+    monkeypatch.setattr(kube_module, "MAX_EVENT_BYTES", 100)
+
+    async def scenario(kube: Kube) -> None:
+        with pytest.raises(error, match=sentence):
+            async for _ in kube.watch(JOBS, "studio", None, "41"):
+                pass
+
+    with_server(answer, scenario)
+
+
+class Throttling:
+    """Answers 429 to some requests, and notes when which arrived."""
+
+    def __init__(self, *seconds: str) -> None:
+        self._seconds = list(seconds)
+        self.arrived: list[tuple[str, float]] = []
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.arrived.append((request.path.rpartition("/")[2], asyncio.get_running_loop().time()))
+        if not self._seconds:
+            return await a_watch()(request) if "watch" in request.query else web.json_response(VOICE)
+        status = {"reason": "TooManyRequests", "message": "please wait"}
+        return web.json_response(status, status=429, headers={"Retry-After": self._seconds.pop(0)})
+
+    def since(self, name: str) -> float:
+        """Seconds between the first request and the last one with this last part of its path."""
+        return max(at for path, at in self.arrived if path == name) - self.arrived[0][1]
+
+
+async def drain(kube: Kube) -> None:
+    async for _ in kube.watch(JOBS, None, None, "41"):
+        pass
+
+
+def test_no_request_arrives_before_retry_after_is_over() -> None:
+    server = Throttling("1")
+
+    async def scenario(kube: Kube) -> None:
+        first = asyncio.create_task(kube.get(VOICE_MODELS, "studio", "alice"))
+        await asyncio.sleep(0.1)
+        others = [kube.apply(VOICE_MODELS, {"metadata": {"name": "bob", "namespace": "studio"}}), drain(kube)]
+        await asyncio.gather(first, *others)
+        assert [path for path, _ in server.arrived[:1]] == ["alice"]
+
+    with_server(server.answer, scenario)
+    assert len(server.arrived) == 4
+    assert min(server.since(name) for name in ("alice", "bob", "jobs")) >= 0.99
+
+
+def test_of_two_waits_the_longer_one_counts() -> None:
+    server = Throttling("1", "2", "0")
+
+    async def scenario(kube: Kube) -> None:
+        await asyncio.gather(*(kube.get(VOICE_MODELS, "studio", name) for name in ("alice", "bob", "carol")))
+
+    with_server(server.answer, scenario)
+    assert sum(at - server.arrived[0][1] < 1.9 for _, at in server.arrived) == 3
+    assert len(server.arrived) == 6
+
+
+def test_a_watch_that_is_refused_holds_the_other_requests_back() -> None:
+    server = Throttling("1")
+
+    async def scenario(kube: Kube) -> None:
+        with pytest.raises(ClusterError, match="TooManyRequests"):
+            await drain(kube)
+        await kube.get(VOICE_MODELS, "studio", "alice")
+
+    with_server(server.answer, scenario)
+    assert server.since("alice") >= 0.99
+
+
+def test_whoever_is_refused_again_and_again_is_told() -> None:
+    server = Throttling(*["0"] * 9)
+
+    async def scenario(kube: Kube) -> None:
+        with pytest.raises(ClusterError, match="TooManyRequests: please wait"):
+            await kube.get(VOICE_MODELS, "studio", "alice")
+
+    with_server(server.answer, scenario)
+    assert len(server.arrived) == 4
+
+
+def test_the_lease_is_renewed_while_other_requests_wait() -> None:
+    server = Throttling("1")
+
+    async def scenario(kube: Kube) -> None:
+        first = asyncio.create_task(kube.get(VOICE_MODELS, "studio", "alice"))
+        await asyncio.sleep(0.1)
+        await kube.replace(LEASES, LEASE)
+        await first
+
+    with_server(server.answer, scenario)
+    assert server.since("voice-operator") < 0.5
+
+
+def test_the_lease_is_renewed_while_all_connections_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kube_module, "TIMEOUT", aiohttp.ClientTimeout(total=1))
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "leases" not in request.path:
+            await hang(request)
+        return web.json_response(LEASE)
+
+    async def scenario(kube: Kube) -> None:
+        names = [str(number) for number in range(2 * kube_module.CONNECTIONS)]
+        others = [asyncio.create_task(kube.get(VOICE_MODELS, "studio", name)) for name in names]
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(0.5):
+            await kube.replace(LEASES, LEASE)
+        await asyncio.gather(*others, return_exceptions=True)
+
+    with_server(answer, scenario)
+
+
+def fenced() -> None:
+    raise LeadershipLost("the lease was not renewed for 10 s")
+
+
+WRITES: dict[str, Callable[[Kube], Awaitable[object]]] = {
+    "create": lambda kube: kube.create(VOICE_MODELS, VOICE),
+    "apply": lambda kube: kube.apply(VOICE_MODELS, VOICE),
+    "merge": lambda kube: kube.merge(VOICE_MODELS, "studio", "alice", {}),
+    "replace": lambda kube: kube.replace(VOICE_MODELS, VOICE),
+    "delete": lambda kube: kube.delete(VOICE_MODELS, "studio", "alice"),
+}
+
+
+@pytest.mark.parametrize("verb", WRITES)
+def test_behind_the_fence_nothing_can(verb: str) -> None:
+    server = Throttling()
+
+    async def scenario(kube: Kube) -> None:
+        kube.fence = fenced
+        with pytest.raises(LeadershipLost):
+            await WRITES[verb](kube)
+        assert not server.arrived
+
+    with_server(server.answer, scenario)
+
+
+def test_behind_the_fence_one_may_read_and_ask_for_the_lease() -> None:
+    async def scenario(kube: Kube) -> None:
+        kube.fence = fenced
+        await kube.get(VOICE_MODELS, "studio", "alice")
+        await kube.list(VOICE_MODELS)
+        await kube.create(LEASES, LEASE)
+        await kube.replace(LEASES, LEASE)
+
+    with_server(Throttling().answer, scenario)
+
+
+def test_a_lease_that_ends_during_a_wait_stops_the_write() -> None:
+    server = Throttling("1")
+
+    async def scenario(kube: Kube) -> None:
+        write = asyncio.create_task(kube.apply(VOICE_MODELS, VOICE))
+        await asyncio.sleep(0.2)
+        kube.fence = fenced
+        with pytest.raises(LeadershipLost):
+            await write
+
+    with_server(server.answer, scenario)
+    assert len(server.arrived) == 1

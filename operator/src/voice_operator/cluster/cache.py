@@ -33,6 +33,7 @@ class Cache(Generic[T]):
         self._on_change = on_change
         self._kept: dict[ObjectKey, tuple[int, T]] = {}
         self._deleted: dict[ObjectKey, int] = {}  # until a list is newer than the deletion
+        self._listed: dict[str | None, int] = {}  # version of the last list, by namespace; None: of all
         self._members: defaultdict[Hashable, dict[ObjectKey, T]] = defaultdict(dict)
 
     def __len__(self) -> int:
@@ -59,21 +60,21 @@ class Cache(Generic[T]):
     def update(self, item: Object) -> bool:
         """Keep an object unless something newer is known; return whether it was news."""
         key, version = key_of(item), version_of(item)
-        known = self._kept.get(key)
-        if version <= max(known[0] if known else 0, self._deleted.get(key, 0)):
+        if version <= self._last_seen(key):
             return False
-        old = known[1] if known else None
+        old = self.get(*key)
         new = self._project(item, old)
         self._deleted.pop(key, None)
         self._kept[key] = (version, new)
         self._regroup(key, old, new)
         return True
 
-    def delete(self, item: Object) -> bool:
+    def delete(self, item: Object) -> None:
         """Forget an object that a watch event says is deleted, unless a newer one of its name is known."""
         key, version = key_of(item), version_of(item)
-        self._deleted[key] = max(version, self._deleted.get(key, 0))
-        return self._forget(key, version)
+        if version >= self._last_seen(key):
+            self._deleted[key] = version
+            self._forget(key)
 
     def retain(self, listed: Iterable[ObjectKey], version: int, namespace: str | None = None) -> None:
         """Forget what a complete list of one namespace (None: of all) at resource version ``version`` lacks.
@@ -81,9 +82,10 @@ class Cache(Generic[T]):
         The listed objects themselves were given to ``update``, page by page.
         """
         listed = set(listed)
+        self._listed[namespace] = max(version, self._listed.get(namespace, 0))
         for key, (known, _) in list(self._kept.items()):
             if key not in listed and known <= version and namespace in {None, key[0]}:
-                self._forget(key, version)
+                self._forget(key)
         self._deleted = {
             key: deleted
             for key, deleted in self._deleted.items()
@@ -94,19 +96,24 @@ class Cache(Generic[T]):
         """Let any state replace what is known: the cluster went back in time, as after the restore of a backup."""
         self._kept = {key: (0, kept) for key, (_, kept) in self._kept.items()}
         self._deleted.clear()
+        self._listed.clear()
 
     @property
     def newest(self) -> int:
-        """The highest resource version among the kept objects."""
-        return max((version for version, _ in self._kept.values()), default=0)
+        """The highest resource version that was seen."""
+        kept = (version for version, _ in self._kept.values())
+        return max([0, *kept, *self._deleted.values(), *self._listed.values()])
 
-    def _forget(self, key: ObjectKey, version: int) -> bool:
-        known = self._kept.get(key)
-        if known is None or known[0] > version:
-            return False
-        del self._kept[key]
-        self._regroup(key, known[1], None)
-        return True
+    def _last_seen(self, key: ObjectKey) -> int:
+        """Return the version at which an object was last seen, or last seen to be missing."""
+        if key in self._kept:
+            return self._kept[key][0]
+        return max(self._deleted.get(key, 0), self._listed.get(None, 0), self._listed.get(key[0], 0))
+
+    def _forget(self, key: ObjectKey) -> None:
+        if key in self._kept:
+            _, kept = self._kept.pop(key)
+            self._regroup(key, kept, None)
 
     def _regroup(self, key: ObjectKey, old: T | None, new: T | None) -> None:
         for group in self._groups(old) if old is not None else ():

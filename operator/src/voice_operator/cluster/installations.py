@@ -35,7 +35,7 @@ async def refuse_overlap(kube: Kube, own: tuple[str, str], namespaces: tuple[str
     await asyncio.sleep(OBSERVATION_SECONDS)
     after = await _leases(kube, namespaces)
     for key, lease in sorted(rivals.items()):
-        alive = key in after and _renewed(after[key]) != _renewed(lease)
+        alive = key in after and _holder(after[key]) and _renewed(after[key]) != _renewed(lease)
         if alive and (mine is None or (_acquired(lease), key) < (_acquired(mine), own)):
             where = lease["metadata"]["annotations"][WATCHES].replace("*", "all namespaces")
             raise InstallationConflict(
@@ -56,6 +56,10 @@ async def _leases(kube: Kube, namespaces: tuple[str, ...]) -> dict[tuple[str, st
 def _overlap(lease: Object, namespaces: tuple[str, ...]) -> bool:
     theirs = str(lease["metadata"]["annotations"][WATCHES])
     return theirs == "*" or not namespaces or bool(set(theirs.split(",")) & set(namespaces))
+
+
+def _holder(lease: Object) -> str:
+    return str((lease.get("spec") or {}).get("holderIdentity") or "")
 
 
 def _renewed(lease: Object) -> str:

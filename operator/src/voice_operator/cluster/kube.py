@@ -24,6 +24,7 @@ from voice_operator.reconcile.names import KindName
 
 FIELD_MANAGER = "voice-operator"
 CONNECTIONS = 16
+UNBOUNDED = 0  # connections of watches, which stay open, and of leases, which must not wait for others
 PAGE = 500
 MAX_ANSWER_BYTES = 64 << 20
 TIMEOUT = aiohttp.ClientTimeout(
@@ -97,7 +98,7 @@ class Kube:
         self._load_credentials = load_credentials
         self._credentials = load_credentials()
         self._loaded_at = time.monotonic()
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._sessions: dict[int, aiohttp.ClientSession] = {}
         self._metrics = metrics
         self._throttled_until = 0.0
         self.fence: Callable[[], None] = lambda: None  # called before each write; raises where this process may not
@@ -150,8 +151,10 @@ class Kube:
         query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version}
         query |= {"timeoutSeconds": str(WATCH_SECONDS)} | _selector(labels)
         url = f"{_path(resource, namespace)}?{urlencode(query)}"
+        await self._wait_while_throttled()
         try:
-            async with self._open("GET", url, watching=True) as answer:
+            async with self._open("GET", url, timeout=WATCH_TIMEOUT, connections=UNBOUNDED) as answer:
+                self._note_status(answer)
                 if answer.status >= HTTPStatus.BAD_REQUEST:
                     _checked(f"GET {url}", answer.status, await read_bounded(answer, MAX_ANSWER_BYTES))
                 async for line in _lines(answer):
@@ -232,36 +235,52 @@ class Kube:
         query: Mapping[str, str] | None = None,
     ) -> Object:
         url = path + (f"?{urlencode(query)}" if query else "")
-        if method != "GET" and resource != LEASES:
-            self.fence()
+        # Requests for leases wait for nothing: they have a priority level of their own at the API server, and no time.
+        is_lease = resource == LEASES
         for attempt in range(1, THROTTLED_ATTEMPTS + 1):
-            await asyncio.sleep(self._throttled_until - time.monotonic())
+            if not is_lease:
+                await self._wait_while_throttled()
+                if method != "GET":
+                    self.fence()  # after the wait, in which the lease may have ended
             started, code = time.monotonic(), "<error>"
             try:
-                status, data = await self._send(method, url, body, content_type)
+                connections = UNBOUNDED if is_lease else CONNECTIONS
+                status, data = await self._send(method, url, body, content_type, connections)
                 code = str(status)
             finally:
                 self._metrics.api_requests.labels(verb, resource.plural, code).inc()
                 self._metrics.api_duration.labels(verb, resource.plural).observe(time.monotonic() - started)
-            if status != HTTPStatus.TOO_MANY_REQUESTS or attempt == THROTTLED_ATTEMPTS:
+            if status != HTTPStatus.TOO_MANY_REQUESTS or attempt == THROTTLED_ATTEMPTS or is_lease:
                 break
         return _checked(f"{method} {url}", status, data)
 
-    async def _send(self, method: str, url: str, body: Object | None, content_type: str) -> tuple[int, bytes]:
+    async def _wait_while_throttled(self) -> None:
+        """Wait as long as the API server asked all its clients to, in its last answer with 429."""
+        while (seconds := self._throttled_until - time.monotonic()) > 0:  # noqa: ASYNC110 -- it may become longer
+            await asyncio.sleep(seconds)
+
+    def _note_status(self, answer: aiohttp.ClientResponse) -> None:
+        """Note what an answer says about later requests."""
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            self._loaded_at = float("-inf")  # the next request reads the credentials anew
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            until = time.monotonic() + _retry_after(answer.headers.get("Retry-After", ""))
+            self._throttled_until = max(self._throttled_until, until)
+
+    async def _send(
+        self, method: str, url: str, body: Object | None, content_type: str, connections: int
+    ) -> tuple[int, bytes]:
         """Return status and body of the answer."""
         content = None if body is None else json.dumps(body).encode()
         try:
-            async with self._open(method, url, content, content_type) as answer:
+            async with self._open(method, url, content, content_type, connections=connections) as answer:
+                self._note_status(answer)
                 data = await read_bounded(answer, MAX_ANSWER_BYTES)
         except AnswerTooLarge as error:
             raise ClusterError(f"{method} {url}", reason="TooLarge", message=str(error)) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             message = str(error) or type(error).__name__
             raise ClusterError(f"{method} {url}", reason="Unreachable", message=message) from error
-        if answer.status == HTTPStatus.UNAUTHORIZED:
-            self._loaded_at = float("-inf")  # the next request reads the credentials anew
-        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            self._throttled_until = time.monotonic() + _retry_after(answer.headers.get("Retry-After", ""))
         return answer.status, data
 
     def _open(
@@ -271,13 +290,13 @@ class Kube:
         content: bytes | None = None,
         content_type: str = _JSON,
         *,
-        watching: bool = False,
+        timeout: aiohttp.ClientTimeout | None = None,
+        connections: int = CONNECTIONS,
     ) -> Any:  # aiohttp's type is private
         headers = self._authorization() | {"Accept": _JSON, "Content-Type": content_type, "User-Agent": FIELD_MANAGER}
         address = URL(self._credentials.server.rstrip("/") + url, encoded=True)
-        timeout = WATCH_TIMEOUT if watching else TIMEOUT
-        return self._connections(for_watches=watching).request(
-            method, address, headers=headers, data=content, allow_redirects=False, timeout=timeout
+        return self._session(connections).request(
+            method, address, headers=headers, data=content, allow_redirects=False, timeout=timeout or TIMEOUT
         )
 
     def _authorization(self) -> dict[str, str]:
@@ -287,16 +306,15 @@ class Kube:
             self._loaded_at = time.monotonic()
         return self._credentials.as_http_headers()
 
-    def _connections(self, *, for_watches: bool) -> aiohttp.ClientSession:
-        """Return the session; watches stay open, so they have connections of their own, as many as there are."""
-        if for_watches not in self._sessions:
-            limit = 0 if for_watches else CONNECTIONS
-            self._sessions[for_watches] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=limit, ssl=self._credentials.as_ssl_context()),
+    def _session(self, connections: int) -> aiohttp.ClientSession:
+        """Return the session with so many connections at most."""
+        if connections not in self._sessions:
+            self._sessions[connections] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=connections, ssl=self._credentials.as_ssl_context()),
                 proxy=self._credentials.proxy_url,
                 trust_env=self._credentials.trust_env,
             )
-        return self._sessions[for_watches]
+        return self._sessions[connections]
 
 
 def _selector(labels: Mapping[str, str | None] | None) -> dict[str, str]:

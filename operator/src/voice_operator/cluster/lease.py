@@ -3,18 +3,19 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from voice_operator.cluster.installations import PART_OF, WATCHES, refuse_overlap, watched
-from voice_operator.cluster.kube import LEASES, Kube, Object
+from voice_operator.cluster.kube import LEASES, Kube, Object, Resource
 from voice_operator.errors import ClusterError, Conflict, LeadershipLost, NotFound
 
 LEASE_SECONDS = 15.0  # client-go's defaults
 RENEW_SECONDS = 10.0  # without a renewal for this long the leader gives up, before others may take over
 RETRY_SECONDS = 2.0
+ATTEMPT_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class LeaderElection:
         Raises:
             LeadershipLost: it is not, or could not be renewed in time.
         """
-        if not self.is_leader.is_set() or self._monotonic() - self._renewed_at > RENEW_SECONDS:
+        if not self.is_leader.is_set() or self._seconds_left() <= 0:
             raise LeadershipLost(f"the lease {self._namespace}/{self._name} was not renewed for {RENEW_SECONDS:.0f} s")
 
     async def run(self) -> None:
@@ -67,7 +68,7 @@ class LeaderElection:
             LeadershipLost: it could not be renewed in time, or somebody else has it.
             InstallationConflict: another installation works in the same namespaces.
         """
-        while not await self._try():  # noqa: ASYNC110 -- what is awaited happens in another process
+        while not await self._try(ATTEMPT_SECONDS):  # noqa: ASYNC110 -- what is awaited happens in another process
             await asyncio.sleep(RETRY_SECONDS)
         renewal = asyncio.create_task(self._renew(), name="lease renewal")
         try:
@@ -81,32 +82,38 @@ class LeaderElection:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RETRY_SECONDS)
-            if not await self._try() and self._seen.holder != self._identity:
+            left = self._seconds_left()
+            if left > 0 and not await self._try(min(left, ATTEMPT_SECONDS)) and self._seen.holder != self._identity:
                 raise LeadershipLost(f"the lease {self._namespace}/{self._name} is held by {self._seen.holder}")
-            if self._monotonic() - self._renewed_at > RENEW_SECONDS:
+            if self._seconds_left() <= 0:
                 raise LeadershipLost(f"the lease {self._namespace}/{self._name} could not be renewed")
 
-    async def release(self) -> None:
-        """Give the lease back, so that another replica need not wait until it is over."""
-        if not self.is_leader.is_set():
-            return
-        self.is_leader.clear()
-        try:
-            lease = await self._kube.get(LEASES, self._namespace, self._name)
-            if lease["spec"].get("holderIdentity") == self._identity:
-                lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
-                await self._kube.replace(LEASES, lease)
-        except ClusterError as error:
-            log.warning("the lease could not be given back: %s", error)
+    def _seconds_left(self) -> float:
+        """Return how long this process may still write without another renewal."""
+        return self._renewed_at + RENEW_SECONDS - self._monotonic()
 
-    async def _try(self) -> bool:
-        """Acquire or renew the lease; return whether this process holds it."""
+    async def release(self) -> None:
+        """Give the lease back, if this process holds it, so that another replica need not wait until it is over."""
+        self.is_leader.clear()
+        if self._seen.holder != self._identity:
+            return
+        try:
+            async with asyncio.timeout(ATTEMPT_SECONDS):
+                lease = await self._kube.get(LEASES, self._namespace, self._name)
+                if lease["spec"].get("holderIdentity") == self._identity:
+                    lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+                    await self._kube.replace(LEASES, lease)
+        except (ClusterError, TimeoutError) as error:
+            log.warning("the lease could not be given back: %s", str(error) or "no answer")
+
+    async def _try(self, seconds: float) -> bool:
+        """Acquire or renew the lease; return whether this process holds it. An attempt takes ``seconds`` at most."""
         started = self._monotonic()
         try:
-            async with asyncio.timeout(RENEW_SECONDS / 2):
+            async with asyncio.timeout(seconds):
                 held = await self._acquire_or_renew()
         except (ClusterError, TimeoutError) as error:
-            log.warning("the lease %s/%s: %s", self._namespace, self._name, error or "no answer")
+            log.warning("the lease %s/%s: %s", self._namespace, self._name, str(error) or "no answer")
             return False
         if held:
             self._renewed_at = started
@@ -116,11 +123,7 @@ class LeaderElection:
         try:
             lease = await self._kube.get(LEASES, self._namespace, self._name)
         except NotFound:
-            try:
-                await self._kube.create(LEASES, self._lease({"metadata": {}, "spec": {}}))
-            except Conflict:
-                return False
-            return True
+            return await self._take(self._kube.create, {"metadata": {}, "spec": {}})
         spec = lease.get("spec") or {}
         holder, renewed = str(spec.get("holderIdentity") or ""), str(spec.get("renewTime") or "")
         if (holder, renewed) != (self._seen.holder, self._seen.renewed):
@@ -128,8 +131,11 @@ class LeaderElection:
         duration = float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
         if holder not in {"", self._identity} and self._monotonic() - self._seen.at < duration:
             return False
+        return await self._take(self._kube.replace, lease)  # with its resourceVersion: only one can win
+
+    async def _take(self, write: Callable[[Resource, Object], Awaitable[Object]], lease: Object) -> bool:
         try:
-            await self._kube.replace(LEASES, self._lease(lease))  # with its resourceVersion: only one can win
+            await write(LEASES, self._lease(lease))
         except Conflict:
             return False
         self._seen = _Seen(self._identity, "", self._monotonic())

@@ -70,10 +70,9 @@ class Reflector:
                 self.has_synced.set()
                 await self._watch(str(version), relist_seconds)
                 backoff = INITIAL_BACKOFF_SECONDS
-            except Expired as error:
-                log.debug("%s", error)
             except ClusterError as error:
-                log.warning("%s; again after %.0f s", error, backoff)
+                level = logging.DEBUG if isinstance(error, Expired) else logging.WARNING  # versions expire every day
+                log.log(level, "%s; again after %.0f s", error, backoff)
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
 
