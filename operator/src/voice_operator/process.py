@@ -46,6 +46,7 @@ async def run(settings: Settings, identity: str) -> None:
     store = open_store(settings.storage.uri)
     queue, recorder, watchdog = WorkQueue(metrics), EventRecorder(kube), Watchdog()
     enqueuer = Enqueuer(queue, metrics)
+    metrics.watch_phases(lambda: (voice.phase or "Preparing" for voice in enqueuer.caches.voices.values()))
     inference = Inference(enqueuer.caches)
     cluster = Cluster(kube, enqueuer.caches, store, inference, settings)
     lists = VoiceListReconciler(cluster, queue, _now)

@@ -15,6 +15,7 @@ from voice_operator.cluster.objects import is_deleting, voice_from
 from voice_operator.cluster.observe import Cluster, observe_voice
 from voice_operator.cluster.trainings import running_trainings
 from voice_operator.errors import OwnershipConflict
+from voice_operator.manifests.stage_job import GPU_STAGES
 from voice_operator.metrics import Metrics
 from voice_operator.reconcile.admission import hold, holds_slot, needs_slot, waits_since
 from voice_operator.reconcile.consent import consent_problem
@@ -24,6 +25,7 @@ from voice_operator.reconcile.effects import StartJob
 from voice_operator.reconcile.events import events_between
 from voice_operator.reconcile.names import Key
 from voice_operator.reconcile.observed import Voice
+from voice_operator.reconcile.outcomes import outcomes_between
 from voice_operator.reconcile.status import status_of
 
 CONFLICT_POLL_SECONDS = 60.0  # between passes over a name that is taken
@@ -85,6 +87,9 @@ class VoiceReconciler:
         changed = status != voice.status
         if changed:
             await self._write(voice, status)
+            for outcome in outcomes_between(voice.status, status):
+                gpus = voice.spec.compute.gpus if outcome.stage in GPU_STAGES else 0
+                self._metrics.attempt_ended(outcome, gpus)
             for event in events_between(voice.status, status):
                 log.info("%s: %s: %s", key, event.reason, event.message)
                 await self._recorder.record(key, voice.uid, event)

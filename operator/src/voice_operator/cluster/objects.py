@@ -53,6 +53,7 @@ def voice_record(item: Object, old: VoiceRecord | None) -> VoiceRecord:
         deleting=is_deleting(item),
         consent=consent,
         requested_server=str((spec.get("serving") or {}).get("server", "")),
+        phase=(known.phase if known else "") or "",
         server=known.server if known else None,
         artifacts=known.artifacts if known else None,
         loading=known.loading if known else None,
