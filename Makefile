@@ -9,11 +9,14 @@ BASE ?=
 PORT ?=
 ONCE ?=
 SPEAKERS ?=
+SIZES ?=
+FAULTS ?=
 
 export VOICE_OPERATOR_CACHE := $(CACHE)
+export FAULTS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-fast try demo cluster-up cluster-down cluster-status images crds base bench bench-voice docs clean
+.PHONY: help setup check format test test-fast test-faults try demo cluster-up cluster-down cluster-status images crds base bench bench-operator bench-voice docs clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +50,9 @@ test: setup check  ## Everything: unit, contract, API-server and real-pod tests.
 test-fast: setup  ## What needs no cluster.
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m "not cluster and not e2e"
 
+test-faults: setup  ## The operator under every fault (docs/reliability.md), into out/faults (about 2 hours; FAULTS=quick: a part).
+	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m faults tests/faults
+
 try: .venv/.synced  ## From recordings to a served voice on this machine: no cluster, no root, no Go. VOICE=folder, PORT=number, ONCE=1.
 	@command -v ffmpeg >/dev/null || $(UV) sync --frozen --all-packages --group try --quiet
 	@$(PYTHON) -m dev.local_voice $(if $(VOICE),--voice "$(VOICE)") $(if $(PORT),--port "$(PORT)") $(if $(ONCE),--once)
@@ -74,6 +80,9 @@ base: .venv/.synced  ## Train a tiny base into out/base (about 2 hours on a core
 
 bench: .venv/.synced  ## Speed of the networks at the official sizes, and ORT beside torch, into out/bench/core.json (about 4 minutes).
 	$(PYTHON) -m sovits_core bench --out out/bench/core.json
+
+bench-operator: setup  ## Memory, delays and API requests of the operator by number of voices, into out/bench/operator.json and .png.
+	@$(PYTHON) -m dev.operator_bench $(if $(SIZES),--sizes "$(SIZES)")
 
 bench-voice: setup  ## Measure a base's speech and that of voices fine-tuned on it, into out/bench/voice.html (BASE=folder, SPEAKERS=names).
 	@$(UV) sync --frozen --all-packages --group bench --quiet

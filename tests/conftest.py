@@ -67,7 +67,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     dev_cluster = [sys.executable, "-m", "dev.cluster"]
     here = ["--state", str(state)]
     try:
-        beside = ["--only", "control-plane", "--port-offset", "1000"]
+        beside = ["--only", "control-plane", "--port-offset", os.environ.get("VOICE_OPERATOR_PORT_OFFSET", "1000")]
         subprocess.run([*dev_cluster, "up", *here, *beside], cwd=REPOSITORY, check=True)
         yield state / "admin.kubeconfig"
     finally:

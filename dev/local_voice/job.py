@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dev.images.recipes import RECIPES
 from dev.recordings import Recordings
 from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.manifests.job_document import job_document
 from voice_operator.manifests.stage_job import STEPS
 from voice_operator.manifests.voice_list import configured_base, list_document
+from voice_operator.reconcile.algorithm import versions_for
 from voice_operator.reconcile.effects import StartJob
-from voice_operator.reconcile.hashing import input_hash
+from voice_operator.reconcile.hashing import base_identity, training_hash
 from voice_operator.reconcile.observed import DesiredVoice, ServerRef, Voice
 from voice_operator.settings import Settings
 from voice_store import StoreUri
@@ -57,10 +57,12 @@ class LocalVoice:
         return _path(self.document()["store"]["revision"])
 
     def summary(self, stage: str) -> dict[str, Any] | None:
-        """The summary of a committed stage; None: it has not finished."""
+        """The summary of a committed stage; None: it has not finished, or only with another sentence."""
         try:
             manifest = json.loads((self.workspace() / stage / "manifest.json").read_bytes())
         except FileNotFoundError:
+            return None
+        if manifest["evaluationHash"] not in {"", self.document()["evaluationHash"]}:
             return None
         summary: dict[str, Any] = manifest["summary"]
         return summary
@@ -86,8 +88,7 @@ def local_voice(recordings: Recordings, store: Path, *, sentence: str, epochs: i
         epochs: passes over the recordings.
     """
     base = {"uri": f"embedded:{BASE}"}
-    # The image's reference is a digest of the trainer's source: changed code trains again, as it would in a cluster.
-    images = {"trainer": RECIPES["trainer"].read().reference, "inference": "local"}
+    images = {"trainer": "local", "inference": "local"}
     settings = Settings.model_validate({"images": images, "bases": {BASE: base}, "storage": {"uri": store.as_uri()}})
     spec = VoiceModelSpec.model_validate(
         {
@@ -100,13 +101,12 @@ def local_voice(recordings: Recordings, store: Path, *, sentence: str, epochs: i
             "compute": {"gpus": 0},
         }
     )
-    found = input_hash(
-        spec,
-        dataset_digest=_dataset_digest(recordings),
-        base=BASE,
-        base_uri=base["uri"],
-        base_digest="",
-        trainer_image=images["trainer"],
+    found = training_hash(
+        language=spec.language,
+        recordings=_dataset_digest(recordings),
+        base=base_identity(BASE, base["uri"], ""),
+        training=spec.training,
+        algorithm=versions_for(spec.language),
     )
     voice = Voice(NAMESPACE, recordings.name, uid="", generation=1, spec=spec, status=VoiceModelStatus())
     return LocalVoice(voice, found, settings)

@@ -136,7 +136,7 @@ def test_all_that_an_administrator_may_decide_arrives(read):
             },
             "serving": {"create": False},
             "watchNamespaces": ["studio"],
-            "operator": {"workers": 8, "resyncSeconds": 60},
+            "operator": {"workers": 8, "resyncSeconds": 60, "maxConcurrentTrainings": 3},
         }
     )
     assert settings.images.trainer == "trainer:dev"
@@ -161,6 +161,7 @@ def test_all_that_an_administrator_may_decide_arrives(read):
     assert settings.watch_namespaces == ("studio", "voice-system")
     assert settings.workers == 8
     assert settings.resync_seconds == 60
+    assert settings.max_concurrent_trainings == 3
 
 
 def test_the_example_values_are_understood(read, example_values):

@@ -3,22 +3,28 @@
 import json
 from decimal import Decimal
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from sovits_core.text import LANGUAGES
+from sovits_core.text.versions import VERSIONS as TEXT_VERSIONS
 from voice_inference.errors import InvalidDocument as InvalidDesiredVoices
 from voice_inference.voices.desired import parse_desired
 from voice_operator import documents as read_by_operator
-from voice_operator.api.voice_model import VoiceModelSpec
+from voice_operator.api.voice_model import Language, VoiceModelSpec
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.manifests.job_document import job_document
 from voice_operator.manifests.voice_list import configured_base, list_document
+from voice_operator.reconcile import algorithm
 from voice_operator.reconcile.effects import StartJob
 from voice_operator.reconcile.observed import DesiredVoice, ServerRef, Voice
 from voice_operator.settings import Settings
 from voice_trainer import errors as trainer_errors
-from voice_trainer.errors import UsageError
+from voice_trainer.errors import Refused, UsageError
+from voice_trainer.job import algorithm as trainers_algorithm
 from voice_trainer.job import results as written_by_trainer
+from voice_trainer.job.algorithm import require_versions
 from voice_trainer.job.document import read_job
 from voice_trainer.job.exit_codes import failure_of
 
@@ -63,6 +69,50 @@ def test_the_trainer_reads_the_job_that_the_operator_writes(tmp_path: Path) -> N
     assert job.consent is not None
     assert job.consent.holder == "Alice A."
     assert (job.attempt.number, job.batch_size) == (2, 1)
+
+
+def test_operator_and_trainer_mean_the_same_versions_of_the_algorithms() -> None:
+    assert (algorithm.TRAINING, algorithm.EVALUATION) == (trainers_algorithm.TRAINING, trainers_algorithm.EVALUATION)
+    assert algorithm.TEXT == TEXT_VERSIONS
+    assert TEXT_VERSIONS.keys() == LANGUAGES.keys(), "each language that has a front end has a version"
+
+
+@pytest.mark.parametrize("language", get_args(Language))
+def test_the_trainer_accepts_the_versions_that_the_operator_asks_for(tmp_path: Path, language: str) -> None:
+    job = read_job(rendered_job(tmp_path, language=language))
+    assert job.algorithm.model_dump() == {"training": 1, "text": 1, "evaluation": 1}
+    require_versions(job)
+
+
+@pytest.mark.parametrize("name", ["training", "text", "evaluation"])
+def test_the_trainer_refuses_a_job_for_another_release(tmp_path: Path, name: str) -> None:
+    path = rendered_job(tmp_path)
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["algorithm"][name] = 2
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(Refused) as caught:
+        require_versions(read_job(path))
+    assert failure_of(caught.value, "train").exit_code == 78
+    assert str(caught.value) == (
+        f"algorithm.{name} is 2, and this trainer has version 1; run the trainer image of the operator's release "
+        "(chart value images.trainer)"
+    )
+
+
+def test_a_job_of_a_release_without_versions_is_not_checked(tmp_path: Path) -> None:
+    path = rendered_job(tmp_path)
+    document = json.loads(path.read_text(encoding="utf-8"))
+    del document["algorithm"], document["evaluationHash"]
+    path.write_text(json.dumps(document), encoding="utf-8")
+    job = read_job(path)
+    require_versions(job)
+    assert job.evaluation_hash == ""
+
+
+def test_the_trainer_reads_for_which_gates_and_sentences_it_works(tmp_path: Path) -> None:
+    one, other = read_job(rendered_job(tmp_path)), read_job(rendered_job(tmp_path, evaluation={"texts": ["Hello."]}))
+    assert one.evaluation_hash != other.evaluation_hash
+    assert one.input_hash == other.input_hash
 
 
 def test_gates_that_nobody_named_stay_unnamed_on_the_way_to_the_trainer(tmp_path: Path) -> None:
@@ -111,21 +161,24 @@ def test_the_operator_reads_the_stage_manifest_that_the_trainer_writes() -> None
     manifest = written_by_trainer.StageManifest(
         stage="evaluate",
         input_hash=INPUT_HASH,
+        evaluation_hash="e" * 64,
         started_at=written_by_trainer.now(),
         completed_at=written_by_trainer.now(),
         files={},
         summary={
             "passed": False,
             "scores": {"pesq": "1.91", "stoi": "0.72"},
+            "intervals": {"pesq": "0.12"},
             "gates": [{"metric": "pesq", "min": "3.5", "value": "1.91", "passed": False}],
             "gatesFrom": "default",
         },
         tools=written_by_trainer.tools(),
     )
     read = read_by_operator.StageManifest.read(written_by_trainer.to_json(manifest), "evaluate/manifest.json")
-    assert read.input_hash == INPUT_HASH
+    assert (read.input_hash, read.evaluation_hash) == (INPUT_HASH, "e" * 64)
     assert not read.summary.passed
     assert read.summary.scores == {"pesq": "1.91", "stoi": "0.72"}
+    assert read.summary.intervals == {"pesq": "0.12"}
     assert [(gate.metric, gate.min, gate.value, gate.passed) for gate in read.summary.gates] == [
         ("pesq", "3.5", "1.91", False)
     ]

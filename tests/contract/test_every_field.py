@@ -27,10 +27,12 @@ from voice_operator.api.voice_status import STAGES, GateVerdict, ObservedDataset
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.observe import find_server
 from voice_operator.manifests.job_document import job_document
+from voice_operator.manifests.labels import EVALUATION_HASH
 from voice_operator.manifests.revision import voice_revision
 from voice_operator.manifests.server import deployment, service
 from voice_operator.manifests.stage_job import stage_job
 from voice_operator.manifests.voice_list import configured_base, list_config_map, list_document
+from voice_operator.reconcile import algorithm
 from voice_operator.reconcile.decide import decide
 from voice_operator.reconcile.effects import CreateRevision, StartJob
 from voice_operator.reconcile.observed import (
@@ -100,7 +102,9 @@ SETTINGS = Settings.model_validate(
     {"images": {"trainer": "trainer:1", "inference": "inference:1"}, "bases": BASES, "storage": STORAGE}
 )
 OUTPUT = StageOutput("2026-11-23T06:00:00Z", "2026-11-23T06:01:00Z", scores={"pesq": "3.9"})
-TRAINED = ObservedRevision("alice-3fa9c2d1", HASH, "tiny", "s3://voices/alice", DIGEST)
+MEASURED_ONCE = {"intervals": {"pesq": "0.1"}, "scores": {"pesq": "3.9"}}
+TRAINED = ObservedRevision("alice-3fa9c2d1", HASH, "tiny", "s3://voices/alice", DIGEST, **MEASURED_ONCE)
+BETTER = replace(TRAINED, name="alice-00000000", input_hash="0" * 64, digest="sha256:0", scores={"pesq": "4.4"})
 
 
 # The walk: every leaf of a spec, and the spec with another value there.
@@ -163,14 +167,15 @@ def unread(spec: BaseModel, render: Callable[[Any], Any]) -> set[str]:
     return {path for path, other in changed(spec) if render(other) == before}
 
 
-# What a spec can change. Sentences for people do not count, nor does the input hash: it only names things.
+# What a spec can change. Sentences for people do not count, nor do hashes: they only name things.
+NO_EFFECTS = {"message", "evaluation_hash", "evaluationHash", EVALUATION_HASH}
 
 
-def without_sentences(document: Any) -> Any:
+def effects_of(document: Any) -> Any:
     if isinstance(document, dict):
-        return {key: without_sentences(value) for key, value in document.items() if key != "message"}
+        return {key: effects_of(value) for key, value in document.items() if key not in NO_EFFECTS}
     if isinstance(document, (list, tuple)):
-        return [without_sentences(item) for item in document]
+        return [effects_of(item) for item in document]
     return document
 
 
@@ -178,12 +183,13 @@ def what_a_voice_changes(folder: Path) -> Callable[[VoiceModelSpec], Any]:
     def render(spec: VoiceModelSpec) -> Any:
         voice = Voice("studio", "alice", "uid", 3, spec, VoiceModelStatus())
         starts = [StartJob(stage, 1) for stage in STAGES]
-        return {
+        rendered = {
             "jobs": [as_the_trainer_reads(job_document(voice, start, HASH, SETTINGS), folder) for start in starts],
             "manifests": [stage_job(voice, start, HASH, SETTINGS) for start in starts],
-            "decisions": [without_sentences(decided(observed)) for observed in scenes(voice)],
+            "decisions": [decided(observed) for observed in scenes(voice)],
             "servers": servers_found_for(voice),
         }
+        return effects_of(rendered)
 
     return render
 
@@ -214,6 +220,8 @@ def scenes(voice: Voice) -> Iterator[Observed]:
     yield replace(new, outputs={"prepare": OUTPUT}, jobs=(job,))
     yield replace(new, revisions=(TRAINED,), server=server)
     yield replace(new, revisions=(TRAINED,), server=None)
+    served = replace(voice, status=VoiceModelStatus(input_hash="0" * 64, active_revision=BETTER.name))
+    yield replace(new, voice=served, revisions=(BETTER, TRAINED), server=server)
     for exit_code, failures in ((90, {"out_of_memory": 2}), (75, {"transient": 2})):
         before = StageStatus(name="train", state="Running", attempt=3, counted=2, failures=failures)
         known = VoiceModelStatus(input_hash=HASH, stages=(StageStatus(name="prepare", state="Succeeded"), before))
@@ -250,7 +258,7 @@ def what_a_server_changes(spec: VoiceServerSpec) -> Any:
         now=NOW,
     )
     manifests = [deployment(server, SETTINGS), service(server), list_config_map(server, document, SETTINGS)]
-    return [*manifests, without_sentences(status.document())]
+    return [*manifests, effects_of(status.document())]
 
 
 A_VOICE = VoiceModelSpec.model_validate(VOICE)
@@ -394,7 +402,8 @@ def a_record(spec: VoiceModelSpec, mark: str) -> dict[str, Any]:
     dataset = ObservedDataset(uri=f"s3://{mark}", digest="sha256:" + mark * 64, fingerprint="sha256:1" + mark * 63)
     gates = (GateVerdict(metric=f"pesq{mark}", min=f"1.{mark}", max=f"2.{mark}", value=mark, passed=mark == "1"),)
     published = StageOutput("", "", uri=f"s3://voices/{mark}", digest="sha256:" + mark * 64, size=int(mark))
-    evaluated = StageOutput("", "", scores={"pesq": f"3.{mark}"}, gates=gates)
+    scores = {"pesq": f"3.{mark}"}
+    evaluated = StageOutput("", "", scores=scores, intervals=scores, gates=gates)
     voice = Voice("studio", f"voice-{mark}", "uid", 1, spec, VoiceModelStatus())
     effect = CreateRevision(f"voice-{mark}-{mark * 8}", published, evaluated)
     made: dict[str, Any] = voice_revision(voice, effect, mark * 64, dataset, settings)["spec"]
@@ -404,15 +413,20 @@ def a_record(spec: VoiceModelSpec, mark: str) -> dict[str, Any]:
 def values_of(document: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(document, dict):
         for name, value in document.items():
-            # Only scores are a map in a revision.
-            yield from values_of(value, f"{path}.*" if path.endswith("scores") else f"{path}.{name}" if path else name)
+            # Only scores and their intervals are maps in a revision.
+            is_map = path.endswith(("scores", "intervals"))
+            yield from values_of(value, f"{path}.*" if is_map else f"{path}.{name}" if path else name)
     elif isinstance(document, (list, tuple)) and document and isinstance(document[0], dict):
         yield from values_of(document[0], f"{path}[]")
     else:
         yield path, document
 
 
-def test_every_field_of_a_revision_is_filled_in() -> None:
-    one, other = dict(values_of(a_record(A_VOICE, "1"))), dict(values_of(a_record(everything_changed(A_VOICE), "2")))
+def test_every_field_of_a_revision_is_filled_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = dict(values_of(a_record(A_VOICE, "1")))
+    monkeypatch.setattr(algorithm, "TRAINING", 2)
+    monkeypatch.setattr(algorithm, "EVALUATION", 2)
+    monkeypatch.setattr(algorithm, "TEXT", dict.fromkeys(algorithm.TEXT, 2))
+    other = dict(values_of(a_record(everything_changed(A_VOICE), "2")))
     constant = {path for path in leaves_of(structural_schema(VoiceRevisionSpec)) if one.get(path) == other.get(path)}
     assert constant == set(), "nothing fills in these fields of a VoiceRevision"

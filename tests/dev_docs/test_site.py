@@ -21,9 +21,9 @@ SOURCES = [
 # Kinds and values of Kubernetes and of our own API, and codes of S3.
 NO_REASONS = frozenset(
     """
-    VoiceModel VoiceRevision VoiceServer CustomResourceDefinition DeleteOptions BearerToken IfNotPresent PodScheduled
-    StageName ErrImagePull ImagePullBackOff InvalidImageName ErrImageNeverPull ImageInspectError NoSuchKey NoSuchObject
-    ResourceNotFound TooLarge CreateContainerConfigError ErrorDetails
+    VoiceModel VoiceRevision VoiceServer VoiceList CustomResourceDefinition DeleteOptions BearerToken IfNotPresent
+    PodScheduled StageName ErrImagePull ImagePullBackOff InvalidImageName ErrImageNeverPull ImageInspectError NoSuchKey
+    NoSuchObject ResourceNotFound TooLarge CreateContainerConfigError ErrorDetails
     """.split()  # noqa: SIM905 -- a list of twenty words reads better as text
 )
 

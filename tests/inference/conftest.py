@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -111,11 +112,13 @@ MakeBundle = Callable[..., Bundle]
 
 @pytest.fixture
 def make_bundle(base: Base, tmp_path: Path) -> MakeBundle:
-    def make(voice_id: str = "studio/alice", number: int = 1, *, rank: int = 2, seed: int | None = None) -> Bundle:
+    def make(
+        voice_id: str = "studio/alice", number: int = 1, *, rank: int = 2, seed: int | None = None, on: Base = base
+    ) -> Bundle:
         revision = f"{voice_id.partition('/')[2]}-{number}"
         folder = tmp_path / "store" / voice_id / revision
         own_seed = int.from_bytes(hashlib.sha256(revision.encode() + voice_id.encode()).digest()[:4])
-        bundle = Bundle(folder, base, voice_id, revision, rank, own_seed if seed is None else seed)
+        bundle = Bundle(folder, on, voice_id, revision, rank, own_seed if seed is None else seed)
         bundle.write()
         return bundle
 
@@ -128,6 +131,9 @@ def voice(make_bundle: MakeBundle, base: Base) -> Voice:
     return load_voice(bundle.folder, bundle.seal(), base)
 
 
+Entry = VoiceReference | dict[str, Any]
+
+
 class Desired:
     """The mounted document; each write is a new generation, replaced as a whole as kubelet does it."""
 
@@ -135,16 +141,22 @@ class Desired:
         self.path = path
         self.generation = 0
 
-    def document(self, *voices: VoiceReference, base: dict[str, str] | None = None) -> dict[str, Any]:
+    @staticmethod
+    def entry(voice: VoiceReference, *, following: VoiceReference | None = None, **fields: Any) -> dict[str, Any]:
+        """An entry with more than its revision; `following` comes next."""
+        beside = {"next": following.model_dump(exclude={"id"})} if following else {}
+        return voice.model_dump() | beside | fields
+
+    def document(self, *voices: Entry, base: dict[str, str] | None = None) -> dict[str, Any]:
         return {
             "schema": "voice.sovits.dev/desired-voices/v1",
             "server": {"namespace": "voice-system", "name": "default"},
             "generation": self.generation,
             "base": base or BASE.model_dump(),
-            "voices": [voice.model_dump() for voice in voices],
+            "voices": [voice if isinstance(voice, dict) else voice.model_dump() for voice in voices],
         }
 
-    def write(self, *voices: VoiceReference, base: dict[str, str] | None = None) -> None:
+    def write(self, *voices: Entry, base: dict[str, str] | None = None) -> None:
         self.generation += 1
         replacement = self.path.with_suffix(".new")
         replacement.write_text(json.dumps(self.document(*voices, base=base)))
@@ -154,6 +166,21 @@ class Desired:
 @pytest.fixture
 def desired(tmp_path: Path) -> Desired:
     return Desired(tmp_path / "voices.json")
+
+
+class Clock:
+    """A clock that tests set."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2027, 10, 31, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 class Server:
@@ -191,17 +218,20 @@ StartServer = Callable[..., Any]
 
 
 @pytest.fixture
-def start_server(desired: Desired, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StartServer:
+def loaded_once(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
     def load_once(uri: str, reference: BaseReference, *, threads: int) -> Base:
         """Sessions have no state, and making them takes seconds; other bases are loaded as ever."""
         return base if reference == BASE else load_base(uri, reference, threads=threads)
 
     monkeypatch.setattr("voice_inference.bundles.loader.load_base", load_once)
 
+
+@pytest.fixture
+def start_server(desired: Desired, clock: Clock, tmp_path: Path, loaded_once: None) -> StartServer:
     @asynccontextmanager
     async def start(**settings: Any) -> AsyncIterator[Server]:
         given = {"voices": desired.path, "cache": tmp_path / "cache", "threads": 1, "poll_seconds": 0.05, **settings}
-        services = build_services(Settings.model_validate(given))
+        services = build_services(Settings.model_validate(given), clock)
         app = create_app(services)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with (

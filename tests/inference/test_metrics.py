@@ -95,6 +95,17 @@ async def test_loads_are_counted_by_result(make_bundle: Any, desired: Any, start
     assert value(families, "voice_inference_desired_generation") == 1
 
 
+async def test_a_voice_counts_once_and_what_comes_next_apart(make_bundle: Any, desired: Any, start_server: Any) -> None:
+    old, new = make_bundle(number=1).seal(), make_bundle(number=2).seal()
+    desired.write(desired.entry(old, following=new), desired.entry(old, id="no id"))
+    async with start_server() as server:
+        await server.until(lambda voices: voices and voices["studio/alice"]["next"]["state"] == "ready")
+        families = await scrape(server)
+    for name in ("voice_inference_voices", "voice_inference_next_revisions"):
+        assert [value(families, name, state=state) for state in ("loading", "ready", "failed")] == [0, 1, 0]
+    assert value(families, "voice_inference_rejected_entries") == 1
+
+
 def test_every_metric_has_a_prefix_help_and_a_base_unit() -> None:
     families = list(text_string_to_metric_families(Metrics().render().decode()))
     assert {"counter", "gauge", "histogram"} == {family.type for family in families}

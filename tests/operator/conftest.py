@@ -2,45 +2,29 @@
 
 import http.server
 import json
-import os
-import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.samples import Sample
+from dev.loaded_voices import report_of
+from dev.operator_process import OperatorProcess
+from dev.ports import free_port
+from tests.support import voices
+from tests.support.kubelet import Kubelet
+from tests.support.voices import DIGEST, Object, make_server
+from tests.support.waiting import wait_for
 
 NAMESPACE = "operator-tests"
-DIGEST = "sha256:" + "a" * 64
-RETRY_SECONDS = 0.2
-
-Object = dict[str, Any]
-
-
-def make_voice(name: str, **spec: Any) -> Object:
-    """The smallest VoiceModel, on the tiny base, with a pinned dataset so that no object store is needed."""
-    return {
-        "apiVersion": "voice.sovits.dev/v1alpha1",
-        "kind": "VoiceModel",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {
-            "language": "en",
-            "dataset": {"uri": f"s3://voices/datasets/{name}", "digest": DIGEST},
-            "consent": {"holder": "Alice A.", "statement": "I agree that my voice is trained and used."},
-            "base": "tiny",
-        }
-        | spec,
-    }
+make_voice = partial(voices.make_voice, namespace=NAMESPACE)
 
 
 class User:
@@ -57,7 +41,7 @@ class User:
         return done
 
     def apply(self, document: Object) -> None:
-        self.run("apply", "-f", "-", stdin=yaml.safe_dump(document))
+        self.run("apply", "-f", "-", stdin=json.dumps(document))  # YAML 1.1 and 1.2 read "2e-4" differently
 
     def refused(self, document: Object) -> str:
         """Apply what must not be accepted, and return what the user is told."""
@@ -105,52 +89,6 @@ class User:
         return {event["reason"] for event in events if event["regarding"]["name"] == name}
 
 
-def wait_for(what: str, poll: Callable[[], Any], seconds: float = 30) -> Any:
-    """Return the first true answer of ``poll``."""
-    deadline = time.monotonic() + seconds
-    while not (answer := poll()):
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(RETRY_SECONDS)
-    return answer
-
-
-class Kubelet:
-    """Ends pods as a kubelet would; the real Job controller draws its conclusions."""
-
-    def __init__(self, user: User) -> None:
-        self._user = user
-
-    def pod_of(self, job: str) -> str:
-        labels = f"batch.kubernetes.io/job-name={job}"
-        return wait_for(
-            f"the pod of {job}", lambda: [pod["metadata"]["name"] for pod in self._user.objects("pods", labels)]
-        )[0]
-
-    def end(self, job: str, *, exit_code: int = 0, message: str = "") -> None:
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        ended = {"exitCode": exit_code, "reason": "Completed" if exit_code == 0 else "Error", "message": message}
-        self._report(
-            job, "Failed" if exit_code else "Succeeded", {"terminated": ended | {"startedAt": now, "finishedAt": now}}
-        )
-
-    def cannot_start(self, job: str, reason: str, message: str) -> None:
-        self._report(job, "Pending", {"waiting": {"reason": reason, "message": message}})
-
-    def _report(self, job: str, phase: str, state: Object) -> None:
-        container = {"name": "stage", "image": "trainer", "imageID": "", "ready": False, "restartCount": 0}
-        status = {"phase": phase, "containerStatuses": [container | {"state": state}]}
-        self._user.patch("pod", self.pod_of(job), {"status": status}, status=True)
-
-    def make_ready(self, server: str, address: str) -> None:
-        """Let the pods of a VoiceServer be up at ``address``."""
-        labels = f"voice.sovits.dev/server={server}"
-        pods = wait_for(f"the pods of {server}", lambda: self._user.objects("pods", labels))
-        for pod in pods:
-            up = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
-            status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "conditions": [up]}
-            self._user.patch("pod", pod["metadata"]["name"], {"status": status}, status=True)
-
-
 class Trainer:
     """Leaves in the object store what the stages would."""
 
@@ -170,6 +108,7 @@ class Trainer:
             "schema": "voice.sovits.dev/stage/v1",
             "stage": stage,
             "inputHash": workspace.name,
+            "evaluationHash": self._evaluation_hash(voice) if stage in {"evaluate", "publish"} else "",
             "startedAt": "2026-11-23T06:00:00Z",
             "completedAt": "2026-11-23T06:01:00Z",
             "files": {},
@@ -187,6 +126,13 @@ class Trainer:
     def bundle(self, voice: str) -> Path:
         return self.store / NAMESPACE / voice / "revisions" / f"{voice}-{self._workspace(voice).name[:8]}"
 
+    def _evaluation_hash(self, voice: str) -> str:
+        """As the job document of the evaluation has it; a voice that none was ever written for has none."""
+        name = f"{voice}-{self._workspace(voice).name[:8]}-evaluate"
+        if not self._user.exists("configmap", name):
+            return ""
+        return str(json.loads(self._user.get("configmap", name)["data"]["job.json"])["evaluationHash"])
+
     def _workspace(self, voice: str) -> Path:
         digest = wait_for(f"the input hash of {voice}", lambda: self._user.status(voice).get("inputHash"))
         return self.store / NAMESPACE / voice / str(digest)
@@ -199,20 +145,19 @@ class FakeInference(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _InferenceHandler)
         self.operator = operator
         self.fails: dict[str, str] = {}
+        self.servers = ["default"]  # all of them are this one process
 
     def voices(self) -> list[Object]:
-        url = f"{self.operator}/servers/{NAMESPACE}/default/voices.json"
+        return [report_of(voice, self.fails) for server in self.servers for voice in self._desired(server)]
+
+    def _desired(self, server: str) -> list[Object]:
+        url = f"{self.operator}/servers/{NAMESPACE}/{server}/voices.json"
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 -- http, by us
-                desired = json.load(answer)["voices"]
+                desired: list[Object] = json.load(answer)["voices"]
         except (urllib.error.URLError, OSError):
             return []
-        return [self._loaded(voice) for voice in desired]
-
-    def _loaded(self, voice: Object) -> Object:
-        error = self.fails.get(voice["id"], "")
-        reported = {key: voice[key] for key in ("id", "revision", "digest")}
-        return reported | {"state": "failed" if error else "ready", "error": error}
+        return desired
 
 
 class _InferenceHandler(http.server.BaseHTTPRequestHandler):
@@ -227,55 +172,6 @@ class _InferenceHandler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Keep the test's output readable."""
-
-
-class Operator:
-    """The operator's process."""
-
-    def __init__(self, config: Path, kubeconfig: Path, log: Path, url: str) -> None:
-        self.config = config
-        self.log = log
-        self.url = url
-        self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "PYTHONUNBUFFERED": "1"}
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "voice_operator", "run", "--config", str(self.config)]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
-        wait_for("the operator to be ready", self._is_ready, seconds=60)
-
-    def stop(self) -> int:
-        assert self.process is not None
-        self.process.terminate()
-        return self.process.wait(timeout=30)
-
-    def metrics(self) -> list[Sample]:
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=5) as answer:  # noqa: S310 -- as above
-            families = text_string_to_metric_families(answer.read().decode())
-            return [sample for family in families for sample in family.samples]
-
-    def metric(self, name: str, /, **labels: str) -> float:
-        """The sum of all series of a metric that have these labels."""
-        found = [s.value for s in self.metrics() if s.name == name and labels.items() <= s.labels.items()]
-        assert found, f"no series {name} with {labels}"
-        return sum(found)
-
-    def _is_ready(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, self.log.read_text()
-        try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=5):  # noqa: S310 -- as above
-                return True
-        except (urllib.error.URLError, OSError):
-            return False
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="session")
@@ -333,7 +229,7 @@ class Scene:
     kubelet: Kubelet
     trainer: Trainer
     inference: FakeInference
-    operator: Operator
+    operator: OperatorProcess
 
     def apply(self, name: str, **spec: Any) -> None:
         self.user.apply(make_voice(name, **spec))
@@ -396,9 +292,9 @@ def settings_file(
 
 
 @pytest.fixture(scope="session")
-def operator(control_plane: Path, user: User, settings_file: Path, operator_url: str) -> Iterator[Operator]:
+def operator(control_plane: Path, user: User, settings_file: Path, operator_url: str) -> Iterator[OperatorProcess]:
     """The operator, running."""
-    running = Operator(settings_file, control_plane, settings_file.with_name("log.txt"), operator_url)
+    running = OperatorProcess(settings_file, control_plane, settings_file.with_name("log.txt"), operator_url)
     running.start()
     yield running
     code = running.stop()
@@ -407,9 +303,8 @@ def operator(control_plane: Path, user: User, settings_file: Path, operator_url:
 
 
 @pytest.fixture(scope="session")
-def scene(user: User, kubelet: Kubelet, trainer: Trainer, inference: FakeInference, operator: Operator) -> Scene:
+def scene(user: User, kubelet: Kubelet, trainer: Trainer, inference: FakeInference, operator: OperatorProcess) -> Scene:
     """The operator at work, with a VoiceServer whose pods are up."""
-    server = {"apiVersion": "voice.sovits.dev/v1alpha1", "kind": "VoiceServer", "spec": {"base": "tiny"}}
-    user.apply(server | {"metadata": {"name": "default", "namespace": NAMESPACE}})
+    user.apply(make_server("default", NAMESPACE))
     kubelet.make_ready("default", "127.0.0.1")
     return Scene(user, kubelet, trainer, inference, operator)

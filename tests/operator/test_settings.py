@@ -25,7 +25,7 @@ def load(tmp_path: Path, content: object, namespace: str = "") -> Settings:
 def test_the_smallest_file_is_enough(tmp_path: Path) -> None:
     settings = load(tmp_path, SMALLEST)
     assert settings.storage.uri == "s3://voices"
-    assert settings.workers == 4
+    assert settings.workers == 8
 
 
 def test_the_pod_knows_its_namespace_better_than_the_file(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,11 +19,13 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
+from dev.ports import free_port
+from tests.support.s3_server import KEYS, s3_server
+from tests.support.waiting import wait_for_port
 
 REGION = "eu-central-1"
 AWS_HOST = f"s3.{REGION}.amazonaws.com"
 OWN_HOST = "objects.example.org"
-KEYS = {"AWS_ACCESS_KEY_ID": "test-access", "AWS_SECRET_ACCESS_KEY": "test-secret"}
 
 
 @pytest.fixture(autouse=True)
@@ -32,25 +34,6 @@ def no_variables_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("AWS_") or name.upper() in {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE"}:
             monkeypatch.delenv(name)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=2).close()
-        except OSError:
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
-        else:
-            return
 
 
 @dataclass(frozen=True)
@@ -74,24 +57,14 @@ StartGateway = Callable[..., Gateway]
 def start_gateway(
     tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Gateway]]:
-    running: list[subprocess.Popen[bytes]] = []
+    with ExitStack() as running:
 
-    def start(*flags: str) -> Gateway:
-        state, port = tmp_path_factory.mktemp("gateway"), free_port()
-        (state / "data" / "voices").mkdir(parents=True)
-        command = [str(tool("versitygw")), "--port", f"127.0.0.1:{port}", *flags, "posix", str(state / "data")]
-        log = state / "log.txt"
-        keys = {"ROOT_ACCESS_KEY": "test-access", "ROOT_SECRET_KEY": "test-secret"}
-        with log.open("wb") as output:
-            server = subprocess.Popen(command, env=os.environ | keys, stdout=output, stderr=output)
-        running.append(server)
-        wait_for(port, server, log)
-        return Gateway(port, state / "data")
+        def start(*flags: str) -> Gateway:
+            folder = tmp_path_factory.mktemp("gateway") / "data"
+            (folder / "voices").mkdir(parents=True)
+            return Gateway(running.enter_context(s3_server(tool("versitygw"), folder, *flags)), folder)
 
-    yield start
-    for server in running:
-        server.terminate()
-        server.wait(timeout=10)
+        yield start
 
 
 @pytest.fixture(scope="session")
@@ -339,7 +312,7 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
     with log.open("wb") as output:
         server = subprocess.Popen(command, stdout=output, stderr=output)
     try:
-        wait_for(port, server, log)
+        wait_for_port(port, server, log)
         yield Moto(port)
     finally:
         server.terminate()

@@ -39,4 +39,5 @@ operatorUrl: {{ include "voice-operator.url" . | quote }}
 workers: {{ .Values.operator.workers }}
 resyncSeconds: {{ .Values.operator.resyncSeconds }}
 leaseName: {{ include "voice-operator.fullname" . }}
+maxConcurrentTrainings: {{ .Values.operator.maxConcurrentTrainings }}
 {{- end -}}

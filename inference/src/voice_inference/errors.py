@@ -4,6 +4,7 @@ InferenceError
 ├── InvalidSettings          a flag or variable: the server does not start
 ├── InvalidRequest           the caller must change the request
 ├── UnknownVoice
+├── ConsentEnded
 ├── AmbiguousVoice
 ├── TryLater                 the same request may succeed after ``retry_after`` seconds
 │   ├── VoiceNotReady
@@ -20,6 +21,8 @@ InferenceError
 """
 
 from __future__ import annotations
+
+from datetime import date
 
 
 class InferenceError(Exception):
@@ -45,6 +48,13 @@ class UnknownVoice(InferenceError):
         others = f"; known voices: {', '.join(known)}" if known else "; no voice is served yet"
         more = f" and {total - len(known)} more" if total > len(known) else ""
         super().__init__(f"There is no voice {name[:100]!r}{others}{more}.")
+
+
+class ConsentEnded(InferenceError):
+    """The speaker's consent has ended, so the voice is served no longer."""
+
+    def __init__(self, voice_id: str, day: date) -> None:
+        super().__init__(f"There is no voice {voice_id!r} any more: the consent to it ended on {day:%Y-%m-%d} (UTC).")
 
 
 class AmbiguousVoice(InferenceError):

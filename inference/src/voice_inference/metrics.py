@@ -50,9 +50,15 @@ class Metrics:
             "speech_requests_in_progress", "Speech requests that run or wait for a worker."
         )
         self.voices = self._gauge("voices", "Desired voices by state.", "state")
-        self.loads = self._counter("voice_loads", "Attempts to load a voice by result: success or error.", "result")
+        self.next_revisions = self._gauge(
+            "next_revisions", "Revisions to be loaded beside the served ones by state.", "state"
+        )
+        self.rejected_entries = self._gauge(
+            "rejected_entries", "Entries of the desired-voices document in use that are not valid and left out."
+        )
+        self.loads = self._counter("voice_loads", "Attempts to load a revision by result: success or error.", "result")
         self.load_duration = self._histogram(
-            "voice_load_duration_seconds", "Time to fetch, check and load a voice, of successful attempts."
+            "voice_load_duration_seconds", "Time to fetch, check and load a revision, of successful attempts."
         )
         self.generation = self._gauge("desired_generation", "Generation of the desired-voices document in use.")
 

@@ -30,7 +30,9 @@ class Settings(BaseSettings):
         extra="forbid",
     )
 
-    voices: Path | None = Field(None, description="file with the desired voices (a mounted ConfigMap)")
+    voices: Path | None = Field(
+        None, description="file with the desired voices (a mounted ConfigMap); its shards lie beside it"
+    )
     operator_url: str = Field(
         "", pattern="^(https?://.+)?$", description="URL where the operator serves the desired voices"
     )

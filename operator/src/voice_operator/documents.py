@@ -16,6 +16,7 @@ NUMBER = r"^-?[0-9]{1,9}([.][0-9]{1,9})?$"
 RFC3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}(Z|[+-][0-9]{2}:[0-9]{2})$"
 
 Number = Annotated[str, Field(max_length=20, pattern=NUMBER)]
+Scores = dict[Annotated[str, Field(max_length=63)], Number]
 
 
 class Document(BaseModel):
@@ -50,7 +51,8 @@ class Summary(Document):
     """The parts of a stage's summary that decisions use."""
 
     passed: bool | None = Field(None, description="Only of evaluate; absent there, nothing has passed.")
-    scores: dict[Annotated[str, Field(max_length=63)], Number] = Field(default_factory=dict, max_length=32)
+    scores: Scores = Field(default_factory=dict, max_length=32)
+    intervals: Scores = Field(default_factory=dict, max_length=32, description="Half widths, 95 %.")
     gates: tuple[GateResult, ...] = Field((), max_length=16)
     uri: str = Field("", max_length=1024)
     digest: str = Field("", pattern=f"{DIGEST}|^$")
@@ -63,6 +65,7 @@ class StageManifest(Document):
     schema_: Literal["voice.sovits.dev/stage/v1"] = Field(alias="schema")
     stage: str = Field(max_length=32)
     input_hash: str = Field(max_length=64)
+    evaluation_hash: str = Field("", max_length=64, description="Of evaluate and publish; empty: not recorded.")
     started_at: str = Field(pattern=RFC3339)
     completed_at: str = Field(pattern=RFC3339)
     summary: Summary = Field(default_factory=Summary)

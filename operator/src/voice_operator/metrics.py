@@ -5,14 +5,19 @@ and labels are used, so that dashboards and alerts for operators apply here too.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter as Counts
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from voice_operator import __version__
+from voice_operator.api.voice_status import Phase
 from voice_operator.reconcile.names import Key, KindName
+from voice_operator.reconcile.outcomes import Outcome
 
 LATENCY_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # seconds
 RESULTS = ("success", "error", "requeue_after")
@@ -56,6 +61,17 @@ class Metrics:
             "rest_client_request_duration_seconds", "Duration of a request to the API server.", "verb", "resource"
         )
         self.status_writes = self._counter("voice_operator_status_writes", "Statuses written.", "kind")
+        self.stage_attempts = self._counter(
+            "voice_operator_stage_attempts",
+            "Attempts of stages that ended, by result: Succeeded, or the class of the failure.",
+            "stage",
+            "result",
+        )
+        self.gpu_seconds = self._counter(
+            "voice_operator_gpu_seconds",
+            "GPUs times seconds of all attempts, failed ones too.",
+            "stage",
+        )
         self.event_to_job_duration = self._histogram(
             "voice_operator_event_to_job_duration_seconds",
             "Time from a watch event about a voice, or about a Job of it, to the creation of its next Job.",
@@ -87,6 +103,16 @@ class Metrics:
                 self._received_at[key] = received_at
             raise
 
+    def attempt_ended(self, outcome: Outcome, gpus: int) -> None:
+        """Count an attempt of a stage that had ``gpus`` GPUs."""
+        self.stage_attempts.labels(outcome.stage, outcome.result).inc()
+        if gpus:
+            self.gpu_seconds.labels(outcome.stage).inc(gpus * outcome.seconds)
+
+    def watch_phases(self, phases: Callable[[], Iterable[str]]) -> None:
+        """Show how many voices are in each phase; ``phases`` returns that of each voice, when metrics are scraped."""
+        self.registry.register(_Phases(phases))
+
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
@@ -109,6 +135,18 @@ class Metrics:
 
     def _histogram(self, name: str, description: str, *labels: str) -> Histogram:
         return Histogram(name, description, labels, registry=self.registry, buckets=LATENCY_BUCKETS)
+
+
+class _Phases(Collector):
+    def __init__(self, phases: Callable[[], Iterable[str]]) -> None:
+        self._phases = phases
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily("voice_operator_voices", "VoiceModels by phase.", labels=["phase"])
+        found = dict.fromkeys(get_args(Phase), 0) | Counts(self._phases())
+        for phase, count in found.items():
+            family.add_metric([phase], count)
+        yield family
 
 
 def controller_name(kind: KindName) -> str:

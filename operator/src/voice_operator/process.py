@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
+from voice_operator.admission import Admission
 from voice_operator.cluster.credentials import load_credentials
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.inference import Inference
@@ -43,11 +44,13 @@ async def run(settings: Settings, identity: str) -> None:
     store = open_store(settings.storage.uri)
     queue, recorder, watchdog = WorkQueue(metrics), EventRecorder(kube), Watchdog()
     enqueuer = Enqueuer(queue, metrics)
+    metrics.watch_phases(lambda: (voice.phase or "Preparing" for voice in enqueuer.caches.voices.values()))
     inference = Inference(enqueuer.caches)
     cluster = Cluster(kube, enqueuer.caches, store, inference, settings)
     lists = VoiceListReconciler(cluster, queue, _now)
     servers = ServerReconciler(cluster, lists, queue, metrics, _now)
-    voices = VoiceReconciler(cluster=cluster, recorder=recorder, metrics=metrics, clock=_now)
+    admission = Admission(settings.max_concurrent_trainings, queue.add)
+    voices = VoiceReconciler(cluster=cluster, recorder=recorder, admission=admission, metrics=metrics, clock=_now)
     revisions = RevisionReconciler(cluster, recorder, _now)
     controller = Controller(
         queue,
@@ -113,7 +116,8 @@ async def _run_until_one_ends(parts: dict[str, Coroutine[Any, Any, None]]) -> No
     try:
         finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in finished:
-            task.result()
+            if not task.cancelled():  # kopf cancels, when it ends, what began after it
+                task.result()
     finally:
         for task in tasks:
             task.cancel()

@@ -164,7 +164,7 @@ class Settings(Section):
     listen: str = Field(
         "0.0.0.0:8080", pattern="^[^ ]+:[0-9]+$", description="Address of the operator's own HTTP endpoint."
     )
-    workers: int = Field(4, ge=1, le=64, description="How many objects are worked on at a time.")
+    workers: int = Field(8, ge=1, le=64, description="How many objects are worked on at a time.")
     resync_seconds: float = Field(
         30, gt=0, description="How often everything is listed again, in case that a watch lost an event."
     )
@@ -172,6 +172,9 @@ class Settings(Section):
         "voice-operator",
         pattern="^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$",
         description="Lease by which one of several replicas leads; empty: this process works without one.",
+    )
+    max_concurrent_trainings: int = Field(
+        0, ge=0, description="How many train and evaluate Jobs run at a time in all namespaces; 0: as many as start."
     )
     namespace: str = Field("voice-system", description="The operator's own namespace; POD_NAMESPACE has the last word.")
 

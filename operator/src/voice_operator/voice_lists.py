@@ -105,10 +105,12 @@ class VoiceListReconciler:
         reserved = len(self._cluster.settings.storage.ca)
         parts = shards_of(document, max(len(present), 1), reserved)
         changed = [part for part, old in _pairs(parts, present) if old is None or content(part) != content(old)]
-        self._publish(server, merged([*parts]) if changed else merged(present))
-        # The first part last: pods take a new number of parts only when they find all of them.
-        for part in sorted(changed, key=lambda part: -part.get("shard", 0)):
-            await self._cluster.kube.apply(CONFIG_MAPS, list_config_map(server, part, self._cluster.settings))
+        try:
+            # The first part last: pods take a new number of parts only when they find all of them.
+            for part in sorted(changed, key=lambda part: -part.get("shard", 0)):
+                await self._cluster.kube.apply(CONFIG_MAPS, list_config_map(server, part, self._cluster.settings))
+        finally:  # pods that ask the operator need no ConfigMap
+            self._publish(server, merged(parts) if changed else merged(present))
         if changed:
             self._queue.add(key.about)  # its pods have something to load or to leave
         until = seconds_until_expiry(voices, self._clock())

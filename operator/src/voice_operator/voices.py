@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from voice_operator.admission import Admission
 from voice_operator.api.schema import API_VERSION
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.cluster.apply import apply
@@ -12,15 +13,19 @@ from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.kube import VOICE_MODELS
 from voice_operator.cluster.objects import is_deleting, voice_from
 from voice_operator.cluster.observe import Cluster, observe_voice
+from voice_operator.cluster.trainings import running_trainings
 from voice_operator.errors import OwnershipConflict
+from voice_operator.manifests.stage_job import GPU_STAGES
 from voice_operator.metrics import Metrics
+from voice_operator.reconcile.admission import hold, holds_slot, needs_slot, waits_since
 from voice_operator.reconcile.consent import consent_problem
-from voice_operator.reconcile.decide import Decision, decide
+from voice_operator.reconcile.decide import WAITING_POLL_SECONDS, Decision, decide
 from voice_operator.reconcile.desired import end_of_consent
 from voice_operator.reconcile.effects import StartJob
 from voice_operator.reconcile.events import events_between
 from voice_operator.reconcile.names import Key
 from voice_operator.reconcile.observed import Voice
+from voice_operator.reconcile.outcomes import outcomes_between
 from voice_operator.reconcile.status import status_of
 
 CONFLICT_POLL_SECONDS = 60.0  # between passes over a name that is taken
@@ -39,11 +44,13 @@ class VoiceReconciler:
         *,
         cluster: Cluster,
         recorder: EventRecorder,
+        admission: Admission,
         metrics: Metrics,
         clock: Callable[[], datetime],
     ) -> None:
         self._cluster = cluster
         self._recorder = recorder
+        self._admission = admission
         self._metrics = metrics
         self._clock = clock
         self._idle: dict[Key, int] = {}  # passes in a row that changed nothing and wanted to be repeated at once
@@ -54,23 +61,35 @@ class VoiceReconciler:
         Raises:
             OperatorError: a dependency failed; the caller requeues the key.
         """
-        with self._metrics.event_to_job(key) as job_created:
-            return await self._reconcile(key, job_created)
+        try:
+            with self._metrics.event_to_job(key) as job_created:
+                return await self._reconcile(key, job_created)
+        except Exception:
+            self._admission.settle(key, running=False)  # a voice that cannot be reconciled must not hold up the line
+            raise
 
     async def _reconcile(self, key: Key, job_created: Callable[[], None]) -> float | None:
         item = self._cluster.caches.voice(key.namespace, key.name)
         if item is None or is_deleting(item):
             self._idle.pop(key, None)
+            self._admission.settle(key, running=False)
             return None
         voice = voice_from(item)
         now = self._clock()
         consent_valid = consent_problem(voice.spec.consent, now) is None
         observed = await observe_voice(self._cluster, voice, consent_valid=consent_valid)
-        decision = await self._apply(decide(observed, now), job_created)
+        decision = await self._apply(key, self._admit(key, decide(observed, now)), job_created)
+        if _has_started_a_job(decision):
+            # The Job's own event brings the next pass, which writes the status: of a thousand new voices each has its
+            # Job before any has its second status.
+            return WAITING_POLL_SECONDS
         status = status_of(decision)
         changed = status != voice.status
         if changed:
             await self._write(voice, status)
+            for outcome in outcomes_between(voice.status, status):
+                gpus = voice.spec.compute.gpus if outcome.stage in GPU_STAGES else 0
+                self._metrics.attempt_ended(outcome, gpus)
             for event in events_between(voice.status, status):
                 log.info("%s: %s: %s", key, event.reason, event.message)
                 await self._recorder.record(key, voice.uid, event)
@@ -85,7 +104,17 @@ class VoiceReconciler:
         idle = self._idle[key] = min(self._idle.get(key, 0) + 1, 10)
         return min(MIN_POLL_SECONDS * 2**idle, MAX_POLL_SECONDS) if idle > 1 else requeue_after
 
-    async def _apply(self, decision: Decision, job_created: Callable[[], None]) -> Decision:
+    def _admit(self, key: Key, decision: Decision) -> Decision:
+        """Hold the start of a training back while as many as the installation allows are running."""
+        start = needs_slot(decision)
+        if start is None or not self._admission.limit:
+            self._admission.settle(key, running=holds_slot(decision.view))
+            return decision
+        running = running_trainings(self._cluster.caches)
+        place = self._admission.request(key, waits_since(decision.view), running)
+        return decision if place is None else replace(decision, action=hold(decision.action, start, place))
+
+    async def _apply(self, key: Key, decision: Decision, job_created: Callable[[], None]) -> Decision:
         """Apply the effects; an ownership conflict becomes the voice's state."""
         try:
             for effect in decision.action.effects:
@@ -93,9 +122,11 @@ class VoiceReconciler:
                 if isinstance(effect, StartJob):
                     job_created()
         except OwnershipConflict as error:
+            self._admission.settle(key, running=False)
             conflict = replace(
                 decision.action,
                 reason="NameConflict",
+                effects=(),
                 message=str(error),
                 stalled=True,
                 requeue_after=CONFLICT_POLL_SECONDS,
@@ -108,6 +139,10 @@ class VoiceReconciler:
         body = {"apiVersion": API_VERSION, "kind": "VoiceModel", "metadata": metadata, "status": status.document()}
         self._cluster.caches.voices.update(await self._cluster.kube.apply(VOICE_MODELS, body, subresource="status"))
         self._metrics.status_writes.labels("VoiceModel").inc()
+
+
+def _has_started_a_job(decision: Decision) -> bool:
+    return any(isinstance(effect, StartJob) for effect in decision.action.effects)
 
 
 def _until_expiry(voice: Voice, now: datetime) -> float | None:

@@ -4,10 +4,14 @@ import asyncio
 import io
 import json
 import wave
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pytest
+
+from voice_inference.api.speech_request import SpeechRequest
+from voice_inference.bundles.base import load_base
 
 pytestmark = pytest.mark.anyio
 
@@ -90,6 +94,61 @@ async def test_voices_are_listed_as_the_contract_says(make_bundle: Any, desired:
         refused = await server.create_speech("bob")
         assert refused.status_code == 503
         assert refused.headers["retry-after"]
+
+
+async def test_what_comes_next_is_listed_and_does_not_speak(make_bundle: Any, desired: Any, start_server: Any) -> None:
+    old, new = make_bundle(number=1).seal(), make_bundle(number=2).seal()
+    desired.write(desired.entry(old, following=new))
+    async with start_server() as server:
+        voices = await server.until(lambda voices: voices and voices["studio/alice"]["next"]["state"] == "ready")
+        assert voices["studio/alice"]["serving"] == voices["studio/alice"]["revision"] == "alice-1"
+        assert voices["studio/alice"]["next"] == {
+            "revision": "alice-2",
+            "digest": new.digest,
+            "state": "ready",
+            "error": "",
+        }
+        assert (await server.create_speech("alice")).headers["x-voice-revision"] == "alice-1"
+        desired.write(new)
+        voices = await server.until(lambda voices: voices["studio/alice"]["serving"] == "alice-2")
+        assert "next" not in voices["studio/alice"]
+        assert (await server.create_speech("alice")).headers["x-voice-revision"] == "alice-2"
+
+
+async def test_voices_of_two_bases_speak_side_by_side(
+    make_bundle: Any, desired: Any, start_server: Any, stored_base: Any
+) -> None:
+    reference = stored_base.change(name="other").model_copy(update={"name": "other"})
+    other = load_base(reference.uri, reference, threads=1)
+    alice, bob = make_bundle().seal(), make_bundle("studio/bob", on=other).seal()
+    desired.write(alice, desired.entry(bob, base=reference.model_dump()))
+    async with start_server() as server:
+        await server.until_ready(alice, bob)
+        for name in ("alice", "bob"):
+            assert (await server.create_speech(name)).status_code == 200
+        models = (await server.client.get("/v1/models")).json()["data"]
+        assert [model["id"] for model in models] == ["tiny", "other"]
+
+
+async def test_a_consent_ends_at_midnight_without_a_word_from_anyone(
+    make_bundle: Any, desired: Any, start_server: Any, clock: Any
+) -> None:
+    alice, bob = make_bundle().seal(), make_bundle("studio/bob").seal()
+    desired.write(desired.entry(alice, expires="2027-11-01"), bob)
+    clock.now = datetime(2027, 11, 1, 23, 59, tzinfo=UTC)
+    async with start_server() as server:
+        await server.until_ready(alice, bob)
+        desired.path.write_text("gone")
+        stream = await server.services.speech.start(
+            SpeechRequest(input="One sentence. Another sentence. The last sentence.", voice="alice", seed=1)
+        )
+        clock.now = datetime(2027, 11, 2, tzinfo=UTC)
+        answer = await server.create_speech("alice")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "consent_ended")
+        assert "consent to it ended on 2027-11-01" in answer.json()["error"]["message"]
+        assert (await server.voices()).keys() == {"studio/bob"}
+        assert (await server.create_speech("bob")).status_code == 200
+        assert len(await stream.read()) > len(stream.first)  # what has begun is finished
 
 
 async def test_the_model_is_the_base(desired: Any, start_server: Any) -> None:

@@ -1,119 +1,41 @@
-"""The desired voices are read from a file and from the operator, and survive the loss of either."""
+"""A desired-voices document is read entry by entry, so that one that is wrong hides nothing beside it."""
 
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+import time
+from datetime import date
 from typing import Any
 
 import pytest
 
-from voice_inference.errors import FetchFailed, InvalidDocument
-from voice_inference.voices.desired import FileSource, NewestSource, OperatorSource, parse_desired
+from voice_inference.errors import InvalidDocument
+from voice_inference.metrics import Metrics
+from voice_inference.voices.desired import DesiredVoices, parse_desired
+from voice_inference.voices.registry import VoiceRegistry
 
 DIGEST = "sha256:" + "0" * 64
+BASE = {"name": "tiny", "uri": "embedded:tiny", "digest": ""}
+OTHER_BASE = {"name": "v2Pro", "uri": "s3://bases/v2Pro", "digest": DIGEST}
 
 
-def document(generation: int = 1, **changes: Any) -> dict[str, Any]:
-    voice = {"id": "studio/alice", "revision": "alice-1", "uri": "s3://voices/alice", "digest": DIGEST}
-    return {
-        "schema": "voice.sovits.dev/desired-voices/v1",
-        "generation": generation,
-        "base": {"name": "tiny", "uri": "embedded:tiny", "digest": ""},
-        "voices": [voice],
-    } | changes
+def entry(**changes: Any) -> dict[str, Any]:
+    return {"id": "studio/alice", "revision": "alice-1", "uri": "s3://voices/alice", "digest": DIGEST} | changes
 
 
-def voice(**changes: Any) -> dict[str, Any]:
-    return document()["voices"][0] | changes
+def following(**changes: Any) -> dict[str, Any]:
+    return {"revision": "alice-2", "uri": "s3://voices/alice-2", "digest": DIGEST} | changes
 
 
-class Operator(ThreadingHTTPServer):
-    """An HTTP server with an ETag, as the operator is one."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
-        self.body = json.dumps(document()).encode()
-        self.status = 200
-        self.statuses: list[int] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/servers/voice-system/default/voices.json"
+def document(*entries: Any, **changes: Any) -> dict[str, Any]:
+    schema = "voice.sovits.dev/desired-voices/v1"
+    return {"schema": schema, "generation": 1, "base": BASE, "voices": list(entries)} | changes
 
 
-class Answers(BaseHTTPRequestHandler):
-    server: Operator
-
-    def do_GET(self) -> None:
-        etag = f'"{hash(self.server.body)}"'
-        status = 304 if self.headers["If-None-Match"] == etag else self.server.status
-        self.server.statuses.append(status)
-        body = b"" if status == 304 else self.server.body
-        self.send_response(status)
-        self.send_header("ETag", etag)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Keep quiet."""
+def without_base(*entries: Any) -> dict[str, Any]:
+    return {name: value for name, value in document(*entries).items() if name != "base"}
 
 
-@pytest.fixture
-def operator() -> Iterator[Operator]:
-    with Operator() as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        yield server
-        server.shutdown()
-
-
-def test_an_unchanged_document_is_sent_once(operator: Operator) -> None:
-    source = OperatorSource(operator.url)
-    assert source.latest() == source.latest()
-    assert operator.statuses == [200, 304]
-
-
-def test_a_changed_document_is_seen_at_the_next_poll(operator: Operator) -> None:
-    source = OperatorSource(operator.url)
-    source.latest()
-    operator.body = json.dumps(document(2)).encode()
-    found = source.latest()
-    assert found is not None
-    assert found.generation == 2
-
-
-@pytest.mark.parametrize(("status", "body"), [(503, b""), (302, b""), (404, b"{}")])
-def test_an_answer_that_is_no_document_is_a_failure(operator: Operator, status: int, body: bytes) -> None:
-    operator.status, operator.body = status, body
-    with pytest.raises(FetchFailed, match=str(status)):
-        OperatorSource(operator.url).latest()
-
-
-def test_the_highest_generation_wins(operator: Operator, tmp_path: Path) -> None:
-    file = tmp_path / "voices.json"
-    file.write_text(json.dumps(document(5)))
-    newest = NewestSource((FileSource(file), OperatorSource(operator.url)))
-    assert [found.generation for found in [newest.latest()] if found] == [5]
-    operator.body = json.dumps(document(6)).encode()
-    assert [found.generation for found in [newest.latest()] if found] == [6]
-
-
-def test_the_last_document_of_the_operator_outlives_it(operator: Operator, tmp_path: Path) -> None:
-    operator.body = json.dumps(document(6)).encode()
-    newest = NewestSource((FileSource(tmp_path / "voices.json"), OperatorSource(operator.url)))
-    newest.latest()
-    operator.status, operator.body = 503, b"gone"
-    (tmp_path / "voices.json").write_text("{")
-    found = newest.latest()
-    assert found is not None
-    assert found.generation == 6
-
-
-def test_without_any_source_there_is_nothing(tmp_path: Path) -> None:
-    unreachable = OperatorSource("http://127.0.0.1:9/voices.json")
-    assert NewestSource((FileSource(tmp_path / "voices.json"), unreachable)).latest() is None
+def parse(document: Any) -> DesiredVoices:
+    return parse_desired(json.dumps(document).encode(), source="test")
 
 
 @pytest.mark.parametrize(
@@ -121,22 +43,100 @@ def test_without_any_source_there_is_nothing(tmp_path: Path) -> None:
     [
         pytest.param(document(schema="voice.sovits.dev/desired-voices/v2"), "schema", id="another schema version"),
         pytest.param(document(generation="7"), "generation", id="a generation that is text"),
-        pytest.param(document(voices=[voice(digest="sha256:1")]), "voices.0.digest", id="a short digest"),
-        pytest.param(document(voices=[voice(id="alice")]), "voices.0.id", id="an id without a namespace"),
-        pytest.param(document(voices=[voice(id="../x/alice")]), "voices.0.id", id="an id with dots and slashes"),
-        pytest.param(document(voices=[voice(), voice()]), "listed twice", id="the same voice twice"),
-        pytest.param(
-            document(base={"name": "big", "uri": "s3://bases/big", "digest": ""}),
-            "needs a digest",
-            id="an unpinned base",
-        ),
+        pytest.param(document(shards=0), "shards", id="no shard at all"),
+        pytest.param(document(voices={}), "voices", id="voices that are no list"),
+        pytest.param(document(base=OTHER_BASE | {"digest": ""}), "needs a digest", id="an unpinned base"),
+        pytest.param([], "object", id="a list"),
     ],
 )
-def test_a_wrong_document_is_refused_with_the_field(changed: dict[str, Any], where: str) -> None:
+def test_a_document_that_is_none_is_refused_with_the_field(changed: Any, where: str) -> None:
     with pytest.raises(InvalidDocument, match=where):
-        parse_desired(json.dumps(changed).encode(), source="test")
+        parse(changed)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(entry(), id="no base for an entry"),
+        pytest.param(entry(base=BASE, next=following()), id="no base for what comes next"),
+    ],
+)
+def test_a_document_without_a_base_of_its_own_keeps_the_entries_that_have_one(wrong: Any) -> None:
+    whole = without_base(wrong)
+    found = parse(whole | {"voices": [*whole["voices"], entry(id="studio/bob", base=BASE)]})
+    assert [voice.id for voice in found.voices] == ["studio/bob"]
+    assert "base: " in found.rejected[0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        pytest.param(entry(id="alice"), "voices.0 ('alice'): id: ", id="an id without a namespace"),
+        pytest.param(entry(id="../x/alice"), "voices.0 ('../x/alice'): id: ", id="an id with dots and slashes"),
+        pytest.param(entry(id="x" * 500), "xxx): id: ", id="an id that is too long to repeat"),
+        pytest.param(entry(digest="sha256:1"), "voices.0 ('studio/alice'): digest: ", id="a short digest"),
+        pytest.param(entry(expires="2027-13-01"), "expires: ", id="a day that is none"),
+        pytest.param(entry(base=OTHER_BASE | {"digest": ""}), "needs a digest", id="an unpinned base of its own"),
+        pytest.param(entry(next=following(digest="")), "next.digest: ", id="a next revision without a digest"),
+        pytest.param(entry(next="alice-2"), "next: ", id="a next revision that is a name"),
+        pytest.param(7, "voices.0: ", id="a number"),
+        pytest.param(None, "voices.0: ", id="null"),
+    ],
+)
+def test_a_wrong_entry_is_left_out_with_a_sentence_and_the_others_stay(wrong: Any, sentence: str) -> None:
+    found = parse(document(wrong, entry(id="studio/bob")))
+    assert [voice.id for voice in found.voices] == ["studio/bob"]
+    assert len(found.rejected) == 1
+    assert sentence in found.rejected[0]
+    assert len(found.rejected[0]) < 300
+
+
+def test_of_a_voice_that_is_listed_twice_the_first_entry_counts() -> None:
+    found = parse(document(entry(), entry(revision="alice-2")))
+    assert [voice.revision for voice in found.voices] == ["alice-1"]
+    assert found.rejected == ("voices.1 ('studio/alice'): the voice is listed twice",)
 
 
 def test_fields_of_later_versions_are_ignored() -> None:
-    found = parse_desired(json.dumps(document(colour="red")).encode(), source="test")
+    found = parse(document(entry(colour="red", next=following(colour="blue")), colour="green"))
     assert [voice.id for voice in found.voices] == ["studio/alice"]
+    assert found.rejected == ()
+
+
+def test_a_document_of_the_first_operators_is_one_shard_of_one() -> None:
+    found = parse(document(entry()))
+    assert (found.shard, found.shards) == (0, 1)
+    assert (found.voices[0].expires, found.voices[0].next) == (None, None)
+
+
+def test_an_entry_carries_its_last_day_and_what_comes_next() -> None:
+    (voice,) = parse(document(entry(expires="2027-11-01", next=following()))).voices
+    assert voice.expires == date(2027, 11, 1)
+    assert voice.next is not None
+    assert (voice.next.id, voice.next.revision) == ("studio/alice", "alice-2")
+
+
+def test_a_revision_without_a_base_has_that_of_the_document() -> None:
+    (voice,) = parse(document(entry(base=OTHER_BASE, next=following()))).voices
+    assert voice.next is not None
+    assert (voice.base.name, voice.next.base.name) == ("v2Pro", "tiny")
+
+
+def test_a_document_needs_no_base_when_all_revisions_name_theirs() -> None:
+    found = parse(without_base(entry(base=OTHER_BASE, next=following(base=BASE))))
+    assert found.base is None
+    assert found.voices[0].next is not None
+    assert (found.voices[0].base.name, found.voices[0].next.base.name) == ("v2Pro", "tiny")
+
+
+def test_ten_thousand_voices_are_read_and_compared_well_within_a_poll(clock: Any) -> None:
+    entries = [
+        entry(id=f"studio/voice-{number}", digest=f"sha256:{number:064x}", expires="2027-11-01")
+        for number in range(10_000)
+    ]
+    data = json.dumps(document(*entries)).encode()
+    registry = VoiceRegistry(Metrics(), clock)
+    registry.update(parse_desired(data, source="test"))
+    started = time.process_time()  # of this process alone: the machine may be busy
+    registry.update(parse_desired(data, source="test"))
+    assert time.process_time() - started < 1

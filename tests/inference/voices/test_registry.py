@@ -1,65 +1,79 @@
 """Which voice a name means, and what is served while things change."""
 
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from voice_inference.bundles.base import Base
-from voice_inference.bundles.references import BaseReference, VoiceReference
+from voice_inference.bundles.references import BaseReference
 from voice_inference.bundles.voice import Voice, load_voice
-from voice_inference.errors import AmbiguousVoice, UnknownVoice, VoiceNotReady
+from voice_inference.errors import AmbiguousVoice, ConsentEnded, UnknownVoice, VoiceNotReady
 from voice_inference.metrics import Metrics
-from voice_inference.voices.desired import DesiredVoices
+from voice_inference.voices.desired import DesiredVoice, DesiredVoices, Revision
 from voice_inference.voices.registry import VoiceRegistry
 
 
-def desired(base: Base, *voices: VoiceReference, generation: int = 1) -> DesiredVoices:
-    return DesiredVoices.model_validate(
-        {
-            "schema": "voice.sovits.dev/desired-voices/v1",
-            "generation": generation,
-            "base": base.reference,
-            "voices": voices,
-        }
+def revision(voice: Voice) -> Revision:
+    return Revision(**voice.reference.model_dump(), base=voice.base.reference)
+
+
+def entry(voice: Voice, *, following: Voice | None = None, expires: date | None = None) -> DesiredVoice:
+    return DesiredVoice(
+        **voice.reference.model_dump(),
+        base=voice.base.reference,
+        generation=1,
+        expires=expires,
+        next=revision(following) if following else None,
     )
 
 
 class Case:
-    """Loaded voices by id and number."""
+    """A registry, and real voices for it."""
 
-    def __init__(self, make_bundle: Any, base: Base) -> None:
+    def __init__(self, make_bundle: Any, base: Base, clock: Any) -> None:
         self._make_bundle = make_bundle
         self.base = base
-        self.registry = VoiceRegistry(Metrics())
+        self.clock = clock
+        self.registry = VoiceRegistry(Metrics(), clock)
 
-    def load(self, voice_id: str, number: int = 1) -> Voice:
+    def load(self, voice_id: str, number: int = 1, *, base: Base | None = None) -> Voice:
         bundle = self._make_bundle(voice_id, number)
-        return load_voice(bundle.folder, bundle.seal(), self.base)
+        return load_voice(bundle.folder, bundle.seal(), base or self.base)
 
-    def update(self, *voices: Voice) -> None:
-        self.registry.update(desired(self.base, *(voice.reference for voice in voices)))
+    def another_base(self, name: str) -> Base:
+        return replace(self.base, reference=BaseReference(name=name, uri=f"embedded:{name}"))
+
+    def update(self, *voices: Voice | DesiredVoice, base: BaseReference | None = None) -> None:
+        entries = tuple(entry(voice) if isinstance(voice, Voice) else voice for voice in voices)
+        self.registry.update(DesiredVoices(1, base or self.base.reference, entries))
 
     def states(self) -> dict[str, str]:
-        return {entry.desired.id: entry.state for entry in self.registry}
+        return {entry.desired.id: entry.current.state for entry in self.registry}
+
+    def state_of_next(self, voice_id: str) -> str | None:
+        found = {entry.desired.id: entry.next for entry in self.registry}[voice_id]
+        return found.state if found else None
 
 
 @pytest.fixture
-def case(make_bundle: Any, base: Base) -> Case:
-    return Case(make_bundle, base)
+def case(make_bundle: Any, base: Base, clock: Any) -> Case:
+    return Case(make_bundle, base, clock)
 
 
 def test_a_bare_name_is_enough_while_one_namespace_has_it(case: Case) -> None:
     alice = case.load("studio/alice")
     case.update(alice)
-    case.registry.promote(alice)
+    case.registry.record_voice(alice)
     assert case.registry.find("alice") is case.registry.find("studio/alice") is alice
 
 
 def test_a_bare_name_of_two_namespaces_is_ambiguous_and_the_full_ones_are_not(case: Case) -> None:
     ours, theirs = case.load("studio/alice"), case.load("other/alice")
     case.update(ours, theirs)
-    case.registry.promote(ours)
-    case.registry.promote(theirs)
+    case.registry.record_voice(ours)
+    case.registry.record_voice(theirs)
     assert case.registry.find("other/alice") is theirs
     with pytest.raises(AmbiguousVoice, match="other/alice, studio/alice"):
         case.registry.find("alice")
@@ -78,7 +92,7 @@ def test_a_voice_that_is_not_loaded_yet_says_why(case: Case) -> None:
     case.update(alice)
     with pytest.raises(VoiceNotReady, match="being loaded"):
         case.registry.find("alice")
-    case.registry.record_error(alice.reference, "the store is away")
+    case.registry.record_error(revision(alice), "the store is away")
     with pytest.raises(VoiceNotReady, match="the store is away"):
         case.registry.find("alice")
 
@@ -86,49 +100,156 @@ def test_a_voice_that_is_not_loaded_yet_says_why(case: Case) -> None:
 def test_the_old_revision_serves_until_the_new_one_is_there_even_if_that_fails(case: Case) -> None:
     old, new = case.load("studio/alice", 1), case.load("studio/alice", 2)
     case.update(old)
-    case.registry.promote(old)
+    case.registry.record_voice(old)
     case.update(new)
     assert (case.states(), case.registry.find("alice")) == ({"studio/alice": "loading"}, old)
-    case.registry.record_error(new.reference, "broken")
+    case.registry.record_error(revision(new), "broken")
     assert (case.states(), case.registry.find("alice")) == ({"studio/alice": "failed"}, old)
-    case.registry.promote(new)
+    case.registry.record_voice(new)
     assert (case.states(), case.registry.find("alice")) == ({"studio/alice": "ready"}, new)
+
+
+def test_a_way_back_to_the_revision_that_still_serves_loads_nothing(case: Case) -> None:
+    old, new = case.load("studio/alice", 1), case.load("studio/alice", 2)
+    case.update(old)
+    case.registry.record_voice(old)
+    case.update(new)
+    case.registry.record_error(revision(new), "broken")
+    case.update(old)
+    assert (case.states(), case.registry.find("alice")) == ({"studio/alice": "ready"}, old)
 
 
 def test_a_voice_that_is_no_longer_desired_is_gone_and_cannot_come_back(case: Case) -> None:
     old, new = case.load("studio/alice", 1), case.load("studio/alice", 2)
     case.update(old)
-    case.registry.promote(old)
+    case.registry.record_voice(old)
     case.update()
     with pytest.raises(UnknownVoice):
         case.registry.find("alice")
-    assert not case.registry.promote(old)
+    case.registry.record_voice(old)  # a slow load
+    with pytest.raises(UnknownVoice):
+        case.registry.find("alice")
     case.update(new)
-    assert not case.registry.promote(old)  # a slow load of an earlier revision
+    case.registry.record_voice(old)
+    with pytest.raises(VoiceNotReady):
+        case.registry.find("alice")
 
 
-def test_a_new_base_leaves_the_voices_of_the_old_one_in_service(case: Case) -> None:
+def test_a_copy_of_the_same_bytes_elsewhere_is_loaded_already(case: Case) -> None:
     alice = case.load("studio/alice")
     case.update(alice)
-    case.registry.promote(alice)
-    new_base = BaseReference(name="new", uri="embedded:new")
-    document = desired(case.base, alice.reference)
-    case.registry.update(document.model_copy(update={"base": new_base}))
+    case.registry.record_base(case.base)
+    case.registry.record_voice(alice)
+    moved = case.base.reference.model_copy(update={"uri": "s3://mirror/bases/tiny"})
+    case.update(entry(alice).model_copy(update={"uri": "s3://mirror/alice", "base": moved}), base=moved)
+    assert case.registry.missing("current") == []
+    assert case.registry.find("alice") is alice
+
+
+def test_what_comes_next_is_held_and_not_served(case: Case) -> None:
+    old, new = case.load("studio/alice", 1), case.load("studio/alice", 2)
+    case.update(entry(old, following=new))
+    case.registry.record_voice(old)
+    assert case.state_of_next("studio/alice") == "loading"
+    case.registry.record_voice(new)
+    assert case.state_of_next("studio/alice") == "ready"
+    assert case.registry.find("alice") is old
+    assert case.states() == {"studio/alice": "ready"}
+
+
+def test_a_next_revision_that_is_loaded_serves_from_the_update_on_that_names_it(case: Case) -> None:
+    old, new = case.load("studio/alice", 1), case.load("studio/alice", 2)
+    case.update(entry(old, following=new))
+    case.registry.record_base(case.base)
+    case.registry.record_voice(old)
+    case.registry.record_voice(new)
+    case.update(new)
+    assert case.registry.find("alice") is new
+    assert case.registry.missing("current") == []
+    case.update(entry(new, following=old))  # it was dropped with the swap
+    assert case.registry.missing("next") == [revision(old)]
+
+
+def test_a_next_revision_that_fails_leaves_the_served_one_ready(case: Case) -> None:
+    old, new = case.load("studio/alice", 1), case.load("studio/alice", 2)
+    case.update(entry(old, following=new))
+    case.registry.record_voice(old)
+    case.registry.record_error(revision(new), "broken")
+    assert (case.states(), case.state_of_next("studio/alice")) == ({"studio/alice": "ready"}, "failed")
+    assert case.registry.find("alice") is old
+
+
+def test_a_next_revision_that_is_named_no_longer_is_dropped(case: Case) -> None:
+    old, new = case.load("studio/alice", 1), case.load("studio/alice", 2)
+    case.registry.record_base(case.base)
+    case.update(entry(old, following=new))
+    case.registry.record_voice(new)
+    case.update(old)
+    assert case.state_of_next("studio/alice") is None
+    case.update(entry(old, following=new))
+    assert case.state_of_next("studio/alice") == "loading"
+
+
+def test_the_voices_of_an_old_base_serve_until_the_new_one_is_loaded(case: Case) -> None:
+    alice, new_base = case.load("studio/alice"), case.another_base("new")
+    case.update(alice)
+    case.registry.record_base(case.base)
+    case.registry.record_voice(alice)
+    moved = entry(alice).model_copy(update={"base": new_base.reference})
+    case.update(moved, base=new_base.reference)
     assert (case.states(), case.registry.find("alice")) == ({"studio/alice": "loading"}, alice)
-    case.registry.record_base_error(new_base, "not there")
+    case.registry.record_base_error(new_base.reference, "not there")
     assert (case.states(), case.registry.find("alice")) == ({"studio/alice": "failed"}, alice)
+    assert case.registry.base_error == "the base new cannot be loaded: not there"
+    case.registry.record_base(new_base)
+    assert (case.states(), case.registry.base_error) == ({"studio/alice": "loading"}, "")
+    assert case.registry.loaded_base(case.base.reference) is case.base
+
+
+def test_bases_are_missing_until_loaded_and_dropped_once_nothing_needs_them(case: Case) -> None:
+    ours, theirs, third = case.base, case.another_base("theirs"), case.another_base("third")
+    alice, bob = case.load("studio/alice"), case.load("studio/bob", base=theirs)
+    new_bob = case.load("studio/bob", 2, base=third)
+    case.update(alice, entry(bob, following=new_bob))
+    assert case.registry.missing("current") == [ours.reference, theirs.reference]
+    assert case.registry.missing("next") == [third.reference]
+    for base in (ours, theirs, third):
+        case.registry.record_base(base)
+    assert case.registry.missing("current") == [entry(alice), entry(bob, following=new_bob)]
+    assert case.registry.missing("next") == [revision(new_bob)]
+    case.registry.record_voice(bob)
+    case.registry.record_voice(new_bob)
+    case.update(alice, new_bob)
+    assert case.registry.loaded_base(theirs.reference) is None
+    assert case.registry.loaded_base(third.reference) is third
+    case.update()
+    assert case.registry.loaded_base(third.reference) is None
+    assert case.registry.loaded_base(ours.reference) is ours
+
+
+def test_a_base_that_cannot_be_loaded_fails_only_its_own_voices(case: Case) -> None:
+    broken = case.another_base("broken")
+    alice, bob = case.load("studio/alice"), case.load("studio/bob", base=broken)
+    case.update(alice, bob)
+    case.registry.record_base(case.base)
+    case.registry.record_base_error(broken.reference, "not there")
+    case.registry.record_voice(alice)
+    assert case.states() == {"studio/alice": "ready", "studio/bob": "failed"}
+    assert case.registry.ready
+    case.update(alice, bob, case.load("studio/carol", base=broken))
+    assert case.states()["studio/carol"] == "failed"
 
 
 def test_ready_means_that_every_voice_was_attempted_and_one_is_loaded(case: Case) -> None:
     alice, bob = case.load("studio/alice"), case.load("studio/bob")
-    case.update(alice, bob)
-    case.registry.record_base_loaded()
-    case.registry.record_error(bob.reference, "broken")
+    case.update(entry(alice, following=case.load("studio/alice", 2)), bob)
+    case.registry.record_base(case.base)
+    case.registry.record_error(revision(bob), "broken")
     assert not case.registry.ready
-    case.registry.record_error(alice.reference, "broken")
+    case.registry.record_error(revision(alice), "broken")
     assert not case.registry.ready
-    case.registry.promote(alice)
-    assert case.registry.ready
+    case.registry.record_voice(alice)
+    assert case.registry.ready  # whatever comes next
     case.update(case.load("studio/carol"))
     assert case.registry.ready
 
@@ -136,5 +257,71 @@ def test_ready_means_that_every_voice_was_attempted_and_one_is_loaded(case: Case
 def test_a_server_without_voices_is_ready_when_its_base_is_loaded(case: Case) -> None:
     case.update()
     assert not case.registry.ready
-    case.registry.record_base_loaded()
+    case.registry.record_base(case.base)
     assert case.registry.ready
+
+
+def test_a_server_without_voices_and_base_is_ready(case: Case) -> None:
+    assert not case.registry.ready
+    case.registry.update(DesiredVoices(1, None, ()))
+    assert case.registry.ready
+
+
+LAST_DAY = date(2027, 11, 1)
+
+
+@pytest.mark.parametrize(
+    ("now", "served"),
+    [
+        pytest.param(datetime(2027, 11, 1, 23, 59, 59, tzinfo=UTC), True, id="the last second of the last day"),
+        pytest.param(datetime(2027, 11, 2, tzinfo=UTC), False, id="midnight"),
+        pytest.param(
+            datetime(2027, 11, 2, 1, tzinfo=timezone(timedelta(hours=9))),
+            True,
+            id="the day counts in UTC, not in Japan",
+        ),
+    ],
+)
+def test_a_consent_holds_to_the_end_of_its_last_day(case: Case, now: datetime, *, served: bool) -> None:
+    alice, bob = case.load("studio/alice"), case.load("studio/bob")
+    case.update(entry(alice, expires=LAST_DAY), bob)
+    case.registry.record_voice(alice)
+    assert case.registry.find("alice") is alice
+    case.clock.now = now  # and nothing else happens
+    assert ("studio/alice" in case.states()) == served
+    for name in ("alice", "studio/alice"):
+        if served:
+            assert case.registry.find(name) is alice
+        else:
+            with pytest.raises(ConsentEnded, match=r"'studio/alice'.*ended on 2027-11-01"):
+                case.registry.find(name)
+
+
+def test_a_voice_whose_consent_has_ended_is_neither_loaded_nor_waited_for(case: Case) -> None:
+    case.clock.now = datetime(2027, 11, 2, tzinfo=UTC)
+    old, new, theirs = case.load("studio/alice", 1), case.load("studio/alice", 2), case.another_base("theirs")
+    case.registry.record_base(case.base)
+    case.update(entry(old, following=new, expires=LAST_DAY), entry(case.load("b/bob", base=theirs), expires=LAST_DAY))
+    case.registry.record_base(case.base)
+    assert case.registry.missing("current") == case.registry.missing("next") == []
+    assert case.registry.ready
+    case.registry.record_voice(old)  # a load that began the day before
+    with pytest.raises(ConsentEnded):
+        case.registry.find("alice")
+
+
+def test_a_bare_name_means_the_voice_whose_consent_holds(case: Case) -> None:
+    ours, theirs = case.load("studio/alice"), case.load("other/alice")
+    case.update(entry(ours, expires=LAST_DAY), theirs)
+    case.registry.record_voice(theirs)
+    case.clock.now = datetime(2027, 11, 2, tzinfo=UTC)
+    assert case.registry.find("alice") is theirs
+
+
+def test_a_longer_consent_brings_the_voice_back(case: Case) -> None:
+    alice = case.load("studio/alice")
+    case.update(entry(alice, expires=LAST_DAY))
+    case.clock.now = datetime(2027, 11, 2, tzinfo=UTC)
+    case.update(entry(alice, expires=date(2028, 11, 1)))
+    case.registry.record_voice(alice)
+    assert case.registry.find("alice") is alice

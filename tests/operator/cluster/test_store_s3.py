@@ -1,16 +1,12 @@
 """The object store, on a real S3 server: what the operator reads, lists and removes there."""
 
 import asyncio
-import os
-import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.s3_server import KEYS, s3_server
 
 from voice_operator.cluster.store import Store, open_store
 from voice_operator.errors import StoreError
@@ -29,40 +25,10 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def environment(
-    bucket: Path, tool: Callable[[str], Path], find_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, str]]:
+def environment(bucket: Path, tool: Callable[[str], Path]) -> Iterator[dict[str, str]]:
     """The variables that lead to an S3 server of our own."""
-    port = find_port()
-    keys = {"ROOT_ACCESS_KEY": "test-access", "ROOT_SECRET_KEY": "test-secret"}
-    command = [str(tool("versitygw")), "--port", f"127.0.0.1:{port}", "posix", str(bucket.parent)]
-    log = tmp_path_factory.mktemp("gateway") / "log.txt"
-    with log.open("wb") as output:
-        server = subprocess.Popen(command, env=os.environ | keys, stdout=output, stderr=output)
-    try:
-        deadline = time.monotonic() + 20
-        while not answers(f"http://127.0.0.1:{port}"):
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        yield {
-            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
-            "AWS_ACCESS_KEY_ID": "test-access",
-            "AWS_SECRET_ACCESS_KEY": "test-secret",
-        }
-    finally:
-        server.terminate()
-        server.wait(timeout=10)
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 -- http, by us
-            return True
-    except urllib.error.HTTPError:
-        return True  # it refuses strangers, so it is there
-    except OSError:
-        return False
+    with s3_server(tool("versitygw"), bucket.parent) as port:
+        yield {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}", **KEYS}
 
 
 @pytest.fixture

@@ -114,6 +114,21 @@ def test_exit_codes_and_lost_nodes_are_told_apart() -> None:
     assert spec["activeDeadlineSeconds"] == 12 * 3600
 
 
+@pytest.mark.parametrize(
+    ("stage", "tells"),
+    [
+        pytest.param("prepare", True, id="prepare refuses sentences that cannot be spoken"),
+        pytest.param("train", False, id="train knows nothing of gates and sentences"),
+        pytest.param("evaluate", True, id="evaluate uses them"),
+    ],
+)
+def test_a_job_tells_for_which_gates_and_sentences_it_is(stage: Any, tells: bool) -> None:
+    job = stage_job(a_voice(), StartJob(stage, 1), HASH, some_settings())
+    other = stage_job(a_voice(evaluation={"texts": ["Hello."]}), StartJob(stage, 1), HASH, some_settings())
+    assert (job["metadata"]["annotations"] != other["metadata"]["annotations"]) is tells
+    assert job["metadata"]["name"] == other["metadata"]["name"]
+
+
 def test_a_queue_gets_its_label() -> None:
     job = stage_job(a_voice(compute={"queueName": "gpu-spot"}), StartJob("train", 1), HASH, some_settings())
     assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpu-spot"

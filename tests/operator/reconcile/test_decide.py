@@ -11,6 +11,7 @@ from voice_operator.api.voice_status import GateVerdict, ObservedDataset, StageS
 from voice_operator.reconcile.decide import CHECKS, Decision, decide
 from voice_operator.reconcile.effects import CreateRevision, DeleteJob, SetRevisionState, StartJob, SuspendJob
 from voice_operator.reconcile.events import events_between
+from voice_operator.reconcile.hashing import evaluation_hash
 from voice_operator.reconcile.observed import (
     JobFailure,
     LoadedVoice,
@@ -476,6 +477,156 @@ def test_a_pin_serves_the_older_revision_and_trains_nothing() -> None:
     decision, status = settle(observe(voice, revisions=(OLDER, REVISION), server=a_server(pod), jobs=(job("train"),)))
     assert DeleteJob("alice-3fa9c2d1-train-1") in decision.action.effects
     assert (status.phase, status.active_revision, status.previous_revision) == ("Ready", OLDER.name, REVISION.name)
+
+
+# Gates and sentences concern the evaluation alone.
+EARLIER = "e" * 64  # the evaluation hash of gates that the voice has no more
+PRESENT = evaluation_hash(a_voice().spec.evaluation)
+FINISHED = tuple(StageStatus(name=name, state="Succeeded", attempt=1) for name in ("prepare", "train", "evaluate"))
+
+
+def evaluated_for_other_gates(**changes: Any) -> VoiceModelStatus:
+    return recorded(**({"evaluation_hash": EARLIER, "stages": FINISHED} | changes))
+
+
+def test_other_gates_repeat_the_evaluation_alone_under_a_new_job_name() -> None:
+    missed = replace(MISSED, evaluation_hash=EARLIER)
+    decision, status = settle(observe(a_voice(evaluated_for_other_gates()), outputs={"evaluate": missed}))
+    assert decision.action.effects == (StartJob("evaluate", 2),)
+    assert [stage.state for stage in status.stages] == ["Succeeded", "Succeeded", "Pending"]
+    assert status.evaluation_hash == PRESENT
+    passed = {"evaluate": replace(PASSED, evaluation_hash=PRESENT), "publish": replace(PUBLISHED, evaluation_hash="")}
+    again = decide(observe(a_voice(status), outputs=passed, jobs=(job("evaluate", 2, state="Succeeded"),)), NOW)
+    assert again.action.reason == "Retrying", "what is published is the voice that other gates let pass"
+    passed["publish"] = replace(PUBLISHED, evaluation_hash=PRESENT)
+    published = decide(observe(a_voice(status), outputs=passed, jobs=(job("evaluate", 2, state="Succeeded"),)), NOW)
+    assert published.action.effects == (CreateRevision(REVISION.name, passed["publish"], passed["evaluate"]),)
+
+
+def test_other_gates_change_nothing_about_a_published_voice() -> None:
+    voice = a_voice(evaluated_for_other_gates(active_revision=REVISION.name))
+    decision, status = settle(observe(voice, revisions=(REVISION,), server=a_server(a_pod("p1"))))
+    assert (decision.action.reason, status.active_revision) == ("Serving", REVISION.name)
+    assert not any(isinstance(effect, StartJob) for effect in decision.action.effects)
+    assert (status.stages, status.evaluation_hash) == (FINISHED, EARLIER)
+
+
+def test_an_evaluation_for_other_gates_is_stopped_and_is_no_failure() -> None:
+    running = (*FINISHED[:2], StageStatus(name="evaluate", state="Running", attempt=1))
+    evaluation = job("evaluate", evaluation_hash=EARLIER)
+    observed = observe(a_voice(evaluated_for_other_gates(stages=running)), jobs=(evaluation,))
+    decision, status = settle(observed)
+    assert decision.action.effects == (DeleteJob(evaluation.name),)
+    decision, status = settle(observe(a_voice(status), jobs=(evaluation,)))
+    assert decision.action.effects == (DeleteJob(evaluation.name),), "until it is gone: one Job at a time"
+    decision, status = settle(observe(a_voice(status)))
+    assert decision.action.effects == (StartJob("evaluate", 2),)
+    assert status.stages[2].last_failure is None
+
+
+@pytest.mark.parametrize(
+    ("stages", "jobs", "started"),
+    [
+        pytest.param(
+            (StageStatus(name="prepare", state="Failed", attempt=1, counted=1),),
+            (),
+            StartJob("prepare", 2),
+            id="recordings refused for a sentence",
+        ),
+        pytest.param(
+            (StageStatus(name="prepare", state="Running", attempt=1),),
+            (replace(failed(65), evaluation_hash=EARLIER),),
+            StartJob("prepare", 2),
+            id="a refusal that is noticed when the sentence is gone",
+        ),
+        pytest.param(
+            (FINISHED[0], StageStatus(name="train", state="Pending", attempt=1, counted=1)),
+            (),
+            StartJob("train", 2),
+            id="a training is not begun again",
+        ),
+        pytest.param(FINISHED, (), StartJob("prepare", 2), id="all of it where the results were deleted"),
+    ],
+)
+def test_other_sentences_start(stages: tuple[StageStatus, ...], jobs: tuple[ObservedJob, ...], started: Any) -> None:
+    decision = decide(observe(a_voice(evaluated_for_other_gates(stages=stages)), jobs=jobs), NOW)
+    assert decision.action.effects == (started,)
+
+
+def test_a_request_beside_other_gates_is_not_swallowed() -> None:
+    _, status = settle(observe(outputs=PREPARED, jobs=(failed(65, "train"),)))
+    voice = a_voice(status, request="now", evaluation={"gates": []})
+    assert decide(observe(voice, outputs=PREPARED), NOW).action.effects == (StartJob("train", 2),)
+
+
+def test_a_training_that_failed_for_good_stays_failed_with_other_gates() -> None:
+    _, status = settle(observe(outputs=PREPARED, jobs=(failed(65, "train"),)))
+    decision = decide(observe(a_voice(status, evaluation={"gates": []}), outputs=PREPARED), NOW)
+    assert decision.action.reason == "SomeReason"
+
+
+def test_gates_that_a_voice_failed_before_evaluations_were_recorded_start_no_job() -> None:
+    dataset = ObservedDataset(uri="s3://voices/alice", fingerprint=DIGEST, generation=3)
+    decision, status = settle(
+        observe(a_voice(recorded(stages=FINISHED, dataset=dataset)), outputs={"evaluate": MISSED})
+    )
+    assert (decision.action.reason, decision.action.effects) == ("GatesFailed", ())
+    assert status.evaluation_hash == PRESENT
+    decision, status = settle(observe(a_voice(status), outputs={"evaluate": MISSED}))
+    assert (decision.action.reason, decision.action.effects) == ("GatesFailed", ())
+    changed = observe(a_voice(status, evaluation={"gates": []}), outputs={"evaluate": MISSED})
+    assert decide(changed, NOW).action.effects == (StartJob("evaluate", 2),)
+
+
+# An improvement needs a reason.
+INTERVALS = {"intervals": {"pesq": "0.300"}}
+ACTIVE = replace(OLDER, scores={"pesq": "3.900"}, **INTERVALS)
+WORSE = replace(REVISION, scores={"pesq": "3.100"}, state="Candidate", **INTERVALS)
+
+
+def after_a_training(new: ObservedRevision, **spec: Any) -> Observed:
+    voice = a_voice(recorded(active_revision=ACTIVE.name), **spec)
+    return observe(voice, revisions=(ACTIVE, new), server=a_server(a_pod("p1", ACTIVE.digest)))
+
+
+def test_a_worse_revision_is_not_promoted_and_says_by_how_much() -> None:
+    decision, status = settle(after_a_training(WORSE))
+    assert decision.action.effects == (), "one stays active, the other a candidate"
+    assert (status.active_revision, status.candidate_revision) == (ACTIVE.name, WORSE.name)
+    assert status.artifacts is not None
+    assert status.artifacts.revision == ACTIVE.name
+    conditions = {condition.type: condition for condition in status.conditions}
+    assert (conditions["Ready"].status, conditions["Ready"].reason) == ("False", "WorseThanActive")
+    assert conditions["Ready"].message == (
+        "alice-3fa9c2d1 is worse than alice-00000000, which stays served: pesq is 3.100 instead of 3.900 (chance "
+        "explains 0.424); to serve it anyway, set spec.serving.pin to alice-3fa9c2d1 or spec.evaluation.noRegression "
+        "to false"
+    )
+    truths = {kind: condition.status for kind, condition in conditions.items()}
+    assert (truths["Stalled"], truths["Serving"], truths["GatesPassed"]) == ("True", "True", "True")
+    assert "WorseThanActive" in {event.reason for event in events_between(recorded(), status)}
+
+
+@pytest.mark.parametrize(
+    ("new", "spec"),
+    [
+        pytest.param(replace(WORSE, scores={"pesq": "3.600"}), {}, id="one that is not worse within the interval"),
+        pytest.param(WORSE, {"evaluation": {"noRegression": False}}, id="any one where that is wanted"),
+        pytest.param(WORSE, {"serving": {"pin": WORSE.name}}, id="a pinned one"),
+        pytest.param(replace(WORSE, intervals={}), {}, id="one whose scores have no intervals"),
+    ],
+)
+def test_a_new_revision_is_promoted(new: ObservedRevision, spec: dict[str, Any]) -> None:
+    decision, status = settle(after_a_training(new, **spec))
+    assert status.loading is not None
+    assert (status.loading.artifacts.revision, status.candidate_revision) == (new.name, new.name)
+    assert decision.action.reason == "Loading"
+
+
+def test_a_promoted_revision_stays_when_regressions_are_forbidden_again() -> None:
+    voice = a_voice(recorded(active_revision=WORSE.name))
+    decision = decide(observe(voice, revisions=(ACTIVE, WORSE), server=a_server(a_pod("p1"))), NOW)
+    assert decision.action.reason == "Serving"
 
 
 def test_a_gate_that_nothing_measured_says_so() -> None:

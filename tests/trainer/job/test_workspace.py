@@ -15,13 +15,13 @@ from voice_trainer.job.signals import TerminationSignal
 from voice_trainer.job.workspace import Workspace
 
 Open = Callable[[str], Workspace]
+ONE, OTHER = "1" * 64, "2" * 64  # hashes of evaluations
 
 
 @pytest.fixture
 def pod(write_job: Callable[[], Path], tmp_path: Path) -> Open:
     """Open the job's workspace as another pod would: same store, scratch of its own."""
-    job = read_job(write_job())
-    return lambda name: Workspace(job, tmp_path / name, TerminationSignal(), LogDisplay(30))
+    return lambda name: Workspace(read_job(write_job()), tmp_path / name, TerminationSignal(), LogDisplay(30))
 
 
 def committed(pod: Open) -> Workspace:
@@ -66,6 +66,31 @@ def test_a_manifest_of_something_else_does_not_count(pod: Open, change: dict[str
     document = json.loads(workspace.store.read("prepare/manifest.json")) | change
     workspace.store.write("prepare/manifest.json", json.dumps(document).encode())
     assert workspace.manifest("prepare") is None
+
+
+@pytest.mark.parametrize(
+    ("stage", "manifest", "job", "counts"),
+    [
+        pytest.param("evaluate", ONE, ONE, True, id="an evaluation with the same gates and sentences"),
+        pytest.param("evaluate", ONE, OTHER, False, id="an evaluation with others"),
+        pytest.param("publish", ONE, OTHER, False, id="a voice that others let pass"),
+        pytest.param("evaluate", "", OTHER, False, id="an evaluation that names none"),
+        pytest.param("evaluate", ONE, "", True, id="any evaluation where the job names none"),
+        pytest.param("train", ONE, OTHER, True, id="a training whatever is evaluated"),
+    ],
+)
+def test_a_manifest_counts(  # noqa: PLR0917
+    job_document: dict[str, object], pod: Open, stage: str, manifest: str, job: str, counts: bool
+) -> None:
+    job_document["evaluationHash"] = manifest
+    pod("first").commit(stage, {}, started_at="2026-11-23T06:00:00Z")
+    job_document["evaluationHash"] = job
+    assert (pod("second").manifest(stage) is not None) is counts
+
+
+def test_a_stage_that_runs_again_is_uncommitted_while_its_files_are_replaced(pod: Open) -> None:
+    committed(pod).begin("prepare")
+    assert pod("second").manifest("prepare") is None
 
 
 def test_a_manifest_cannot_name_a_file_outside_the_workspace(pod: Open, tmp_path: Path) -> None:

@@ -181,6 +181,34 @@ def test_a_second_run_does_nothing_and_gates_that_fail_publish_nothing(
 
 
 @pytest.mark.slow
+def test_other_gates_repeat_evaluate_and_publish_and_nothing_else(
+    run: Callable[[str], int],
+    store: FolderStore,
+    revision: Path,
+    job_document: dict[str, Any],
+    after_features: None,
+) -> None:
+    def committed() -> dict[str, int]:
+        return {path.parent.name: path.stat().st_mtime_ns for path in store.root.glob("*/manifest.json")}
+
+    job_document["evaluation"]["gates"] = [{"metric": "stoi", "min": "0.99"}]
+    job_document["evaluationHash"] = "1" * 64
+    assert run(ALL) == 0
+    strict = committed()
+    assert "publish" not in strict
+    job_document["evaluation"] = {"texts": ["Good night."], "gates": []}
+    job_document["evaluationHash"] = "2" * 64
+    assert run(ALL) == 0
+    lenient = committed()
+    assert {stage for stage in lenient if lenient[stage] == strict.get(stage)} == {"prepare", "features", "train"}
+    assert json.loads(store.read("publish/manifest.json"))["evaluationHash"] == "2" * 64
+    report = json.loads((revision / "report.json").read_bytes())
+    assert {sample["text"] for sample in report["samples"]} == {"Good night."}
+    assert run(ALL) == 0
+    assert committed() == lenient
+
+
+@pytest.mark.slow
 def test_an_interrupted_training_ends_with_143_and_continues_to_the_same_adapter(  # noqa: PLR0917
     run: Callable[[str], int],
     store: FolderStore,

@@ -16,6 +16,7 @@ from voice_inference.errors import (
     AmbiguousVoice,
     Busy,
     Cancelled,
+    ConsentEnded,
     InferenceError,
     InvalidRequest,
     ShuttingDown,
@@ -42,6 +43,7 @@ class Translation(NamedTuple):
 TRANSLATIONS = (  # the first class that fits counts
     Translation(InvalidRequest, HTTPStatus.BAD_REQUEST, INVALID, "invalid_value"),
     Translation(UnknownVoice, HTTPStatus.NOT_FOUND, INVALID, "voice_not_found", "voice"),
+    Translation(ConsentEnded, HTTPStatus.NOT_FOUND, INVALID, "consent_ended", "voice"),
     Translation(AmbiguousVoice, HTTPStatus.BAD_REQUEST, INVALID, "voice_ambiguous", "voice"),
     Translation(VoiceNotReady, HTTPStatus.SERVICE_UNAVAILABLE, SERVER, "voice_not_ready", "voice"),
     Translation(Busy, HTTPStatus.TOO_MANY_REQUESTS, LIMIT, "server_busy"),

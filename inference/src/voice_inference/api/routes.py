@@ -43,13 +43,13 @@ async def create_speech(body: SpeechRequest, request: Request, services: Service
 
 @router.get("/v1/voices")
 async def list_voices(services: ServicesDep) -> dict[str, Any]:
-    """List the desired voices and their states; `serving` is the revision that answers now."""
+    """List the desired voices and their states; `serving` answers now, `next` is loaded beside it and does not."""
     return views.voice_list(services.registry)
 
 
 @router.get("/v1/models")
 async def list_models(services: ServicesDep) -> dict[str, Any]:
-    """List the one base model, in OpenAI's shape."""
+    """List the base models of the desired voices, in OpenAI's shape."""
     return views.model_list(services.registry)
 
 
@@ -61,7 +61,7 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 async def readyz(services: ServicesDep) -> Response:
-    """Report whether to send requests here: the base is loaded, and every desired voice has been attempted once."""
+    """Report whether to send requests here: every desired voice has been attempted once, and one of them speaks."""
     if services.registry.ready:
         return JSONResponse({"status": "ready", "generation": services.registry.generation})
     reason = views.not_ready_reason(services.registry)

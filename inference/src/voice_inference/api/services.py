@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from voice_inference.api.speech_service import SpeechService
 from voice_inference.bundles.loader import Loader
@@ -10,8 +12,8 @@ from voice_inference.engine.engine import Engine
 from voice_inference.engine.workers import Workers
 from voice_inference.metrics import Metrics
 from voice_inference.settings import Settings
-from voice_inference.voices.desired import FileSource, NewestSource, OperatorSource
 from voice_inference.voices.registry import VoiceRegistry
+from voice_inference.voices.sources import FileSource, NewestSource, OperatorSource, Source
 from voice_inference.voices.syncer import Syncer
 
 
@@ -26,17 +28,22 @@ class Services:
     syncer: Syncer
 
 
-def build_services(settings: Settings) -> Services:
-    """Build all parts; nothing runs and nothing is read yet."""
+def now() -> datetime:
+    """Return the time in UTC."""
+    return datetime.now(UTC)
+
+
+def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> Services:
+    """Build all parts; nothing runs and nothing is read yet. The clock tells which consents have ended."""
     metrics = Metrics()
-    registry = VoiceRegistry(metrics)
+    registry = VoiceRegistry(metrics, clock)
     workers = Workers(threads=settings.workers, queue=settings.queue, metrics=metrics)
-    sources: list[FileSource | OperatorSource] = []
-    if settings.voices:
-        sources.append(FileSource(settings.voices))
+    sources: list[Source] = []  # the operator first: its answer is fresher than a file of the same generation
     if settings.operator_url:
         sources.append(OperatorSource(settings.operator_url))
+    if settings.voices:
+        sources.append(FileSource(settings.voices))
     loader = Loader(settings.cache, threads=settings.threads_per_worker)
-    syncer = Syncer(NewestSource(tuple(sources)), loader, registry, metrics, poll_seconds=settings.poll_seconds)
+    syncer = Syncer(NewestSource(sources), loader, registry, metrics, poll_seconds=settings.poll_seconds)
     speech = SpeechService(registry, Engine(metrics), workers, metrics)
     return Services(registry, speech, metrics, workers, syncer)

@@ -54,7 +54,8 @@ class SpeechService:
 
         Raises:
             InvalidRequest: a field has a value that this server does not support, or there is nothing to speak.
-            UnknownVoice, AmbiguousVoice, VoiceNotReady: the voice cannot be found, or is not loaded.
+            UnknownVoice, ConsentEnded, AmbiguousVoice: the voice cannot be found.
+            VoiceNotReady: the voice is not loaded.
             Busy, ShuttingDown: no worker takes the request.
             SynthesisFailed: the networks returned no proper audio.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from voice_inference.api.speech_service import SpeechStream
-from voice_inference.voices.registry import Entry, VoiceRegistry
+from voice_inference.voices.registry import Entry, Load, VoiceRegistry
 
 MAX_LISTED_VOICES = 10  # in the reason of an unready server
 
@@ -27,29 +27,38 @@ def voice_list(registry: VoiceRegistry) -> dict[str, Any]:
 
 
 def model_list(registry: VoiceRegistry) -> dict[str, Any]:
-    """Return the base as OpenAI lists models; an empty list before the first desired-voices document."""
-    base = registry.base
-    data = [{"id": base.name, "object": "model", "created": 0, "owned_by": "voice-operator"}] if base else []
+    """Return the bases as OpenAI lists models; an empty list before the first desired-voices document."""
+    names = dict.fromkeys(base.name for base in registry.bases)
+    data = [{"id": name, "object": "model", "created": 0, "owned_by": "voice-operator"} for name in names]
     return {"object": "list", "data": data}
 
 
 def not_ready_reason(registry: VoiceRegistry) -> str:
     """Return one sentence: the document, the base or the voices that the server waits for."""
-    if registry.base is None:
+    if not registry.has_document:
         return "No desired voices have been read yet; see --voices and --operator-url."
-    if registry.base_error:
-        return registry.base_error
-    pending = [f"{entry.desired.id} ({entry.error or entry.state})" for entry in registry if entry.state != "ready"]
-    return f"Loading the base {registry.base.name}, or voices: {', '.join(pending[:MAX_LISTED_VOICES]) or 'none'}."
+    pending = [entry for entry in registry if entry.current.state != "ready"]
+    if pending:
+        voices = [f"{entry.desired.id} ({entry.current.error or entry.current.state})" for entry in pending]
+        return f"Loading the voices {', '.join(voices[:MAX_LISTED_VOICES])}."
+    return registry.base_error or f"Loading the base {registry.base.name if registry.base else ''}."
 
 
-def _voice(entry: Entry) -> dict[str, str]:
+def _voice(entry: Entry) -> dict[str, Any]:
+    serving = entry.serving
     return {
         "id": entry.desired.id,
-        "revision": entry.desired.revision,
-        "digest": entry.desired.digest,
-        "state": entry.state,
-        "error": entry.error if entry.state == "failed" else "",
-        "language": entry.serving.language if entry.serving else "",
-        "serving": entry.serving.reference.revision if entry.serving else "",
+        **_load(entry.current),
+        "language": serving.language if serving else "",
+        "serving": serving.reference.revision if serving else "",
+        **({"next": _load(entry.next)} if entry.next else {}),
+    }
+
+
+def _load(load: Load) -> dict[str, str]:
+    return {
+        "revision": load.revision.revision,
+        "digest": load.revision.digest,
+        "state": load.state,
+        "error": load.error,
     }

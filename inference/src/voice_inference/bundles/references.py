@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -24,6 +25,11 @@ class BaseReference(Document):
     name: str = Field(max_length=253)
     uri: Uri
     digest: Digest | Literal[""] = ""
+
+    @cached_property
+    def identity(self) -> str:
+        """Equal for the same bytes, wherever they lie: a base that was copied elsewhere is not loaded twice."""
+        return self.digest or self.uri
 
     @model_validator(mode="after")
     def _needs_digest(self) -> BaseReference:

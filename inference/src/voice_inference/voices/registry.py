@@ -1,139 +1,279 @@
-"""The desired voices, their loaded revisions, and which one a name means; used from the event loop only."""
+"""The desired voices, what of them is loaded, and which one a name means; used from the event loop only."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from functools import partial
+from operator import attrgetter
 from typing import Literal, get_args
 
-from voice_inference.bundles.references import BaseReference, VoiceReference
+from voice_inference.bundles.base import Base
+from voice_inference.bundles.references import BaseReference
 from voice_inference.bundles.voice import Voice
-from voice_inference.errors import AmbiguousVoice, UnknownVoice, VoiceNotReady
+from voice_inference.errors import AmbiguousVoice, ConsentEnded, UnknownVoice, VoiceNotReady
 from voice_inference.metrics import Metrics
-from voice_inference.voices.desired import DesiredVoices
+from voice_inference.voices.desired import DesiredVoice, DesiredVoices, Identity, Revision
 
 State = Literal["loading", "ready", "failed"]
 STATES: tuple[State, ...] = get_args(State)
+Role = Literal["current", "next"]
 MAX_LISTED_NAMES = 10  # in an error message
 RETRY_AFTER_SECONDS = 2  # for a voice that is being loaded
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Load:
+    """One revision on its way into memory."""
+
+    revision: Revision
+    voice: Voice | None = None
+    error: str = ""
+
+    @property
+    def state(self) -> State:
+        """Whether the revision is in memory."""
+        if self.voice:
+            return "ready"
+        return "failed" if self.error else "loading"
+
+    def with_error(self, error: str) -> Load:
+        """Return the load after an attempt that failed; empty: the next attempt may succeed."""
+        return self if self.voice else replace(self, error=error)
 
 
 @dataclass(frozen=True)
 class Entry:
     """One desired voice; ``serving`` may still be an earlier revision."""
 
-    desired: VoiceReference
-    base: BaseReference
+    desired: DesiredVoice
+    current: Load
+    next: Load | None = None
     serving: Voice | None = None
-    error: str = ""
 
     @property
-    def state(self) -> State:
-        """State of the desired revision, whatever is served meanwhile."""
-        if self.serving and self.serving.reference == self.desired and self.serving.base.reference == self.base:
-            return "ready"
-        return "failed" if self.error else "loading"
+    def loads(self) -> tuple[Load, ...]:
+        """The revisions that must be in memory."""
+        return (self.current, self.next) if self.next else (self.current,)
+
+    def map(self, change: Callable[[Load], Load]) -> Entry:
+        """Return the entry with its loads changed; the desired revision is served as soon as it is loaded."""
+        current = change(self.current)
+        return Entry(self.desired, current, self.next and change(self.next), current.voice or self.serving)
 
 
 class VoiceRegistry:
     """Swaps are single assignments of immutable entries: a request keeps the voice that it began with."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self.generation = 0
-        self.base: BaseReference | None = None
-        self.base_error = ""
+    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+        self._clock = clock
+        self._desired: DesiredVoices | None = None
+        self._day: date | None = None  # in UTC, that the entries were computed for
         self._entries: dict[str, Entry] = {}
         self._ids_by_name: dict[str, list[str]] = {}
-        self._base_loaded = False
+        self._expired: dict[str, date] = {}
+        self._bases: dict[str, Base] = {}
+        self._base_errors: dict[str, str] = {}
         self._ready = False
-        self._metrics = metrics
+        metrics.generation.set_function(lambda: self.generation)
+        metrics.rejected_entries.set_function(lambda: len(self._desired.rejected) if self._desired else 0)
+        for state in STATES:
+            metrics.voices.labels(state).set_function(partial(self._count, "current", state))
+            metrics.next_revisions.labels(state).set_function(partial(self._count, "next", state))
 
     def __iter__(self) -> Iterator[Entry]:
-        """Iterate over all desired voices, by id."""
+        """Iterate over all desired voices whose consent holds today, by id."""
+        self._follow_calendar()
         return iter(tuple(self._entries.values()))
+
+    @property
+    def has_document(self) -> bool:
+        """Whether the desired voices are known at all."""
+        return self._desired is not None
+
+    @property
+    def generation(self) -> int:
+        """Generation of the document in use; 0 before the first one."""
+        return self._desired.generation if self._desired else 0
+
+    @property
+    def base(self) -> BaseReference | None:
+        """The base that the document names for all voices without one of their own."""
+        return self._desired.base if self._desired else None
+
+    @property
+    def base_error(self) -> str:
+        """Why the document's base cannot be loaded; empty while that is not known."""
+        return self._base_errors.get(self.base.identity, "") if self.base else ""
+
+    @property
+    def bases(self) -> tuple[BaseReference, ...]:
+        """All bases that are needed: the document's own one, and those of the revisions that are loaded or shall be."""
+        needed = {self.base.identity: self.base} if self.base else {}
+        for entry in self._entries.values():
+            for load in entry.loads:
+                needed[load.revision.base.identity] = load.revision.base
+            if entry.serving:
+                needed.setdefault(entry.serving.base.reference.identity, entry.serving.base.reference)
+        return tuple(needed.values())
 
     @property
     def ready(self) -> bool:
         """Whether this server may get requests: true for good once every desired voice has been attempted.
 
         A voice that cannot be loaded must not take the others out of service; but when none can, the fault may be
-        here, and the pods of an earlier rollout are the better ones.
+        here, and the pods of an earlier rollout are the better ones. What comes next never counts. Where no voice is
+        desired, the document's base must be loaded, if it names one.
         """
+        self._follow_calendar()
+        self._ready = self._ready or self._all_attempted()
         return self._ready
 
     def update(self, desired: DesiredVoices) -> None:
-        """Replace the desired state: removed voices go at once, changed ones serve their old revision meanwhile."""
-        entries = {}
-        for reference in sorted(desired.voices, key=lambda voice: voice.id):
-            current = self._entries.get(reference.id)
-            if current is None:
-                entries[reference.id] = Entry(reference, desired.base)
-            elif (current.desired, current.base) == (reference, desired.base):
-                entries[reference.id] = current
-            else:
-                entries[reference.id] = Entry(reference, desired.base, current.serving)
-        names = defaultdict(list)
-        for voice_id in entries:
-            names[voice_id.partition("/")[2]].append(voice_id)
-        self.generation, self.base = desired.generation, desired.base
-        self._entries, self._ids_by_name = entries, dict(names)
-        self._refresh()
+        """Replace the desired state.
 
-    def record_base_loaded(self) -> None:
-        """Record that the desired base is loaded."""
-        self._base_loaded, self.base_error = True, ""
-        self._refresh()
+        Removed voices go at once. A revision that is loaded already, as the next one, is served at once; any other
+        leaves the old one in service until it is loaded. Revisions and bases that nothing needs are dropped.
+        """
+        self._desired, self._day = desired, self._today()
+        entries, names, expired = {}, defaultdict(list), {}
+        for voice in sorted(desired.voices, key=attrgetter("id")):
+            if voice.expires and voice.expires < self._day:
+                expired[voice.id] = voice.expires
+            else:
+                entries[voice.id] = self._entry(voice)
+                names[_bare_name(voice.id)].append(voice.id)
+        self._entries, self._ids_by_name, self._expired = entries, dict(names), expired
+        needed = {reference.identity for reference in self.bases}
+        self._bases = {identity: base for identity, base in self._bases.items() if identity in needed}
+        self._base_errors = {identity: error for identity, error in self._base_errors.items() if identity in needed}
+
+    def missing(self, role: Role) -> list[BaseReference | Revision]:
+        """Return what is to be loaded for the revisions of a role: bases, then revisions whose base is loaded."""
+        loads = [load for entry in self if (load := getattr(entry, role)) and not load.voice]
+        named = [load.revision.base for load in loads]
+        if self.base and role == "current":
+            named.insert(0, self.base)
+        bases = {reference.identity: reference for reference in named if reference.identity not in self._bases}
+        return [*bases.values(), *(load.revision for load in loads if load.revision.base.identity in self._bases)]
+
+    def loaded_base(self, reference: BaseReference) -> Base | None:
+        """Return the base, if it is loaded and still needed."""
+        return self._bases.get(reference.identity)
+
+    def digests(self) -> set[str]:
+        """Return the digests of all bundles that are loaded or shall be."""
+        digests = {reference.digest for reference in self.bases}
+        for entry in self._entries.values():
+            for load in entry.loads:
+                digests.add(load.revision.digest)
+            if entry.serving:
+                digests.add(entry.serving.reference.digest)
+        return digests
+
+    def record_base(self, base: Base) -> None:
+        """Hold the base; what waited for it is loading again."""
+        self._bases[base.reference.identity] = base
+        self._set_base_error(base.reference, "")
 
     def record_base_error(self, reference: BaseReference, error: str) -> None:
-        """Record why the base cannot be loaded; every voice that waits for it shows the reason."""
-        self.base_error = f"the base {reference.name} cannot be loaded: {error}"
-        for voice_id, entry in self._entries.items():
-            if entry.base == reference and entry.state != "ready":
-                self._entries[voice_id] = replace(entry, error=self.base_error)
-        self._refresh()
+        """Record why the base cannot be loaded; every revision that waits for it shows the reason."""
+        self._set_base_error(reference, f"the base {reference.name} cannot be loaded: {error}")
 
-    def promote(self, voice: Voice) -> bool:
-        """Serve the voice from now on; false when it is no longer the desired one."""
-        entry = self._entries.get(voice.reference.id)
-        if entry is None or (entry.desired, entry.base) != (voice.reference, voice.base.reference):
-            return False
-        self._entries[voice.reference.id] = Entry(entry.desired, entry.base, voice)
-        self._refresh()
-        return True
+    def record_voice(self, voice: Voice) -> None:
+        """Hold the revision, and serve it where it is the desired one; one that is no longer named is dropped."""
+        identity = _identity(voice)
+        self._change(
+            [voice.reference.id],
+            lambda load: Load(load.revision, voice) if load.revision.identity == identity else load,
+        )
 
-    def record_error(self, reference: VoiceReference, error: str) -> None:
-        """Record why the revision cannot be loaded; the revision served before stays."""
-        entry = self._entries.get(reference.id)
-        if entry and entry.desired == reference:
-            self._entries[reference.id] = replace(entry, error=error)
-            self._refresh()
+    def record_error(self, revision: Revision, error: str) -> None:
+        """Record why the revision cannot be loaded; the one served before stays."""
+        identity = revision.identity
+        self._change([revision.id], lambda load: load.with_error(error) if load.revision.identity == identity else load)
 
     def find(self, name: str) -> Voice:
         """Return the voice of ``<namespace>/<name>``, or of the bare name while only one namespace has it.
 
         Raises:
             UnknownVoice: no desired voice has the name.
+            ConsentEnded: the voice is desired no longer than until a day that has passed.
             AmbiguousVoice: voices of several namespaces have the bare name.
             VoiceNotReady: no revision of the voice is loaded.
         """
+        self._follow_calendar()
         ids = [name] if name in self._entries else self._ids_by_name.get(name, [])
         if not ids:
+            for voice_id, day in self._expired.items():
+                if name in {voice_id, _bare_name(voice_id)}:
+                    raise ConsentEnded(voice_id, day)
             raise UnknownVoice(name, tuple(self._entries)[:MAX_LISTED_NAMES], len(self._entries))
         if len(ids) > 1:
             raise AmbiguousVoice(name, tuple(ids[:MAX_LISTED_NAMES]))
         entry = self._entries[ids[0]]
         if entry.serving is None:
-            reason = f"cannot be loaded: {entry.error}" if entry.error else "is being loaded"
+            error = entry.current.error
+            reason = f"cannot be loaded: {error}" if error else "is being loaded"
             raise VoiceNotReady(f"The voice {ids[0]!r} {reason}.", retry_after=RETRY_AFTER_SECONDS)
         return entry.serving
 
-    def _refresh(self) -> None:
-        """Derive readiness and metrics from the entries."""
-        states = [entry.state for entry in self]
-        serving = any(entry.serving for entry in self)
-        all_attempted = self._base_loaded and "loading" not in states and (serving or not states)
-        self._ready = self._ready or all_attempted
-        self._metrics.generation.set(self.generation)
-        for state in STATES:
-            self._metrics.voices.labels(state).set(states.count(state))
+    def _entry(self, desired: DesiredVoice) -> Entry:
+        old = self._entries.get(desired.id)
+        if old and old.desired is desired:
+            return old
+        current = self._load(desired, old)
+        following = self._load(desired.next, old) if desired.next else None
+        return Entry(desired, current, following, current.voice or (old.serving if old else None))
+
+    def _load(self, revision: Revision, old: Entry | None) -> Load:
+        """Return what is known of the revision, whichever role it had before."""
+        for load in old.loads if old else ():
+            if load.revision.identity == revision.identity:
+                return Load(revision, load.voice, load.error)
+        if old and old.serving and _identity(old.serving) == revision.identity:
+            return Load(revision, old.serving)
+        return Load(revision, error=self._base_errors.get(revision.base.identity, ""))
+
+    def _set_base_error(self, reference: BaseReference, error: str) -> None:
+        self._base_errors[reference.identity] = error
+        self._change(
+            self._entries,
+            lambda load: load.with_error(error) if load.revision.base.identity == reference.identity else load,
+        )
+
+    def _change(self, voice_ids: Iterable[str], change: Callable[[Load], Load]) -> None:
+        for voice_id in voice_ids:
+            if entry := self._entries.get(voice_id):
+                self._entries[voice_id] = entry.map(change)
+
+    def _all_attempted(self) -> bool:
+        if self._desired is None or self._count("current", "loading"):
+            return False
+        if self._entries:
+            return any(entry.serving for entry in self._entries.values())
+        return self.base is None or self.loaded_base(self.base) is not None
+
+    def _count(self, role: Role, state: State) -> int:
+        loads = (getattr(entry, role) for entry in self)
+        return sum(load is not None and load.state == state for load in loads)
+
+    def _follow_calendar(self) -> None:
+        """Compute all anew on another day: a consent ends at midnight, whether or not a source answers."""
+        if self._desired and self._day != self._today():
+            self.update(self._desired)
+
+    def _today(self) -> date:
+        return self._clock().astimezone(UTC).date()
+
+
+def _identity(voice: Voice) -> Identity:
+    return voice.reference.id, voice.reference.revision, voice.reference.digest, voice.base.reference.identity
+
+
+def _bare_name(voice_id: str) -> str:
+    return voice_id.partition("/")[2]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -15,23 +16,18 @@ from voice_inference.bundles.references import BaseReference, VoiceReference
 from voice_inference.bundles.voice import Voice
 from voice_inference.errors import LoadError
 from voice_inference.metrics import Metrics
-from voice_inference.voices.desired import DesiredVoices
-from voice_inference.voices.registry import VoiceRegistry
+from voice_inference.voices.desired import Identity, Revision
+from voice_inference.voices.registry import Role, VoiceRegistry
+from voice_inference.voices.sources import Source
 
-PARALLEL_LOADS = 4  # downloads wait for the network, so more than the cores
+PARALLEL_LOADS: dict[Role, int] = {"current": 4, "next": 2}  # downloads wait for the network, so more than the cores
 INITIAL_BACKOFF_SECONDS = 2.0
 MAX_BACKOFF_SECONDS = 60.0
+MAX_LOGGED_ENTRIES = 10
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
-
-
-class Source(Protocol):
-    """A source of the desired-voices document; blocks."""
-
-    def latest(self) -> DesiredVoices | None:
-        """Return the newest document, or nothing while there is none."""
-        ...
+Reference = BaseReference | Revision
 
 
 class Loader(Protocol):
@@ -63,11 +59,22 @@ class Backoff:
         self.failures = min(self.failures + 1, 16)
 
 
-Attempt = tuple[VoiceReference, BaseReference]
+class Lane:
+    """Threads of one role, so that a store that hangs over what comes next delays nothing that is to be served."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+        self.limit = PARALLEL_LOADS[role]
+        self.threads = ThreadPoolExecutor(self.limit, thread_name_prefix=f"load-{role}")
+        self.waiting: deque[Reference] = deque()
+        self.tasks: dict[str | Identity, asyncio.Task[None]] = {}
 
 
 class Syncer:
-    """The only writer of ``VoiceRegistry``."""
+    """The only writer of ``VoiceRegistry``.
+
+    Reading the desired voices has a thread of its own: a removal waits neither for a load nor for the store.
+    """
 
     def __init__(
         self, source: Source, loader: Loader, registry: VoiceRegistry, metrics: Metrics, *, poll_seconds: float
@@ -77,14 +84,13 @@ class Syncer:
         self._registry = registry
         self._metrics = metrics
         self._poll_seconds = poll_seconds
-        self._base: Base | None = None
-        self._base_backoff = Backoff()
-        self._tasks: dict[Attempt, asyncio.Task[None]] = {}
-        self._backoffs: dict[Attempt, Backoff] = {}
-        self._pruned_for: DesiredVoices | None = None
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="desired-voices")
+        self._lanes = (Lane("current"), Lane("next"))  # in the order of their urgency
+        self._backoffs: dict[str | Identity, Backoff] = {}
+        self._rejected: tuple[str, ...] = ()
+        self._pruned_to: set[str] | None = None
         for result in ("success", "error"):  # both series exist from the start, at 0
             metrics.loads.labels(result)
-        self._threads = ThreadPoolExecutor(PARALLEL_LOADS, thread_name_prefix="load")
 
     async def run(self) -> None:
         """Run one sync pass after another, until cancelled."""
@@ -96,90 +102,110 @@ class Syncer:
                     log.exception("the sync pass failed; trying again")
                 await asyncio.sleep(self._poll_seconds)
         finally:
-            for task in self._tasks.values():
-                task.cancel()
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            for lane in self._lanes:
+                for task in lane.tasks.values():
+                    task.cancel()
+                lane.threads.shutdown(wait=False, cancel_futures=True)
+            self._reader.shutdown(wait=False, cancel_futures=True)
 
     async def _sync(self) -> None:
-        desired = await self._in_thread(self._source.latest)
+        desired = await _in(self._reader, self._source.latest)
         if desired is None:
             return
         self._registry.update(desired)
-        base = await self._sync_base(desired.base)
-        if base is None:
-            return
-        self._start_loads(base)
-        await self._prune(desired, base)
+        self._log_rejected(desired.rejected)
+        self._queue_missing()
+        await self._prune()
 
-    async def _sync_base(self, reference: BaseReference) -> Base | None:
-        """Return the desired base; the voices of the previous one serve on until theirs are loaded."""
-        if self._base and self._base.reference == reference:
-            return self._base
-        if time.monotonic() < self._base_backoff.due:
-            return None
+    def _log_rejected(self, rejected: tuple[str, ...]) -> None:
+        if rejected == self._rejected:  # once per change: this runs every other second
+            return
+        for sentence in rejected[:MAX_LOGGED_ENTRIES]:
+            log.warning("an entry of the desired voices is left out: %s", sentence)
+        log.warning("entries of the desired voices that are left out: %d", len(rejected))
+        self._rejected = rejected
+
+    def _queue_missing(self) -> None:
+        """Queue what is missing and due."""
+        missing = {lane.role: self._registry.missing(lane.role) for lane in self._lanes}
+        wanted = {reference.identity for references in missing.values() for reference in references}
+        self._backoffs = {identity: backoff for identity, backoff in self._backoffs.items() if identity in wanted}
+        now = time.monotonic()
+        for lane in self._lanes:
+            lane.waiting = deque(
+                reference
+                for reference in missing[lane.role]
+                if self._backoffs.setdefault(reference.identity, Backoff()).due <= now
+            )
+        self._start_loads()
+
+    def _start_loads(self) -> None:
+        """Start what is queued, as far as there are threads; what comes next starts when nothing else waits."""
+        for lane in self._lanes:
+            while lane.waiting and len(lane.tasks) < lane.limit:
+                reference = lane.waiting.popleft()
+                if not any(reference.identity in other.tasks for other in self._lanes):
+                    lane.tasks[reference.identity] = asyncio.create_task(self._load(reference, lane))
+            if lane.waiting:
+                return
+
+    async def _load(self, reference: Reference, lane: Lane) -> None:
         try:
-            self._base = await self._in_thread(lambda: self._loader.load_base(reference))
-        except Exception as error:
-            self._registry.record_base_error(reference, _public_message(error))
-            self._base_backoff.record_failure(time.monotonic())
-            log.warning("%s", self._registry.base_error, exc_info=_unexpected(error))
-            return None
-        log.info("the base %s is loaded", reference.name)
-        self._base_backoff = Backoff()
-        self._registry.record_base_loaded()
-        return self._base
+            if isinstance(reference, Revision):
+                await self._load_voice(reference, lane.threads)
+            else:
+                await self._load_base(reference, lane.threads)
+        finally:
+            del lane.tasks[reference.identity]
+        if isinstance(reference, Revision):
+            self._start_loads()
+        else:
+            self._queue_missing()  # the revisions that waited for the base
 
-    def _start_loads(self, base: Base) -> None:
-        """Start a task for every voice that is not ready, not being loaded, and due."""
-        attempts = {(entry.desired, entry.base) for entry in self._registry if entry.state != "ready"}
-        self._backoffs = {attempt: backoff for attempt, backoff in self._backoffs.items() if attempt in attempts}
-        for attempt in attempts - self._tasks.keys():
-            if time.monotonic() >= self._backoffs.setdefault(attempt, Backoff()).due:
-                self._tasks[attempt] = asyncio.create_task(self._load(attempt, base))
+    async def _load_base(self, reference: BaseReference, threads: Executor) -> None:
+        try:
+            base = await _in(threads, lambda: self._loader.load_base(reference))
+        except Exception as error:  # noqa: BLE001 -- one base, whatever is wrong with it, must not stop the others
+            self._registry.record_base_error(
+                reference, self._record_failure(f"the base {reference.name}", reference, error)
+            )
+        else:
+            self._registry.record_base(base)
+            log.info("the base %s is loaded", reference.name)
 
-    async def _prune(self, desired: DesiredVoices, base: Base) -> None:
-        """Prune the cache, once per document and not while a load may still be writing to it."""
-        if self._tasks or self._pruned_for == desired:
-            return
-        digests = {base.digest} | {voice.digest for voice in desired.voices}
-        await self._in_thread(lambda: self._loader.prune(digests))
-        self._pruned_for = desired
-
-    async def _load(self, attempt: Attempt, base: Base) -> None:
-        reference, _ = attempt
+    async def _load_voice(self, revision: Revision, threads: Executor) -> None:
+        base = self._registry.loaded_base(revision.base)
+        if base is None:
+            return  # the revision was removed while it waited, and its base with it
         started = time.monotonic()
         try:
-            voice = await self._in_thread(lambda: self._loader.load_voice(reference, base))
+            voice = await _in(threads, lambda: self._loader.load_voice(revision, base))
         except Exception as error:  # noqa: BLE001 -- one voice, whatever is wrong with it, must not stop the others
-            self._record_failure(attempt, error)
+            self._metrics.loads.labels("error").inc()
+            self._registry.record_error(revision, self._record_failure(revision.id, revision, error))
         else:
             self._metrics.loads.labels("success").inc()
             self._metrics.load_duration.observe(time.monotonic() - started)
-            if self._registry.promote(voice):
-                log.info("%s serves revision %s", reference.id, reference.revision)
-        finally:
-            del self._tasks[attempt]
+            self._registry.record_voice(voice)
+            log.info("revision %s of %s is loaded", revision.revision, revision.id)
 
-    def _record_failure(self, attempt: Attempt, error: Exception) -> None:
-        reference, _ = attempt
-        self._metrics.loads.labels("error").inc()
-        backoff = self._backoffs.setdefault(attempt, Backoff())
+    def _record_failure(self, what: str, reference: Reference, error: Exception) -> str:
+        """Let the reference wait for its next attempt, and return the message for ``GET /v1/voices``."""
+        backoff = self._backoffs.setdefault(reference.identity, Backoff())
         backoff.record_failure(time.monotonic())
-        message = _public_message(error)
-        self._registry.record_error(reference, message)
-        log.warning(
-            "%s cannot be loaded, attempt %d: %s", reference.id, backoff.failures, message, exc_info=_unexpected(error)
-        )
+        # Callers may read the message, so it holds no insides.
+        message = str(error) if isinstance(error, LoadError) else f"internal error: {type(error).__name__}"
+        unexpected = None if isinstance(error, LoadError) else error  # its traceback belongs in the log
+        log.warning("%s cannot be loaded, attempt %d: %s", what, backoff.failures, message, exc_info=unexpected)
+        return message
 
-    async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+    async def _prune(self) -> None:
+        """Prune the cache, once per change and not while a load may still be writing to it."""
+        digests = self._registry.digests()
+        if digests != self._pruned_to and not any(lane.tasks for lane in self._lanes):
+            await _in(self._reader, lambda: self._loader.prune(digests))
+            self._pruned_to = digests
 
 
-def _public_message(error: Exception) -> str:
-    """Return the message for ``GET /v1/voices``, which callers may read."""
-    return str(error) if isinstance(error, LoadError) else f"internal error: {type(error).__name__}"
-
-
-def _unexpected(error: Exception) -> Exception | None:
-    """Return the error when its traceback belongs in the log: it is not one of ours."""
-    return None if isinstance(error, LoadError) else error
+async def _in(threads: Executor, work: Callable[[], Result]) -> Result:
+    return await asyncio.get_running_loop().run_in_executor(threads, work)

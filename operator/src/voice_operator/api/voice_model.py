@@ -182,6 +182,13 @@ class Evaluation(Schema):
             "an empty list: none."
         ),
     )
+    no_regression: bool = Field(
+        True,
+        description=(
+            "A new revision is served only if none of its scores is worse than the active revision's by more than "
+            "their 95 % intervals; false: whenever it passes its gates."
+        ),
+    )
 
 
 class Review(Schema):

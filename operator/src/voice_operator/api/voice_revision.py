@@ -23,6 +23,14 @@ class ResolvedDataset(Schema):
     )
 
 
+class AlgorithmVersions(Schema):
+    """Versions of the algorithms that a revision was made with; what records none was made with the first ones."""
+
+    training: int = Field(1, ge=1, description="Fine-tuning.")
+    text: int = Field(1, ge=1, description="Text-to-phone conversion of the language.")
+    evaluation: int = Field(1, ge=1, description="Measurement: only scores of the same version are compared.")
+
+
 class PublishedArtifacts(Schema):
     """The voice bundle."""
 
@@ -35,6 +43,9 @@ class RevisionEvaluation(Schema):
     """The voice's scores and verdicts."""
 
     scores: Scores
+    intervals: Scores = Field(
+        default_factory=dict, description="Half width of the 95 % interval of each score; a missing one is unknown."
+    )
     gates: Annotated[tuple[GateVerdict, ...], Field(max_length=16, json_schema_extra=atomic_list())] = ()
 
 
@@ -48,6 +59,7 @@ class VoiceRevisionSpec(Schema):
     dataset: ResolvedDataset
     base: ResolvedBase
     training: Training
+    algorithm: AlgorithmVersions = Field(default_factory=AlgorithmVersions)
     trainer_image: ShortText = ""
     consent: Consent
     source: Source = Field(default_factory=Source)

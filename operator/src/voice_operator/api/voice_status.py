@@ -132,7 +132,17 @@ class VoiceModelStatus(Schema):
     last_handled_request: str | None = Field(
         None, max_length=256, description="The voice.sovits.dev/requested-at annotation last acted upon."
     )
-    input_hash: str | None = Field(None, max_length=64, description="SHA-256 over everything that changes the result.")
+    input_hash: str | None = Field(
+        None, max_length=64, description="Names folders, Jobs and the revision of the present training input."
+    )
+    training_hash: str | None = Field(
+        None,
+        max_length=64,
+        description="SHA-256 over everything that changes a training's result: the input that inputHash stands for.",
+    )
+    evaluation_hash: str | None = Field(
+        None, max_length=64, description="SHA-256 over the gates and sentences that the evaluate stage is recorded for."
+    )
     base: ShortText | None = Field(
         None, description="Base that the voice is made from: spec.base, else the default base when it was first seen."
     )

@@ -25,6 +25,7 @@ def observed_job(job: Object, pods: Iterable[Object], input_hash: str | None) ->
     hash_label = job_labels.get(labels.INPUT_HASH, "")
     pods = list(pods)
     spec, status = job.get("spec") or {}, job.get("status") or {}
+    annotations = job["metadata"].get("annotations") or {}
     conditions = {
         condition["type"]: condition
         for condition in status.get("conditions") or ()
@@ -36,6 +37,7 @@ def observed_job(job: Object, pods: Iterable[Object], input_hash: str | None) ->
         stage=cast("StageName", stage),
         attempt=int(attempt),
         input_hash=input_hash if input_hash and hash_label == input_hash[: labels.LABEL_LENGTH] else hash_label,
+        evaluation_hash=annotations.get(labels.EVALUATION_HASH, ""),
         suspended=suspended,
         queued=queued,
         started_at=status.get("startTime"),

@@ -23,7 +23,7 @@ from voice_operator.metrics import Metrics
 from voice_operator.reconcile.names import KindName
 
 FIELD_MANAGER = "voice-operator"
-CONNECTIONS = 8
+CONNECTIONS = 16
 UNBOUNDED = 0  # connections of watches, which stay open, and of leases, which must not wait for others
 PAGE = 500
 MAX_ANSWER_BYTES = 64 << 20

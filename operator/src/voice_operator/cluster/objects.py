@@ -15,6 +15,7 @@ from voice_operator.cluster.kube import Object
 from voice_operator.errors import InvalidObject
 from voice_operator.manifests.labels import REQUESTED_AT, VOICE_MODEL
 from voice_operator.reconcile.desired import VoiceRecord
+from voice_operator.reconcile.hashing import base_identity, training_hash_of
 from voice_operator.reconcile.observed import ObservedRevision, ServerRef, Voice, VoiceServer
 from voice_operator.validation import sentences
 
@@ -60,6 +61,7 @@ def voice_record(item: Object, old: VoiceRecord | None) -> VoiceRecord:
         deleting=is_deleting(item),
         consent=consent,
         requested_server=str((spec.get("serving") or {}).get("server", "")),
+        phase=(known.phase if known else "") or "",
         server=known.server if known else None,
         artifacts=known.artifacts if known else None,
         loading=known.loading if known else None,
@@ -113,7 +115,12 @@ def revision_from(item: Object, voice: Voice) -> ObservedRevision:
         base_digest=spec.base.digest,
         uri=spec.artifacts.uri,
         digest=spec.artifacts.digest,
+        training_hash=training_hash_of(spec),
+        language=spec.language,
+        base_identity=base_identity(spec.base.name, spec.base.uri, spec.base.digest),
+        evaluation_version=spec.algorithm.evaluation,
         scores=spec.evaluation.scores,
+        intervals=spec.evaluation.intervals,
         gates=spec.evaluation.gates,
         state=status.get("state"),
         legal_hold=bool(status.get("legalHold", False)),

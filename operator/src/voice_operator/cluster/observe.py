@@ -13,7 +13,9 @@ from voice_operator.cluster.store import Store
 from voice_operator.cluster.workspace import Workspace
 from voice_operator.errors import InvalidDocument, InvalidObject, StoreError
 from voice_operator.manifests.server import endpoint
-from voice_operator.reconcile.hashing import input_hash
+from voice_operator.reconcile.algorithm import versions_for
+from voice_operator.reconcile.hashing import base_identity, training_hash
+from voice_operator.reconcile.identity import resolve
 from voice_operator.reconcile.names import revision_uri, workspace_uri
 from voice_operator.reconcile.observed import (
     Observed,
@@ -66,20 +68,21 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
             dataset=status.dataset,
             dataset_problem=problem,
             input_hash=status.input_hash,
+            training_hash=status.training_hash,
             jobs=_jobs(cluster, voice, status.input_hash),
             revisions=revisions,
             server=server,
             serving_server=serving,
         )
     base = settings.bases[voice.base]
-    digest = input_hash(
-        voice.spec,
-        dataset_digest=dataset.identity,
-        base=voice.base,
-        base_uri=base.uri,
-        base_digest=base.digest,
-        trainer_image=settings.images.trainer,
+    training = training_hash(
+        language=voice.spec.language,
+        recordings=dataset.identity,
+        base=base_identity(voice.base, base.uri, base.digest),
+        training=voice.spec.training,
+        algorithm=versions_for(voice.spec.language),
     )
+    digest = resolve(training, status=status, revisions=revisions, dataset=dataset)
     jobs = _jobs(cluster, voice, digest)
     parts = (settings.storage.uri, voice.namespace, voice.name, digest)
     workspace = Workspace(cluster.store, workspace_uri(*parts), digest, revision_uri(*parts))
@@ -100,6 +103,7 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
         dataset=dataset,
         store_problem=store_problem,
         input_hash=digest,
+        training_hash=training,
         jobs=jobs,
         outputs=outputs,
         progress=await workspace.progress(running[-1]) if running and store_problem is None else None,

@@ -85,6 +85,8 @@ class Workspace:
             completed_at=manifest.completed_at,
             passed=stage != "evaluate" or summary.passed is True,
             scores=summary.scores,
+            intervals=summary.intervals,
+            evaluation_hash=manifest.evaluation_hash,
             gates=tuple(
                 GateVerdict(metric=g.metric, min=g.min, max=g.max, value=g.value, passed=g.passed)
                 for g in summary.gates

@@ -8,7 +8,9 @@ from voice_operator.api.schema import API_VERSION
 from voice_operator.documents import JOB_SCHEMA
 from voice_operator.manifests.labels import VOICE_MODEL, owner, recommended
 from voice_operator.manifests.pod import store_files
+from voice_operator.reconcile.algorithm import versions_for
 from voice_operator.reconcile.effects import StartJob
+from voice_operator.reconcile.hashing import evaluation_hash
 from voice_operator.reconcile.names import document_name, revision_name, revision_uri, workspace_uri
 from voice_operator.reconcile.observed import Voice
 from voice_operator.settings import Settings
@@ -26,6 +28,8 @@ def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Setti
         "voice": {"namespace": voice.namespace, "name": voice.name, "uid": voice.uid},
         "revision": revision_name(voice.name, input_hash),
         "inputHash": input_hash,
+        "evaluationHash": evaluation_hash(spec.evaluation),
+        "algorithm": versions_for(spec.language).document(),
         "language": spec.language,
         "dataset": {"uri": spec.dataset.uri.rstrip("/"), "digest": spec.dataset.digest},
         "consent": spec.consent.document(),

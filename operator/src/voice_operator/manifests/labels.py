@@ -10,6 +10,7 @@ REVISION = f"{GROUP}/revision"
 STAGE = f"{GROUP}/stage"
 ATTEMPT = f"{GROUP}/attempt"
 INPUT_HASH = f"{GROUP}/input-hash"  # its first 63 digits: a label holds no more
+EVALUATION_HASH = f"{GROUP}/evaluation-hash"  # an annotation: nothing selects by it
 SERVER = f"{GROUP}/server"
 CAPACITY = f"{GROUP}/capacity"
 REQUESTED_AT = f"{GROUP}/requested-at"

@@ -12,6 +12,7 @@ from voice_operator.api.voice_revision import (
 )
 from voice_operator.api.voice_status import ObservedDataset, ResolvedBase
 from voice_operator.manifests.labels import INPUT_HASH, LABEL_LENGTH, VOICE_MODEL, owner, recommended
+from voice_operator.reconcile.algorithm import versions_for
 from voice_operator.reconcile.effects import CreateRevision
 from voice_operator.reconcile.names import workspace_uri
 from voice_operator.reconcile.observed import Voice
@@ -31,13 +32,18 @@ def voice_revision(
         dataset=ResolvedDataset(uri=dataset.uri, digest=dataset.digest, fingerprint=dataset.fingerprint),
         base=ResolvedBase(name=voice.base, uri=base.uri, digest=base.digest),
         training=voice.spec.training,
+        algorithm=versions_for(voice.spec.language),
         trainer_image=settings.images.trainer,
         consent=voice.spec.consent,
         source=voice.spec.source,
         artifacts=PublishedArtifacts(
             uri=effect.published.uri, digest=effect.published.digest, size=effect.published.size
         ),
-        evaluation=RevisionEvaluation(scores=dict(effect.evaluated.scores), gates=effect.evaluated.gates),
+        evaluation=RevisionEvaluation(
+            scores=dict(effect.evaluated.scores),
+            intervals=dict(effect.evaluated.intervals),
+            gates=effect.evaluated.gates,
+        ),
     )
     return {
         "apiVersion": API_VERSION,

@@ -19,6 +19,7 @@ from voice_operator.manifests.pod import (
     variables,
 )
 from voice_operator.reconcile.effects import StartJob
+from voice_operator.reconcile.hashing import evaluation_hash
 from voice_operator.reconcile.names import document_name, job_name, revision_name
 from voice_operator.reconcile.observed import Voice
 from voice_operator.reconcile.stages import OUT_OF_MEMORY_EXIT, PERMANENT_EXITS, TRANSIENT_EXIT
@@ -55,6 +56,7 @@ def stage_job(voice: Voice, start: StartJob, input_hash: str, settings: Settings
             "name": job_name(voice.name, input_hash, start.stage, start.attempt),
             "namespace": voice.namespace,
             "labels": job_labels | queue,
+            "annotations": _annotations(voice, start),
             "ownerReferences": labels.owner("VoiceModel", voice.name, voice.uid),
         },
         "spec": {
@@ -92,6 +94,11 @@ def _labels(voice: Voice, start: StartJob, input_hash: str) -> dict[str, str]:
         labels.ATTEMPT: str(start.attempt),
         labels.INPUT_HASH: input_hash[: labels.LABEL_LENGTH],
     }
+
+
+def _annotations(voice: Voice, start: StartJob) -> dict[str, str]:
+    """Return which gates and sentences the Job was given: prepare checks them, evaluate uses them."""
+    return {labels.EVALUATION_HASH: evaluation_hash(voice.spec.evaluation)} if start.stage != "train" else {}
 
 
 def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings, stage: StagePlacement) -> dict[str, Any]:

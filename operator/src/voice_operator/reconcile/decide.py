@@ -16,6 +16,7 @@ from voice_operator.reconcile.effects import (
 )
 from voice_operator.reconcile.names import revision_name
 from voice_operator.reconcile.observed import Observed, ObservedRevision
+from voice_operator.reconcile.serving import regressions
 from voice_operator.reconcile.stages import batch_size_divisor, retry_at
 from voice_operator.reconcile.view import View, view_of
 
@@ -132,6 +133,18 @@ def wait_for_review(view: View) -> Action | None:
     return Action("AwaitingReview", "AwaitingReview", message)
 
 
+def keep_active_revision(view: View) -> Action | None:
+    """An improvement needs a reason: a revision that is worse than the served one waits for a person."""
+    worse, current, active = regressions(view.observed), view.current, view.target
+    if not worse or current is None or active is None:
+        return None
+    message = (
+        f"{current.name} is worse than {active.name}, which stays served: {'; '.join(map(str, worse))}; "
+        f"to serve it anyway, set spec.serving.pin to {current.name} or spec.evaluation.noRegression to false"
+    )
+    return Action("Failed", "WorseThanActive", message, stalled=True)
+
+
 def serve_newest(view: View) -> Action | None:
     """The present input is trained: serve it."""
     return None if view.current is None or view.target is None else _serve(view, view.target)
@@ -177,7 +190,7 @@ def stop_at_failed_gates(view: View) -> Action | None:
 
 def record_revision(view: View) -> Action | None:
     """The published bundle becomes a VoiceRevision: the unit of rollback and clean-up."""
-    published = view.observed.outputs.get("publish")
+    published = view.published
     input_hash = view.observed.input_hash
     if view.next_stage is not None or view.evaluated is None or published is None or input_hash is None:
         return None
@@ -215,6 +228,7 @@ CHECKS: tuple[Check, ...] = (
     adopt_revisions,
     wait_for_deletion,
     wait_for_review,
+    keep_active_revision,
     serve_newest,
     wait_for_store,
     stop_after_failure,

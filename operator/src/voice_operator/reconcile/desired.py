@@ -20,6 +20,7 @@ class VoiceRecord:
     deleting: bool
     consent: Consent | None  # None: the spec cannot be read, so nothing is permitted
     requested_server: str = ""  # spec.serving.server
+    phase: str = ""  # status.phase
     server: str | None = None  # status.server
     artifacts: Artifacts | None = None
     loading: Loading | None = None

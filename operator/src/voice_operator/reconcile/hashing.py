@@ -1,35 +1,80 @@
-"""The input hash: everything that changes the result of a training, and nothing else."""
+"""Hashes of what changes a result: one over the input of a training, one over that of its evaluation."""
 
 import hashlib
 import json
+from decimal import Decimal
 from typing import Any
 
-from voice_operator.api.voice_model import VoiceModelSpec
+from voice_operator.api.voice_model import Evaluation, Training
+from voice_operator.api.voice_revision import AlgorithmVersions, VoiceRevisionSpec
+from voice_operator.reconcile.algorithm import EVALUATION
+
+# The default that each training setting had when it was introduced. A setting with this value is left out of the hash,
+# so that neither a new field nor a changed default of an old one changes it. Lines are added and never changed.
+INTRODUCTION_DEFAULTS: dict[str, Any] = {
+    "method": "LoRA",
+    "rank": 8,
+    "targets": ["attention"],
+    "epochs": 10,
+    "batchSize": 4,
+    "learningRate": "2e-4",
+    "seed": 1234,
+}
+EMBEDDED = "embedded:"  # scheme of the bases inside the trainer's image
 
 
-def input_hash(
-    spec: VoiceModelSpec, *, dataset_digest: str, base: str, base_uri: str, base_digest: str, trainer_image: str
+def training_hash(
+    *, language: str, recordings: str, base: str, training: Training, algorithm: AlgorithmVersions
 ) -> str:
-    """Return 64 hex digits; the same input gives the same hash, hence the same names, hence no second training.
+    """Return 64 hex digits over everything that changes the adapter, and over nothing else.
 
-    ``base`` is the name that spec.base was resolved to. Gates are part of it although they change no weights: they
-    decide whether the stage commits a published voice.
+    ``recordings`` is the pinned digest or the fingerprint of the dataset, ``base`` comes from ``base_identity``.
     """
-    gates = spec.evaluation.gates
     return digest_of(
         {
-            "schema": "voice.sovits.dev/input/v1",
-            "language": spec.language,
-            "dataset": {"uri": spec.dataset.uri.rstrip("/"), "digest": dataset_digest},
-            "base": {"name": base, "uri": base_uri, "digest": base_digest},
-            "training": spec.training.document(),
-            "texts": list(spec.evaluation.texts),
+            "schema": "voice.sovits.dev/input/v2",
+            "language": language,
+            "recordings": recordings,
+            "base": base,
+            "training": _differing_settings(training),
+            "algorithm": {"training": algorithm.training, "text": algorithm.text},
+        }
+    )
+
+
+def training_hash_of(revision: VoiceRevisionSpec) -> str:
+    """Return the training hash of the input that a revision records."""
+    return training_hash(
+        language=revision.language,
+        recordings=revision.dataset.digest or revision.dataset.fingerprint,
+        base=base_identity(revision.base.name, revision.base.uri, revision.base.digest),
+        training=revision.training,
+        algorithm=revision.algorithm,
+    )
+
+
+def evaluation_hash(evaluation: Evaluation) -> str:
+    """Return 64 hex digits over the gates and sentences of an evaluation, whatever their order among the gates."""
+    gates = evaluation.gates
+    return digest_of(
+        {
+            "schema": "voice.sovits.dev/evaluation/v1",
+            "texts": list(evaluation.texts),
+            # No gates and none named are different wishes: the base's own gates apply to the second.
             "gates": None
             if gates is None
             else sorted((gate.document() for gate in gates), key=lambda gate: gate["metric"]),
-            "trainer": trainer_image,
+            "algorithm": EVALUATION,
         }
     )
+
+
+def base_identity(name: str, uri: str, digest: str) -> str:
+    """Return what tells a base from others: its digest, wherever it lies; without one, what the installation calls it.
+
+    An embedded base without a digest is told by its URI: its name is the installation's choice, its content is not.
+    """
+    return digest or (uri if uri.startswith(EMBEDDED) else name)
 
 
 def digest_of(document: Any) -> str:
@@ -37,3 +82,13 @@ def digest_of(document: Any) -> str:
     return hashlib.sha256(
         json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     ).hexdigest()
+
+
+def _differing_settings(training: Training) -> dict[str, Any]:
+    defaults = _canonical(INTRODUCTION_DEFAULTS)
+    return {name: value for name, value in _canonical(training.document()).items() if value != defaults[name]}
+
+
+def _canonical(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings in one spelling: learning rates of 2e-4 and 0.0002 train the same voice."""
+    return settings | {"learningRate": str(Decimal(settings["learningRate"]).normalize())}

@@ -69,6 +69,7 @@ class ObservedJob:
     stage: StageName
     attempt: int
     input_hash: str
+    evaluation_hash: str = ""  # of the evaluate stage; empty: not recorded
     state: Literal["Running", "Succeeded", "Failed"] = "Running"
     failure: JobFailure | None = None
     waiting: Problem | None = None  # why its pod does not run
@@ -85,7 +86,9 @@ class StageOutput:
     completed_at: str
     passed: bool = True
     scores: Mapping[str, str] = field(default_factory=dict)
+    intervals: Mapping[str, str] = field(default_factory=dict)  # half widths of the scores' 95 % intervals
     gates: tuple[GateVerdict, ...] = ()
+    evaluation_hash: str = ""  # of evaluate and publish; empty: not recorded
     uri: str = ""
     digest: str = ""
     size: int = 0
@@ -100,7 +103,12 @@ class ObservedRevision:
     base: str
     uri: str
     digest: str
+    training_hash: str = ""  # of the input that it records
+    language: str = ""
+    base_identity: str = ""
+    evaluation_version: int = 1
     scores: Mapping[str, str] = field(default_factory=dict)
+    intervals: Mapping[str, str] = field(default_factory=dict)
     gates: tuple[GateVerdict, ...] = ()
     state: str | None = None
     legal_hold: bool = False
@@ -166,7 +174,8 @@ class Observed:
     dataset: ObservedDataset | None = None
     dataset_problem: Problem | None = None
     store_problem: Problem | None = None  # why the outputs of stages could not be read
-    input_hash: str | None = None
+    input_hash: str | None = None  # names what belongs to the input of training_hash
+    training_hash: str | None = None
     jobs: tuple[ObservedJob, ...] = ()
     outputs: Mapping[StageFolder, StageOutput] = field(default_factory=dict)
     progress: Progress | None = None

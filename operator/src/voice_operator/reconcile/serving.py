@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.reconcile.observed import Observed, ObservedRevision, ObservedServer, PodVoices, Problem
+from voice_operator.reconcile.regression import Regression, regressions_between
 from voice_operator.reconcile.times import parse
 
 LOAD_PATIENCE = timedelta(minutes=10)  # pods try again by themselves meanwhile
@@ -39,9 +40,24 @@ def target_revision(observed: Observed, *, consent_valid: bool) -> ObservedRevis
     if voice.spec.serving.pin:
         return usable.get(voice.spec.serving.pin) or usable.get(voice.status.active_revision or "")
     newest = current_revision(observed)
-    if newest is not None and not newest.deleting and not voice.spec.review.required:
+    approved = newest is not None and not newest.deleting and not voice.spec.review.required
+    if approved and not regressions(observed):
         return newest
     return usable.get(voice.status.active_revision or "")
+
+
+def regressions(observed: Observed) -> tuple[Regression, ...]:
+    """Return in which scores the newest revision is worse than the served one, where the spec forbids that."""
+    newest, active = current_revision(observed), active_revision(observed)
+    if newest is None or active is None or not observed.voice.spec.evaluation.no_regression:
+        return ()
+    return regressions_between(newest, active)
+
+
+def active_revision(observed: Observed) -> ObservedRevision | None:
+    """Return the revision that is served by the status, if it can be served on."""
+    name = observed.voice.status.active_revision
+    return next((found for found in observed.revisions if found.name == name and not found.deleting), None)
 
 
 def current_revision(observed: Observed) -> ObservedRevision | None:

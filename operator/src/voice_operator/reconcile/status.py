@@ -8,6 +8,7 @@ from voice_operator.api.conditions import Condition, ConditionStatus
 from voice_operator.api.voice_status import STAGES, Loading, Progress, StageStatus, VoiceModelStatus
 from voice_operator.reconcile.decide import Action, Decision
 from voice_operator.reconcile.effects import DeleteJob
+from voice_operator.reconcile.identity import recorded_evaluation
 from voice_operator.reconcile.observed import Problem
 from voice_operator.reconcile.serving import is_served, loading_since
 from voice_operator.reconcile.stages import stopped
@@ -45,6 +46,8 @@ def status_of(decision: Decision) -> VoiceModelStatus:
         observed_generation=voice.generation,
         last_handled_request=voice.request or None,
         input_hash=observed.input_hash,
+        training_hash=observed.training_hash,
+        evaluation_hash=_evaluation_hash(view),
         base=voice.base if observed.base_known else old.base,
         dataset=observed.dataset,
         active_revision=active,
@@ -190,6 +193,15 @@ def _loading(view: View) -> Loading | None:
         return None
     since = loading_since(view.observed.voice.status, target, plan.loading) or view.now
     return Loading(server=plan.loading.id, artifacts=target.artifacts, since=render(since))
+
+
+def _evaluation_hash(view: View) -> str | None:
+    """Return which gates and sentences the evaluate record is for; a published voice is not evaluated again."""
+    voice = view.observed.voice
+    if view.current is not None or view.consent is not None or not view.observed.complete:
+        return voice.status.evaluation_hash
+    evaluated = any(stage.name == "evaluate" and stage.state == "Succeeded" for stage in view.stages)
+    return recorded_evaluation(voice, evaluated=evaluated)
 
 
 def _progress(view: View, action: Action) -> Progress | None:

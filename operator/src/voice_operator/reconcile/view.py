@@ -1,11 +1,13 @@
 """Derives from the observed state the view that decisions use: stages, revision to serve, consent."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from voice_operator.api.voice_status import STAGES, StageStatus
 from voice_operator.reconcile.consent import consent_problem
-from voice_operator.reconcile.observed import Observed, ObservedJob, ObservedRevision, Problem, StageOutput
+from voice_operator.reconcile.identity import evaluation_changed, has_present_evaluation, is_present
+from voice_operator.reconcile.observed import Observed, ObservedJob, ObservedRevision, Problem, StageFolder, StageOutput
 from voice_operator.reconcile.serving import (
     ServingPlan,
     ServingState,
@@ -43,7 +45,12 @@ class View:
     @property
     def evaluated(self) -> StageOutput | None:
         """Output of the evaluate stage, where it is done and no revision records it yet."""
-        return self.observed.outputs.get("evaluate")
+        return _output(self.observed, "evaluate")
+
+    @property
+    def published(self) -> StageOutput | None:
+        """Output of the publish stage, likewise."""
+        return _output(self.observed, "publish")
 
 
 def view_of(observed: Observed, now: datetime) -> View:
@@ -59,8 +66,8 @@ def view_of(observed: Observed, now: datetime) -> View:
         current=current_revision(observed),
         target=target,
         plan=None if target is None else serving_plan(observed, target, now),
-        running=tuple(job for job in active if job.input_hash == observed.input_hash),
-        obsolete=tuple(job for job in active if observed.input_hash and job.input_hash != observed.input_hash),
+        running=tuple(job for job in active if _is_current(job, observed)),
+        obsolete=tuple(job for job in active if observed.input_hash and not _is_current(job, observed)),
     )
 
 
@@ -68,6 +75,12 @@ def _recorded_stages(observed: Observed) -> tuple[StageStatus, ...]:
     """Return the recorded stages of the present input."""
     status = observed.voice.status
     return status.stages if status.input_hash == observed.input_hash else ()
+
+
+def _is_current(job: ObservedJob, observed: Observed) -> bool:
+    """Return whether a Job works on the present input; an evaluation, on the present gates and sentences too."""
+    same_evaluation = job.stage != "evaluate" or has_present_evaluation(job, observed.voice)
+    return job.input_hash == observed.input_hash and same_evaluation
 
 
 def _stages(observed: Observed, now: datetime) -> tuple[StageStatus, ...]:
@@ -79,29 +92,55 @@ def _stages(observed: Observed, now: datetime) -> tuple[StageStatus, ...]:
         recorded = {name: restarted(stage) for name, stage in recorded.items()}
     elif voice.request != (voice.status.last_handled_request or ""):
         recorded = {name: restarted(stage) if stage.state == "Failed" else stage for name, stage in recorded.items()}
+    if current_revision(observed) is None and evaluation_changed(voice):
+        recorded = {name: restarted(stage) if _depends(stage) else stage for name, stage in recorded.items()}
     previous_succeeded = True
     stages = []
     for name in STAGES:
         jobs = [job for job in observed.jobs if job.stage == name and job.input_hash == observed.input_hash]
-        output = observed.outputs.get(name) if previous_succeeded and _is_complete(observed, name) else None
+        output = _output(observed, name) if previous_succeeded and _is_complete(observed, name) else None
+        stale = [job.attempt for job in jobs if job.state != "Running" and not has_present_evaluation(job, voice)]
         record = advance(
-            name, recorded=recorded.get(name), jobs=jobs, output=output, retries=voice.spec.retries, now=now
+            name,
+            recorded=_accounted(recorded.get(name) or StageStatus(name=name), stale),
+            jobs=jobs,
+            output=output,
+            retries=voice.spec.retries,
+            now=now,
         )
         stages.append(record)
         previous_succeeded = record.state == "Succeeded"
     return tuple(stages)
 
 
+def _depends(record: StageStatus) -> bool:
+    """Return whether a record may be due to gates and sentences: prepare refuses those that evaluate could not use."""
+    return record.name == "evaluate" or (record.name == "prepare" and record.state == "Failed")
+
+
+def _accounted(record: StageStatus, attempts: Collection[int]) -> StageStatus:
+    """Return the record without counting how these attempts ended: it says nothing about the present input."""
+    return record.model_copy(update={"counted": max(record.counted, *attempts)}) if attempts else record
+
+
+def _output(observed: Observed, stage: StageFolder) -> StageOutput | None:
+    """Return a stage's output. Before the voice is published, one for other gates or sentences counts as absent."""
+    output = observed.outputs.get(stage)
+    if output is None or stage not in {"evaluate", "publish"} or current_revision(observed) is not None:
+        return output
+    return output if is_present(output, observed.voice) else None
+
+
 def _is_complete(observed: Observed, name: str) -> bool:
     """Return whether a stage's last manifest exists; a voice that passed its gates must also be published."""
-    output = observed.outputs.get("evaluate")
+    output = _output(observed, "evaluate")
     if name != "evaluate" or output is None:
         return True
-    return not output.passed or "publish" in observed.outputs
+    return not output.passed or _output(observed, "publish") is not None
 
 
 def _results_are_lost(observed: Observed) -> bool:
     """Return whether revision and manifests of a finished training were deleted."""
     finished = any(stage.name == "evaluate" and stage.state == "Succeeded" for stage in observed.voice.status.stages)
-    kept = "evaluate" in observed.outputs and _is_complete(observed, "evaluate")
+    kept = "evaluate" in observed.outputs and _is_complete(observed, "evaluate")  # also for other gates
     return finished and current_revision(observed) is None and not kept

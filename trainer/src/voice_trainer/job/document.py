@@ -85,6 +85,14 @@ class Evaluation(Document):
     gates: tuple[Gate, ...] | None = None
 
 
+class Algorithm(Document):
+    """Versions of the algorithms that the result is recorded for."""
+
+    training: int | None = None
+    text: int | None = None
+    evaluation: int | None = None
+
+
 class StoreUris(Document):
     """Where results go."""
 
@@ -112,6 +120,8 @@ class TrainingJob(Document):
     voice: VoiceName
     revision: str = Field(pattern=DNS_LABEL)
     input_hash: str = Field(pattern=r"^[0-9a-f]{64}$")
+    evaluation_hash: str = Field("", pattern=r"^([0-9a-f]{64})?$")
+    algorithm: Algorithm = Algorithm()
     language: str = Field(pattern=r"^[a-z]{2,3}$")
     dataset: Dataset
     consent: Consent | None = None

@@ -33,6 +33,8 @@ class StageManifest(Document):
     schema_: Literal["voice.sovits.dev/stage/v1"] = Field("voice.sovits.dev/stage/v1", alias="schema")
     stage: str
     input_hash: str
+    evaluation_hash: str = ""
+    """Of evaluate and publish: which gates and sentences; empty where the job names none."""
     started_at: str
     completed_at: str
     files: dict[str, FileDigest]

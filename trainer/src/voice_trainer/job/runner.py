@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from voice_trainer.errors import UsageError
+from voice_trainer.job.algorithm import require_versions
 from voice_trainer.job.consent import require_consent
 from voice_trainer.job.document import TrainingJob
 from voice_trainer.job.limits import Limits
@@ -78,6 +79,7 @@ class Run:
             TrainerError, StoreError: see ``errors.py`` and ``voice_store.errors``.
         """
         require_consent(job.consent, datetime.now(UTC).date())
+        require_versions(job)
         for stage in self.stages:
             self.current = stage.name
             if workspace.manifest(stage.name) is not None:

@@ -31,6 +31,7 @@ from voice_trainer.job.signals import TerminationSignal
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+EVALUATING = frozenset(["evaluate", "publish"])  # the stages whose results depend on gates and sentences
 JSON = "application/json"
 
 
@@ -91,7 +92,7 @@ class Workspace:
         return ProgressWriter(stage, put)
 
     def manifest(self, stage: str) -> StageManifest | None:
-        """Return the manifest of a finished stage with this job's input hash, or ``None``."""
+        """Return the manifest of a finished stage for this job's input and evaluation, or ``None``."""
         try:
             manifest = StageManifest.model_validate_json(self.store.read(f"{stage}/{MANIFEST}"))
         except NotFound:
@@ -105,7 +106,9 @@ class Workspace:
                 one_line(error),
             )
             return None
-        return manifest if manifest.stage == stage and manifest.input_hash == self._input_hash else None
+        same_input = manifest.stage == stage and manifest.input_hash == self._input_hash
+        same_evaluation = self._evaluation_hash(stage) in {"", manifest.evaluation_hash}
+        return manifest if same_input and same_evaluation else None
 
     def results(self, stage: str) -> Path:
         """Return the local folder with the files of a finished stage, fetched and checked where necessary.
@@ -136,10 +139,12 @@ class Workspace:
         return folder
 
     def begin(self, stage: str) -> Path:
-        """Return an empty local folder for a stage that is about to run, and forget its last failure."""
+        """Return an empty local folder for a stage that is about to run; its last manifest and failure go."""
         folder = self.folder(stage)
         for path in sorted(folder.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        # Files are replaced one by one: an earlier manifest must not stand over them.
+        self.store.delete(f"{stage}/{MANIFEST}")
         self.store.delete(f"{stage}/failure.json")
         return folder
 
@@ -155,6 +160,7 @@ class Workspace:
         manifest = StageManifest(
             stage=stage,
             input_hash=self._input_hash,
+            evaluation_hash=self._evaluation_hash(stage),
             started_at=started_at,
             completed_at=now(),
             files=files,
@@ -163,6 +169,10 @@ class Workspace:
         )
         self.store.write(f"{stage}/{MANIFEST}", to_json(manifest), JSON)
         self._ready.add(stage)
+
+    def _evaluation_hash(self, stage: str) -> str:
+        """Return which evaluation the stage's manifest must name; empty: any."""
+        return self._job.evaluation_hash if stage in EVALUATING else ""
 
     def record_failure(self, failure: Failure) -> None:
         """Store the failure with the stage's files; a store that fails too must not hide the first error."""

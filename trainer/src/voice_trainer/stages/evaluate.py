@@ -161,7 +161,8 @@ def summary_of(findings: Findings, device: str) -> Summary:
     return {
         "passed": findings.passed,
         "scores": {name: decimal(found.mean) for name, found in findings.scores.items()},
-        "intervals": {name: decimal(found.half_width) for name, found in findings.scores.items()},
+        # One clip has no interval.
+        "intervals": {name: decimal(found.half_width) for name, found in findings.scores.items() if found.n > 1},
         "baseScores": {name: decimal(found.mean) for name, found in findings.base_scores.items()},
         "gates": [verdict.document() for verdict in findings.verdicts],
         "gatesFrom": findings.gates_from,

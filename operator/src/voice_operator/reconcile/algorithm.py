@@ -1,0 +1,13 @@
+"""Versions of the algorithms in this release's trainer; tests/contract holds them against the trainer's own."""
+
+from voice_operator.api.voice_model import Language
+from voice_operator.api.voice_revision import AlgorithmVersions
+
+TRAINING = 1
+EVALUATION = 1
+TEXT: dict[Language, int] = {"zh": 1, "en": 1, "ja": 1, "ko": 1, "yue": 1}
+
+
+def versions_for(language: Language) -> AlgorithmVersions:
+    """Return the versions that a voice of this language is made with."""
+    return AlgorithmVersions(training=TRAINING, text=TEXT[language], evaluation=EVALUATION)

@@ -1,0 +1,51 @@
+"""Whether a revision is worse than another: a score that fell by more than both 95 % intervals explain."""
+
+import math
+from dataclasses import dataclass
+
+from voice_operator.reconcile.observed import ObservedRevision
+
+HIGHER, LOWER = 1, -1  # is better
+BETTER = {"pesq": HIGHER, "stoi": HIGHER, "speakerSimilarity": HIGHER, "dnsmos": HIGHER, "cer": LOWER, "wer": LOWER}
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A score of a new revision that is worse than the active one's."""
+
+    metric: str
+    new: str
+    active: str
+    margin: float  # a difference up to this one may be chance
+
+    def __str__(self) -> str:
+        return f"{self.metric} is {self.new} instead of {self.active} (chance explains {self.margin:.3f})"
+
+
+def regressions_between(new: ObservedRevision, active: ObservedRevision) -> tuple[Regression, ...]:
+    """Return the scores in which ``new`` is worse than ``active``.
+
+    The half widths of the intervals of two independent means add in quadrature. Without both of them a score says
+    nothing, and scores of another language, base or way of measuring are not comparable.
+    """
+    if _scale(new) != _scale(active):
+        return ()
+    found = []
+    for metric, better in BETTER.items():
+        difference = _number(active.scores.get(metric)) - _number(new.scores.get(metric))
+        margin = math.hypot(_number(active.intervals.get(metric)), _number(new.intervals.get(metric)))
+        if better * difference > margin:
+            found.append(Regression(metric, new.scores[metric], active.scores[metric], margin))
+    return tuple(found)
+
+
+def _number(text: str | None) -> float:
+    """Return a decimal string's value; NaN, for which no comparison holds, where there is none."""
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan
+
+
+def _scale(revision: ObservedRevision) -> tuple[str, str, int]:
+    return revision.language, revision.base_identity, revision.evaluation_version

@@ -1,0 +1,92 @@
+"""A voice and everything that belongs to it, in a form in which two lives can be compared."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tests.faults.client import Client
+from tests.faults.node import VOICE_LABEL
+from tests.support.voices import Object
+
+# Of one moment or one object; never of the state that was reached.
+DROPPED = frozenset(
+    {"uid", "resourceVersion", "creationTimestamp", "managedFields", "lastTransitionTime", "selfLink", "generation"}
+)
+# How often something was tried, and when it was first seen: the way, not the end.
+HISTORY = frozenset(
+    {"attempt", "counted", "job", "failures", "lastFailure", "previousRevision", "observedGeneration", "startedAt"}
+)
+
+MAX_LENGTH = 300  # of a value in a message
+
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T[\d:.]+(Z|\+00:00)")
+_UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_ATTEMPT = re.compile(r"-(prepare|train|evaluate)-\d+")
+
+
+def snapshot(client: Client, voice: str, listed: list[Object]) -> Object:
+    """Return status, revisions, Jobs, documents and the entry in the server's list, without names, ids and times.
+
+    Names of voices must hold a letter beyond f, so that no digest contains them.
+    """
+    labels = f"{VOICE_LABEL}={voice}"
+    found = {
+        "status": (client.find("voicemodels", voice) or {}).get("status"),
+        "revisions": _by_name(client.objects("voicerevisions", labels)),
+        "jobs": {name: _outcome(job) for name, job in _by_name(client.objects("jobs", labels)).items()},
+        "documents": {name: _parsed(one) for name, one in _by_name(client.objects("configmaps", labels)).items()},
+        "listed": [entry for entry in listed if entry["id"] == f"{client.namespace}/{voice}"],
+    }
+    return _anonymous(found, {voice: "VOICE", client.namespace: "NAMESPACE"})
+
+
+def end_of(client: Client, voice: str, listed: list[Object]) -> Object:
+    """Return where the voice arrived, whatever the way: its status without history, and what is served."""
+    found = snapshot(client, voice, listed)
+    end = {"status": _without(found["status"], HISTORY), "listed": found["listed"]}
+    return json.loads(_ATTEMPT.sub(r"-\1-N", json.dumps(end)))
+
+
+def differences(expected: Any, found: Any, path: str = "") -> list[str]:
+    """Name each field that differs, with both values."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        keys = sorted({*expected, *found})
+        return [line for key in keys for line in differences(expected.get(key), found.get(key), f"{path}.{key}")]
+    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        pairs = enumerate(zip(expected, found, strict=True))
+        return [line for number, (old, new) in pairs for line in differences(old, new, f"{path}[{number}]")]
+    return [] if expected == found else [f"{path}: expected {_short(expected)}, found {_short(found)}"]
+
+
+def _outcome(job: Object) -> list[str]:
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    return [one["type"] for one in conditions if one["status"] == "True" and one["type"] in {"Complete", "Failed"}]
+
+
+def _by_name(objects: list[Object]) -> dict[str, Object]:
+    return {one["metadata"]["name"]: one for one in objects}
+
+
+def _parsed(config_map: Object) -> Object:
+    """A ConfigMap whose JSON can be compared field by field."""
+    texts = config_map["data"].items()
+    return config_map | {"data": {key: json.loads(text) if key.endswith(".json") else text for key, text in texts}}
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}…"
+
+
+def _anonymous(document: Any, names: Mapping[str, str]) -> Any:
+    text = json.dumps(_without(document, DROPPED), sort_keys=True)
+    for name, replacement in names.items():
+        text = text.replace(name, replacement)
+    return json.loads(_UID.sub("UID", _TIME.sub("TIME", text)))
+
+
+def _without(document: Any, keys: frozenset[str]) -> Any:
+    if isinstance(document, dict):
+        return {key: _without(value, keys) for key, value in document.items() if key not in keys}
+    return [_without(value, keys) for value in document] if isinstance(document, list) else document

@@ -1,0 +1,61 @@
+"""Reports pods as a kubelet would; the real Job controller draws its conclusions."""
+
+import time
+from typing import Any, Protocol
+
+from tests.support.voices import Object
+from tests.support.waiting import wait_for
+
+
+class Cluster(Protocol):
+    """What a kubelet needs of the API server."""
+
+    def objects(self, kind: str, labels: str = "") -> list[Object]: ...
+
+    def patch(self, kind: str, name: str, change: Object, *, status: bool = False) -> None: ...
+
+
+class Kubelet:
+    """Ends pods, or lets them be ready."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def pod_of(self, job: str) -> str:
+        labels = f"batch.kubernetes.io/job-name={job}"
+        pods = wait_for(f"the pod of {job}", lambda: self._cluster.objects("pods", labels))
+        return str(pods[0]["metadata"]["name"])
+
+    def end(self, job: str, *, exit_code: int = 0, message: str = "") -> None:
+        self.end_pod(self.pod_of(job), exit_code=exit_code, message=message)
+
+    def cannot_start(self, job: str, reason: str, message: str) -> None:
+        self._report(self.pod_of(job), "Pending", {"waiting": {"reason": reason, "message": message}})
+
+    def run_pod(self, pod: str) -> None:
+        self._report(pod, "Running", {"running": {"startedAt": _now()}}, {"startTime": _now()})
+
+    def end_pod(self, pod: str, *, exit_code: int = 0, message: str = "") -> None:
+        ended = {"exitCode": exit_code, "reason": "Completed" if exit_code == 0 else "Error", "message": message}
+        state = {"terminated": ended | {"startedAt": _now(), "finishedAt": _now()}}
+        self._report(pod, "Failed" if exit_code else "Succeeded", state)
+
+    def make_ready(self, server: str, address: str) -> None:
+        """Let the pods of a VoiceServer be up at ``address``."""
+        labels = f"voice.sovits.dev/server={server}"
+        for pod in wait_for(f"the pods of {server}", lambda: self._cluster.objects("pods", labels)):
+            self.make_pod_ready(pod["metadata"]["name"], address)
+
+    def make_pod_ready(self, pod: str, address: str) -> None:
+        up = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+        status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "conditions": [up]}
+        self._cluster.patch("pods", pod, {"status": status}, status=True)
+
+    def _report(self, pod: str, phase: str, state: Object, more: dict[str, Any] | None = None) -> None:
+        container = {"name": "stage", "image": "trainer", "imageID": "", "ready": False, "restartCount": 0}
+        status = {"phase": phase, "containerStatuses": [container | {"state": state}], **(more or {})}
+        self._cluster.patch("pods", pod, {"status": status}, status=True)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
