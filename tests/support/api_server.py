@@ -36,6 +36,7 @@ class ApiServer:
     mute: bool = False  # watches stay open and silent
     loses: Callable[[Object], bool] = lambda _: False  # events that no watch gets
     answers: list[int] = field(default_factory=list)  # HTTP statuses of the next requests, instead of what they ask for
+    refuses: Callable[[web.Request], bool] = lambda _: False  # requests that are answered with 500
     requests: list[str] = field(default_factory=list)
     between_pages: Callable[[], None] = lambda: None
     url: str = ""
@@ -101,25 +102,29 @@ class ApiServer:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request.raw_path)
-        if self.answers:
-            status = self.answers.pop(0)
+        if self.answers or self.refuses(request):
+            status = self.answers.pop(0) if self.answers else 500
             return web.json_response({"code": status, "reason": "Made", "message": "as the test wants"}, status=status)
         path = PATH.fullmatch(request.path)
         if path is None:
             return web.json_response(_discovery(request.path))
         namespace, plural, name = path.groups()
-        if request.method in {"POST", "PUT"}:
-            return self._write(plural, await request.json())
+        if request.method != "GET":
+            return self._write(plural, name, await request.json(), merging=request.method == "PATCH")
         if name is not None:
             found = self.objects.get((plural, str(namespace), name))
             missing = {"reason": "NotFound", "message": "there is none"}
             return web.json_response(found or missing, status=200 if found else 404)
-        label = request.query.get("labelSelector", "")
         if "watch" in request.query:
-            return await self._watch(request, plural, namespace, label)
-        return self._list(request, plural, namespace, label)
+            return await self._watch(request, plural, namespace)
+        return self._list(request, plural, namespace)
 
-    def _write(self, plural: str, item: Object) -> web.Response:
+    def _write(self, plural: str, name: str | None, item: Object, *, merging: bool) -> web.Response:
+        if merging:
+            return self._apply(plural, str(name).partition("/")[2], item)
+        return self._replace(plural, item)
+
+    def _replace(self, plural: str, item: Object) -> web.Response:
         """Create, or replace what has the resource version that the client read."""
         metadata = item["metadata"]
         known = self.objects.get((plural, metadata["namespace"], metadata["name"]))
@@ -131,7 +136,21 @@ class ApiServer:
         self._tell(plural, "ADDED" if known is None else "MODIFIED", item)
         return web.json_response(item)
 
-    def _list(self, request: web.Request, plural: str, namespace: str | None, label: str) -> web.Response:
+    def _apply(self, plural: str, subresource: str, item: Object) -> web.Response:
+        """Merge, as far as one field manager that owns everything sees it; a status that is the same is no change."""
+        metadata = item["metadata"]
+        key = (plural, metadata["namespace"], metadata["name"])
+        known = self.objects.get(key, {"metadata": {}})
+        changed = known | (item | {"metadata": known["metadata"]} if subresource else item)
+        changed["metadata"] = known["metadata"] | changed["metadata"]
+        if changed != known:
+            changed["metadata"] |= {"resourceVersion": self._next(), "uid": f"uid-{metadata['name']}"}
+            self.objects[key] = changed
+            self._tell(plural, "MODIFIED" if known["metadata"] else "ADDED", changed)
+        return web.json_response(changed)
+
+    def _list(self, request: web.Request, plural: str, namespace: str | None) -> web.Response:
+        label = request.query.get("labelSelector", "")
         token = request.query.get("continue", "")
         if token and token not in self._snapshots:
             return web.json_response({"reason": "Expired", "message": "the token is too old"}, status=410)
@@ -152,7 +171,8 @@ class ApiServer:
             self.between_pages()
         return web.json_response({"metadata": metadata, "items": items[:limit]})
 
-    async def _watch(self, request: web.Request, plural: str, namespace: str | None, label: str) -> web.StreamResponse:
+    async def _watch(self, request: web.Request, plural: str, namespace: str | None) -> web.StreamResponse:
+        label = request.query.get("labelSelector", "")
         answer = web.StreamResponse(headers={"Content-Type": "application/json"})
         answer.enable_chunked_encoding()
         await answer.prepare(request)

@@ -116,8 +116,7 @@ async def _run_until_one_ends(parts: dict[str, Coroutine[Any, Any, None]]) -> No
     try:
         finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in finished:
-            if not task.cancelled():  # kopf cancels, when it ends, what began after it
-                task.result()
+            task.result()
     finally:
         for task in tasks:
             task.cancel()

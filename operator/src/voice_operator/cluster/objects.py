@@ -22,9 +22,10 @@ from voice_operator.validation import sentences
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class ServedStatus(Schema):
-    """The part of a VoiceModel's status that lists are made from; the rest may be what a newer operator wrote."""
+class RecordedStatus(Schema):
+    """The part of a VoiceModel's status that records keep; the rest may be what a newer operator wrote."""
 
+    phase: str | None = None
     server: str | None = None
     artifacts: Artifacts | None = None
     loading: Loading | None = None
@@ -53,7 +54,7 @@ def voice_record(item: Object, old: VoiceRecord | None) -> VoiceRecord:
     metadata = item["metadata"]
     spec = item.get("spec") or {}
     consent = _or_none(Consent, spec.get("consent"))
-    known = _or_none(ServedStatus, item.get("status") or {}) or old
+    known = _or_none(RecordedStatus, item.get("status") or {}) or old
     return VoiceRecord(
         id=_id(item),
         uid=metadata["uid"],
