@@ -38,6 +38,7 @@ class ApiServer:
     answers: list[int] = field(default_factory=list)  # HTTP statuses of the next requests, instead of what they ask for
     refuses: Callable[[web.Request], bool] = lambda _: False  # requests that are answered with 500
     requests: list[str] = field(default_factory=list)
+    webhook: Callable[[Object], None] = lambda _: None  # changes what clients write
     between_pages: Callable[[], None] = lambda: None
     url: str = ""
     objects: dict[tuple[str, str, str], Object] = field(default_factory=dict)  # by plural, namespace, name
@@ -110,7 +111,7 @@ class ApiServer:
             return web.json_response(_discovery(request.path))
         namespace, plural, name = path.groups()
         if request.method != "GET":
-            return self._write(plural, name, await request.json(), merging=request.method == "PATCH")
+            return self._write((plural, namespace, name), await request.json(), merging=request.method == "PATCH")
         if name is not None:
             found = self.objects.get((plural, str(namespace), name))
             missing = {"reason": "NotFound", "message": "there is none"}
@@ -119,34 +120,21 @@ class ApiServer:
             return await self._watch(request, plural, namespace)
         return self._list(request, plural, namespace)
 
-    def _write(self, plural: str, name: str | None, item: Object, *, merging: bool) -> web.Response:
-        if merging:
-            return self._apply(plural, str(name).partition("/")[2], item)
-        return self._replace(plural, item)
-
-    def _replace(self, plural: str, item: Object) -> web.Response:
-        """Create, or replace what has the resource version that the client read."""
-        metadata = item["metadata"]
-        known = self.objects.get((plural, metadata["namespace"], metadata["name"]))
-        read = None if known is None else known["metadata"]["resourceVersion"]
-        if metadata.get("resourceVersion") != read:
+    def _write(self, key: tuple[str, str, str | None], item: Object, *, merging: bool) -> web.Response:
+        """Create, replace what has the resource version that the client read, or merge; a webhook has the last word."""
+        plural, namespace, path = key
+        name, _, subresource = (path or item["metadata"]["name"]).partition("/")
+        known = self.objects.get((plural, namespace, name), {"metadata": {"namespace": namespace, "name": name}})
+        metadata = known["metadata"]
+        if not merging and item["metadata"].get("resourceVersion") != metadata.get("resourceVersion"):
             return web.json_response({"reason": "Conflict", "message": "somebody else was faster"}, status=409)
-        item["metadata"] |= {"resourceVersion": self._next(), "uid": f"uid-{metadata['name']}"}
-        self.objects[plural, metadata["namespace"], metadata["name"]] = item
-        self._tell(plural, "ADDED" if known is None else "MODIFIED", item)
-        return web.json_response(item)
-
-    def _apply(self, plural: str, subresource: str, item: Object) -> web.Response:
-        """Merge, as far as one field manager that owns everything sees it; a status that is the same is no change."""
-        metadata = item["metadata"]
-        key = (plural, metadata["namespace"], metadata["name"])
-        known = self.objects.get(key, {"metadata": {}})
-        changed = known | (item | {"metadata": known["metadata"]} if subresource else item)
-        changed["metadata"] = known["metadata"] | changed["metadata"]
+        about = metadata if subresource else metadata | item.get("metadata", {})
+        changed = json.loads(json.dumps((known if merging else {}) | item | {"metadata": about}))
+        self.webhook(changed)
         if changed != known:
-            changed["metadata"] |= {"resourceVersion": self._next(), "uid": f"uid-{metadata['name']}"}
-            self.objects[key] = changed
-            self._tell(plural, "MODIFIED" if known["metadata"] else "ADDED", changed)
+            changed["metadata"] |= {"resourceVersion": self._next(), "uid": metadata.get("uid", f"uid-{name}")}
+            self.objects[plural, namespace, name] = changed
+            self._tell(plural, "MODIFIED" if "uid" in metadata else "ADDED", changed)
         return web.json_response(changed)
 
     def _list(self, request: web.Request, plural: str, namespace: str | None) -> web.Response:
