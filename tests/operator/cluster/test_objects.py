@@ -124,8 +124,8 @@ def a_revision(owner: str = "uid", *, holder: str = "Alice A.", **metadata: Any)
         pytest.param(a_revision(), False, True, False, id="the voice's own"),
         pytest.param(a_revision(labels={}), False, False, False, id="one without the label"),
         pytest.param(a_revision(labels=None), False, False, False, id="one without any label"),
-        pytest.param(a_revision("another"), True, True, True, id="one of an earlier object, as after a restore"),
-        pytest.param(a_revision(ownerReferences=None), True, True, True, id="one of nobody"),
+        pytest.param(a_revision("another"), False, True, True, id="one of an earlier object, as after a restore"),
+        pytest.param(a_revision(ownerReferences=None), False, True, True, id="one of nobody"),
         pytest.param(a_revision("another", holder="Bob B."), True, True, False, id="one of another speaker"),
         pytest.param(a_revision(deletionTimestamp="2026-11-23T06:07:00Z"), True, True, False, id="one that goes"),
         pytest.param(

@@ -9,7 +9,14 @@ import pytest
 from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_status import GateVerdict, ObservedDataset, StageStatus, VoiceModelStatus
 from voice_operator.reconcile.decide import CHECKS, Decision, decide
-from voice_operator.reconcile.effects import CreateRevision, DeleteJob, SetRevisionState, StartJob, SuspendJob
+from voice_operator.reconcile.effects import (
+    AdoptRevision,
+    CreateRevision,
+    DeleteJob,
+    SetRevisionState,
+    StartJob,
+    SuspendJob,
+)
 from voice_operator.reconcile.events import events_between
 from voice_operator.reconcile.hashing import evaluation_hash
 from voice_operator.reconcile.observed import (
@@ -369,6 +376,27 @@ def test_a_finished_voice_is(server: ObservedServer | None, status: VoiceModelSt
 def settle(observed: Observed) -> tuple[Decision, VoiceModelStatus]:
     decision = decide(observed, NOW)
     return decision, status_of(decision)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"adoptable": True}, id="the restore of a backup gave it another owner"),
+        pytest.param({"labelled": False}, id="somebody removed its label"),
+    ],
+)
+def test_a_served_revision_is_adopted_and_served_on_where(change: dict[str, bool]) -> None:
+    revision = replace(REVISION, state="Active", **change)
+    voice = a_voice(recorded(active_revision=REVISION.name))
+    decision, status = settle(observe(voice, revisions=(revision,), server=a_server(a_pod("p1"))))
+    assert decision.action.effects == (AdoptRevision(REVISION.name),)
+    assert (status.artifacts, status.server) == (REVISION.artifacts, "voice-system/default")
+
+
+def test_a_revision_that_is_being_deleted_is_not_adopted() -> None:
+    revision = replace(REVISION, deleting=True, labelled=False)
+    action = decide(observe(revisions=(revision,)), NOW).action
+    assert (action.reason, action.effects) == ("RevisionDeleting", ())
 
 
 def test_the_status_of_the_same_observation_is_the_same() -> None:

@@ -98,8 +98,8 @@ def trimmed(item: Object, _: Object | None = None) -> Object:
 def revision_from(item: Object, voice: Voice) -> ObservedRevision:
     """Read a VoiceRevision of a voice, whoever owns it.
 
-    One that belongs to an earlier voice of the same name counts as being deleted; it can be adopted where it is of the
-    same speaker, as after the restore of a backup, which gives every object another UID.
+    One that belongs to an earlier voice of the same name can be adopted where it is of the same speaker, as after the
+    restore of a backup, which gives every object another UID; else it counts as being deleted.
 
     Raises:
         InvalidObject: the spec does not match the CRD.
@@ -108,6 +108,7 @@ def revision_from(item: Object, voice: Voice) -> ObservedRevision:
     spec = revision_spec(item)
     status = item.get("status") or {}
     owned = is_owned_by(item, voice.uid)
+    adoptable = not owned and not is_deleting(item) and spec.consent.holder == voice.spec.consent.holder
     return ObservedRevision(
         name=metadata["name"],
         input_hash=spec.input_hash,
@@ -125,9 +126,9 @@ def revision_from(item: Object, voice: Voice) -> ObservedRevision:
         gates=spec.evaluation.gates,
         state=status.get("state"),
         legal_hold=bool(status.get("legalHold", False)),
-        deleting=is_deleting(item) or not owned,
+        deleting=is_deleting(item) or not (owned or adoptable),
         labelled=(metadata.get("labels") or {}).get(VOICE_MODEL) == voice.name,
-        adoptable=not owned and not is_deleting(item) and spec.consent.holder == voice.spec.consent.holder,
+        adoptable=adoptable,
     )
 
 

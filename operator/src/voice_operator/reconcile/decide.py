@@ -107,8 +107,8 @@ def stop_obsolete_jobs(view: View) -> Action | None:
 
 def adopt_revisions(view: View) -> Action | None:
     """What was made for this voice belongs to it, whatever a restored backup or a person did to owner and label."""
-    strays = [revision for revision in view.observed.revisions if revision.adoptable or not revision.labelled]
-    effects = tuple(AdoptRevision(revision.name) for revision in strays if revision.adoptable or not revision.deleting)
+    kept = [revision for revision in view.observed.revisions if not revision.deleting]
+    effects = tuple(AdoptRevision(one.name) for one in kept if one.adoptable or not one.labelled)
     if not effects:
         return None
     names = ", ".join(effect.name for effect in effects)
