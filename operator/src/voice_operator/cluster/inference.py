@@ -11,6 +11,7 @@ from voice_operator.cluster.kube import PODS, Kube, Object
 from voice_operator.documents import VoicesReport
 from voice_operator.errors import AnswerTooLarge, InvalidDocument
 from voice_operator.manifests.server import CONTAINER, selector
+from voice_operator.masking import masked
 from voice_operator.reconcile.observed import LoadedVoice, PodVoices
 
 FRESH_SECONDS = 0.5
@@ -69,7 +70,8 @@ class Inference:
         except (aiohttp.ClientError, TimeoutError, AnswerTooLarge, InvalidDocument):
             return PodVoices(name, ready=ready)
         voices = {
-            voice.id: LoadedVoice(voice.revision, voice.digest, voice.state, voice.error[:500]) for voice in report.data
+            voice.id: LoadedVoice(voice.revision, voice.digest, voice.state, masked(voice.error[:2000])[:500])
+            for voice in report.data
         }
         return PodVoices(name, ready=ready, voices=voices)
 
