@@ -126,19 +126,23 @@ class Kubelet:
             f"the pod of {job}", lambda: [pod["metadata"]["name"] for pod in self._user.objects("pods", labels)]
         )[0]
 
-    def end(self, job: str, *, exit_code: int = 0, message: str = "") -> None:
+    def end(self, job: str, *, exit_code: int = 0, message: str = "", reason: str = "Error") -> None:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        ended = {"exitCode": exit_code, "reason": "Completed" if exit_code == 0 else "Error", "message": message}
-        self._report(
-            job, "Failed" if exit_code else "Succeeded", {"terminated": ended | {"startedAt": now, "finishedAt": now}}
-        )
+        ended = {"exitCode": exit_code, "reason": reason if exit_code else "Completed", "message": message}
+        ended |= {"startedAt": now, "finishedAt": now}
+        self.report(job, "Failed" if exit_code else "Succeeded", {"terminated": ended})
+
+    def run(self, job: str) -> None:
+        self.report(job, "Running", {"running": {"startedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}})
 
     def cannot_start(self, job: str, reason: str, message: str) -> None:
-        self._report(job, "Pending", {"waiting": {"reason": reason, "message": message}})
+        self.report(job, "Pending", {"waiting": {"reason": reason, "message": message}})
 
-    def _report(self, job: str, phase: str, state: Object) -> None:
+    def report(self, job: str, phase: str, state: Object | None = None, **status: Any) -> None:
+        """Write the status of the Job's pod; ``state`` is that of its container."""
         container = {"name": "stage", "image": "trainer", "imageID": "", "ready": False, "restartCount": 0}
-        status = {"phase": phase, "containerStatuses": [container | {"state": state}]}
+        containers = {} if state is None else {"containerStatuses": [container | {"state": state}]}
+        status = {"phase": phase} | containers | status
         self._user.patch("pod", self.pod_of(job), {"status": status}, status=True)
 
     def make_ready(self, server: str, address: str) -> None:

@@ -64,7 +64,7 @@ class VoiceReconciler:
         voice = voice_from(item)
         now = self._clock()
         consent_valid = consent_problem(voice.spec.consent, now) is None
-        observed = await observe_voice(self._cluster, voice, consent_valid=consent_valid)
+        observed = await observe_voice(self._cluster, voice, now=now, consent_valid=consent_valid)
         decision = await self._apply(decide(observed, now), job_created)
         status = status_of(decision)
         if status != voice.status:

@@ -88,12 +88,18 @@ class Kube:
         return await self._request("get", resource, _path(resource, namespace, name))
 
     async def list(
-        self, resource: Resource, namespace: str | None = None, labels: Mapping[str, str] | None = None
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        *,
+        fields: Mapping[str, str] | None = None,
     ) -> list[Object]:
         """Return all objects of a namespace (None: of all), read from the API server and not from a cache."""
         query = {"limit": str(PAGE)}
-        if labels:
-            query["labelSelector"] = ",".join(f"{name}={value}" for name, value in labels.items())
+        for selector, pairs in (("labelSelector", labels), ("fieldSelector", fields)):
+            if pairs:
+                query[selector] = ",".join(f"{name}={value}" for name, value in pairs.items())
         found: list[Object] = []
         while True:
             page = await self._request("list", resource, _path(resource, namespace), query=query)

@@ -10,7 +10,7 @@ from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.cluster.kube import Object
 from voice_operator.errors import InvalidObject
-from voice_operator.manifests.labels import REQUESTED_AT
+from voice_operator.manifests.labels import RETRY
 from voice_operator.reconcile.observed import ObservedRevision, Voice, VoiceServer
 from voice_operator.validation import sentences
 
@@ -29,7 +29,7 @@ def voice_from(item: Object) -> Voice:
         status = VoiceModelStatus.model_validate(item.get("status") or {})
     except ValidationError:
         status = VoiceModelStatus()
-    request = str((metadata.get("annotations") or {}).get(REQUESTED_AT, ""))[:256]
+    request = str((metadata.get("annotations") or {}).get(RETRY, ""))[:256]
     return Voice(
         metadata["namespace"], metadata["name"], metadata["uid"], metadata["generation"], spec, status, request
     )

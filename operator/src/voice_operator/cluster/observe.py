@@ -1,17 +1,21 @@
 """Observes everything that a decision about a voice needs; reads only."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from voice_operator.api.voice_status import ObservedDataset, StageName
+from voice_operator.api.voice_status import STAGES, ObservedDataset, StageName
 from voice_operator.cluster.inference import Inference
-from voice_operator.cluster.jobs import JOB_NAME, observed_job
-from voice_operator.cluster.kube import JOBS, PODS, VOICE_REVISIONS, VOICE_SERVERS, Kube
+from voice_operator.cluster.jobs import JOB_NAME, is_finished, observed_job
+from voice_operator.cluster.kube import EVENTS, JOBS, PODS, VOICE_REVISIONS, VOICE_SERVERS, Kube, Object
 from voice_operator.cluster.objects import is_owned_by, revision_from, server_from
+from voice_operator.cluster.pods import true_condition
 from voice_operator.cluster.store import Store
+from voice_operator.cluster.waiting import unexplained
 from voice_operator.cluster.workspace import Workspace
-from voice_operator.errors import NotFound, StoreError
+from voice_operator.errors import ClusterError, NotFound, StoreError
 from voice_operator.manifests.labels import VOICE_MODEL
 from voice_operator.manifests.server import endpoint
+from voice_operator.manifests.stage_job import job_policy
 from voice_operator.reconcile.hashing import input_hash
 from voice_operator.reconcile.names import revision_uri, workspace_uri
 from voice_operator.reconcile.observed import (
@@ -24,6 +28,7 @@ from voice_operator.reconcile.observed import (
     VoiceServer,
 )
 from voice_operator.reconcile.serving import base_of
+from voice_operator.reconcile.view import is_due
 from voice_operator.settings import Settings
 
 
@@ -37,7 +42,7 @@ class Cluster:
     settings: Settings
 
 
-async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) -> Observed:
+async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consent_valid: bool) -> Observed:
     """Return the observed state of the voice. Without consent its recordings are not even listed.
 
     Raises:
@@ -52,7 +57,7 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
     dataset: ObservedDataset | None = status.dataset
     problem: Problem | None = None
     if known and consent_valid:
-        dataset, problem = await _dataset(cluster.store, voice)
+        dataset, problem = await _dataset(cluster.store, voice, now)
     if not known or not consent_valid or dataset is None:
         return Observed(
             voice=voice,
@@ -62,7 +67,7 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
             dataset=status.dataset,
             dataset_problem=problem,
             input_hash=status.input_hash,
-            jobs=await _jobs(cluster.kube, voice, status.input_hash),
+            jobs=await _jobs(cluster.kube, voice, status.input_hash, now),
             revisions=revisions,
             server=server,
         )
@@ -75,10 +80,11 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
         base_digest=base.digest,
         trainer_image=settings.images.trainer,
     )
-    jobs = await _jobs(cluster.kube, voice, digest)
+    jobs = await _jobs(cluster.kube, voice, digest, now)
     parts = (settings.storage.uri, voice.namespace, voice.name, digest)
     workspace = Workspace(cluster.store, workspace_uri(*parts), digest, revision_uri(*parts))
-    running: list[StageName] = [job.stage for job in jobs if job.state == "Running" and job.input_hash == digest]
+    unfinished = [job for job in jobs if job.state == "Running" and job.input_hash == digest]
+    running: list[StageName] = [job.stage for job in unfinished]
     recorded = status.stages if status.input_hash == digest else ()
     published = any(revision.input_hash == digest for revision in revisions)
     outputs = await workspace.outputs(
@@ -89,21 +95,22 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
         dataset=dataset,
         input_hash=digest,
         jobs=jobs,
+        job_policies={stage: job_policy(voice, stage, digest, settings) for stage in STAGES},
         outputs=outputs,
-        progress=await workspace.progress(running[-1]) if running else None,
+        progress=await workspace.progress(running[-1]) if unfinished and unfinished[-1].started else None,
         revisions=revisions,
         server=server,
     )
 
 
-async def _dataset(store: Store, voice: Voice) -> tuple[ObservedDataset | None, Problem | None]:
-    """Return the recordings, listed once per generation or request: their fingerprint cannot flap while a Job runs."""
+async def _dataset(store: Store, voice: Voice, now: datetime) -> tuple[ObservedDataset | None, Problem | None]:
+    """Return the recordings, listed once per generation or retry: their fingerprint cannot flap while a Job runs."""
     spec, recorded = voice.spec.dataset, voice.status.dataset
     uri = spec.uri.rstrip("/")
     if spec.digest:
         return ObservedDataset(uri=uri, digest=spec.digest, generation=voice.generation), None
-    answered = voice.request == (voice.status.last_handled_request or "")
-    if recorded is not None and recorded.uri == uri and recorded.generation == voice.generation and answered:
+    retry = voice.retry_requested or is_due(voice.status.stages, now)
+    if recorded is not None and recorded.uri == uri and recorded.generation == voice.generation and not retry:
         # Statuses of 0.1.0 have the fingerprint under the name of the digest.
         return recorded.model_copy(update={"digest": "", "fingerprint": recorded.identity}), None
     try:
@@ -115,20 +122,29 @@ async def _dataset(store: Store, voice: Voice) -> tuple[ObservedDataset | None, 
     return ObservedDataset(uri=uri, fingerprint=fingerprint, generation=voice.generation), None
 
 
-async def _jobs(kube: Kube, voice: Voice, digest: str | None) -> tuple[ObservedJob, ...]:
+async def _jobs(kube: Kube, voice: Voice, digest: str | None, now: datetime) -> tuple[ObservedJob, ...]:
     items = await kube.list(JOBS, voice.namespace, {VOICE_MODEL: voice.name})
     observed = []
     for item in items:
         if not is_owned_by(item, voice.uid):
             continue
-        done = any(
-            c["type"] == "Complete" and c["status"] == "True"
-            for c in (item.get("status") or {}).get("conditions") or ()
-        )
+        done = true_condition(item, "Complete")
         pods = [] if done else await kube.list(PODS, voice.namespace, {JOB_NAME: item["metadata"]["name"]})
-        if (job := observed_job(item, pods, digest)) is not None:
+        silent = None if is_finished(item) else unexplained(item, pods, now)
+        events = [] if silent is None else await _events(kube, silent)
+        if (job := observed_job(item, pods, events, input_hash=digest, now=now)) is not None:
             observed.append(job)
     return tuple(observed)
+
+
+async def _events(kube: Kube, about: Object) -> list[Object]:
+    """Return the Events about one object; none where they cannot be read, for they only explain."""
+    try:
+        return await kube.list(
+            EVENTS, about["metadata"]["namespace"], fields={"regarding.uid": about["metadata"]["uid"]}
+        )
+    except ClusterError:
+        return []
 
 
 async def _revisions(cluster: Cluster, voice: Voice) -> tuple[ObservedRevision, ...]:

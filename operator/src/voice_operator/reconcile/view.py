@@ -1,13 +1,23 @@
 """Derives from the observed state the view that decisions use: stages, revision to serve, consent."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from voice_operator.api.voice_status import STAGES, StageStatus
+from voice_operator.api.voice_status import STAGES, StageName, StageStatus
 from voice_operator.reconcile.consent import consent_problem
-from voice_operator.reconcile.observed import Observed, ObservedJob, ObservedRevision, Problem, StageOutput
+from voice_operator.reconcile.failures import reset_at
+from voice_operator.reconcile.observed import (
+    JobPolicy,
+    Observed,
+    ObservedJob,
+    ObservedRevision,
+    Problem,
+    StageOutput,
+    Voice,
+)
 from voice_operator.reconcile.serving import ServingState, current_revision, serving_state, target_revision
-from voice_operator.reconcile.stages import advance, restarted
+from voice_operator.reconcile.stages import StagePolicy, advance, restarted
 
 
 @dataclass(frozen=True)
@@ -22,6 +32,7 @@ class View:
     target: ObservedRevision | None  # to be served
     serving: ServingState | None  # of the target
     running: tuple[ObservedJob, ...]  # of the present input
+    leaving: tuple[ObservedJob, ...]  # of any input: deleted, or to be deleted because the attempt was given up
     obsolete: tuple[ObservedJob, ...]  # still running for an earlier input
 
     @property
@@ -40,15 +51,18 @@ def view_of(observed: Observed, now: datetime) -> View:
     consent = consent_problem(observed.voice.spec.consent, now)
     target = target_revision(observed, consent_valid=consent is None)
     active = [job for job in observed.jobs if job.state == "Running"]
+    stages = _stages(observed, now) if observed.complete and consent is None else observed.voice.status.stages
+    given_up = {job.name for job in active if job.input_hash == observed.input_hash and is_given_up(job, stages)}
     return View(
         observed=observed,
         now=now,
         consent=consent,
-        stages=_stages(observed, now) if observed.complete and consent is None else observed.voice.status.stages,
+        stages=stages,
         current=current_revision(observed),
         target=target,
         serving=None if target is None else serving_state(observed, target),
-        running=tuple(job for job in active if job.input_hash == observed.input_hash),
+        running=tuple(job for job in active if job.input_hash == observed.input_hash and job.name not in given_up),
+        leaving=tuple(job for job in observed.jobs if job.state == "Deleting" or job.name in given_up),
         obsolete=tuple(job for job in active if observed.input_hash and job.input_hash != observed.input_hash),
     )
 
@@ -60,19 +74,48 @@ def _stages(observed: Observed, now: datetime) -> tuple[StageStatus, ...]:
         recorded = {}
     elif _results_are_lost(observed):
         recorded = {name: restarted(stage) for name, stage in recorded.items()}
-    elif voice.request != (voice.status.last_handled_request or ""):
-        recorded = {name: restarted(stage) if stage.state == "Failed" else stage for name, stage in recorded.items()}
+    else:
+        afresh = voice.retry_requested or _is_edited(voice)
+        recorded = {name: _started_afresh(stage, now, afresh=afresh) for name, stage in recorded.items()}
     previous_succeeded = True
     stages = []
     for name in STAGES:
         jobs = [job for job in observed.jobs if job.stage == name and job.input_hash == observed.input_hash]
         output = observed.outputs.get(name) if previous_succeeded and _is_complete(observed, name) else None
         record = advance(
-            name, recorded=recorded.get(name), jobs=jobs, output=output, retries=voice.spec.retries, now=now
+            name, recorded=recorded.get(name), jobs=jobs, output=output, policy=policy_of(observed, name), now=now
         )
         stages.append(record)
         previous_succeeded = record.state == "Succeeded"
     return tuple(stages)
+
+
+def policy_of(observed: Observed, stage: StageName) -> StagePolicy:
+    """Return what spec and installation say about the attempts of a stage."""
+    spec = observed.voice.spec
+    return StagePolicy(spec.retries, spec.compute, observed.job_policies.get(stage, JobPolicy()))
+
+
+def is_given_up(job: ObservedJob, stages: Iterable[StageStatus]) -> bool:
+    """Return whether the record is done with a Job that has not ended."""
+    return any(stage.name == job.stage and job.attempt <= stage.counted for stage in stages)
+
+
+def is_due(stages: Iterable[StageStatus], now: datetime) -> bool:
+    """Return whether a stage that failed for good starts afresh now."""
+    return any((due := reset_at(stage)) is not None and due <= now for stage in stages)
+
+
+def _is_edited(voice: Voice) -> bool:
+    """Return whether the spec has changed since the last pass that observed everything."""
+    return voice.status.dataset is not None and voice.status.dataset.generation != voice.generation
+
+
+def _started_afresh(stage: StageStatus, now: datetime, *, afresh: bool) -> StageStatus:
+    """Return the stage with unused budgets where somebody asked for that, or where it is time after a final failure."""
+    if afresh and stage.state in {"Failed", "Pending"}:
+        return restarted(stage)
+    return restarted(stage, final=stage.failures.final) if is_due((stage,), now) else stage
 
 
 def _is_complete(observed: Observed, name: str) -> bool:
