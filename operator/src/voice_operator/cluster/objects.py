@@ -12,7 +12,7 @@ from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.cluster.kube import Object
 from voice_operator.errors import InvalidObject
-from voice_operator.manifests.labels import REQUESTED_AT, VOICE_MODEL
+from voice_operator.manifests.labels import RETRY, VOICE_MODEL
 from voice_operator.reconcile.desired import VoiceRecord
 from voice_operator.reconcile.hashing import base_identity, training_hash_of
 from voice_operator.reconcile.observed import ObservedRevision, ServerRef, Voice, VoiceServer
@@ -30,7 +30,7 @@ def voice_from(item: Object) -> Voice:
     metadata = item["metadata"]
     spec = _part("VoiceModel", VoiceModelSpec, item, "spec")
     status = _part("VoiceModel", VoiceModelStatus, item, "status")
-    request = str((metadata.get("annotations") or {}).get(REQUESTED_AT, ""))[:256]
+    request = str((metadata.get("annotations") or {}).get(RETRY, ""))[:256]
     return Voice(
         metadata["namespace"], metadata["name"], metadata["uid"], metadata["generation"], spec, status, request
     )
