@@ -78,12 +78,17 @@ def unmanaged(item: Object, _: Object | None = None) -> Object:
 
 
 def trimmed(item: Object, _: Object | None = None) -> Object:
-    """Reduce a Job or a pod to what decisions read: no managed fields, templates and volumes."""
-    spec = {key: value for key, value in (item.get("spec") or {}).items() if key not in {"template", "volumes"}}
-    if "containers" in spec:
-        kept = ("name", "ports")
-        spec["containers"] = [{key: one[key] for key in kept if key in one} for one in spec["containers"]]
-    return unmanaged(item) | {"spec": spec}
+    """Reduce a Job or a pod to what decisions read: of its containers name, ports and resources, and no volumes."""
+    spec = item.get("spec") or {}
+    kept = {key: value for key, value in spec.items() if key not in {"template", "volumes", "containers"}}
+    if "template" in spec:
+        kept["template"] = {"spec": {"containers": _containers(spec["template"].get("spec") or {})}}
+    return unmanaged(item) | {"spec": kept | {"containers": _containers(spec)}}
+
+
+def _containers(spec: Object) -> list[Object]:
+    kept = ("name", "ports", "resources")
+    return [{key: one[key] for key in kept if key in one} for one in spec.get("containers") or ()]
 
 
 def revision_from(item: Object, voice: Voice) -> ObservedRevision:
