@@ -13,6 +13,8 @@ from aiohttp import web
 
 Object = dict[str, Any]
 KINDS = {
+    "v1": {"namespaces": "Namespace"},
+    "apiextensions.k8s.io/v1": {"customresourcedefinitions": "CustomResourceDefinition"},
     "batch/v1": {"jobs": "Job"},
     "coordination.k8s.io/v1": {"leases": "Lease"},
     "voice.sovits.dev/v1alpha1": {
@@ -21,6 +23,7 @@ KINDS = {
         "voiceservers": "VoiceServer",
     },
 }
+CLUSTER_SCOPED = {"v1", "apiextensions.k8s.io/v1"}  # of these versions everything that is here
 PATH = re.compile(r"/(?:api|apis/[^/]+)/[^/]+(?:/namespaces/([^/]+))?/([^/]+)(?:/(.+))?")
 
 
@@ -33,7 +36,9 @@ class ApiServer:
     mute: bool = False  # watches stay open and silent
     loses: Callable[[Object], bool] = lambda _: False  # events that no watch gets
     answers: list[int] = field(default_factory=list)  # HTTP statuses of the next requests, instead of what they ask for
+    refuses: Callable[[web.Request], bool] = lambda _: False  # requests that are answered with 500
     requests: list[str] = field(default_factory=list)
+    webhook: Callable[[Object], None] = lambda _: None  # changes what clients write
     between_pages: Callable[[], None] = lambda: None
     url: str = ""
     objects: dict[tuple[str, str, str], Object] = field(default_factory=dict)  # by plural, namespace, name
@@ -57,7 +62,8 @@ class ApiServer:
         self._tell(plural, "DELETED", last)
 
     def send(self, event: Object, plural: str = "jobs") -> None:
-        """Send an event of any kind to the watches."""
+        """Send an event of any kind to the watches of now."""
+        self._next()
         self._tell(plural, event["type"], event["object"])
 
     def bookmark(self, plural: str = "jobs") -> int:
@@ -97,37 +103,42 @@ class ApiServer:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request.raw_path)
-        if self.answers:
-            status = self.answers.pop(0)
+        if self.answers or self.refuses(request):
+            status = self.answers.pop(0) if self.answers else 500
             return web.json_response({"code": status, "reason": "Made", "message": "as the test wants"}, status=status)
         path = PATH.fullmatch(request.path)
         if path is None:
             return web.json_response(_discovery(request.path))
         namespace, plural, name = path.groups()
-        if request.method in {"POST", "PUT"}:
-            return self._write(plural, await request.json())
+        if request.method != "GET":
+            return self._write((plural, namespace, name), await request.json(), merging=request.method == "PATCH")
         if name is not None:
             found = self.objects.get((plural, str(namespace), name))
             missing = {"reason": "NotFound", "message": "there is none"}
             return web.json_response(found or missing, status=200 if found else 404)
-        label = request.query.get("labelSelector", "")
         if "watch" in request.query:
-            return await self._watch(request, plural, namespace, label)
-        return self._list(request, plural, namespace, label)
+            return await self._watch(request, plural, namespace)
+        return self._list(request, plural, namespace)
 
-    def _write(self, plural: str, item: Object) -> web.Response:
-        """Create, or replace what has the resource version that the client read."""
-        metadata = item["metadata"]
-        known = self.objects.get((plural, metadata["namespace"], metadata["name"]))
-        read = None if known is None else known["metadata"]["resourceVersion"]
-        if metadata.get("resourceVersion") != read:
+    def _write(self, key: tuple[str, str, str | None], item: Object, *, merging: bool) -> web.Response:
+        """Create, replace what has the resource version that the client read, or merge; a webhook has the last word."""
+        plural, namespace, path = key
+        name, _, subresource = (path or item["metadata"]["name"]).partition("/")
+        known = self.objects.get((plural, namespace, name), {"metadata": {"namespace": namespace, "name": name}})
+        metadata = known["metadata"]
+        if not merging and item["metadata"].get("resourceVersion") != metadata.get("resourceVersion"):
             return web.json_response({"reason": "Conflict", "message": "somebody else was faster"}, status=409)
-        item["metadata"] |= {"resourceVersion": self._next(), "uid": f"uid-{metadata['name']}"}
-        self.objects[plural, metadata["namespace"], metadata["name"]] = item
-        self._tell(plural, "ADDED" if known is None else "MODIFIED", item)
-        return web.json_response(item)
+        about = metadata if subresource else metadata | item.get("metadata", {})
+        changed = json.loads(json.dumps((known if merging else {}) | item | {"metadata": about}))
+        self.webhook(changed)
+        if changed != known:
+            changed["metadata"] |= {"resourceVersion": self._next(), "uid": metadata.get("uid", f"uid-{name}")}
+            self.objects[plural, namespace, name] = changed
+            self._tell(plural, "MODIFIED" if "uid" in metadata else "ADDED", changed)
+        return web.json_response(changed)
 
-    def _list(self, request: web.Request, plural: str, namespace: str | None, label: str) -> web.Response:
+    def _list(self, request: web.Request, plural: str, namespace: str | None) -> web.Response:
+        label = request.query.get("labelSelector", "")
         token = request.query.get("continue", "")
         if token and token not in self._snapshots:
             return web.json_response({"reason": "Expired", "message": "the token is too old"}, status=410)
@@ -148,7 +159,8 @@ class ApiServer:
             self.between_pages()
         return web.json_response({"metadata": metadata, "items": items[:limit]})
 
-    async def _watch(self, request: web.Request, plural: str, namespace: str | None, label: str) -> web.StreamResponse:
+    async def _watch(self, request: web.Request, plural: str, namespace: str | None) -> web.StreamResponse:
+        label = request.query.get("labelSelector", "")
         answer = web.StreamResponse(headers={"Content-Type": "application/json"})
         answer.enable_chunked_encoding()
         await answer.prepare(request)
@@ -189,12 +201,12 @@ def _discovery(path: str) -> Object:
     """Answer as /api, /apis, and a group's own path do."""
     groups = []
     for known in KINDS:
-        name, _, version = known.partition("/")
+        name, _, version = known.rpartition("/")
         found = {"groupVersion": known, "version": version}
         groups.append({"name": name, "versions": [found], "preferredVersion": found})
-    about = {"singularName": "", "namespaced": True, "verbs": ["list", "watch", "patch"]}
-    kinds = KINDS.get(path.removeprefix("/apis/"), {})
-    resources = [{"name": plural, "kind": kind} | about for plural, kind in kinds.items()]
+    version = path.removeprefix("/api/").removeprefix("/apis/")
+    about = {"singularName": "", "namespaced": version not in CLUSTER_SCOPED, "verbs": ["list", "watch", "patch"]}
+    resources = [{"name": plural, "kind": kind} | about for plural, kind in KINDS.get(version, {}).items()]
     return {"versions": ["v1"], "groups": groups, "resources": resources}
 
 

@@ -1,5 +1,6 @@
 """What a change leads to: kopf's watch events feed the caches, and a cache that changed enqueues keys. Nothing else."""
 
+import asyncio
 import itertools
 import random
 from collections.abc import Iterator
@@ -13,10 +14,11 @@ from voice_operator.cluster.caches import Caches, Revision
 from voice_operator.cluster.credentials import load_credentials
 from voice_operator.cluster.kube import OWN_KINDS, Object
 from voice_operator.cluster.watchdog import Watchdog
+from voice_operator.errors import WatchStalled
 from voice_operator.manifests.labels import SERVER, VOICE_MODEL
 from voice_operator.metrics import Metrics
 from voice_operator.queue import Priority, WorkQueue
-from voice_operator.reconcile.desired import VoiceRecord, concerns_lists, withdraws
+from voice_operator.reconcile.desired import VoiceRecord, concerns_lists, forbids, withdraws
 from voice_operator.reconcile.names import Key, KindName
 
 MAX_BACKOFF_SECONDS = 30.0
@@ -61,13 +63,13 @@ class Enqueuer:
             self._queue.add(Key("VoiceList", namespace, name), Priority.LOW)
 
     def _on_voice(self, key: ObjectKey, old: VoiceRecord | None, new: VoiceRecord | None) -> None:
-        withdrawn = withdraws(old, new)
         if concerns_lists(old, new):
+            priority = Priority.URGENT if withdraws(old, new) else Priority.NORMAL
             for server in {server for record in (old, new) if record is not None for server in record.servers}:
-                self._add_list(server, Priority.URGENT if withdrawn else Priority.NORMAL)
+                self._add_list(server, priority)
         edited = old is None or new is None or old.generation != new.generation
-        priority = Priority.URGENT if withdrawn else Priority.NORMAL if edited else Priority.LOW
-        self._add_voice(*key, priority)
+        # A pass over a permitted voice may wait for the object store; an urgent worker must not.
+        self._add_voice(*key, Priority.URGENT if forbids(new) else Priority.NORMAL if edited else Priority.LOW)
 
     def _on_revision(self, key: ObjectKey, old: Revision | None, new: Revision | None) -> None:
         self._queue.add(Key("VoiceRevision", *key))
@@ -104,8 +106,33 @@ class Enqueuer:
         self._queue.add(Key("VoiceList", namespace, name), priority)
 
 
-def register(registry: kopf.OperatorRegistry, caches: Caches, watchdog: Watchdog, *, namespaced: bool) -> None:
-    """Let kopf's watches of our own kinds feed the caches."""
+async def watch(caches: Caches, watchdog: Watchdog, namespaces: tuple[str, ...]) -> None:
+    """Let kopf's watches of our own kinds feed the caches, in these namespaces or (none named) in all, until a signal.
+
+    kopf's own ``operator()`` would take every task of the process for its own and cancel it in the end.
+
+    Raises:
+        WatchStalled: kopf has ended; it does so when one watch meets an unexpected ERROR event.
+    """
+    tasks = await kopf.spawn_tasks(
+        registry=_registry(caches, watchdog, namespaced=bool(namespaces)),
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+    )
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        failures = [error for task in ended if (error := task.exception()) is not None]
+        if failures:
+            raise WatchStalled(f"kopf has ended: {failures[0]}") from failures[0]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _registry(caches: Caches, watchdog: Watchdog, *, namespaced: bool) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
 
     @kopf.on.startup(registry=registry)
     async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
@@ -123,6 +150,7 @@ def register(registry: kopf.OperatorRegistry, caches: Caches, watchdog: Watchdog
         kopf.on.event(GROUP, VERSION, resource.plural, registry=registry, id=f"{kind}-changed")(
             _feed(caches.own(kind), kind, watchdog)
         )
+    return registry
 
 
 def _feed(cache: Cache[Any], kind: KindName, watchdog: Watchdog) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from voice_operator.errors import ClusterError, OperatorError
+from voice_operator.errors import OperatorError
 from voice_operator.metrics import Metrics
 from voice_operator.voice_lists import VoiceListReconciler
 
@@ -23,7 +23,7 @@ def application(
     async def voices(request: web.Request) -> web.Response:
         try:
             found = await lists.rendered(request.match_info["namespace"], request.match_info["name"])
-        except ClusterError as error:
+        except OperatorError as error:
             raise web.HTTPServiceUnavailable(text=f"{error}\n") from error
         if found is None:
             raise web.HTTPNotFound(text="this operator has not reconciled such a VoiceServer yet\n")

@@ -6,8 +6,6 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-import kopf
-
 from voice_operator.admission import Admission
 from voice_operator.cluster.credentials import load_credentials
 from voice_operator.cluster.events import EventRecorder
@@ -18,7 +16,7 @@ from voice_operator.cluster.observe import Cluster
 from voice_operator.cluster.store import open_store
 from voice_operator.cluster.watchdog import Watchdog
 from voice_operator.controller import Controller
-from voice_operator.handlers import Enqueuer, register
+from voice_operator.handlers import Enqueuer, watch
 from voice_operator.http import application, serve
 from voice_operator.metrics import Metrics
 from voice_operator.queue import Priority, WorkQueue, run_worker
@@ -65,8 +63,6 @@ async def run(settings: Settings, identity: str) -> None:
         },
         recorder.record_error,
     )
-    registry = kopf.OperatorRegistry()
-    register(registry, enqueuer.caches, watchdog, namespaced=bool(namespaces))
     listed, has_synced, leads = asyncio.Event(), asyncio.Event(), asyncio.Event()
     election = None
     if settings.lease_name:
@@ -91,7 +87,7 @@ async def run(settings: Settings, identity: str) -> None:
 
     runner = await serve(application(lists, metrics, has_synced, watchdog.check), settings.listen)
     parts: dict[str, Coroutine[Any, Any, None]] = {
-        "kopf": kopf.operator(registry=registry, standalone=True, clusterwide=not namespaces, namespaces=namespaces),
+        "watches": watch(enqueuer.caches, watchdog, namespaces),
         "relists": relist_own_kinds(
             kube, enqueuer, watchdog, namespaces, seconds=settings.resync_seconds, has_synced=listed
         ),
@@ -115,13 +111,12 @@ async def run(settings: Settings, identity: str) -> None:
 
 
 async def _run_until_one_ends(parts: dict[str, Coroutine[Any, Any, None]]) -> None:
-    """Run all parts; kopf ends on a signal, and if any other part ends, the process must not go on without it."""
+    """Run all parts; the watches end on a signal, and if any other part ends, the process must not go on without it."""
     tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
     try:
         finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in finished:
-            if not task.cancelled():  # kopf cancels, when it ends, what began after it
-                task.result()
+            task.result()
     finally:
         for task in tasks:
             task.cancel()

@@ -17,11 +17,12 @@ from voice_operator.cluster.kube import CONFIG_MAPS, Object
 from voice_operator.cluster.objects import is_deleting, is_owned_by, server_ref
 from voice_operator.cluster.observe import Cluster
 from voice_operator.errors import ListTooLong, NotFound, OwnershipConflict
+from voice_operator.manifests.labels import SERVER
 from voice_operator.manifests.voice_list import (
     MAX_SHARDS,
     Document,
     configured_base,
-    content,
+    differ,
     file_name,
     list_config_map,
     list_document,
@@ -29,6 +30,7 @@ from voice_operator.manifests.voice_list import (
     merged,
     rendered,
     shards_of,
+    without_removed,
 )
 from voice_operator.queue import WorkQueue
 from voice_operator.reconcile.desired import desired_voices, seconds_until_expiry
@@ -96,23 +98,31 @@ class VoiceListReconciler:
             raise
 
     async def _reconcile(self, key: Key, item: Object) -> float | None:
-        server, voices = server_ref(item), self.voices(key.namespace, key.name)
+        server, voices, settings = server_ref(item), self.voices(key.namespace, key.name), self._cluster.settings
         present = await self._present(server)
         known = (_status_generation(item), self.generation(key.namespace, key.name))
-        generation = max(*known, *(part["generation"] for part in present))
-        base = configured_base(str((item.get("spec") or {}).get("base", "")), self._cluster.settings)
-        document = list_document(server, voices, base, generation + 1, self._cluster.settings)
-        reserved = len(self._cluster.settings.storage.ca)
-        parts = shards_of(document, max(len(present), 1), reserved)
-        changed = [part for part, old in _pairs(parts, present) if old is None or content(part) != content(old)]
+        generation = max(*known, *(part["generation"] for part in present if part is not None)) + 1
+        base = configured_base(str((item.get("spec") or {}).get("base", "")), settings)
+        document = list_document(server, voices, base, generation, settings)
+        too_long: ListTooLong | None = None
+        try:
+            parts = shards_of(document, max(len(present), 1), len(settings.storage.ca))
+        except ListTooLong as error:
+            too_long, parts = error, without_removed(_complete(present), document)
+            if not parts:
+                raise
+        known_parts = present if len(present) == len(parts) else [None] * len(parts)
+        changed = [part for part, old in zip(parts, known_parts, strict=True) if old is None or differ(part, old)]
         try:
             # The first part last: pods take a new number of parts only when they find all of them.
             for part in sorted(changed, key=lambda part: -part.get("shard", 0)):
-                await self._cluster.kube.apply(CONFIG_MAPS, list_config_map(server, part, self._cluster.settings))
+                await self._cluster.kube.apply(CONFIG_MAPS, list_config_map(server, part, settings))
         finally:  # pods that ask the operator need no ConfigMap
-            self._publish(server, merged(parts) if changed else merged(present))
+            self._publish(server, merged(parts if changed else _complete(present)))
         if changed:
             self._queue.add(key.about)  # its pods have something to load or to leave
+        if too_long is not None:
+            raise too_long
         until = seconds_until_expiry(voices, self._clock())
         return None if until is None else min(until, MAX_WAIT_SECONDS)
 
@@ -120,19 +130,27 @@ class VoiceListReconciler:
         """Return a server's list as the pods get it, also on a replica that does not lead; None: there is none.
 
         Raises:
+            OwnershipConflict: a ConfigMap of its name has another owner.
             ClusterError: the API server failed.
         """
-        found = self._written.get((namespace, server))
-        if found is None or time.monotonic() - found.read_at > FRESH_SECONDS:
-            async with self._lock:
-                found = await self._read(namespace, server)
+        found = self._fresh(namespace, server)
+        if found is None:
+            async with self._lock:  # whoever waited finds what the one before has read
+                found = self._fresh(namespace, server) or await self._read(namespace, server)
         return found
+
+    def _fresh(self, namespace: str, server: str) -> RenderedList | None:
+        """Return the list that this process wrote, or read a moment ago."""
+        found = self._written.get((namespace, server))
+        return None if found is None or time.monotonic() - found.read_at > FRESH_SECONDS else found
 
     async def _read(self, namespace: str, server: str) -> RenderedList | None:
         item = self._cluster.caches.servers.get(namespace, server)
-        if item is None or not (present := await self._present(server_ref(item))):
+        parts = [] if item is None else _complete(await self._present(server_ref(item)))
+        if item is None or not parts:
             return None
-        return self._publish(server_ref(item), merged(present), read_at=time.monotonic())
+        newer = self._fresh(namespace, server)  # written by this process meanwhile
+        return newer or self._publish(server_ref(item), merged(parts), read_at=time.monotonic())
 
     def _publish(self, server: ServerRef, document: Document, read_at: float = float("inf")) -> RenderedList:
         body = rendered(document).encode()
@@ -140,16 +158,15 @@ class VoiceListReconciler:
         self._written[(server.namespace, server.name)] = found
         return found
 
-    async def _present(self, server: ServerRef) -> list[Document]:
-        """Return the parts as the ConfigMaps have them; empty: there are none, or not all of them."""
+    async def _present(self, server: ServerRef) -> list[Document | None]:
+        """Return the parts as the ConfigMaps have them, None for each that is missing; empty: there is no first one."""
         first = await self._part(server, 0)
         if first is None:
             return []
-        parts = [first, *[await self._part(server, number) for number in range(1, _count(first))]]
-        return [part for part in parts if part is not None] if None not in parts else []
+        return [first, *[await self._part(server, number) for number in range(1, _count(first))]]
 
     async def _part(self, server: ServerRef, shard: int) -> Document | None:
-        """Return one part; None where the ConfigMap is not there or holds something else.
+        """Return one part; None where the ConfigMap is not there or was edited by hand, and must be written anew.
 
         Raises:
             OwnershipConflict: it has another owner.
@@ -159,20 +176,23 @@ class VoiceListReconciler:
             config_map = await self._cluster.kube.get(CONFIG_MAPS, server.namespace, name)
         except NotFound:
             return None
+        metadata = config_map["metadata"]
         if not is_owned_by(config_map, server.uid):
-            raise OwnershipConflict(
-                f"ConfigMap {server.namespace}/{name} has another owner; delete it or rename the VoiceServer"
-            )
+            if metadata.get("ownerReferences") or (metadata.get("labels") or {}).get(SERVER) != server.name:
+                raise OwnershipConflict(
+                    f"ConfigMap {server.namespace}/{name} has another owner; delete it or rename the VoiceServer"
+                )
+            return None
         data = config_map.get("data") or {}
         part = _document(data.get(file_name(shard), ""))
-        if part is None or config_map["data"] != list_config_map(server, part, self._cluster.settings)["data"]:
-            return None  # edited by hand: written anew
+        if part is None or data != list_config_map(server, part, self._cluster.settings)["data"]:
+            return None
         return part
 
 
-def _pairs(parts: list[Document], present: list[Document]) -> list[tuple[Document, Document | None]]:
-    known = present if len(present) == len(parts) else [None] * len(parts)
-    return list(zip(parts, known, strict=True))
+def _complete(parts: list[Document | None]) -> list[Document]:
+    """Return all parts; empty where one is missing."""
+    return [part for part in parts if part is not None] if None not in parts else []
 
 
 def _document(text: str) -> Document | None:

@@ -67,7 +67,8 @@ def test_ready_when_all_pods_are() -> None:
     "running",
     [
         pytest.param({"is_current": False}, id="the controller has not seen the template"),
-        pytest.param({"updated": 1}, id="an old pod is still there"),
+        pytest.param({"updated": 1}, id="a new pod is missing"),
+        pytest.param({"replicas": 3, "ready": 3}, id="an old pod is still there"),
     ],
 )
 def test_pods_of_an_earlier_template_do_not_count(running: dict[str, Any]) -> None:

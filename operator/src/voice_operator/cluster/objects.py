@@ -6,10 +6,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from voice_operator.api.schema import Schema
 from voice_operator.api.voice_model import Consent, VoiceModelSpec
 from voice_operator.api.voice_revision import VoiceRevisionSpec
 from voice_operator.api.voice_server import VoiceServerSpec
-from voice_operator.api.voice_status import VoiceModelStatus
+from voice_operator.api.voice_status import Artifacts, Loading, VoiceModelStatus
 from voice_operator.cluster.kube import Object
 from voice_operator.errors import InvalidObject
 from voice_operator.manifests.labels import RETRY, VOICE_MODEL
@@ -19,6 +20,15 @@ from voice_operator.reconcile.observed import ObservedRevision, ServerRef, Voice
 from voice_operator.validation import sentences
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class RecordedStatus(Schema):
+    """The part of a VoiceModel's status that records keep; the rest may be what a newer operator wrote."""
+
+    phase: str | None = None
+    server: str | None = None
+    artifacts: Artifacts | None = None
+    loading: Loading | None = None
 
 
 def voice_from(item: Object) -> Voice:
@@ -44,8 +54,7 @@ def voice_record(item: Object, old: VoiceRecord | None) -> VoiceRecord:
     metadata = item["metadata"]
     spec = item.get("spec") or {}
     consent = _or_none(Consent, spec.get("consent"))
-    status = _or_none(VoiceModelStatus, item.get("status") or {})
-    known: Any = status or old
+    known = _or_none(RecordedStatus, item.get("status") or {}) or old
     return VoiceRecord(
         id=_id(item),
         uid=metadata["uid"],

@@ -84,9 +84,22 @@ def merged(parts: Sequence[Document]) -> Document:
     }
 
 
-def content(part: Document) -> Document:
-    """Return what a part says, without its generation."""
-    return {key: value for key, value in part.items() if key != "generation"}
+def without_removed(parts: Sequence[Document], document: Document) -> list[Document]:
+    """Return the parts without the voices that ``document`` lacks: where it is too long, nothing else of it counts."""
+    ids = {entry["id"] for entry in document["voices"]}
+    return [
+        part
+        | {
+            "generation": document["generation"],
+            "voices": [entry for entry in part["voices"] if entry["id"] in ids],
+        }
+        for part in parts
+    ]
+
+
+def differ(part: Document, other: Document) -> bool:
+    """Return whether two parts say different things; their generations do not count."""
+    return part | {"generation": 0} != other | {"generation": 0}
 
 
 def rendered(document: Document) -> str:

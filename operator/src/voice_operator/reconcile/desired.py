@@ -44,11 +44,14 @@ def concerns_lists(old: VoiceRecord | None, new: VoiceRecord | None) -> bool:
     return _for_lists(old) != _for_lists(new)
 
 
+def forbids(record: VoiceRecord | None) -> bool:
+    """Return whether nothing may be served or trained, on whatever day."""
+    return record is None or record.deleting or record.consent is None or record.consent.revoked
+
+
 def withdraws(old: VoiceRecord | None, new: VoiceRecord | None) -> bool:
-    """Return whether a change takes a permission away: deletion, revocation, another consent."""
-    if new is None or new.deleting or new.consent is None:
-        return True
-    return old is not None and old.consent != new.consent
+    """Return whether a change may take a permission away: deletion, revocation, another consent."""
+    return new is None or forbids(new) or (old is not None and old.consent != new.consent)
 
 
 def seconds_until_expiry(voices: Iterable[DesiredVoice], now: datetime) -> float | None:

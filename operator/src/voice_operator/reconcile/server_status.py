@@ -93,7 +93,7 @@ def _progress(
     server: VoiceServer, deployment: ObservedDeployment, voices: tuple[DesiredVoice, ...]
 ) -> tuple[ConditionUpdate, ...]:
     desired = server.spec.replicas
-    updated = deployment.is_current and deployment.updated >= desired
+    updated = deployment.is_current and desired <= deployment.updated >= deployment.replicas
     done = updated and deployment.ready >= desired
     message = f"{deployment.ready} of {desired} pods are ready"
     if not updated:

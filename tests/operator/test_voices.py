@@ -1,0 +1,205 @@
+"""Passes over one voice: how soon the next one follows, and that no mistake becomes a hot loop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import kopf
+import pytest
+from tests.support.api_server import ApiServer, an_api_server
+
+from voice_operator.admission import Admission
+from voice_operator.cluster.caches import Caches
+from voice_operator.cluster.events import EventRecorder
+from voice_operator.cluster.inference import Inference
+from voice_operator.cluster.kube import Kube, Object
+from voice_operator.cluster.observe import Cluster
+from voice_operator.cluster.store import open_store
+from voice_operator.errors import InvalidObject
+from voice_operator.metrics import Metrics
+from voice_operator.queue import WorkQueue
+from voice_operator.reconcile.names import Key
+from voice_operator.settings import Settings
+from voice_operator.voices import VoiceReconciler
+
+NOW = datetime(2026, 11, 23, 23, 0, tzinfo=UTC)
+ALICE = Key("VoiceModel", "studio", "alice")
+DIGEST = "sha256:" + "a" * 64
+CONSENT = {"holder": "Alice A.", "statement": "I agree."}
+LABEL = "voice.sovits.dev/voice-model"
+
+
+@dataclass
+class Scene:
+    """A reconciler of voices, what it knows of the cluster, and the API server that it writes to."""
+
+    server: ApiServer
+    caches: Caches
+    voices: VoiceReconciler
+
+    def put(self, **about: Any) -> None:
+        """Put the voice into the cluster, and into the cache, as a watch would."""
+        spec = {
+            "language": "en",
+            "base": "tiny",
+            "dataset": {"uri": "s3://d/alice", "digest": DIGEST},
+            "consent": CONSENT,
+        }
+        metadata = {"generation": 1, "uid": "uid"} | about.pop("metadata", {})
+        item = self.server.put("alice", plural="voicemodels", metadata=metadata, spec=spec | about)
+        self.caches.voices.update(item)
+
+    def put_revision(self, **metadata: Any) -> None:
+        spec = {
+            "voiceModel": "alice",
+            "inputHash": "0" * 64,
+            "workspace": "s3://voices/x",
+            "language": "en",
+            "dataset": {"uri": "s3://d/alice", "digest": DIGEST},
+            "base": {"name": "tiny", "uri": "embedded:tiny"},
+            "training": {},
+            "consent": CONSENT,
+            "artifacts": {"uri": "s3://voices/y", "digest": DIGEST},
+            "evaluation": {"scores": {}},
+        }
+        owned = {"ownerReferences": [{"uid": "uid"}], "uid": "uid-alice-1"}
+        item = self.server.put("alice-1", plural="voicerevisions", metadata=owned | metadata, spec=spec)
+        self.caches.revisions.update(item)
+
+    async def passes(self, number: int) -> list[float | None]:
+        """Reconcile so often, and return the seconds that each pass wanted to wait."""
+        return [await self.voices.reconcile(ALICE) for _ in range(number)]
+
+    def condition(self, kind: str) -> Object:
+        conditions: list[Object] = self.server.objects["voicemodels", "studio", "alice"]["status"]["conditions"]
+        return next(condition for condition in conditions if condition["type"] == kind)
+
+
+def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path) -> None:
+    settings = Settings.model_validate(
+        {
+            "images": {"trainer": "t", "inference": "i"},
+            "bases": {"tiny": {"uri": "embedded:tiny"}},
+            "storage": {"uri": f"file://{folder}"},
+        }
+    )
+
+    async def whole() -> None:
+        async with an_api_server() as server:
+            metrics, caches = Metrics(), Caches()
+            kube = Kube(lambda: kopf.ConnectionInfo(server=server.url), metrics)
+            cluster = Cluster(kube, caches, open_store(settings.storage.uri, {}), Inference(caches), settings)
+            voices = VoiceReconciler(
+                cluster=cluster,
+                recorder=EventRecorder(kube),
+                admission=Admission(0, WorkQueue().add),
+                metrics=metrics,
+                clock=lambda: NOW,
+            )
+            try:
+                await scenario(Scene(server, caches, voices))
+            finally:
+                await kube.close()
+
+    asyncio.run(asyncio.wait_for(whole(), timeout=20))
+
+
+def test_a_label_that_is_taken_away_again_and_again_is_restored_ever_more_rarely(tmp_path: Path) -> None:
+    """A webhook that fights us: what should follow at once follows later each time, and costs one request."""
+
+    async def scenario(scene: Scene) -> None:
+        scene.server.webhook = lambda item: item["metadata"].pop("labels", None)
+        scene.put()
+        scene.put_revision(labels={})
+        waits = await scene.passes(2)
+        assert scene.condition("Ready")["reason"] == "Adopting"
+        assert waits == [1, 1]
+        scene.server.requests.clear()
+        assert await scene.passes(8) == [8, 16, 32, 64, 128, 256, 300, 300]
+        assert len(scene.server.requests) == 8
+
+    run(scenario, tmp_path)
+
+
+def test_a_label_that_was_taken_away_once_is_restored_at_once(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put()
+        scene.put_revision(labels={})
+        await scene.passes(1)
+        revision = scene.server.objects["voicerevisions", "studio", "alice-1"]
+        assert revision["metadata"]["labels"] == {LABEL: "alice"}
+        await scene.passes(1)
+        assert scene.condition("Ready")["reason"] != "Adopting"
+
+    run(scenario, tmp_path)
+
+
+def test_progress_takes_the_back_off_away(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.server.webhook = lambda item: item["metadata"].pop("labels", None)
+        scene.put()
+        scene.put_revision(labels={})
+        assert (await scene.passes(4))[-1] == 16
+        scene.put(suspend=True)
+        await scene.passes(1)
+        scene.put(suspend=False)
+        assert (await scene.passes(2)) == [1, 1]
+
+    run(scenario, tmp_path)
+
+
+def test_a_voice_at_rest_costs_no_request(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put(suspend=True)
+        await scene.passes(1)
+        scene.server.requests.clear()
+        assert await scene.passes(5) == [None] * 5
+        assert scene.server.requests == []
+
+    run(scenario, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("expires", "seconds"),
+    [
+        pytest.param("2026-11-23", 3600, id="at the end of the last day"),
+        pytest.param("2026-11-30", 6 * 3600, id="after six hours at most: a clock may be set"),
+        pytest.param("2026-11-22", None, id="not for an end that has passed"),
+    ],
+)
+def test_a_voice_is_looked_at_again(expires: str, seconds: float | None, tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put(suspend=True, consent=CONSENT | {"expires": expires})
+        assert await scene.passes(1) == [seconds]
+
+    run(scenario, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [pytest.param(None, id="is gone"), pytest.param({"deletionTimestamp": "2026-11-23T06:07:00Z"}, id="goes")],
+)
+def test_nothing_is_done_for_a_voice_that(metadata: dict[str, str] | None, tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        if metadata is not None:
+            scene.put(metadata=metadata)
+        assert await scene.passes(1) == [None]
+        assert scene.server.requests == []
+
+    run(scenario, tmp_path)
+
+
+def test_a_status_that_a_newer_operator_wrote_is_not_reset(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put()
+        newer = scene.server.objects["voicemodels", "studio", "alice"] | {"status": {"phase": "Polishing"}}
+        newer["metadata"] |= {"resourceVersion": "1000"}
+        scene.caches.voices.update(newer)
+        with pytest.raises(InvalidObject, match=r"status\.phase"):
+            await scene.passes(1)
+        assert scene.server.requests == []
+
+    run(scenario, tmp_path)
