@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from voice_operator.api.voice_model import VoiceModelSpec
-from voice_operator.api.voice_status import LastFailure, ObservedDataset, StageStatus, VoiceModelStatus
+from voice_operator.api.voice_status import Failures, LastFailure, ObservedDataset, StageStatus, VoiceModelStatus
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.observe import observe_voice
 from voice_operator.cluster.store import open_store
@@ -145,7 +145,9 @@ def failed_at(dataset: Path, seconds_ago: float) -> Voice:
     status = status_after(observe(a_voice(dataset), settings()))
     time = render(NOW - timedelta(seconds=seconds_ago))
     failure = LastFailure(attempt=1, failure_class="Permanent", exit_code=65, reason="SilentClip", time=time)
-    prepare = StageStatus(name="prepare", state="Failed", attempt=1, counted=1, last_failure=failure)
+    prepare = StageStatus(
+        name="prepare", state="Failed", attempt=1, counted=1, last_failure=failure, failures=Failures(final=1)
+    )
     return a_voice(dataset, status.model_copy(update={"stages": (prepare,)}))
 
 

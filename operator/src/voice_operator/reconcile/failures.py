@@ -76,12 +76,13 @@ def retry_at(record: StageStatus) -> datetime | None:
 def reset_at(record: StageStatus) -> datetime | None:
     """Return when a stage that failed for good starts afresh by itself; None: never.
 
-    The cause may lie outside the spec: a Secret, a missing clip, a full pool of nodes.
+    The cause may lie outside the spec: a Secret, a missing clip, a full pool of nodes. What failed before this was
+    counted (0.1.0) waits for a person: an upgrade starts nothing.
     """
     failure = record.last_failure
-    if record.state != "Failed" or failure is None or failure.exit_code == USAGE_EXIT:
+    if record.state != "Failed" or failure is None or failure.exit_code == USAGE_EXIT or not record.failures.final:
         return None
-    pause = min(RESET_SECONDS * 2 ** min(max(record.failures.final - 1, 0), 30), MAX_RESET_SECONDS)
+    pause = min(RESET_SECONDS * 2 ** min(record.failures.final - 1, 30), MAX_RESET_SECONDS)
     return parse(failure.time) + timedelta(seconds=pause)
 
 
