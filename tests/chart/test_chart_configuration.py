@@ -35,6 +35,13 @@ def test_a_fresh_installation_is_understood(read):
     assert settings.operator_url == "http://voice-operator.voice-system.svc:8080"
 
 
+def test_stages_may_wait_and_grow_as_the_values_say(read):
+    fresh = read().stages
+    assert (fresh.spot_wait_seconds, fresh.train.max_memory_factor, fresh.evaluate.max_memory_factor) == (600, 2, 2)
+    stages = read({"stages": {"spotWait": "1h30m", "train": {"maxMemory": "64Gi"}}}).stages
+    assert (stages.spot_wait_seconds, stages.train.max_memory_factor) == (5400, 4)
+
+
 def test_the_address_is_that_of_the_service(chart, read):
     values = {"service": {"port": 9090}, "fullnameOverride": "voices"}
     service = chart.one("Service", values, name="voices")

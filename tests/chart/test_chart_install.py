@@ -18,6 +18,7 @@ NEEDED = [
     ("create", "services"),
     ("list", "pods"),
     ("create", "events.events.k8s.io"),
+    ("list", "events.events.k8s.io"),
 ]
 NOT_NEEDED = [
     ("list", "secrets"),

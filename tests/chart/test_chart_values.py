@@ -14,6 +14,8 @@ import yaml
         pytest.param({"storage": {"bucket": "voices"}}, ["/storage", "bucket"], id="an unknown key in a section"),
         pytest.param({"stages": {"training": {}}}, ["/stages", "training"], id="an unknown stage"),
         pytest.param({"stages": {"train": {"gpu": 1}}}, ["/stages/train", "gpu"], id="an unknown key of a stage"),
+        pytest.param({"stages": {"spotWait": "10 minutes"}}, ["/stages/spotWait"], id="a duration that is none"),
+        pytest.param({"stages": {"train": {"maxMemory": 32}}}, ["/stages/train/maxMemory"], id="a number for memory"),
         pytest.param({"serving": {"replicas": "2"}}, ["/serving/replicas", "integer"], id="a number in quotes"),
         pytest.param(
             {"serving": {"name": "Default"}}, ["/serving/name", "Default"], id="a name that Kubernetes refuses"

@@ -110,7 +110,13 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "learningRate": "2e-4",
         "seed": 1234,
     }
-    assert defaults("compute") == {"gpus": 1, "capacity": "SpotThenOnDemand", "queueName": "", "timeout": "12h"}
+    assert defaults("compute") == {
+        "gpus": 1,
+        "capacity": "SpotThenOnDemand",
+        "queueName": "",
+        "timeout": "12h",
+        "schedulingTimeout": "",
+    }
     assert defaults("retries") == {"outOfMemory": 2, "transient": 2, "preemption": 20}
     assert defaults("retention") == {"unusedDays": 90, "keepRevisions": 5, "legalHold": False}
     assert defaults("serving") == {"server": "default", "pin": ""}

@@ -9,7 +9,7 @@ import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, get_args, get_origin
@@ -23,7 +23,14 @@ from voice_operator.api.structural import structural_schema
 from voice_operator.api.voice_model import MEASURED, Metric, Training, VoiceModelSpec
 from voice_operator.api.voice_revision import VoiceRevisionSpec, VoiceRevisionStatus
 from voice_operator.api.voice_server import VoiceServerSpec
-from voice_operator.api.voice_status import STAGES, GateVerdict, ObservedDataset, StageStatus, VoiceModelStatus
+from voice_operator.api.voice_status import (
+    STAGES,
+    FailureClass,
+    GateVerdict,
+    ObservedDataset,
+    StageStatus,
+    VoiceModelStatus,
+)
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.observe import find_server
 from voice_operator.manifests.job_document import job_document
@@ -58,7 +65,6 @@ from voice_trainer.job.document import Gate, TrainingJob, read_job
 
 UNREAD = {
     "review.approvals": "nothing records an approval",
-    "retries.preemption": "a lost node counts as a transient failure",
     "retention.unusedDays": "no revision is deleted by age",
     "retention.keepRevisions": "no revision is deleted by number",
 }
@@ -91,6 +97,7 @@ OTHERS = {
     "evaluation.gates[].min": "3.6",
     "evaluation.gates[].max": "4.6",
     "compute.timeout": "90m",
+    "compute.schedulingTimeout": "5m",
 }
 
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
@@ -222,10 +229,17 @@ def scenes(voice: Voice) -> Iterator[Observed]:
     yield replace(new, revisions=(TRAINED,), server=None)
     served = replace(voice, status=VoiceModelStatus(input_hash="0" * 64, active_revision=BETTER.name))
     yield replace(new, voice=served, revisions=(BETTER, TRAINED), server=server)
-    for exit_code, failures in ((90, {"out_of_memory": 2}), (75, {"transient": 2})):
+    waiting = replace(job, capacity=voice.spec.compute.capacity, unscheduled_since=NOW - timedelta(minutes=5))
+    yield replace(new, outputs={"prepare": OUTPUT}, jobs=(waiting,))
+    counts: tuple[tuple[int | None, FailureClass | None, dict[str, int]], ...] = (
+        (90, None, {"out_of_memory": 2}),
+        (75, None, {"transient": 2}),
+        (None, "Preemption", {"preemption": 20}),
+    )
+    for exit_code, cause, failures in counts:
         before = StageStatus(name="train", state="Running", attempt=3, counted=2, failures=failures)
         known = VoiceModelStatus(input_hash=HASH, stages=(StageStatus(name="prepare", state="Succeeded"), before))
-        failed = replace(job, attempt=3, state="Failed", failure=JobFailure("Reason", "", exit_code))
+        failed = replace(job, attempt=3, state="Failed", failure=JobFailure("Reason", "", exit_code, cause))
         yield replace(new, voice=replace(voice, status=known), jobs=(failed,))
 
 

@@ -23,7 +23,8 @@ NO_REASONS = frozenset(
     """
     VoiceModel VoiceRevision VoiceServer VoiceList CustomResourceDefinition DeleteOptions BearerToken IfNotPresent
     PodScheduled StageName ErrImagePull ImagePullBackOff InvalidImageName ErrImageNeverPull ImageInspectError NoSuchKey
-    NoSuchObject ResourceNotFound TooLarge CreateContainerConfigError ErrorDetails
+    NoSuchObject ResourceNotFound TooLarge CreateContainerConfigError ErrorDetails OnDemand SpotThenOnDemand
+    DisruptionTarget ContainerCreating PodInitializing FailedMount FailedAttachVolume FailedMapVolume
     """.split()  # noqa: SIM905 -- a list of twenty words reads better as text
 )
 

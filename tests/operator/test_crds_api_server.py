@@ -70,6 +70,10 @@ CONSENT = {"holder": "Alice A.", "statement": "I agree."}
         pytest.param({"compute": {"timeout": "5x"}}, "spec.compute.timeout must be a duration", id="no duration"),
         pytest.param({"compute": {"timeout": "1s"}}, "spec.compute.timeout must be a duration", id="too short"),
         pytest.param(
+            {"compute": {"schedulingTimeout": "1d"}}, "spec.compute.schedulingTimeout must be a duration", id="a day"
+        ),
+        pytest.param({"retries": {"preemption": 101}}, "spec.retries.preemption", id="more than a hundred nodes"),
+        pytest.param(
             {"compute": {"capacity": "Cheap"}}, "spec.compute.capacity: Unsupported value", id="a capacity nobody sells"
         ),
         pytest.param({"compute": {"gpus": -1}}, "spec.compute.gpus", id="fewer than no GPUs"),
@@ -94,7 +98,6 @@ CONSENT = {"holder": "Alice A.", "statement": "I agree."}
             for part, field, value in (
                 ("review", "required", True),
                 ("review", "approvals", 2),
-                ("retries", "preemption", 0),
                 ("retention", "unusedDays", 30),
                 ("retention", "keepRevisions", 10),
             )

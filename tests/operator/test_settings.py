@@ -54,6 +54,21 @@ def test_the_operators_own_namespace_is_always_watched_too(tmp_path: Path) -> No
         pytest.param({"operatorUrl": "operator:8080"}, "operatorUrl", id="an address without a scheme"),
         pytest.param({"inference": {"port": 99999}}, "inference.port", id="a port that cannot be"),
         pytest.param(
+            {"stages": {"spotWait": "10"}},
+            "stages.spotWait: '10' is no duration such as 12h, 90m or 1h30m",
+            id="a wait that is none",
+        ),
+        pytest.param(
+            {"stages": {"train": {"resources": {"limits": {"memory": "8GB"}}}}},
+            "stages.train: '8GB' is no quantity such as 16Gi",
+            id="memory that is none",
+        ),
+        pytest.param(
+            {"stages": {"train": {"resources": {"limits": {"memory": "16Gi"}}, "maxMemory": "8Gi"}}},
+            "stages.train.maxMemory is '8Gi', which is less than the memory in stages.train.resources; raise it",
+            id="less at most than at first",
+        ),
+        pytest.param(
             {"defaultBase": "v2Pro"},
             "defaultBase is 'v2Pro', which is not in bases (tiny); name one of these",
             id="a default base that is none",

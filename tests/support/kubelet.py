@@ -26,17 +26,24 @@ class Kubelet:
         pods = wait_for(f"the pod of {job}", lambda: self._cluster.objects("pods", labels))
         return str(pods[0]["metadata"]["name"])
 
-    def end(self, job: str, *, exit_code: int = 0, message: str = "") -> None:
-        self.end_pod(self.pod_of(job), exit_code=exit_code, message=message)
+    def end(self, job: str, *, exit_code: int = 0, message: str = "", reason: str = "Error") -> None:
+        self.end_pod(self.pod_of(job), exit_code=exit_code, message=message, reason=reason)
+
+    def run(self, job: str) -> None:
+        self.run_pod(self.pod_of(job))
 
     def cannot_start(self, job: str, reason: str, message: str) -> None:
-        self._report(self.pod_of(job), "Pending", {"waiting": {"reason": reason, "message": message}})
+        self.report(job, "Pending", {"waiting": {"reason": reason, "message": message}})
+
+    def report(self, job: str, phase: str, state: Object | None = None, **status: Any) -> None:
+        """Write the status of the Job's pod; ``state`` is that of its container."""
+        self._report(self.pod_of(job), phase, state, status)
 
     def run_pod(self, pod: str) -> None:
         self._report(pod, "Running", {"running": {"startedAt": _now()}}, {"startTime": _now()})
 
-    def end_pod(self, pod: str, *, exit_code: int = 0, message: str = "") -> None:
-        ended = {"exitCode": exit_code, "reason": "Completed" if exit_code == 0 else "Error", "message": message}
+    def end_pod(self, pod: str, *, exit_code: int = 0, message: str = "", reason: str = "Error") -> None:
+        ended = {"exitCode": exit_code, "reason": reason if exit_code else "Completed", "message": message}
         state = {"terminated": ended | {"startedAt": _now(), "finishedAt": _now()}}
         self._report(pod, "Failed" if exit_code else "Succeeded", state)
 
@@ -51,9 +58,10 @@ class Kubelet:
         status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "conditions": [up]}
         self._cluster.patch("pods", pod, {"status": status}, status=True)
 
-    def _report(self, pod: str, phase: str, state: Object, more: dict[str, Any] | None = None) -> None:
+    def _report(self, pod: str, phase: str, state: Object | None, more: dict[str, Any] | None = None) -> None:
         container = {"name": "stage", "image": "trainer", "imageID": "", "ready": False, "restartCount": 0}
-        status = {"phase": phase, "containerStatuses": [container | {"state": state}], **(more or {})}
+        containers = {} if state is None else {"containerStatuses": [container | {"state": state}]}
+        status = {"phase": phase, **containers, **(more or {})}
         self._cluster.patch("pods", pod, {"status": status}, status=True)
 
 

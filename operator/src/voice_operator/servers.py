@@ -12,7 +12,7 @@ from voice_operator.cluster.kube import DEPLOYMENTS, SERVICES, VOICE_SERVERS, Ob
 from voice_operator.cluster.objects import is_deleting, is_owned_by, server_from, server_ref
 from voice_operator.cluster.observe import Cluster
 from voice_operator.errors import InvalidObject, NotFound, OwnershipConflict
-from voice_operator.manifests.applied import is_applied, with_digest
+from voice_operator.manifests.applied import unapplied, with_digest
 from voice_operator.manifests.server import deployment, endpoint, selector, service
 from voice_operator.metrics import Metrics
 from voice_operator.queue import Priority, WorkQueue
@@ -91,7 +91,7 @@ class ServerReconciler:
             pods=pods,
             deployment=ObservedDeployment.of(running),
             problem=problem,
-            generation=self._lists.generation(server.namespace, server.name),
+            generation=self._lists.generation(server.namespace, server.name) or (old.generation if old else 0),
             endpoint=endpoint(server.namespace, server.name),
             selector=selector(server.name),
             now=self._clock(),
@@ -117,7 +117,11 @@ class ServerReconciler:
             raise OwnershipConflict(
                 f"{resource.plural} {server.id} has another owner; delete it or rename the VoiceServer"
             )
-        return existing if is_applied(body, existing) else await self._cluster.kube.apply(resource, body)
+        field = unapplied(body, existing)
+        if field is None:
+            return existing
+        log.info("%s %s: applied, because of %s", resource.plural, server.id, field if existing else "its absence")
+        return await self._cluster.kube.apply(resource, body)
 
     async def _write(self, server: ServerRef, old: VoiceServerStatus | None, new: VoiceServerStatus) -> None:
         if new == old:

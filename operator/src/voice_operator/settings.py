@@ -1,5 +1,6 @@
 """The installation's configuration: images, bases, storage, resources. One YAML file, written by the Helm chart."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.alias_generators import to_camel
 
 from voice_operator.errors import InvalidSettings
+from voice_operator.units import quantity, seconds
 from voice_operator.validation import sentences
 
 _MAX_CONFIG_BYTES = 1 << 20
@@ -113,6 +115,22 @@ class StagePlacement(Placement):
     """Resources and placement of a stage Job's pod; ``scratch`` is the size of its local working folder."""
 
     scratch: str = "20Gi"
+    max_memory: str = Field(
+        "", description="Most memory of an attempt after others ran out of it; empty: twice the limit."
+    )
+
+    @property
+    def max_memory_factor(self) -> Fraction | None:
+        """By how much an attempt's memory may exceed the configured one; None: by anything.
+
+        Raises:
+            ValueError: ``max_memory`` or the memory that it bounds is no quantity.
+        """
+        memory = [self.resources.get(kind, {}).get("memory") for kind in ("limits", "requests")]
+        configured = next((quantity(size) for size in memory if size is not None), None)
+        if not self.max_memory:
+            return Fraction(2) if memory[0] is not None else None
+        return quantity(self.max_memory) / configured if configured else None
 
 
 class Stages(Section):
@@ -124,6 +142,33 @@ class Stages(Section):
     service_account_name: str = Field(
         "", description="ServiceAccount of their pods, in each namespace that has voices; empty: the namespace's own."
     )
+    spot_wait: str = Field(
+        "10m", description="How long a pod of SpotThenOnDemand may wait for a node before it asks for on-demand ones."
+    )
+
+    @property
+    def spot_wait_seconds(self) -> int:
+        """``spot_wait`` in seconds."""
+        return seconds(self.spot_wait)
+
+    @model_validator(mode="after")
+    def _amounts_are_possible(self) -> Self:
+        try:
+            seconds(self.spot_wait)
+        except ValueError as error:
+            raise ValueError(f"stages.spotWait: {error}") from error
+        for name in ("prepare", "train", "evaluate"):
+            stage: StagePlacement = getattr(self, name)
+            try:
+                factor = stage.max_memory_factor
+            except ValueError as error:
+                raise ValueError(f"stages.{name}: {error}") from error
+            if factor is not None and factor < 1:
+                raise ValueError(
+                    f"stages.{name}.maxMemory is {stage.max_memory!r}, which is less than the memory in "
+                    f"stages.{name}.resources; raise it or leave it out"
+                )
+        return self
 
 
 class Inference(Placement):

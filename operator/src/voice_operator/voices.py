@@ -77,7 +77,7 @@ class VoiceReconciler:
         voice = voice_from(item)
         now = self._clock()
         consent_valid = consent_problem(voice.spec.consent, now) is None
-        observed = await observe_voice(self._cluster, voice, consent_valid=consent_valid)
+        observed = await observe_voice(self._cluster, voice, now=now, consent_valid=consent_valid)
         decision = await self._apply(key, self._admit(key, decide(observed, now)), job_created)
         if _has_started_a_job(decision):
             # The Job's own event brings the next pass, which writes the status: of a thousand new voices each has its

@@ -97,8 +97,11 @@ def test_of_a_pod_only_what_decisions_read_is_kept() -> None:
     kept = trimmed(pod)
     assert kept["spec"] == {"containers": [{"name": "inference", "ports": [{"containerPort": 8080}]}], "nodeName": "n"}
     assert kept["status"] == {"podIP": "10.0.0.1"}
-    job = an_object(spec={"template": {"spec": {}}, "suspend": True, "backoffLimit": 0})
-    assert trimmed(job)["spec"] == {"suspend": True, "backoffLimit": 0}
+    stage = {"name": "stage", "resources": {"limits": {"memory": "1Gi"}}}
+    template = {"spec": {"containers": [stage | {"env": []}], "volumes": []}}
+    job = an_object(spec={"template": template, "suspend": True})
+    kept = {"containers": [], "template": {"spec": {"containers": [stage]}}}
+    assert trimmed(job)["spec"] == kept | {"suspend": True}
 
 
 def a_revision(owner: str = "uid", *, holder: str = "Alice A.", **metadata: Any) -> dict[str, Any]:

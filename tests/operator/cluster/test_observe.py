@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from voice_operator.api.voice_model import VoiceModelSpec
-from voice_operator.api.voice_status import ObservedDataset, VoiceModelStatus
+from voice_operator.api.voice_status import Failures, LastFailure, ObservedDataset, StageStatus, VoiceModelStatus
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.observe import observe_voice
 from voice_operator.cluster.store import open_store
 from voice_operator.reconcile.decide import decide
 from voice_operator.reconcile.observed import Observed, Voice
 from voice_operator.reconcile.status import status_of
+from voice_operator.reconcile.times import render
 from voice_operator.settings import Settings
 
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
@@ -70,13 +71,13 @@ def a_revision(name: str, base: str, state: str) -> dict[str, Any]:
     return {"metadata": metadata, "spec": spec, "status": {"state": state}}
 
 
-def observe(voice: Voice, configured: Settings, *revisions: dict[str, Any]) -> Observed:
+def observe(voice: Voice, configured: Settings, *revisions: dict[str, Any], now: datetime = NOW) -> Observed:
     caches = Caches()
     for revision in revisions:
         caches.revisions.update(revision)
     store = open_store(configured.storage.uri, {})
     cluster: Any = SimpleNamespace(caches=caches, store=store, inference=None, settings=configured)
-    return asyncio.run(observe_voice(cluster, voice, consent_valid=True))
+    return asyncio.run(observe_voice(cluster, voice, now=now, consent_valid=True))
 
 
 def status_after(observed: Observed) -> VoiceModelStatus:
@@ -137,3 +138,25 @@ def test_a_status_of_0_1_0_trains_nothing(dataset: Path) -> None:
     assert observe(a_voice(dataset, status_after(after)), settings()).dataset == new.dataset, "listed once a generation"
     changed = replace(a_voice(dataset, status_after(after)), generation=2)
     assert observe(changed, settings()).dataset != new.dataset
+
+
+def failed_at(dataset: Path, seconds_ago: float) -> Voice:
+    """A voice whose preparation failed for good, with the recordings as they are listed now."""
+    status = status_after(observe(a_voice(dataset), settings()))
+    time = render(NOW - timedelta(seconds=seconds_ago))
+    failure = LastFailure(attempt=1, failure_class="Permanent", exit_code=65, reason="SilentClip", time=time)
+    prepare = StageStatus(
+        name="prepare", state="Failed", attempt=1, counted=1, last_failure=failure, failures=Failures(final=1)
+    )
+    return a_voice(dataset, status.model_copy(update={"stages": (prepare,)}))
+
+
+def test_recordings_are_listed_again_when_a_failed_voice_is_tried_again(dataset: Path) -> None:
+    early, due = failed_at(dataset, 599), failed_at(dataset, 600)
+    (dataset / "more.txt").write_text("another file")
+    assert observe(early, settings()).dataset == early.status.dataset
+    assert observe(due, settings()).dataset != due.status.dataset
+    asked = replace(early, request="1")
+    assert observe(asked, settings()).dataset != early.status.dataset
+    answered = replace(asked, status=asked.status.model_copy(update={"last_handled_request": "1"}))
+    assert observe(answered, settings()).dataset == early.status.dataset

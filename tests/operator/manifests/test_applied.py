@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from voice_operator.manifests.applied import APPLIED, is_applied, with_digest
+from voice_operator.manifests.applied import APPLIED, unapplied, with_digest
 
 POD = {"containers": [{"name": "inference", "image": "i:1"}], "nodeSelector": {"pool": "gpu"}, "tolerations": [{}]}
 MANIFEST: dict[str, Any] = {
@@ -39,7 +39,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 def test_what_was_applied_last_is_not_applied_again() -> None:
-    assert is_applied(with_digest(MANIFEST), in_the_cluster(MANIFEST))
+    assert unapplied(with_digest(MANIFEST), in_the_cluster(MANIFEST)) is None
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_what_was_applied_last_is_not_applied_again() -> None:
     ],
 )
 def test_a_manifest_is_applied_again_for(path: str, value: Any) -> None:
-    assert not is_applied(with_digest(changed(path, value)), in_the_cluster(MANIFEST))
+    assert unapplied(with_digest(changed(path, value)), in_the_cluster(MANIFEST))
 
 
 @pytest.mark.parametrize(
@@ -66,14 +66,14 @@ def test_a_manifest_is_applied_again_for(path: str, value: Any) -> None:
     ],
 )
 def test_it_is_applied_again_over(path: str, value: Any) -> None:
-    assert not is_applied(with_digest(MANIFEST), in_the_cluster(changed(path, value)))
+    assert unapplied(with_digest(MANIFEST), in_the_cluster(changed(path, value)))
     edited = in_the_cluster(changed(path, value))
     edited["metadata"]["annotations"][APPLIED] = with_digest(MANIFEST)["metadata"]["annotations"][APPLIED]
-    assert not is_applied(with_digest(MANIFEST), edited), "an edit by hand leaves the digest as it was"
+    assert unapplied(with_digest(MANIFEST), edited), "an edit by hand leaves the digest as it was"
 
 
 def test_a_child_that_does_not_exist_was_never_applied() -> None:
-    assert not is_applied(with_digest(MANIFEST), {})
+    assert unapplied(with_digest(MANIFEST), {})
 
 
 def test_the_digest_does_not_depend_on_the_order_of_fields() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from voice_operator.api.voice_status import ObservedDataset, VoiceModelStatus
 from voice_operator.manifests.job_document import job_document_config_map
 from voice_operator.manifests.revision import voice_revision
 from voice_operator.manifests.server import deployment, service
-from voice_operator.manifests.stage_job import seconds, stage_job
+from voice_operator.manifests.stage_job import job_policy, stage_job
 from voice_operator.manifests.voice_list import list_config_map, list_document
 from voice_operator.reconcile.effects import CreateRevision, StartJob
 from voice_operator.reconcile.names import job_name
@@ -107,11 +108,86 @@ def test_exit_codes_and_lost_nodes_are_told_apart() -> None:
     assert [(rule["action"], rule.get("onExitCodes", {}).get("values")) for rule in rules] == [
         ("FailJob", [64, 65, 78]),
         ("FailJob", [90]),
-        ("Ignore", None),
+        ("FailJob", None),
         ("Count", [75]),
     ]
     assert (spec["backoffLimit"], spec["podReplacementPolicy"]) == (0, "Failed")
-    assert spec["activeDeadlineSeconds"] == 12 * 3600
+
+
+def test_the_deadline_is_the_pods_so_that_waiting_does_not_count() -> None:
+    spec = stage_job(a_voice(compute={"timeout": "90m"}), StartJob("train", 1), HASH, some_settings())["spec"]
+    assert spec["template"]["spec"]["activeDeadlineSeconds"] == 5400
+    assert "activeDeadlineSeconds" not in spec
+
+
+def test_without_spot_nodes_an_attempt_asks_for_on_demand_ones_only() -> None:
+    def attempt(capacity: str) -> tuple[str, Any]:
+        start = StartJob("train", 2, on_demand_only=True)
+        job = stage_job(a_voice(compute={"capacity": capacity}), start, HASH, some_settings())
+        return job["metadata"]["labels"]["voice.sovits.dev/capacity"], job["spec"]["template"]["spec"]
+
+    capacity, pod = attempt("SpotThenOnDemand")
+    assert (capacity, pod["tolerations"], pod["affinity"]) == (
+        "OnDemand",
+        [OWN, GPU_NODE],
+        pod_of("train", capacity="OnDemand")["affinity"],
+    )
+    assert attempt("Spot")[0] == "Spot", "the spec has the last word"
+    prepare = stage_job(a_voice(), StartJob("prepare", 1), HASH, some_settings())
+    assert "voice.sovits.dev/capacity" not in prepare["metadata"]["labels"]
+
+
+@pytest.mark.parametrize(
+    ("factor", "limit", "request_"),
+    [
+        pytest.param(Fraction(1), "8Gi", 1e9, id="as configured"),
+        pytest.param(Fraction(3, 2), "12288Mi", "1431Mi", id="half again, rounded up to Mi"),
+        pytest.param(Fraction(2), "16384Mi", "1908Mi", id="twice"),
+    ],
+)
+def test_memory_grows_with_the_attempts_that_ran_out_of_it(factor: Fraction, limit: str, request_: object) -> None:
+    resources = {"limits": {"memory": "8Gi", "cpu": 2}, "requests": {"memory": 1e9}}
+    settings = some_settings(stages={"train": {"resources": resources}})
+    pod = stage_job(a_voice(), StartJob("train", 2, memory_factor=factor), HASH, settings)["spec"]["template"]["spec"]
+    found = pod["containers"][0]["resources"]
+    assert found["limits"] == {"memory": limit, "cpu": 2, "nvidia.com/gpu": "1"}
+    assert found["requests"] == {"memory": request_}
+
+
+@pytest.mark.parametrize(
+    ("stage", "factor"),
+    [
+        pytest.param({"resources": {"limits": {"memory": "8Gi"}}}, 2, id="twice the limit"),
+        pytest.param(
+            {"resources": {"limits": {"memory": "8Gi"}}, "maxMemory": "36Gi"}, Fraction(9, 2), id="as it says"
+        ),
+        pytest.param({"resources": {"requests": {"memory": "8G"}}, "maxMemory": "8G"}, 1, id="not at all"),
+        pytest.param({"resources": {"requests": {"memory": "8G"}}}, None, id="without end, where nothing limits it"),
+    ],
+)
+def test_an_attempts_memory_may_grow(stage: dict[str, Any], factor: Fraction | None) -> None:
+    settings = some_settings(stages={"train": stage})
+    assert job_policy(a_voice(), "train", HASH, settings).max_memory_factor == factor
+
+
+def template_hash(start: StartJob, settings: Settings | None = None, **compute: Any) -> str:
+    job = stage_job(a_voice(compute=compute), start, HASH, settings or some_settings())
+    found: str = job["metadata"]["annotations"]["voice.sovits.dev/template-hash"]
+    return found
+
+
+def test_a_job_tells_what_it_was_made_from() -> None:
+    first = template_hash(StartJob("train", 1))
+    policy = job_policy(a_voice(), "train", HASH, some_settings())
+    assert (first, policy.spot_wait) == (policy.template_hash, 600)
+    assert template_hash(StartJob("train", 3, 4, Fraction(2), on_demand_only=True)) == first, "attempts do not count"
+    assert template_hash(StartJob("train", 1), schedulingTimeout="1h") == first, "which is the operator's clock"
+    edits: list[dict[str, Any]] = [{"gpus": 2}, {"capacity": "Spot"}, {"timeout": "1h"}, {"queueName": "gpu"}]
+    assert len({first, *(template_hash(StartJob("train", 1), **edit) for edit in edits)}) == 5
+    settings = some_settings(images={"trainer": "trainer:2", "inference": "inference:1"})
+    assert template_hash(StartJob("train", 1), settings) != first, "a corrected image reaches what cannot be pulled"
+    prepare = StartJob("prepare", 1)
+    assert template_hash(prepare, gpus=2) == template_hash(prepare), "nor what does not concern the stage"
 
 
 @pytest.mark.parametrize(
@@ -137,17 +213,6 @@ def test_a_queue_gets_its_label() -> None:
 
 def test_the_longest_voice_name_still_makes_a_job_name() -> None:
     assert len(job_name("a" * 40, HASH, "evaluate", 99)) <= 63
-
-
-@pytest.mark.parametrize(("text", "expected"), [("12h", 43200), ("90m", 5400), ("1h30m", 5400), ("45s", 45)])
-def test_durations(text: str, expected: int) -> None:
-    assert seconds(text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "12", "h", "1d", "-1h"])
-def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match="no duration"):
-        seconds(text)
 
 
 def test_the_job_document_is_owned_by_the_voice_and_shared_by_the_attempts_of_a_stage() -> None:

@@ -1,13 +1,21 @@
 """The policy as a table: what was observed on the left, what happens next on the right."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from voice_operator.api.voice_model import VoiceModelSpec
-from voice_operator.api.voice_status import GateVerdict, ObservedDataset, StageStatus, VoiceModelStatus
+from voice_operator.api.voice_status import (
+    FailureClass,
+    Failures,
+    GateVerdict,
+    ObservedDataset,
+    StageStatus,
+    VoiceModelStatus,
+)
 from voice_operator.reconcile.decide import CHECKS, Decision, decide
 from voice_operator.reconcile.effects import (
     AdoptRevision,
@@ -21,6 +29,7 @@ from voice_operator.reconcile.events import events_between
 from voice_operator.reconcile.hashing import evaluation_hash
 from voice_operator.reconcile.observed import (
     JobFailure,
+    JobPolicy,
     LoadedVoice,
     Observed,
     ObservedJob,
@@ -78,6 +87,11 @@ def job(stage: str = "prepare", attempt: int = 1, **about: Any) -> ObservedJob:
 
 def failed(exit_code: int, stage: str = "prepare", attempt: int = 1) -> ObservedJob:
     return job(stage, attempt, state="Failed", failure=JobFailure("SomeReason", "some message", exit_code))
+
+
+def lost(cause: FailureClass, stage: str = "prepare", attempt: int = 1) -> ObservedJob:
+    """A Job whose pod Kubernetes ended."""
+    return job(stage, attempt, state="Failed", failure=JobFailure(cause, "some message", cause=cause))
 
 
 def a_server(*pods: PodVoices, base: str = "tiny", replicas: int = 1) -> ObservedServer:
@@ -187,11 +201,81 @@ def recorded(**changes: Any) -> VoiceModelStatus:
             id="so are transient faults",
         ),
         pytest.param(
-            observe(jobs=(job(state="Failed", failure=JobFailure("DeadlineExceeded", "too long", deadline=True)),)),
+            observe(jobs=(lost("DeadlineExceeded"),)),
             "Failed",
             "DeadlineExceeded",
             [],
             id="a deadline is final",
+        ),
+        pytest.param(
+            observe(jobs=(lost("Preemption"),)), "Preparing", "Retrying", [], id="a lost node costs one more attempt"
+        ),
+        pytest.param(
+            observe(a_voice(retries={"preemption": 0}), jobs=(lost("Preemption"),)),
+            "Failed",
+            "Preemption",
+            [],
+            id="as many as the spec grants",
+        ),
+        pytest.param(
+            observe(jobs=(lost("OutOfHostMemory", "train"),), outputs=PREPARED),
+            "Training",
+            "Training",
+            [StartJob("train", 2, memory_factor=Fraction(3, 2))],
+            id="full host memory is raised by half at once",
+        ),
+        pytest.param(
+            observe(
+                jobs=tuple(lost("OutOfHostMemory", "train", n) for n in (1, 2)),
+                outputs=PREPARED,
+                job_policies={"train": JobPolicy(max_memory_factor=Fraction(2))},
+            ),
+            "Training",
+            "Training",
+            [StartJob("train", 3, memory_factor=Fraction(2))],
+            id="up to what the installation allows",
+        ),
+        pytest.param(
+            observe(
+                jobs=(lost("OutOfHostMemory", "train"),),
+                outputs=PREPARED,
+                job_policies={"train": JobPolicy(max_memory_factor=Fraction(1))},
+            ),
+            "Failed",
+            "OutOfHostMemory",
+            [],
+            id="and with less than that it is final",
+        ),
+        pytest.param(
+            observe(
+                a_voice(recorded(stages=(StageStatus(name="prepare", state="Pending", attempt=1, counted=1),))),
+                jobs=(job(),),
+            ),
+            "Preparing",
+            "JobReplaced",
+            [DeleteJob("alice-3fa9c2d1-prepare-1")],
+            id="an attempt that was given up is deleted",
+        ),
+        pytest.param(
+            observe(jobs=(job(state="Deleting", deleting_since=NOW - timedelta(seconds=59)),)),
+            "Preparing",
+            "JobReplaced",
+            [],
+            id="a Job on its way out is awaited",
+        ),
+        pytest.param(
+            observe(jobs=(job(state="Deleting", deleting_since=NOW - timedelta(seconds=60)),)),
+            "Preparing",
+            "JobDeleting",
+            [],
+            id="and told when it takes a minute",
+        ),
+        pytest.param(
+            observe(jobs=(job(input_hash="0" * 64, name="old", state="Deleting", deleting_since=NOW),)),
+            "Preparing",
+            "JobReplaced",
+            [],
+            id="also one of an earlier input, and it is not deleted again",
         ),
         pytest.param(
             observe(jobs=(job(state="Succeeded"),)),
@@ -464,7 +548,7 @@ def test_a_lost_consent_takes_the_voice_off_the_server() -> None:
 
 
 def test_a_job_that_the_operator_took_away_is_no_failure() -> None:
-    running = recorded(stages=(StageStatus(name="prepare", state="Running", attempt=1, job="j"),))
+    running = recorded(stages=(StageStatus(name="prepare", state="Running", attempt=1, job=job().name),))
     voice = a_voice(running, consent={"holder": "A", "statement": "s", "revoked": True})
     _, status = settle(observe(voice, jobs=(job(),)))
     decision, status = settle(observe(a_voice(status)))
@@ -491,6 +575,190 @@ def test_a_larger_budget_revives_a_voice_that_ran_out_of_attempts() -> None:
     _, status = settle(observe(jobs=jobs))
     decision = decide(observe(a_voice(status, retries={"transient": 5}), jobs=jobs), NOW.replace(hour=8))
     assert decision.action.effects == (StartJob("prepare", 4),)
+
+
+def later(status: VoiceModelStatus, seconds: float, *jobs: ObservedJob, **found: Any) -> Decision:
+    return decide(observe(a_voice(status), jobs=jobs, **found), NOW + timedelta(seconds=seconds))
+
+
+def test_a_final_failure_is_tried_again_by_itself_ever_more_slowly() -> None:
+    decision, status = settle(observe(jobs=(failed(78),)))
+    action = decision.action
+    assert (action.phase, action.stalled, action.requeue_after) == ("Failed", True, 600)
+    assert action.message == "prepare: some message; tried again at 2026-11-23T06:17:00Z"
+    assert later(status, 599, failed(78)).action.reason == "SomeReason"
+    again = later(status, 600, failed(78))
+    assert again.action.effects == (StartJob("prepare", 2),)
+    jobs = (failed(78), failed(78, attempt=2))
+    second = later(status_of(again), 600, *jobs)
+    assert status_of(second).stages[0].failures == Failures(final=2)
+    assert second.action.requeue_after == 1200
+
+
+def test_wrong_usage_waits_for_a_person() -> None:
+    decision, status = settle(observe(jobs=(failed(64),)))
+    assert (decision.action.requeue_after, decision.action.message) == (None, "prepare: some message")
+    assert later(status, 86400 * 7, failed(64)).action.reason == "SomeReason"
+
+
+@pytest.mark.parametrize("exit_code", [64, 78])
+def test_an_edit_of_the_spec_starts_a_failed_stage_afresh(exit_code: int) -> None:
+    jobs = (failed(exit_code),)
+    _, status = settle(observe(jobs=jobs))
+    edited = replace(a_voice(status), generation=4)
+    relisted = ObservedDataset(uri="s3://voices/alice", fingerprint=DIGEST, generation=4)
+    unreachable = observe(edited, jobs=jobs, dataset=status.dataset, complete=False)
+    unreachable = replace(unreachable, dataset_problem=Problem("DatasetUnreachable", "no answer"))
+    _, status = settle(unreachable)
+    decision, status = settle(observe(replace(edited, status=status), jobs=jobs, dataset=relisted))
+    assert decision.action.effects == (StartJob("prepare", 2),), "also when the store was away at that moment"
+    assert status.stages[0].failures == Failures()
+
+
+def test_a_request_is_kept_until_it_can_be_acted_upon() -> None:
+    _, status = settle(observe(jobs=(failed(64),)))
+    asked = a_voice(status, request="1")
+    blocked = observe(asked, jobs=(failed(64),), complete=False, base_known=False)
+    _, status = settle(blocked)
+    assert status.last_handled_request is None
+    decision, status = settle(observe(replace(asked, status=status), jobs=(failed(64),)))
+    assert decision.action.effects == (StartJob("prepare", 2),)
+    assert status.last_handled_request == "1"
+    _, status = settle(observe(a_voice(status), jobs=(failed(64), failed(64, attempt=2))))
+    assert status.stages[0].state == "Failed", "taking the annotation away asks for nothing"
+
+
+def test_a_request_does_not_wait_for_the_pause_between_attempts() -> None:
+    _, status = settle(observe(jobs=(failed(75),)))
+    assert decide(observe(a_voice(status, request="1"), jobs=(failed(75),)), NOW).action.effects == (
+        StartJob("prepare", 2),
+    )
+
+
+WAITS = Problem("WaitingForNode", "0/3 nodes are available")
+SPOT = {"state": "Running", "capacity": "SpotThenOnDemand", "waiting": WAITS}
+
+
+def waiting(seconds: float, **about: Any) -> ObservedJob:
+    """A train Job whose pod has waited for a node for so long."""
+    return job("train", unscheduled_since=NOW - timedelta(seconds=seconds), **SPOT | about)
+
+
+def test_spot_nodes_that_do_not_come_are_given_up() -> None:
+    decision, status = settle(observe(jobs=(waiting(590),), outputs=PREPARED))
+    assert (decision.action.reason, decision.action.requeue_after) == ("WaitingForNode", 10), "just in time"
+    decision, status = settle(observe(a_voice(status), jobs=(waiting(600),), outputs=PREPARED))
+    assert decision.action.reason == "SpotGivenUp"
+    assert decision.action.effects == (), "the status says why before the Job goes"
+    assert "SpotGivenUp" in {event.reason for event in events_between(VoiceModelStatus(input_hash=HASH), status)}
+    decision, status = settle(observe(a_voice(status), jobs=(waiting(601),), outputs=PREPARED))
+    assert decision.action.effects == (DeleteJob("alice-3fa9c2d1-train-1"),)
+    going = waiting(602, state="Deleting", deleting_since=NOW)
+    decision, status = settle(observe(a_voice(status), jobs=(going,), outputs=PREPARED))
+    assert decision.action.effects == ()
+    decision, status = settle(observe(a_voice(status), outputs=PREPARED))
+    assert decision.action.effects == (StartJob("train", 2, on_demand_only=True),)
+    on_demand = job("train", 2, capacity="OnDemand", unscheduled_since=NOW - timedelta(hours=5), waiting=WAITS)
+    decision, status = settle(observe(a_voice(status), jobs=(on_demand,), outputs=PREPARED))
+    assert decision.action.message == "alice-3fa9c2d1-train-2 (on-demand nodes): 0/3 nodes are available"
+    train = status.stages[1]
+    assert (train.state, train.capacity, train.on_demand_only) == ("Running", "OnDemand", True)
+    assert train.failures == Failures()
+    assert train.last_failure is None
+
+
+def test_half_the_preemptions_are_enough_of_spot_nodes() -> None:
+    def jobs(count: int) -> tuple[ObservedJob, ...]:
+        return tuple(replace(lost("Preemption", "train", n), capacity="SpotThenOnDemand") for n in range(1, count + 1))
+
+    voice = a_voice(retries={"preemption": 4})
+    one, two = (settle(observe(voice, jobs=jobs(count), outputs=PREPARED))[1].stages[1] for count in (1, 2))
+    assert (one.on_demand_only, two.on_demand_only) == (False, True)
+    assert two.failures == Failures(preemption=2)
+
+
+@pytest.mark.parametrize("capacity", ["Spot", "OnDemand", None])
+def test_only_who_may_fall_back_does(capacity: str | None) -> None:
+    compute = {"capacity": capacity} if capacity else {"gpus": 0}
+    observed = observe(a_voice(compute=compute), jobs=(waiting(86400, capacity=capacity),), outputs=PREPARED)
+    assert decide(observed, NOW).action.reason == "WaitingForNode"
+
+
+def test_a_scheduling_timeout_ends_the_attempt_with_the_schedulers_words() -> None:
+    voice = a_voice(compute={"capacity": "OnDemand", "schedulingTimeout": "1h"})
+    job_of = {"capacity": "OnDemand"}
+    decision, _ = settle(observe(voice, jobs=(waiting(3590, **job_of),), outputs=PREPARED))
+    assert decision.action.requeue_after == 10
+    decision, status = settle(observe(voice, jobs=(waiting(3600, **job_of),), outputs=PREPARED))
+    assert decision.action.phase == "Failed"
+    assert decision.action.message == (
+        "train: no node within spec.compute.schedulingTimeout (1h): 0/3 nodes are available; "
+        "tried again at 2026-11-23T06:17:00Z"
+    )
+    assert decision.action.effects == ()
+    decision, status = settle(observe(replace(voice, status=status), jobs=(waiting(3601, **job_of),), outputs=PREPARED))
+    assert decision.action.effects == (DeleteJob("alice-3fa9c2d1-train-1"),)
+    assert status.stages[1].last_failure is not None
+    assert status.stages[1].last_failure.failure_class == "Unschedulable"
+
+
+def test_spot_nodes_are_given_up_before_the_scheduling_timeout_ends_the_stage() -> None:
+    voice = a_voice(compute={"schedulingTimeout": "5m"})
+    _, status = settle(observe(voice, jobs=(waiting(300),), outputs=PREPARED))
+    assert (status.stages[1].state, status.stages[1].on_demand_only) == ("Pending", True)
+
+
+def test_an_edit_of_compute_reaches_what_waits_and_leaves_alone_what_runs() -> None:
+    policies = {"job_policies": {"train": JobPolicy(template_hash="new")}, "outputs": PREPARED}
+    running = job("train", template_hash="old", started=True)
+    assert not settle(observe(jobs=(running,), **policies))[0].view.leaving
+    _, status = settle(observe(jobs=(job("train", template_hash="old"),), **policies))
+    decision, status = settle(observe(a_voice(status), jobs=(job("train", template_hash="old"),), **policies))
+    assert decision.action.effects == (DeleteJob("alice-3fa9c2d1-train-1"),)
+    decision, status = settle(observe(a_voice(status), **policies))
+    assert decision.action.effects == (StartJob("train", 2),)
+    assert status.stages[1].failures == Failures()
+    assert not settle(observe(jobs=(job("train", template_hash="new"),), **policies))[0].view.leaving
+
+
+@pytest.mark.parametrize(
+    ("about", "seconds"),
+    [
+        pytest.param({"started": True}, 5, id="the progress of a pod that runs"),
+        pytest.param({}, 30, id="a Job that waits, now and then"),
+        pytest.param({"next_check": 3.0}, 3, id="a Job without a pod, when that becomes suspicious"),
+        pytest.param({"suspended": True, "queued": True}, None, id="no Job in a queue"),
+    ],
+)
+def test_polled_is(about: dict[str, Any], seconds: float | None) -> None:
+    assert decide(observe(jobs=(job(**about),)), NOW).action.requeue_after == seconds
+
+
+def test_a_budget_that_is_used_up_is_named() -> None:
+    jobs = tuple(failed(75, "prepare", n) for n in (1, 2, 3))
+    message = decide(observe(jobs=jobs), NOW).action.message
+    assert (
+        message == "prepare: some message; spec.retries.transient (2) is used up; tried again at 2026-11-23T06:17:00Z"
+    )
+
+
+def test_memory_that_may_not_grow_names_the_value_to_raise() -> None:
+    policy = {"train": JobPolicy(max_memory_factor=Fraction(1))}
+    observed = observe(jobs=(lost("OutOfHostMemory", "train"),), outputs=PREPARED, job_policies=policy)
+    assert "raise stages.train.maxMemory in the chart's values" in decide(observed, NOW).action.message
+
+
+def test_a_deleted_job_is_no_failure() -> None:
+    going = job(state="Deleting", deleting_since=NOW - timedelta(seconds=70), held_by=("example.com/hold of pod p",))
+    decision, status = settle(
+        observe(a_voice(recorded(stages=(StageStatus(name="prepare", state="Running", attempt=1),))), jobs=(going,))
+    )
+    assert decision.action.message == (
+        "alice-3fa9c2d1-prepare-1 is being deleted since 2026-11-23T06:05:50Z; finalizers: example.com/hold of pod p"
+    )
+    assert (status.stages[0].state, status.stages[0].failures) == ("Pending", Failures())
+    decision, _ = settle(observe(a_voice(status)))
+    assert decision.action.effects == (StartJob("prepare", 2),)
 
 
 def test_results_that_somebody_deleted_are_made_again() -> None:

@@ -18,8 +18,14 @@ from voice_operator.api.schema import (
 )
 
 Language = Literal["zh", "en", "ja", "ko", "yue"]
+Capacity = Literal["Spot", "OnDemand", "SpotThenOnDemand"]
 Metric = Literal["pesq", "stoi", "speakerSimilarity", "cer"]
 MEASURED: tuple[Metric, ...] = ("pesq", "stoi")  # by the trainer; a gate on another would hold every voice back
+
+_DURATION = (
+    "self.matches('^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$') && self != '' "
+    "&& duration(self) >= duration('1m') && duration(self) <= duration('240h')"
+)
 
 
 class Dataset(Schema):
@@ -239,8 +245,13 @@ class Compute(Schema):
     """Compute of the training Jobs."""
 
     gpus: int = Field(1, ge=0, le=8, description="GPUs of the train and evaluate Jobs; 0 trains on CPU.")
-    capacity: Literal["Spot", "OnDemand", "SpotThenOnDemand"] = Field(
-        "SpotThenOnDemand", description="Which nodes the GPU Jobs may use."
+    capacity: Capacity = Field(
+        "SpotThenOnDemand",
+        description=(
+            "Which nodes the GPU Jobs may use. SpotThenOnDemand: spot nodes where there are some; on-demand nodes "
+            "alone when no node came for a while (chart value stages.spotWait), or when half of retries.preemption "
+            "were used."
+        ),
     )
     queue_name: str = Field(
         "",
@@ -256,14 +267,25 @@ class Compute(Schema):
     timeout: str = Field(
         "12h",
         max_length=16,
-        description="How long one stage Job may run, as 12h, 90m or 1h30m.",
+        description="How long one stage Job may run, from the start of its pod, as 12h, 90m or 1h30m.",
         json_schema_extra=rules(
             (
-                (
-                    "self.matches('^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$') && self != '' "
-                    "&& duration(self) >= duration('1m') && duration(self) <= duration('240h')"
-                ),
+                _DURATION,
                 "spec.compute.timeout must be a duration between 1m and 240h, such as 12h, 90m or 1h30m",
+            ),
+        ),
+    )
+    scheduling_timeout: str = Field(
+        "",
+        max_length=16,
+        description=(
+            "How long a pod may wait for a node before its stage fails, as 1h or 90m; empty: without end. Waiting in "
+            "a Kueue queue does not count."
+        ),
+        json_schema_extra=rules(
+            (
+                f"self == '' || ({_DURATION})",
+                "spec.compute.schedulingTimeout must be a duration between 1m and 240h, such as 2h or 90m, or empty",
             ),
         ),
     )
@@ -273,18 +295,18 @@ class Retries(Schema):
     """How often a stage is tried again, by what went wrong."""
 
     out_of_memory: int = Field(
-        2, ge=0, le=8, description="Attempts with half the batch after the GPU's memory ran out."
+        2,
+        ge=0,
+        le=8,
+        description=(
+            "Attempts with half the batch after the GPU's memory ran out, and as many with half again the memory after "
+            "the container's did."
+        ),
     )
     transient: int = Field(
-        2, ge=0, le=20, description="Attempts after a network fault, a lost pod or an unknown crash."
+        2, ge=0, le=20, description="Attempts after a network fault, an eviction or an unknown crash."
     )
-    preemption: int = Field(
-        20,
-        ge=0,
-        le=100,
-        description="Attempts after the node was taken away. Not available yet.",
-        json_schema_extra=unavailable("spec.retries.preemption", default=20),
-    )
+    preemption: int = Field(20, ge=0, le=100, description="Attempts after the node was taken away.")
 
 
 class Retention(Schema):

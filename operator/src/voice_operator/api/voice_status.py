@@ -17,24 +17,34 @@ from voice_operator.api.schema import (
     atomic_list,
     map_list,
 )
+from voice_operator.api.voice_model import Capacity
 
 StageName = Literal["prepare", "train", "evaluate"]
 STAGES: tuple[StageName, ...] = ("prepare", "train", "evaluate")  # the Jobs, in order
 
 Phase = Literal["Preparing", "Training", "Evaluating", "AwaitingReview", "Loading", "Ready", "Failed", "Suspended"]
 StageState = Literal["Pending", "Running", "Succeeded", "Failed"]
-FailureClass = Literal["Permanent", "OutOfMemory", "Transient", "DeadlineExceeded"]
+FailureClass = Literal[
+    "Permanent", "OutOfMemory", "OutOfHostMemory", "Transient", "Preemption", "DeadlineExceeded", "Unschedulable"
+]
 
 
 class Failures(Schema):
-    """How many attempts of a stage failed, by class."""
+    """How many attempts of a stage failed, by class, since the stage was last started afresh."""
 
-    out_of_memory: int = Field(0, ge=0)
+    out_of_memory: int = Field(0, ge=0, description="The GPU's memory ran out; each halves the batch.")
+    out_of_host_memory: int = Field(0, ge=0, description="The container's memory ran out; each adds half of it.")
     transient: int = Field(0, ge=0)
+    preemption: int = Field(0, ge=0, description="The node was taken away.")
+    final: int = Field(
+        0,
+        ge=0,
+        description="How often the stage failed for good, since the spec changed or somebody asked for a retry.",
+    )
 
 
 class LastFailure(Schema):
-    """Why an attempt failed: the trainer's termination message, or the Job's condition."""
+    """Why an attempt failed: the trainer's termination message, or what Kubernetes says of the pod and the Job."""
 
     attempt: int = Field(ge=1)
     failure_class: FailureClass = Field(alias="class")
@@ -54,6 +64,8 @@ class StageStatus(Schema):
     counted: int = Field(0, ge=0, description="Attempts up to this one are accounted for; their Jobs may vanish.")
     failures: Failures = Field(default_factory=Failures)
     last_failure: LastFailure | None = None
+    capacity: Capacity | None = Field(None, description="Nodes that the newest attempt asks for; absent: any.")
+    on_demand_only: bool = Field(False, description="Spot nodes were given up: attempts ask for on-demand nodes only.")
     started_at: Time | None = None
     completed_at: Time | None = None
 
@@ -130,7 +142,7 @@ class VoiceModelStatus(Schema):
     conditions: Conditions = ()
     observed_generation: int = Field(-1, ge=-1, description="The metadata.generation that this status is about.")
     last_handled_request: str | None = Field(
-        None, max_length=256, description="The voice.sovits.dev/requested-at annotation last acted upon."
+        None, max_length=256, description="The voice.sovits.dev/retry annotation last acted upon."
     )
     input_hash: str | None = Field(
         None, max_length=64, description="Names folders, Jobs and the revision of the present training input."

@@ -12,6 +12,7 @@ from voice_operator.cluster.kube import Object
 from voice_operator.documents import VoiceReport, VoicesReport
 from voice_operator.errors import AnswerTooLarge, InvalidDocument
 from voice_operator.manifests.server import CONTAINER
+from voice_operator.masking import masked
 from voice_operator.reconcile.observed import LoadedVoice, PodVoices
 
 FRESH_SECONDS = 0.5
@@ -81,9 +82,13 @@ def _loaded(voice: VoiceReport) -> LoadedVoice:
         voice.revision,
         voice.digest,
         voice.state,
-        voice.error[:500],
-        None if beside is None else LoadedVoice(beside.revision, beside.digest, beside.state, beside.error[:500]),
+        _told(voice.error),
+        None if beside is None else LoadedVoice(beside.revision, beside.digest, beside.state, _told(beside.error)),
     )
+
+
+def _told(error: str) -> str:
+    return masked(error[:2000])[:500]
 
 
 def _port(pod: Object) -> int | None:

@@ -1,110 +1,78 @@
-"""Reads a Job and its pods: running, waiting (and why), succeeded or failed (and why)."""
+"""Reads a Job, its pods and their Events: running, waiting (and why), being deleted, succeeded or failed (and why)."""
 
-import re
 from collections.abc import Iterable
-from typing import Any, cast
+from dataclasses import replace
+from datetime import datetime
+from typing import cast, get_args
 
+from voice_operator.api.voice_model import Capacity
 from voice_operator.api.voice_status import STAGES, StageName
+from voice_operator.cluster.failed import failure_of
 from voice_operator.cluster.kube import Object
-from voice_operator.documents import FailureDocument
-from voice_operator.errors import InvalidDocument
+from voice_operator.cluster.pods import moment, phase, status_of, true_condition
+from voice_operator.cluster.waiting import unscheduled_since, until_unexplained, waiting_for
 from voice_operator.manifests import labels
-from voice_operator.manifests.stage_job import CONTAINER
-from voice_operator.reconcile.observed import JobFailure, ObservedJob, Problem
-
-_EXIT_CODE = re.compile(r"exit code (\d{1,3})\b")
-_IMAGE_TROUBLE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+from voice_operator.reconcile.observed import ObservedJob, Problem
 
 
-def observed_job(job: Object, pods: Iterable[Object], input_hash: str | None) -> ObservedJob | None:
-    """Read a stage Job; None for a Job that has our label but is no stage Job."""
-    job_labels = job["metadata"].get("labels") or {}
+def observed_job(
+    job: Object, pods: Iterable[Object], events: Iterable[Object], *, input_hash: str | None, now: datetime
+) -> ObservedJob | None:
+    """Read a stage Job; None for a Job that has our label but is no stage Job.
+
+    ``events`` are those of the object that ``waiting.unexplained`` names.
+    """
+    observed = _identity(job, input_hash)
+    if observed is None:
+        return None
+    pods = list(pods)
+    if true_condition(job, "Complete"):
+        return replace(observed, state="Succeeded")
+    if failed := true_condition(job, "Failed"):
+        return replace(observed, state="Failed", failure=failure_of(job, failed, pods))
+    if job["metadata"].get("deletionTimestamp"):
+        since = moment(job["metadata"]["deletionTimestamp"])
+        return replace(observed, state="Deleting", deleting_since=since, held_by=tuple(_finalizers(job, pods)))
+    if observed.suspended and observed.queued:
+        return replace(observed, waiting=Problem("Queued", "the Job waits in its queue"))
+    return replace(
+        observed,
+        waiting=waiting_for(pods, events, now),
+        started=any(phase(pod) != "Pending" for pod in pods),
+        unscheduled_since=unscheduled_since(pods),
+        next_check=until_unexplained(job, pods, now) or None,
+    )
+
+
+def is_finished(job: Object) -> bool:
+    """Return whether the Job has succeeded or failed."""
+    return bool(true_condition(job, "Complete") or true_condition(job, "Failed"))
+
+
+def _identity(job: Object, input_hash: str | None) -> ObservedJob | None:
+    metadata, spec = job["metadata"], job.get("spec") or {}
+    job_labels = metadata.get("labels") or {}
     stage, attempt = job_labels.get(labels.STAGE), str(job_labels.get(labels.ATTEMPT, ""))
     if stage not in STAGES or not attempt.isdecimal():
         return None
-    hash_label = job_labels.get(labels.INPUT_HASH, "")
-    pods = list(pods)
-    spec, status = job.get("spec") or {}, job.get("status") or {}
-    annotations = job["metadata"].get("annotations") or {}
-    conditions = {
-        condition["type"]: condition
-        for condition in status.get("conditions") or ()
-        if condition.get("status") == "True"
-    }
-    suspended, queued = bool(spec.get("suspend")), labels.QUEUE_NAME in job_labels
-    observed = ObservedJob(
-        name=job["metadata"]["name"],
+    hash_label, capacity = job_labels.get(labels.INPUT_HASH, ""), job_labels.get(labels.CAPACITY)
+    annotations = metadata.get("annotations") or {}
+    return ObservedJob(
+        name=metadata["name"],
         stage=cast("StageName", stage),
         attempt=int(attempt),
         input_hash=input_hash if input_hash and hash_label == input_hash[: labels.LABEL_LENGTH] else hash_label,
+        suspended=bool(spec.get("suspend")),
+        queued=labels.QUEUE_NAME in job_labels,
+        capacity=cast("Capacity", capacity) if capacity in get_args(Capacity) else None,
         evaluation_hash=annotations.get(labels.EVALUATION_HASH, ""),
-        suspended=suspended,
-        queued=queued,
-        started_at=status.get("startTime"),
+        template_hash=annotations.get(labels.TEMPLATE_HASH, ""),
+        started_at=status_of(job).get("startTime"),
     )
-    if "Complete" in conditions:
-        return _with(observed, state="Succeeded")
-    if "Failed" in conditions:
-        return _with(observed, state="Failed", failure=_failure(conditions["Failed"], pods))
-    if suspended and queued:
-        return _with(observed, waiting=Problem("Queued", "the Job waits in its queue"))
-    return _with(observed, waiting=_waiting(pods))
 
 
-def _with(observed: ObservedJob, **changes: Any) -> ObservedJob:
-    return ObservedJob(**(vars(observed) | changes))
-
-
-def _failure(condition: Object, pods: list[Object]) -> JobFailure:
-    """Read the trainer's termination message; where the pod is gone, the Job's own condition."""
-    message = str(condition.get("message", ""))[:1000]
-    if condition.get("reason") == "DeadlineExceeded":
-        return JobFailure("DeadlineExceeded", "the stage ran longer than spec.compute.timeout", deadline=True)
-    terminated = _last_termination(pods)
-    if terminated is None:
-        match = _EXIT_CODE.search(message)
-        reason = str(condition.get("reason") or "JobFailed")
-        return JobFailure(reason, message or "the Job failed", exit_code=int(match.group(1)) if match else None)
-    exit_code = int(terminated.get("exitCode", 1))
-    termination = str(terminated.get("message") or "")
-    try:
-        document = FailureDocument.read(
-            termination.strip().splitlines()[-1] if termination.strip() else "", "termination message"
-        )
-    except InvalidDocument:
-        if terminated.get("reason") == "OOMKilled":
-            return JobFailure("OutOfHostMemory", "the container used more memory than its limit", exit_code)
-        tail = f": {termination.strip()[-500:]}" if termination.strip() else ""
-        return JobFailure("UnknownExit", f"the container ended with exit code {exit_code}{tail}", exit_code)
-    return JobFailure(document.reason, document.message, exit_code)
-
-
-def _last_termination(pods: list[Object]) -> Object | None:
-    ends = [
-        status["state"]["terminated"] for status in _containers(pods) if "terminated" in (status.get("state") or {})
-    ]
-    return max(ends, key=lambda end: str(end.get("finishedAt", "")), default=None)
-
-
-def _waiting(pods: list[Object]) -> Problem | None:
-    """Return why a pod does not run, where a person can do something about it or wants to know."""
-    for status in _containers(pods):
-        waiting = (status.get("state") or {}).get("waiting") or {}
-        reason, message = str(waiting.get("reason", "")), str(waiting.get("message", ""))[:500]
-        if reason == "CreateContainerConfigError":
-            missing_secret = message.startswith("secret ") and "not found" in message
-            return Problem(
-                "SecretNotFound" if missing_secret else "ContainerConfigInvalid", f"{message} in the voice's namespace"
-            )
-        if reason in _IMAGE_TROUBLE:
-            return Problem("ImageNotAvailable", f"{status.get('image')}: {message or reason}")
+def _finalizers(job: Object, pods: Iterable[Object]) -> Iterable[str]:
+    yield from job["metadata"].get("finalizers") or ()
     for pod in pods:
-        for condition in (pod.get("status") or {}).get("conditions") or ():
-            if condition.get("type") == "PodScheduled" and condition.get("reason") == "Unschedulable":
-                return Problem("WaitingForNode", str(condition.get("message", ""))[:500])
-    return None
-
-
-def _containers(pods: list[Object]) -> list[Object]:
-    statuses = [status for pod in pods for status in (pod.get("status") or {}).get("containerStatuses") or ()]
-    return [status for status in statuses if status.get("name") == CONTAINER]
+        for finalizer in pod["metadata"].get("finalizers") or ():
+            yield f"{finalizer} of pod {pod['metadata']['name']}"

@@ -113,13 +113,22 @@ class Kube:
         return await self._request("get", resource, _path(resource, namespace, name))
 
     async def list(
-        self, resource: Resource, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        labels: Mapping[str, str | None] | None = None,
+        *,
+        fields: Mapping[str, str] | None = None,
     ) -> list[Object]:
         """Return all objects of a namespace (None: of all), read from the API server and not from a cache."""
-        return [item async for page in self.pages(resource, namespace, labels) for item in page.items]
+        return [item async for page in self.pages(resource, namespace, labels, fields) for item in page.items]
 
     async def pages(
-        self, resource: Resource, namespace: str | None = None, labels: Mapping[str, str | None] | None = None
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        labels: Mapping[str, str | None] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Page]:
         """Yield all objects of a namespace (None: of all) as one consistent state, PAGE at a time.
 
@@ -130,6 +139,8 @@ class Kube:
             ClusterError: the request failed.
         """
         query = {"limit": str(PAGE)} | _selector(labels)
+        if fields:
+            query["fieldSelector"] = ",".join(f"{name}={value}" for name, value in fields.items())
         while True:
             page = await self._request("list", resource, _path(resource, namespace), query=query)
             metadata = page.get("metadata") or {}

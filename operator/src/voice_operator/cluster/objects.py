@@ -13,7 +13,7 @@ from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import Artifacts, Loading, VoiceModelStatus
 from voice_operator.cluster.kube import Object
 from voice_operator.errors import InvalidObject
-from voice_operator.manifests.labels import REQUESTED_AT, VOICE_MODEL
+from voice_operator.manifests.labels import RETRY, VOICE_MODEL
 from voice_operator.reconcile.desired import VoiceRecord
 from voice_operator.reconcile.hashing import base_identity, training_hash_of
 from voice_operator.reconcile.observed import ObservedRevision, ServerRef, Voice, VoiceServer
@@ -40,7 +40,7 @@ def voice_from(item: Object) -> Voice:
     metadata = item["metadata"]
     spec = _part("VoiceModel", VoiceModelSpec, item, "spec")
     status = _part("VoiceModel", VoiceModelStatus, item, "status")
-    request = str((metadata.get("annotations") or {}).get(REQUESTED_AT, ""))[:256]
+    request = str((metadata.get("annotations") or {}).get(RETRY, ""))[:256]
     return Voice(
         metadata["namespace"], metadata["name"], metadata["uid"], metadata["generation"], spec, status, request
     )
@@ -87,12 +87,17 @@ def unmanaged(item: Object, _: Object | None = None) -> Object:
 
 
 def trimmed(item: Object, _: Object | None = None) -> Object:
-    """Reduce a Job or a pod to what decisions read: no managed fields, templates and volumes."""
-    spec = {key: value for key, value in (item.get("spec") or {}).items() if key not in {"template", "volumes"}}
-    if "containers" in spec:
-        kept = ("name", "ports")
-        spec["containers"] = [{key: one[key] for key in kept if key in one} for one in spec["containers"]]
-    return unmanaged(item) | {"spec": spec}
+    """Reduce a Job or a pod to what decisions read: of its containers name, ports and resources, and no volumes."""
+    spec = item.get("spec") or {}
+    kept = {key: value for key, value in spec.items() if key not in {"template", "volumes", "containers"}}
+    if "template" in spec:
+        kept["template"] = {"spec": {"containers": _containers(spec["template"].get("spec") or {})}}
+    return unmanaged(item) | {"spec": kept | {"containers": _containers(spec)}}
+
+
+def _containers(spec: Object) -> list[Object]:
+    kept = ("name", "ports", "resources")
+    return [{key: one[key] for key in kept if key in one} for one in spec.get("containers") or ()]
 
 
 def revision_from(item: Object, voice: Voice) -> ObservedRevision:

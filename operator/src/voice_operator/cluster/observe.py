@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from voice_operator.api.voice_status import ObservedDataset, StageName
+from voice_operator.api.voice_status import STAGES, ObservedDataset, Progress, StageName
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.inference import Inference
-from voice_operator.cluster.jobs import observed_job
-from voice_operator.cluster.kube import Kube, Object
+from voice_operator.cluster.jobs import is_finished, observed_job
+from voice_operator.cluster.kube import EVENTS, Kube, Object
 from voice_operator.cluster.objects import is_deleting, is_owned_by, revision_from, server_from
 from voice_operator.cluster.store import Store
+from voice_operator.cluster.waiting import unexplained
 from voice_operator.cluster.workspace import Workspace
-from voice_operator.errors import InvalidDocument, InvalidObject, StoreError
+from voice_operator.errors import ClusterError, InvalidDocument, InvalidObject, StoreError
 from voice_operator.manifests.server import endpoint
+from voice_operator.manifests.stage_job import job_policy
 from voice_operator.reconcile.algorithm import versions_for
 from voice_operator.reconcile.hashing import base_identity, training_hash
 from voice_operator.reconcile.identity import resolve
@@ -28,6 +31,7 @@ from voice_operator.reconcile.observed import (
     Voice,
 )
 from voice_operator.reconcile.serving import base_of
+from voice_operator.reconcile.view import is_due
 from voice_operator.settings import Settings
 
 
@@ -42,7 +46,7 @@ class Cluster:
     settings: Settings
 
 
-async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) -> Observed:
+async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consent_valid: bool) -> Observed:
     """Return the observed state of the voice. Without consent its recordings are not even listed.
 
     What the object store does not tell is left out and named in ``store_problem``: nothing served depends on it.
@@ -58,7 +62,7 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
     dataset: ObservedDataset | None = status.dataset
     problem: Problem | None = None
     if known and consent_valid:
-        dataset, problem = await _dataset(cluster.store, voice)
+        dataset, problem = await _dataset(cluster.store, voice, now)
     if not known or not consent_valid or dataset is None:
         return Observed(
             voice=voice,
@@ -69,7 +73,7 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
             dataset_problem=problem,
             input_hash=status.input_hash,
             training_hash=status.training_hash,
-            jobs=_jobs(cluster, voice, status.input_hash),
+            jobs=await _jobs(cluster, voice, status.input_hash, now),
             revisions=revisions,
             server=server,
             serving_server=serving,
@@ -83,10 +87,11 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
         algorithm=versions_for(voice.spec.language),
     )
     digest = resolve(training, status=status, revisions=revisions, dataset=dataset)
-    jobs = _jobs(cluster, voice, digest)
+    jobs = await _jobs(cluster, voice, digest, now)
     parts = (settings.storage.uri, voice.namespace, voice.name, digest)
     workspace = Workspace(cluster.store, workspace_uri(*parts), digest, revision_uri(*parts))
-    running: list[StageName] = [job.stage for job in jobs if job.state == "Running" and job.input_hash == digest]
+    unfinished = [job for job in jobs if job.state == "Running" and job.input_hash == digest]
+    running: list[StageName] = [job.stage for job in unfinished]
     recorded = status.stages if status.input_hash == digest else ()
     published = any(revision.input_hash == digest for revision in revisions)
     store_problem: Problem | None = None
@@ -105,22 +110,23 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, consent_valid: bool) 
         input_hash=digest,
         training_hash=training,
         jobs=jobs,
+        job_policies={stage: job_policy(voice, stage, digest, settings) for stage in STAGES},
         outputs=outputs,
-        progress=await workspace.progress(running[-1]) if running and store_problem is None else None,
+        progress=await _progress(workspace, unfinished) if store_problem is None else None,
         revisions=revisions,
         server=server,
         serving_server=serving,
     )
 
 
-async def _dataset(store: Store, voice: Voice) -> tuple[ObservedDataset | None, Problem | None]:
-    """Return the recordings, listed once per generation or request: their fingerprint cannot flap while a Job runs."""
+async def _dataset(store: Store, voice: Voice, now: datetime) -> tuple[ObservedDataset | None, Problem | None]:
+    """Return the recordings, listed once per generation or retry: their fingerprint cannot flap while a Job runs."""
     spec, recorded = voice.spec.dataset, voice.status.dataset
     uri = spec.uri.rstrip("/")
     if spec.digest:
         return ObservedDataset(uri=uri, digest=spec.digest, generation=voice.generation), None
-    answered = voice.request == (voice.status.last_handled_request or "")
-    if recorded is not None and recorded.uri == uri and recorded.generation == voice.generation and answered:
+    retry = voice.retry_requested or is_due(voice.status.stages, now)
+    if recorded is not None and recorded.uri == uri and recorded.generation == voice.generation and not retry:
         # Statuses of 0.1.0 have the fingerprint under the name of the digest.
         return recorded.model_copy(update={"digest": "", "fingerprint": recorded.identity}), None
     try:
@@ -132,15 +138,32 @@ async def _dataset(store: Store, voice: Voice) -> tuple[ObservedDataset | None, 
     return ObservedDataset(uri=uri, fingerprint=fingerprint, generation=voice.generation), None
 
 
-def _jobs(cluster: Cluster, voice: Voice, digest: str | None) -> tuple[ObservedJob, ...]:
+async def _jobs(cluster: Cluster, voice: Voice, digest: str | None, now: datetime) -> tuple[ObservedJob, ...]:
     observed = []
     for item in cluster.caches.jobs_of(voice.namespace, voice.name):
         if not is_owned_by(item, voice.uid):
             continue
         pods = cluster.caches.pods_of_job(voice.namespace, item["metadata"]["name"])
-        if (job := observed_job(item, pods, digest)) is not None:
+        silent = None if is_finished(item) else unexplained(item, pods, now)
+        events = [] if silent is None else await _events(cluster.kube, silent)
+        if (job := observed_job(item, pods, events, input_hash=digest, now=now)) is not None:
             observed.append(job)
     return tuple(observed)
+
+
+async def _events(kube: Kube, about: Object) -> list[Object]:
+    """Return the Events about one object; none where they cannot be read, for they only explain."""
+    try:
+        return await kube.list(
+            EVENTS, about["metadata"]["namespace"], fields={"regarding.uid": about["metadata"]["uid"]}
+        )
+    except ClusterError:
+        return []
+
+
+async def _progress(workspace: Workspace, unfinished: list[ObservedJob]) -> Progress | None:
+    """Return how far the newest Job is; one whose pod has not started has no progress."""
+    return await workspace.progress(unfinished[-1].stage) if unfinished and unfinished[-1].started else None
 
 
 def _revisions(cluster: Cluster, voice: Voice) -> tuple[ObservedRevision, ...]:

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from voice_operator.api.schema import GROUP
-from voice_operator.reconcile.diff import is_subset
+from voice_operator.reconcile.diff import difference
 
 APPLIED = f"{GROUP}/applied"  # annotation: digest of the manifest that was applied last
 
@@ -19,10 +19,11 @@ def with_digest(manifest: dict[str, Any]) -> dict[str, Any]:
     return manifest | {"metadata": metadata | {"annotations": annotations}}
 
 
-def is_applied(manifest: dict[str, Any], existing: dict[str, Any]) -> bool:
-    """Return whether ``existing`` came from this manifest and still has all its fields.
+def unapplied(manifest: dict[str, Any], existing: dict[str, Any]) -> str | None:
+    """Return a field in which ``existing`` is not what this manifest would make of it; None: there is none.
 
     The digest finds fields that the manifest no longer has: server-side apply removes those, a comparison alone would
     not see them. The comparison finds what somebody else changed.
     """
-    return is_subset(manifest, existing)
+    compared = {key: value for key, value in manifest.items() if key not in {"apiVersion", "kind"}}  # lists lack these
+    return difference(compared, existing)

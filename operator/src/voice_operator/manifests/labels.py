@@ -12,8 +12,9 @@ ATTEMPT = f"{GROUP}/attempt"
 INPUT_HASH = f"{GROUP}/input-hash"  # its first 63 digits: a label holds no more
 EVALUATION_HASH = f"{GROUP}/evaluation-hash"  # an annotation: nothing selects by it
 SERVER = f"{GROUP}/server"
-CAPACITY = f"{GROUP}/capacity"
-REQUESTED_AT = f"{GROUP}/requested-at"
+CAPACITY = f"{GROUP}/capacity"  # of nodes (spot), and of Jobs: what spec.compute.capacity led to
+RETRY = f"{GROUP}/retry"  # annotation of a voice: any new value asks for another attempt
+TEMPLATE_HASH = f"{GROUP}/template-hash"  # annotation of a Job
 QUEUE_NAME = "kueue.x-k8s.io/queue-name"
 MANAGED_BY = "voice-operator"
 

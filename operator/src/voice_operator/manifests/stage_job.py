@@ -1,9 +1,9 @@
 """The Job of one attempt of a stage: placement, limits, and the pod failure policy."""
 
-import re
+from fractions import Fraction
 from typing import Any
 
-from voice_operator.api.voice_model import Compute
+from voice_operator.api.voice_model import Capacity
 from voice_operator.api.voice_status import StageName
 from voice_operator.manifests import labels
 from voice_operator.manifests.job_document import FILE
@@ -19,11 +19,12 @@ from voice_operator.manifests.pod import (
     variables,
 )
 from voice_operator.reconcile.effects import StartJob
-from voice_operator.reconcile.hashing import evaluation_hash
+from voice_operator.reconcile.failures import OUT_OF_MEMORY_EXIT, PERMANENT_EXITS, TRANSIENT_EXIT
+from voice_operator.reconcile.hashing import digest_of, evaluation_hash
 from voice_operator.reconcile.names import document_name, job_name, revision_name
-from voice_operator.reconcile.observed import Voice
-from voice_operator.reconcile.stages import OUT_OF_MEMORY_EXIT, PERMANENT_EXITS, TRANSIENT_EXIT
+from voice_operator.reconcile.observed import JobPolicy, Voice
 from voice_operator.settings import Settings, StagePlacement
+from voice_operator.units import mebibytes, quantity, seconds
 
 CONTAINER = "stage"
 FOLDER = "/etc/voice"
@@ -31,6 +32,7 @@ STEPS: dict[StageName, str] = {"prepare": "prepare", "train": "features,train", 
 GPU_STAGES: tuple[StageName, ...] = ("train", "evaluate")
 GPU = "nvidia.com/gpu"
 
+TEMPLATE_HASH_DIGITS = 16
 TTL_SECONDS = 3600  # TTL of a finished Job, long enough for its outcome to be observed
 GRACE_SECONDS = 25  # spot nodes give less; checkpoints are in the object store before that
 
@@ -41,49 +43,48 @@ ENVIRONMENT = {
     "TMPDIR": "/work",
 }
 
-_DURATION = re.compile(r"^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
-
 
 def stage_job(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> dict[str, Any]:
     """Return the Job. Its name follows from voice, input, stage and attempt, so it cannot exist twice."""
-    stage: StagePlacement = getattr(settings.stages, start.stage)
     job_labels = _labels(voice, start, input_hash)
-    queue = {labels.QUEUE_NAME: voice.spec.compute.queue_name} if voice.spec.compute.queue_name else {}
+    capacity = _capacity(voice, start)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "name": job_name(voice.name, input_hash, start.stage, start.attempt),
             "namespace": voice.namespace,
-            "labels": job_labels | queue,
-            "annotations": _annotations(voice, start),
+            "labels": job_labels | _queue(voice) | ({labels.CAPACITY: capacity} if capacity else {}),
+            "annotations": _annotations(voice, start, input_hash, settings),
             "ownerReferences": labels.owner("VoiceModel", voice.name, voice.uid),
         },
         "spec": {
             "backoffLimit": 0,  # the operator makes the attempts: it can change the batch between them
             "podReplacementPolicy": "Failed",  # one writer per workspace
             "podFailurePolicy": _pod_failure_policy(),
-            "activeDeadlineSeconds": seconds(voice.spec.compute.timeout),
             "ttlSecondsAfterFinished": TTL_SECONDS,
             "template": {
                 "metadata": {"labels": job_labels, "annotations": _no_eviction()},
-                "spec": _pod(voice, start, input_hash, settings, stage),
+                "spec": _pod(voice, start, input_hash, settings),
             },
         },
     }
 
 
-def seconds(duration: str) -> int:
-    """Return the length of 12h, 90m or 1h30m in seconds.
+def job_policy(voice: Voice, stage: StageName, input_hash: str, settings: Settings) -> JobPolicy:
+    """Return what decisions need to know of the settings of a stage."""
+    placement: StagePlacement = getattr(settings.stages, stage)
+    return JobPolicy(
+        template_hash=template_hash(voice, stage, input_hash, settings),
+        max_memory_factor=placement.max_memory_factor,
+        spot_wait=settings.stages.spot_wait_seconds,
+    )
 
-    Raises:
-        ValueError: ``duration`` has another form.
-    """
-    match = _DURATION.match(duration)
-    if match is None or not duration:
-        raise ValueError(f"{duration!r} is no duration such as 12h, 90m or 1h30m")
-    hours, minutes, rest = (int(part or 0) for part in match.groups())
-    return (hours * 60 + minutes) * 60 + rest
+
+def template_hash(voice: Voice, stage: StageName, input_hash: str, settings: Settings) -> str:
+    """Return what tells a Job that waits from the one that would be made now, whatever its attempt."""
+    first = _pod(voice, StartJob(stage, 1), input_hash, settings)
+    return digest_of([_queue(voice), first])[:TEMPLATE_HASH_DIGITS]
 
 
 def _labels(voice: Voice, start: StartJob, input_hash: str) -> dict[str, str]:
@@ -96,15 +97,35 @@ def _labels(voice: Voice, start: StartJob, input_hash: str) -> dict[str, str]:
     }
 
 
-def _annotations(voice: Voice, start: StartJob) -> dict[str, str]:
-    """Return which gates and sentences the Job was given: prepare checks them, evaluate uses them."""
-    return {labels.EVALUATION_HASH: evaluation_hash(voice.spec.evaluation)} if start.stage != "train" else {}
+def _annotations(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> dict[str, str]:
+    """Return what the Job was made from, and its gates and sentences: prepare checks them, evaluate uses them."""
+    made_from = {labels.TEMPLATE_HASH: template_hash(voice, start.stage, input_hash, settings)}
+    given = {labels.EVALUATION_HASH: evaluation_hash(voice.spec.evaluation)} if start.stage != "train" else {}
+    return made_from | given
 
 
-def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings, stage: StagePlacement) -> dict[str, Any]:
-    gpus = voice.spec.compute.gpus if start.stage in GPU_STAGES else 0
+def _queue(voice: Voice) -> dict[str, str]:
+    name = voice.spec.compute.queue_name
+    return {labels.QUEUE_NAME: name} if name else {}
+
+
+def _gpus(voice: Voice, stage: StageName) -> int:
+    return voice.spec.compute.gpus if stage in GPU_STAGES else 0
+
+
+def _capacity(voice: Voice, start: StartJob) -> Capacity | None:
+    """Return which nodes the attempt asks for; None: any, because it needs no GPU."""
+    if not _gpus(voice, start.stage):
+        return None
+    capacity = voice.spec.compute.capacity
+    return "OnDemand" if capacity == "SpotThenOnDemand" and start.on_demand_only else capacity
+
+
+def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> dict[str, Any]:
+    stage: StagePlacement = getattr(settings.stages, start.stage)
     return {
         "restartPolicy": "Never",
+        "activeDeadlineSeconds": seconds(voice.spec.compute.timeout),  # of the pod: a Job's would count its queue time
         **service_account(settings.stages.service_account_name),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -117,7 +138,7 @@ def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings, sta
                 "args": ["run", "--job", f"{FOLDER}/{FILE}", "--stages", STEPS[start.stage]],
                 "env": variables(ENVIRONMENT | store_environment(settings, FOLDER)),
                 **store_credentials(settings),
-                "resources": _resources(stage, gpus),
+                "resources": _resources(stage, _gpus(voice, start.stage), start.memory_factor),
                 "securityContext": container_security(),
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [
@@ -133,35 +154,39 @@ def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings, sta
             scratch("tmp", "1Gi"),
         ],
         **pull_secrets(settings),
-        **_placement(voice.spec.compute, stage, gpus),
+        **_placement(stage, _capacity(voice, start)),
     }
 
 
-def _resources(stage: StagePlacement, gpus: int) -> dict[str, Any]:
+def _resources(stage: StagePlacement, gpus: int, memory_factor: Fraction) -> dict[str, Any]:
     resources = {kind: dict(values) for kind, values in stage.resources.items()}
+    if memory_factor > 1:
+        for values in resources.values():
+            if "memory" in values:
+                values["memory"] = mebibytes(quantity(values["memory"]) * memory_factor)
     if gpus:
         resources.setdefault("limits", {})[GPU] = str(gpus)
     return resources
 
 
-def _placement(compute: Compute, stage: StagePlacement, gpus: int) -> dict[str, Any]:
+def _placement(stage: StagePlacement, capacity: Capacity | None) -> dict[str, Any]:
     """Return node selector, tolerations and affinity: GPU nodes are tainted, spot nodes labelled and tainted."""
     selector = dict(stage.node_selector)
     tolerations = list(stage.tolerations)
     affinity: dict[str, Any] = {}
-    if gpus:
+    if capacity is not None:
         tolerations.append({"key": GPU, "operator": "Exists", "effect": "NoSchedule"})
-        if compute.capacity != "OnDemand":
+        if capacity != "OnDemand":
             tolerations.append({"key": labels.CAPACITY, "operator": "Equal", "value": "spot", "effect": "NoSchedule"})
         on_spot = {"matchExpressions": [{"key": labels.CAPACITY, "operator": "In", "values": ["spot"]}]}
         off_spot = {"matchExpressions": [{"key": labels.CAPACITY, "operator": "NotIn", "values": ["spot"]}]}
         required, preferred = (f"{kind}DuringSchedulingIgnoredDuringExecution" for kind in ("required", "preferred"))
-        by_capacity: dict[str, dict[str, Any]] = {
+        by_capacity: dict[Capacity, dict[str, Any]] = {
             "Spot": {required: {"nodeSelectorTerms": [on_spot]}},
             "SpotThenOnDemand": {preferred: [{"weight": 100, "preference": on_spot}]},
             "OnDemand": {required: {"nodeSelectorTerms": [off_spot]}},
         }
-        affinity = by_capacity[compute.capacity]
+        affinity = by_capacity[capacity]
     placement: dict[str, Any] = {"nodeSelector": selector} if selector else {}
     if tolerations:
         placement["tolerations"] = tolerations
@@ -171,13 +196,16 @@ def _placement(compute: Compute, stage: StagePlacement, gpus: int) -> dict[str, 
 
 
 def _pod_failure_policy() -> dict[str, Any]:
-    """Return the pod failure policy. 137 is in no rule: it may be a lost node as well as the OOM killer."""
+    """Return the pod failure policy. 137 is in no rule: it may be a lost node as well as the OOM killer.
+
+    A disruption fails the Job too: ignored, it would be repeated by the Job controller, uncounted and ever more slowly.
+    """
     exits: dict[str, Any] = {"containerName": CONTAINER, "operator": "In"}
     return {
         "rules": [
             {"action": "FailJob", "onExitCodes": exits | {"values": list(PERMANENT_EXITS)}},
             {"action": "FailJob", "onExitCodes": exits | {"values": [OUT_OF_MEMORY_EXIT]}},
-            {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+            {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
             {"action": "Count", "onExitCodes": exits | {"values": [TRANSIENT_EXIT]}},
         ]
     }

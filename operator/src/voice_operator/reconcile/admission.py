@@ -70,7 +70,7 @@ def needs_slot(decision: Decision) -> StartJob | None:
 
 def holds_slot(view: View) -> bool:
     """Return whether a training of the voice runs; a suspended Job has no pod and holds none."""
-    return any(job.stage in TRAININGS and not job.suspended for job in view.running + view.obsolete)
+    return any(job.stage in TRAININGS and not job.suspended for job in view.running + view.obsolete + view.leaving)
 
 
 def waits_since(view: View) -> datetime:

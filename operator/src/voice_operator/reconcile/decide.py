@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from voice_operator.api.voice_status import GateVerdict, Phase, StageStatus
+from voice_operator.api.voice_status import GateVerdict, Phase
 from voice_operator.reconcile.effects import (
     AdoptRevision,
     CreateRevision,
@@ -14,14 +14,18 @@ from voice_operator.reconcile.effects import (
     StartJob,
     SuspendJob,
 )
+from voice_operator.reconcile.failures import batch_size_divisor, memory_factor, reset_at, retry_at, why_final
 from voice_operator.reconcile.names import revision_name
-from voice_operator.reconcile.observed import Observed, ObservedRevision
+from voice_operator.reconcile.observed import Observed, ObservedJob, ObservedRevision
 from voice_operator.reconcile.serving import regressions
-from voice_operator.reconcile.stages import batch_size_divisor, retry_at
-from voice_operator.reconcile.view import View, view_of
+from voice_operator.reconcile.stages import scheduling_deadline
+from voice_operator.reconcile.times import render
+from voice_operator.reconcile.view import View, is_given_up, policy_of, view_of
 
 PHASE_OF_STAGE: dict[str, Phase] = {"prepare": "Preparing", "train": "Training", "evaluate": "Evaluating"}
-RUNNING_POLL_SECONDS = 3.0  # between passes over a running stage
+PROGRESS_POLL_SECONDS = 5.0  # between passes over a running pod
+JOB_POLL_SECONDS = 30.0  # between passes over a Job that waits: its events and its pod's come by watch, Events do not
+DELETION_SECONDS = 60.0  # a Job's deletion that takes longer is told
 WAITING_POLL_SECONDS = 10.0  # between passes over a change that normally comes with a watch event
 DATASET_POLL_SECONDS = 30.0
 STORE_POLL_SECONDS = 30.0
@@ -160,24 +164,53 @@ def wait_for_store(view: View) -> Action | None:
 
 
 def stop_after_failure(view: View) -> Action | None:
-    """A stage that failed for good needs a person, not another attempt."""
+    """A stage that failed for good waits for a person; after a pause it starts afresh by itself."""
     failed = next((stage for stage in view.stages if stage.state == "Failed"), None)
     if failed is None or failed.last_failure is None:
         return None
-    return Action("Failed", failed.last_failure.reason, f"{failed.name}: {failed.last_failure.message}", stalled=True)
+    policy = policy_of(view.observed, failed.name)
+    why = why_final(failed, policy.retries, policy.job) or ""
+    due = reset_at(failed)
+    when = "" if due is None else f"; tried again at {render(due)}"
+    return Action(
+        "Failed",
+        failed.last_failure.reason,
+        f"{failed.name}: {failed.last_failure.message}{why}{when}",
+        stalled=True,
+        requeue_after=None if due is None else max((due - view.now).total_seconds(), 0),
+    )
 
 
 def wait_for_running_job(view: View) -> Action | None:
-    """One Job at a time per voice; poll its progress."""
+    """One Job at a time per voice; poll the progress of a pod that runs."""
     if not view.running:
         return None
     job = view.running[-1]
     resume = tuple(SuspendJob(job.name, suspend=False) for job in view.running if job.suspended and not job.queued)
-    if job.waiting is not None:
-        reason, message = job.waiting.reason, f"{job.name}: {job.waiting.message}"
-    else:
-        reason, message = PHASE_OF_STAGE[job.stage], f"{job.name} is running"
-    return Action(PHASE_OF_STAGE[job.stage], reason, message, resume, requeue_after=RUNNING_POLL_SECONDS)
+    phase = PHASE_OF_STAGE[job.stage]
+    reason = job.waiting.reason if job.waiting else phase
+    return Action(phase, reason, described(job), resume, requeue_after=_seconds_until_next_check(view, job))
+
+
+def wait_for_leaving_job(view: View) -> Action | None:
+    """One writer per workspace: the next attempt starts when the Job before it is gone."""
+    if not view.leaving:
+        return None
+    job = view.leaving[0]
+    stage = next((stage for stage in view.stages if stage.name == job.stage), None)
+    reason, message = "JobReplaced", f"{job.name} makes room for the next attempt"
+    if stage is not None and stage.on_demand_only:
+        reason, message = "SpotGivenUp", f"{message}, which asks for on-demand nodes"
+    requeue_after = JOB_POLL_SECONDS
+    if job.deleting_since is not None:
+        left = DELETION_SECONDS - (view.now - job.deleting_since).total_seconds()
+        if left <= 0:
+            reason = "JobDeleting"
+            holders = ", ".join(job.held_by) or "none"
+            message = f"{job.name} is being deleted since {render(job.deleting_since)}; finalizers: {holders}"
+        else:
+            requeue_after = min(left, requeue_after)
+    return Action(PHASE_OF_STAGE[job.stage], reason, message, requeue_after=requeue_after)
 
 
 def stop_at_failed_gates(view: View) -> Action | None:
@@ -210,12 +243,18 @@ def start_next_stage(view: View) -> Action | None:
     if stage is None:
         return None
     phase = PHASE_OF_STAGE[stage.name]
-    wait = _seconds_until_retry(stage, view.now)
-    if wait > 0 and stage.last_failure is not None:
-        message = f"{stage.name} is tried again in {wait:.0f} s: {stage.last_failure.message}"
-        return Action(phase, "Retrying", message, requeue_after=wait)
-    start = StartJob(stage.name, stage.attempt + 1, batch_size_divisor(stage))
-    return Action(phase, phase, f"{stage.name} starts", (start,), requeue_after=RUNNING_POLL_SECONDS)
+    due = retry_at(stage)
+    if due is not None and due > view.now and stage.last_failure is not None:
+        message = f"{stage.name} is tried again at {render(due)}: {stage.last_failure.message}"
+        return Action(phase, "Retrying", message, requeue_after=(due - view.now).total_seconds())
+    start = StartJob(
+        stage.name,
+        stage.attempt + 1,
+        batch_size_divisor(stage),
+        memory_factor(stage, policy_of(view.observed, stage.name).job),
+        stage.on_demand_only,
+    )
+    return Action(phase, phase, f"{stage.name} starts", (start,), requeue_after=PROGRESS_POLL_SECONDS)
 
 
 CHECKS: tuple[Check, ...] = (
@@ -235,6 +274,7 @@ CHECKS: tuple[Check, ...] = (
     wait_for_running_job,
     stop_at_failed_gates,
     record_revision,
+    wait_for_leaving_job,
     start_next_stage,
 )
 
@@ -248,11 +288,19 @@ class Decision:
 
 
 def decide(observed: Observed, now: datetime) -> Decision:
-    """Return the first opinion of CHECKS, with the state of each revision added to its effects."""
+    """Return the first opinion of CHECKS; Jobs that were given up and states of revisions are added to its effects."""
     view = view_of(observed, now)
     opinions = (check(view) for check in CHECKS)
     action = next(opinion for opinion in opinions if opinion is not None)
-    return Decision(view, replace(action, effects=action.effects + _revision_states(view)))
+    return Decision(view, replace(action, effects=action.effects + _given_up_jobs(view) + _revision_states(view)))
+
+
+def described(job: ObservedJob) -> str:
+    """Return what an unfinished Job does, as a sentence."""
+    name = f"{job.name} (on-demand nodes)" if job.capacity == "OnDemand" else job.name
+    if job.waiting is not None:
+        return f"{name}: {job.waiting.message}"
+    return f"{name} is running" if job.started else f"{name} has not started yet"
 
 
 def _serve(view: View, target: ObservedRevision) -> Action:
@@ -268,6 +316,28 @@ def _serve(view: View, target: ObservedRevision) -> Action:
             stalled=True,
         )
     return Action("Loading", serving.problem.reason, serving.problem.message, requeue_after=WAITING_POLL_SECONDS)
+
+
+def _given_up_jobs(view: View) -> tuple[Effect, ...]:
+    """Delete the Jobs of attempts that were given up: not before the status says so, or a crash would forget why."""
+    status = view.observed.voice.status
+    if status.input_hash != view.observed.input_hash:
+        return ()
+    waiting = (job for job in view.leaving if job.state == "Running")
+    return tuple(DeleteJob(job.name) for job in waiting if is_given_up(job, status.stages))
+
+
+def _seconds_until_next_check(view: View, job: ObservedJob) -> float | None:
+    if job.started:
+        return PROGRESS_POLL_SECONDS
+    if job.suspended and job.queued:
+        return None  # the queue's decision comes by watch
+    checks = [JOB_POLL_SECONDS] if job.next_check is None else [JOB_POLL_SECONDS, job.next_check]
+    record = next(stage for stage in view.stages if stage.name == job.stage)
+    deadline = scheduling_deadline(job, record, policy_of(view.observed, job.stage))
+    if deadline is not None:
+        checks.append(max((deadline - view.now).total_seconds(), 1.0))
+    return min(checks)
 
 
 def _revision_states(view: View) -> tuple[Effect, ...]:
@@ -291,8 +361,3 @@ def _revision_state(view: View, revision: ObservedRevision) -> str:
 def _missed(gate: GateVerdict) -> str:
     bound = f"at least {gate.min}" if gate.min else f"at most {gate.max}"
     return f"{gate.metric} is {gate.value or 'not measured'}, {bound} is needed"
-
-
-def _seconds_until_retry(stage: StageStatus, now: datetime) -> float:
-    at = retry_at(stage)
-    return 0.0 if at is None else (at - now).total_seconds()

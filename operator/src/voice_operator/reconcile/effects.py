@@ -1,6 +1,7 @@
 """The effects that a decision may contain. Each has a fixed object name and is idempotent."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from voice_operator.api.voice_status import StageName
 from voice_operator.reconcile.observed import StageOutput
@@ -13,6 +14,8 @@ class StartJob:
     stage: StageName
     attempt: int
     batch_size_divisor: int = 1
+    memory_factor: Fraction = Fraction(1)  # of the configured memory
+    on_demand_only: bool = False  # spot nodes were given up
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,9 @@ def _stages(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
                 f"{stage.name}, attempt {failure.attempt}: {failure.message}{retry}",
                 stage.name.capitalize(),
             )
+        if stage.on_demand_only and not earlier.on_demand_only:
+            message = f"{stage.name}: spot nodes are given up; further attempts ask for on-demand nodes"
+            yield Event("Normal", "SpotGivenUp", message, stage.name.capitalize())
         if stage.state == "Succeeded" and earlier.state != "Succeeded":
             yield Event("Normal", CONDITION_OF_STAGE[stage.name], f"{stage.name} is done", stage.name.capitalize())
 

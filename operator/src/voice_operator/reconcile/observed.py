@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from fractions import Fraction
 from typing import Literal
 
-from voice_operator.api.voice_model import VoiceModelSpec
+from voice_operator.api.voice_model import Capacity, VoiceModelSpec
 from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import (
     Artifacts,
+    FailureClass,
     GateVerdict,
     ObservedDataset,
     Progress,
@@ -37,7 +40,7 @@ class Voice:
     generation: int
     spec: VoiceModelSpec
     status: VoiceModelStatus
-    request: str = ""  # the requested-at annotation
+    request: str = ""  # the retry annotation
     default_base: str = ""  # what a voice without spec.base and without history is made from
 
     @property
@@ -50,15 +53,20 @@ class Voice:
         """The base that the voice is made from; a recorded one stays, so that a changed default trains nothing."""
         return self.spec.base or self.status.base or self.default_base
 
+    @property
+    def retry_requested(self) -> bool:
+        """Whether somebody asks for another attempt; taking the annotation away asks for nothing."""
+        return bool(self.request) and self.request != self.status.last_handled_request
+
 
 @dataclass(frozen=True)
 class JobFailure:
-    """Why a Job failed: the trainer's termination message, else the Job's condition."""
+    """Why a Job failed: the trainer's termination message, else what Kubernetes says of the pod and the Job."""
 
     reason: str
     message: str
     exit_code: int | None = None
-    deadline: bool = False
+    cause: FailureClass | None = None  # where Kubernetes ended the pod; None: the exit code tells
 
 
 @dataclass(frozen=True)
@@ -70,12 +78,28 @@ class ObservedJob:
     attempt: int
     input_hash: str
     evaluation_hash: str = ""  # of the evaluate stage; empty: not recorded
-    state: Literal["Running", "Succeeded", "Failed"] = "Running"
+    state: Literal["Running", "Deleting", "Succeeded", "Failed"] = "Running"  # Deleting: before it finished
     failure: JobFailure | None = None
     waiting: Problem | None = None  # why its pod does not run
+    started: bool = False  # its pod has started
+    unscheduled_since: datetime | None = None  # its pod waits for a node; the wait in a queue does not count
+    next_check: float | None = None  # seconds until more can be said about why its pod does not run
     suspended: bool = False
     queued: bool = False  # Kueue decides when it runs
+    capacity: Capacity | None = None  # nodes that it asks for; None: any
+    template_hash: str = ""
     started_at: str | None = None
+    deleting_since: datetime | None = None
+    held_by: tuple[str, ...] = ()  # finalizers that hold a deletion up: its own, and those of its pods
+
+
+@dataclass(frozen=True)
+class JobPolicy:
+    """What the installation's settings make of a stage's Jobs, as far as decisions need it."""
+
+    template_hash: str = ""  # that a Job of now would have; empty: not known
+    max_memory_factor: Fraction | None = None  # of the configured memory; None: no bound
+    spot_wait: float = 600.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -177,6 +201,7 @@ class Observed:
     input_hash: str | None = None  # names what belongs to the input of training_hash
     training_hash: str | None = None
     jobs: tuple[ObservedJob, ...] = ()
+    job_policies: Mapping[StageName, JobPolicy] = field(default_factory=dict)
     outputs: Mapping[StageFolder, StageOutput] = field(default_factory=dict)
     progress: Progress | None = None
     revisions: tuple[ObservedRevision, ...] = ()

@@ -1,22 +1,27 @@
-"""The state machine of a stage: the recorded status advanced by observed Jobs; each failure counts once, by class."""
+"""The state machine of a stage: the recorded status advanced by observed Jobs; each attempt is accounted for once."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from voice_operator.api.voice_model import Retries
-from voice_operator.api.voice_status import FailureClass, Failures, LastFailure, StageName, StageState, StageStatus
-from voice_operator.reconcile.observed import JobFailure, ObservedJob, StageOutput
-from voice_operator.reconcile.times import parse, render
-
-PERMANENT_EXITS = (64, 65, 78)  # usage, bad data, consent or configuration: the same input fails again
-OUT_OF_MEMORY_EXIT = 90
-TRANSIENT_EXIT = 75
-
-BACKOFF_SECONDS = 10.0
-MAX_BACKOFF_SECONDS = 300.0
+from voice_operator.api.voice_model import Compute, Retries
+from voice_operator.api.voice_status import Failures, LastFailure, StageName, StageState, StageStatus
+from voice_operator.reconcile.failures import counted, failure_class, why_final
+from voice_operator.reconcile.observed import JobFailure, JobPolicy, ObservedJob, StageOutput
+from voice_operator.reconcile.times import render
+from voice_operator.units import seconds
 
 _VANISHED = JobFailure("JobVanished", "the Job is gone and left no result")
 _NO_RESULT = JobFailure("ResultMissing", "the Job succeeded, but its manifest is not in the object store")
+
+
+@dataclass(frozen=True)
+class StagePolicy:
+    """What spec and installation say about the attempts of a stage."""
+
+    retries: Retries = field(default_factory=Retries)
+    compute: Compute = field(default_factory=Compute)
+    job: JobPolicy = field(default_factory=JobPolicy)
 
 
 def advance(
@@ -25,7 +30,7 @@ def advance(
     recorded: StageStatus | None,
     jobs: Iterable[ObservedJob],
     output: StageOutput | None,
-    retries: Retries,
+    policy: StagePolicy,
     now: datetime,
 ) -> StageStatus:
     """Return the stage's new record. ``jobs`` are those of this stage and input hash."""
@@ -36,7 +41,12 @@ def advance(
     if observed and observed[-1].attempt >= record.attempt:
         newest = observed[-1]
         record = record.model_copy(
-            update={"attempt": newest.attempt, "job": newest.name, "started_at": newest.started_at or record.started_at}
+            update={
+                "attempt": newest.attempt,
+                "job": newest.name,
+                "capacity": newest.capacity,
+                "started_at": newest.started_at or record.started_at,
+            }
         )
     if output is not None:
         return record.model_copy(
@@ -47,27 +57,29 @@ def advance(
                 "completed_at": output.completed_at,
             }
         )
-    record = _count_failures(record, observed, now)
-    return record.model_copy(update={"state": _state(record, observed, retries)})
+    record = _count_finished(record, observed, now)
+    record = _give_up_waiting(record, observed, policy, now)
+    if _lost_too_many_nodes(record, policy):
+        record = record.model_copy(update={"on_demand_only": True})
+    return _with_state(record, observed, policy)
 
 
-def retry_at(record: StageStatus) -> datetime | None:
-    """Return when the next attempt may start; None: at once."""
-    failure = record.last_failure
-    if failure is None or failure.failure_class != "Transient":
+def scheduling_deadline(job: ObservedJob, record: StageStatus, policy: StagePolicy) -> datetime | None:
+    """Return until when the Job's pod may wait for a node; None: without end, or it has one."""
+    limits = [seconds(policy.compute.scheduling_timeout)] if policy.compute.scheduling_timeout else []
+    if _can_fall_back(job, record, policy):
+        limits.append(int(policy.job.spot_wait))
+    if job.unscheduled_since is None or not limits:
         return None
-    pause = min(BACKOFF_SECONDS * 2 ** max(record.failures.transient - 1, 0), MAX_BACKOFF_SECONDS)
-    return parse(failure.time) + timedelta(seconds=pause)
+    return job.unscheduled_since + timedelta(seconds=min(limits))
 
 
-def batch_size_divisor(record: StageStatus) -> int:
-    """Return by how much the next attempt's batch is divided: it halves each time the GPU's memory ran out."""
-    return int(2**record.failures.out_of_memory)
+def restarted(record: StageStatus, *, final: int = 0) -> StageStatus:
+    """Return the record with its budgets unused and its attempt number kept: no Job name is used twice.
 
-
-def restarted(record: StageStatus) -> StageStatus:
-    """Return the record with its failures reset and its attempt number kept: no Job name is used twice."""
-    return StageStatus(name=record.name, attempt=record.attempt, counted=record.attempt)
+    ``final`` is the number of final failures to remember: it doubles the pause after the next one.
+    """
+    return StageStatus(name=record.name, attempt=record.attempt, counted=record.attempt, failures=Failures(final=final))
 
 
 def stopped(record: StageStatus) -> StageStatus:
@@ -77,33 +89,52 @@ def stopped(record: StageStatus) -> StageStatus:
     return record.model_copy(update={"state": "Pending", "counted": record.attempt})
 
 
-def failure_class(failure: JobFailure) -> FailureClass:
-    """Classify a failure by its remedy: none, a smaller batch, or another attempt."""
-    if failure.deadline:
-        return "DeadlineExceeded"
-    if failure.exit_code in PERMANENT_EXITS:
-        return "Permanent"
-    return "OutOfMemory" if failure.exit_code == OUT_OF_MEMORY_EXIT else "Transient"
-
-
-def _count_failures(record: StageStatus, jobs: list[ObservedJob], now: datetime) -> StageStatus:
-    """Count what was not yet counted: failed Jobs, Jobs without a result, and a running Job that vanished."""
+def _count_finished(record: StageStatus, jobs: list[ObservedJob], now: datetime) -> StageStatus:
+    """Account for failed Jobs, Jobs without a result, a running Job that vanished; a deleted one is no failure."""
     for job in jobs:
-        if job.attempt > record.counted and job.state != "Running":
-            record = _counted(record, job.attempt, job.failure or _NO_RESULT, now)
+        if job.attempt <= record.counted or job.state == "Running":
+            continue
+        if job.state == "Deleting":
+            record = record.model_copy(update={"counted": job.attempt})
+        else:
+            record = _failed(record, job.attempt, job.failure or _NO_RESULT, now)
     vanished = not any(job.attempt == record.attempt for job in jobs)
     if record.state == "Running" and vanished and record.attempt > record.counted:
-        record = _counted(record, record.attempt, _VANISHED, now)
+        record = _failed(record, record.attempt, _VANISHED, now)
     return record
 
 
-def _counted(record: StageStatus, attempt: int, failure: JobFailure, now: datetime) -> StageStatus:
+def _give_up_waiting(record: StageStatus, jobs: list[ObservedJob], policy: StagePolicy, now: datetime) -> StageStatus:
+    """Close an attempt whose pod has not started and should not any more; its Job is deleted once that is recorded."""
+    job = next((job for job in jobs if job.attempt == record.attempt and job.state == "Running"), None)
+    if job is None or job.started or job.attempt <= record.counted:
+        return record
+    known = bool(policy.job.template_hash and job.template_hash)  # Jobs of 0.1.0 do not tell
+    if known and policy.job.template_hash != job.template_hash:
+        return record.model_copy(update={"counted": job.attempt})
+    deadline = scheduling_deadline(job, record, policy)
+    if deadline is None or now < deadline:
+        return record
+    if _can_fall_back(job, record, policy):
+        return record.model_copy(update={"counted": job.attempt, "on_demand_only": True})
+    sentence = job.waiting.message if job.waiting else "its pod has no node"
+    message = f"no node within spec.compute.schedulingTimeout ({policy.compute.scheduling_timeout}): {sentence}"
+    return _failed(record, job.attempt, JobFailure("Unschedulable", message, cause="Unschedulable"), now)
+
+
+def _can_fall_back(job: ObservedJob, record: StageStatus, policy: StagePolicy) -> bool:
+    return policy.compute.capacity == job.capacity == "SpotThenOnDemand" and not record.on_demand_only
+
+
+def _lost_too_many_nodes(record: StageStatus, policy: StagePolicy) -> bool:
+    lost = record.failures.preemption
+    return (
+        policy.compute.capacity == record.capacity == "SpotThenOnDemand" and 0 < policy.retries.preemption <= 2 * lost
+    )
+
+
+def _failed(record: StageStatus, attempt: int, failure: JobFailure, now: datetime) -> StageStatus:
     kind = failure_class(failure)
-    failures = record.failures
-    if kind == "OutOfMemory":
-        failures = Failures(out_of_memory=failures.out_of_memory + 1, transient=failures.transient)
-    elif kind == "Transient":
-        failures = Failures(out_of_memory=failures.out_of_memory, transient=failures.transient + 1)
     last = LastFailure(
         attempt=attempt,
         failure_class=kind,
@@ -112,14 +143,18 @@ def _counted(record: StageStatus, attempt: int, failure: JobFailure, now: dateti
         message=failure.message[:4096],
         time=render(now),
     )
-    return record.model_copy(update={"counted": attempt, "failures": failures, "last_failure": last})
+    return record.model_copy(
+        update={"counted": attempt, "failures": counted(record.failures, kind), "last_failure": last}
+    )
 
 
-def _state(record: StageStatus, jobs: list[ObservedJob], retries: Retries) -> StageState:
-    if any(job.attempt == record.attempt and job.state == "Running" for job in jobs):
-        return "Running"
-    failure = record.last_failure
-    if failure is None:
-        return "Pending"
-    exhausted = record.failures.transient > retries.transient or record.failures.out_of_memory > retries.out_of_memory
-    return "Failed" if exhausted or failure.failure_class in {"Permanent", "DeadlineExceeded"} else "Pending"
+def _with_state(record: StageStatus, jobs: list[ObservedJob], policy: StagePolicy) -> StageStatus:
+    state: StageState = "Pending"
+    failures = record.failures
+    if any(job.attempt == record.attempt > record.counted and job.state == "Running" for job in jobs):
+        state = "Running"
+    elif why_final(record, policy.retries, policy.job) is not None:
+        state = "Failed"
+        if record.state != "Failed":
+            failures = failures.model_copy(update={"final": failures.final + 1})
+    return record.model_copy(update={"state": state, "failures": failures})

@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 from voice_operator.api.conditions import Condition, ConditionStatus
 from voice_operator.api.voice_status import STAGES, Loading, Progress, StageStatus, VoiceModelStatus
-from voice_operator.reconcile.decide import Action, Decision
+from voice_operator.reconcile.decide import Action, Decision, described
 from voice_operator.reconcile.effects import DeleteJob
 from voice_operator.reconcile.identity import recorded_evaluation
-from voice_operator.reconcile.observed import Problem
 from voice_operator.reconcile.serving import is_served, loading_since
 from voice_operator.reconcile.stages import stopped
 from voice_operator.reconcile.times import render
@@ -32,9 +31,8 @@ def status_of(decision: Decision) -> VoiceModelStatus:
     view, action = decision.view, decision.action
     observed, voice = view.observed, view.observed.voice
     old = voice.status
-    stages = view.stages
-    if any(isinstance(effect, DeleteJob) for effect in action.effects):
-        stages = tuple(stopped(stage) for stage in stages)
+    deleted = {effect.name for effect in action.effects if isinstance(effect, DeleteJob)}
+    stages = tuple(stopped(stage) if stage.job in deleted else stage for stage in view.stages)
     active, candidate, previous = _revisions(view)
     target = view.target
     scored = view.current or view.evaluated or target
@@ -44,7 +42,7 @@ def status_of(decision: Decision) -> VoiceModelStatus:
         phase=action.phase,
         conditions=conditions_of(old.conditions, _condition_updates(view, action), voice.generation, view.now),
         observed_generation=voice.generation,
-        last_handled_request=voice.request or None,
+        last_handled_request=_handled_request(view),
         input_hash=observed.input_hash,
         training_hash=observed.training_hash,
         evaluation_hash=_evaluation_hash(view),
@@ -62,6 +60,15 @@ def status_of(decision: Decision) -> VoiceModelStatus:
         server=server.id if server else None,
         endpoint=server.endpoint if server else None,
     )
+
+
+def _handled_request(view: View) -> str | None:
+    """Return the request last acted upon: a pass that could not observe everything leaves it to a later one."""
+    voice = view.observed.voice
+    if not voice.request:
+        return None
+    acted = view.observed.complete and view.consent is None
+    return voice.request if acted else voice.status.last_handled_request
 
 
 def conditions_of(
@@ -120,8 +127,8 @@ def _stage_condition(view: View, stage: StageStatus) -> ConditionUpdate:
     if stage.state == "Succeeded":
         return ConditionUpdate(kind, "True", "Succeeded", f"done at {stage.completed_at}" if stage.completed_at else "")
     if job is not None:
-        waiting = job.waiting or Problem("Running", f"{job.name} is running")
-        return ConditionUpdate(kind, "False", waiting.reason, waiting.message)
+        reason = job.waiting.reason if job.waiting else "Running" if job.started else "NotStarted"
+        return ConditionUpdate(kind, "False", reason, described(job))
     failure = stage.last_failure
     if stage.state == "Failed" and failure is not None:
         return ConditionUpdate(kind, "False", failure.reason, failure.message)

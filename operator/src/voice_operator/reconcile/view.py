@@ -1,13 +1,23 @@
 """Derives from the observed state the view that decisions use: stages, revision to serve, consent."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from voice_operator.api.voice_status import STAGES, StageStatus
+from voice_operator.api.voice_status import STAGES, StageName, StageStatus
 from voice_operator.reconcile.consent import consent_problem
+from voice_operator.reconcile.failures import reset_at
 from voice_operator.reconcile.identity import evaluation_changed, has_present_evaluation, is_present
-from voice_operator.reconcile.observed import Observed, ObservedJob, ObservedRevision, Problem, StageFolder, StageOutput
+from voice_operator.reconcile.observed import (
+    JobPolicy,
+    Observed,
+    ObservedJob,
+    ObservedRevision,
+    Problem,
+    StageFolder,
+    StageOutput,
+    Voice,
+)
 from voice_operator.reconcile.serving import (
     ServingPlan,
     ServingState,
@@ -15,7 +25,7 @@ from voice_operator.reconcile.serving import (
     serving_plan,
     target_revision,
 )
-from voice_operator.reconcile.stages import advance, restarted
+from voice_operator.reconcile.stages import StagePolicy, advance, restarted
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,7 @@ class View:
     target: ObservedRevision | None  # to be served
     plan: ServingPlan | None  # for the target
     running: tuple[ObservedJob, ...]  # of the present input
+    leaving: tuple[ObservedJob, ...]  # of any input: deleted, or to be deleted because the attempt was given up
     obsolete: tuple[ObservedJob, ...]  # still running for an earlier input
 
     @property
@@ -58,15 +69,18 @@ def view_of(observed: Observed, now: datetime) -> View:
     consent = consent_problem(observed.voice.spec.consent, now)
     target = target_revision(observed, consent_valid=consent is None)
     active = [job for job in observed.jobs if job.state == "Running"]
+    stages = _stages(observed, now) if observed.complete and consent is None else _recorded_stages(observed)
+    given_up = {job.name for job in active if _is_current(job, observed) and is_given_up(job, stages)}
     return View(
         observed=observed,
         now=now,
         consent=consent,
-        stages=_stages(observed, now) if observed.complete and consent is None else _recorded_stages(observed),
+        stages=stages,
         current=current_revision(observed),
         target=target,
         plan=None if target is None else serving_plan(observed, target, now),
-        running=tuple(job for job in active if _is_current(job, observed)),
+        running=tuple(job for job in active if _is_current(job, observed) and job.name not in given_up),
+        leaving=tuple(job for job in observed.jobs if job.state == "Deleting" or job.name in given_up),
         obsolete=tuple(job for job in active if observed.input_hash and not _is_current(job, observed)),
     )
 
@@ -90,8 +104,9 @@ def _stages(observed: Observed, now: datetime) -> tuple[StageStatus, ...]:
         recorded = {}
     elif _results_are_lost(observed):
         recorded = {name: restarted(stage) for name, stage in recorded.items()}
-    elif voice.request != (voice.status.last_handled_request or ""):
-        recorded = {name: restarted(stage) if stage.state == "Failed" else stage for name, stage in recorded.items()}
+    else:
+        afresh = voice.retry_requested or _is_edited(voice)
+        recorded = {name: _started_afresh(stage, now, afresh=afresh) for name, stage in recorded.items()}
     if current_revision(observed) is None and evaluation_changed(voice):
         recorded = {name: restarted(stage) if _depends(stage) else stage for name, stage in recorded.items()}
     previous_succeeded = True
@@ -105,7 +120,7 @@ def _stages(observed: Observed, now: datetime) -> tuple[StageStatus, ...]:
             recorded=_accounted(recorded.get(name) or StageStatus(name=name), stale),
             jobs=jobs,
             output=output,
-            retries=voice.spec.retries,
+            policy=policy_of(observed, name),
             now=now,
         )
         stages.append(record)
@@ -129,6 +144,34 @@ def _output(observed: Observed, stage: StageFolder) -> StageOutput | None:
     if output is None or stage not in {"evaluate", "publish"} or current_revision(observed) is not None:
         return output
     return output if is_present(output, observed.voice) else None
+
+
+def policy_of(observed: Observed, stage: StageName) -> StagePolicy:
+    """Return what spec and installation say about the attempts of a stage."""
+    spec = observed.voice.spec
+    return StagePolicy(spec.retries, spec.compute, observed.job_policies.get(stage, JobPolicy()))
+
+
+def is_given_up(job: ObservedJob, stages: Iterable[StageStatus]) -> bool:
+    """Return whether the record is done with a Job that has not ended."""
+    return any(stage.name == job.stage and job.attempt <= stage.counted for stage in stages)
+
+
+def is_due(stages: Iterable[StageStatus], now: datetime) -> bool:
+    """Return whether a stage that failed for good starts afresh now."""
+    return any((due := reset_at(stage)) is not None and due <= now for stage in stages)
+
+
+def _is_edited(voice: Voice) -> bool:
+    """Return whether the spec has changed since the last pass that observed everything."""
+    return voice.status.dataset is not None and voice.status.dataset.generation != voice.generation
+
+
+def _started_afresh(stage: StageStatus, now: datetime, *, afresh: bool) -> StageStatus:
+    """Return the stage with unused budgets where somebody asked for that, or where it is time after a final failure."""
+    if afresh and stage.state in {"Failed", "Pending"}:
+        return restarted(stage)
+    return restarted(stage, final=stage.failures.final) if is_due((stage,), now) else stage
 
 
 def _is_complete(observed: Observed, name: str) -> bool:
