@@ -16,7 +16,8 @@ NEEDED = [
     ("patch", "deployments.apps"),
     ("create", "configmaps"),
     ("create", "services"),
-    ("list", "pods"),
+    ("watch", "pods"),
+    ("list", "leases.coordination.k8s.io"),
     ("create", "events.events.k8s.io"),
     ("list", "events.events.k8s.io"),
 ]
@@ -93,3 +94,12 @@ def test_with_watched_namespaces_the_operator_has_no_rights_elsewhere(cluster, n
     for namespace in ("studio", "voice-system"):
         assert [right for right in NEEDED if not cluster.operator_may(*right, namespace)] == []
     assert [right for right in NEEDED + NOT_NEEDED if cluster.operator_may(*right, "default")] == []
+
+
+def test_a_second_release_for_a_watched_namespace_is_refused(cluster, notes):
+    cluster.upgrade({"watchNamespaces": ["studio"]})
+    where = ("--kubeconfig", cluster.kubeconfig, "--namespace", "audiobooks")
+    values = {"watchNamespaces": ["studio"], "crds": {"enabled": False}, "serving": {"create": False}}
+    second = cluster.chart.run("install", "second", cluster.chart.folder, *where, values=values)
+    assert second.returncode != 0
+    assert 'Role "voice-operator" in namespace "studio" exists and cannot be imported' in second.stderr

@@ -1,6 +1,7 @@
 """What the chart renders: valid objects, least rights, hardened pods, and the Secret where it is needed."""
 
 import pytest
+import yaml
 
 BASES = {"tiny": {"uri": "embedded:tiny"}, "v2Pro": {"uri": "s3://voices/bases/v2Pro", "digest": f"sha256:{'0' * 64}"}}
 
@@ -107,8 +108,6 @@ def test_the_operator_pod_meets_the_restricted_pod_security_standard(chart):
     deployment = chart.one("Deployment")["spec"]
     pod = deployment["template"]["spec"]
     (container,) = pod["containers"]
-    assert deployment["replicas"] == 1
-    assert deployment["strategy"] == {"type": "Recreate"}
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] == 65532
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -118,6 +117,64 @@ def test_the_operator_pod_meets_the_restricted_pod_security_standard(chart):
         "capabilities": {"drop": ["ALL"]},
     }
     assert {"requests", "limits"} <= set(container["resources"])
+
+
+def test_two_operators_run_on_two_nodes_and_never_beside_another_version(chart):
+    deployment = chart.one("Deployment")["spec"]
+    (spread,) = deployment["template"]["spec"]["topologySpreadConstraints"]
+    assert deployment["replicas"] == 2
+    assert deployment["strategy"] == {"type": "Recreate"}
+    assert (spread["topologyKey"], spread["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "ScheduleAnyway")
+    assert spread["labelSelector"] == deployment["selector"]
+    assert chart.one("Deployment", {"operator": {"replicas": 0}})["spec"]["replicas"] == 0
+
+
+def test_each_operator_knows_its_own_name_and_where_it_is(chart):
+    (container,) = chart.one("Deployment")["spec"]["template"]["spec"]["containers"]
+    fields = {one["name"]: one["valueFrom"]["fieldRef"]["fieldPath"] for one in container["env"] if "valueFrom" in one}
+    assert fields == {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace"}
+
+
+def test_the_operator_logs_as_the_values_say(chart):
+    def arguments(values):
+        return chart.one("Deployment", values)["spec"]["template"]["spec"]["containers"][0]["args"]
+
+    assert arguments({}) == ["run", "--log-level", "info", "--log-format", "json"]
+    changed = {"operator": {"logFormat": "text", "logLevel": "debug"}}
+    assert arguments(changed) == ["run", "--log-level", "debug", "--log-format", "text"]
+
+
+@pytest.mark.parametrize("namespaces", [[], ["studio"]])
+def test_the_operators_share_the_lease_that_their_configuration_names(chart, namespaces):
+    values = {"watchNamespaces": namespaces, "fullnameOverride": "voices"}
+    role = chart.one("Role", values, name="voices-lease")
+    assert role["metadata"]["namespace"] == "voice-system"
+    create, use = role["rules"]
+    assert (create["resources"], create["verbs"]) == (["leases"], ["create"])
+    lease = yaml.safe_load(chart.one("ConfigMap", values, name="voices")["data"]["config.yaml"])["leaseName"]
+    assert (use["resourceNames"], use["verbs"]) == ([lease], ["get", "update"])
+    binding = chart.one("RoleBinding", values, name="voices-lease")
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "voices", "namespace": "voice-system"}]
+
+
+@pytest.mark.parametrize(
+    ("values", "budgets"),
+    [
+        pytest.param({}, {"voice-operator", "voice-operator-default"}, id="by default, operator and server"),
+        pytest.param({"operator": {"replicas": 1}}, {"voice-operator-default"}, id="a single operator may move"),
+        pytest.param({"serving": {"create": False}}, {"voice-operator"}, id="without a server, the operator"),
+        pytest.param({"podDisruptionBudget": {"enabled": False}}, set(), id="none where none is wanted"),
+    ],
+)
+def test_disruption_budgets(chart, values, budgets):
+    objects = chart.objects(values)
+    found = {item["metadata"]["name"]: item["spec"] for item in objects if item["kind"] == "PodDisruptionBudget"}
+    assert found.keys() == budgets
+    if "voice-operator" in budgets:
+        (deployment,) = [item["spec"] for item in objects if item["kind"] == "Deployment"]
+        labels = deployment["template"]["metadata"]["labels"]
+        assert found["voice-operator"]["selector"]["matchLabels"].items() <= labels.items()
+        assert found["voice-operator"]["maxUnavailable"] == 1
 
 
 def test_the_operator_is_probed_where_it_listens(chart):
@@ -232,7 +289,8 @@ def test_the_operator_may_do_its_work_and_nothing_more(chart, namespaces):
     resources = {resource for _, resource, _ in granted}
     assert "secrets" not in resources
     assert not any("*" in right for right in granted)
-    assert {verb for _, resource, verb in granted if resource == "pods"} == {"get", "list"}
+    assert {verb for _, resource, verb in granted if resource == "pods"} == {"get", "list", "watch"}
+    assert {verb for _, resource, verb in granted if resource == "leases"} == {"list", "create", "get", "update"}
     assert ("batch", "jobs", "create") in granted
     assert ("voice.sovits.dev", "voicemodels/status", "patch") in granted
     assert {verb for _, resource, verb in granted if resource == "events"} == {"get", "list", "create", "patch"}
@@ -244,11 +302,23 @@ def test_with_watched_namespaces_there_are_roles_there_and_no_right_in_the_clust
     objects = chart.objects({"watchNamespaces": ["studio"], "rbac": {"aggregate": False}})
     assert not [item for item in objects if item["kind"].startswith("ClusterRole")]
     for kind in ("Role", "RoleBinding"):
-        assert {item["metadata"]["namespace"] for item in objects if item["kind"] == kind} == {"studio", "voice-system"}
+        found = [item["metadata"] for item in objects if item["kind"] == kind]
+        places = {(about["namespace"], about["name"]) for about in found if not about["name"].endswith("-lease")}
+        assert places == {("studio", "voice-operator"), ("voice-system", "voice-operator")}
     binding = next(
         item for item in objects if item["kind"] == "RoleBinding" and item["metadata"]["namespace"] == "studio"
     )
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "voice-operator", "namespace": "voice-system"}]
+
+
+def test_a_second_release_would_take_the_same_names_in_a_watched_namespace(chart):
+    """So that Helm refuses it: two operators would work on the same voices."""
+    releases = [chart.objects({"watchNamespaces": ["studio"], "fullnameOverride": name}) for name in ("one", "two")]
+    claims = [
+        {(item["kind"], item["metadata"]["name"]) for item in objects if item["metadata"].get("namespace") == "studio"}
+        for objects in releases
+    ]
+    assert claims[0] == claims[1] == {("Role", "voice-operator"), ("RoleBinding", "voice-operator")}
 
 
 def test_people_get_voices_with_the_built_in_roles(chart):

@@ -46,7 +46,8 @@ import yaml
             ["/images/registry"],
             id="a registry with a scheme",
         ),
-        pytest.param({"operator": {"replicas": 2}}, ["/operator", "replicas"], id="more than one operator"),
+        pytest.param({"operator": {"replicas": -1}}, ["/operator/replicas"], id="less than no operator"),
+        pytest.param({"operator": {"logFormat": "xml"}}, ["/operator/logFormat"], id="a form of log that is none"),
         pytest.param(
             {"operator": {"resources": {"limits": {"memory": "lots"}}}},
             ["/operator/resources/limits/memory"],
