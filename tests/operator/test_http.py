@@ -16,7 +16,7 @@ from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.kube import Kube
 from voice_operator.cluster.observe import Cluster
 from voice_operator.cluster.store import open_store
-from voice_operator.errors import WatchStalled
+from voice_operator.errors import ClusterError, OperatorError, OwnershipConflict, WatchStalled
 from voice_operator.http import application, serve
 from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
@@ -88,6 +88,27 @@ def test_a_server_that_was_not_reconciled_is_unknown(kube: Kube, find_port: Call
     async def scenario(session: aiohttp.ClientSession, _: Lists, __: asyncio.Event) -> None:
         async with session.get(VOICES) as answer:
             assert answer.status == 404
+
+    run(scenario, kube, find_port())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(OwnershipConflict("ConfigMap default-voices has another owner"), id="a name that is taken"),
+        pytest.param(ClusterError("GET /x", reason="Unreachable", message="no answer"), id="the API server is away"),
+    ],
+)
+def test_pods_are_told_to_ask_again_where_a_standby_cannot_read_the_list(
+    error: OperatorError, kube: Kube, find_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise error
+
+    async def scenario(session: aiohttp.ClientSession, lists: Lists, _: asyncio.Event) -> None:
+        monkeypatch.setattr(lists, "rendered", fail)
+        async with session.get(VOICES) as answer:
+            assert (answer.status, await answer.text()) == (503, f"{error}\n")
 
     run(scenario, kube, find_port())
 
