@@ -67,7 +67,7 @@ class User:
         self.run("patch", kind, name, "-n", NAMESPACE, "--type=merge", *where, "-p", json.dumps(change))
 
     def delete(self, kind: str, name: str) -> None:
-        self.run("delete", kind, name, "-n", NAMESPACE, "--wait=false")
+        self.run("delete", kind, name, "-n", NAMESPACE, "--wait=false", "--ignore-not-found")
 
     def status(self, voice: str) -> Object:
         status: Object = self.get("voicemodel", voice).get("status") or {}
