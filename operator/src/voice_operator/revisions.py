@@ -37,8 +37,11 @@ class RevisionReconciler:
             OperatorError: a dependency failed; the caller requeues the key.
         """
         kube = self._cluster.kube
+        known = self._cluster.caches.revision(key.namespace, key.name)
+        if known is None or not is_deleting(known):
+            return
         try:
-            item = await kube.get(VOICE_REVISIONS, key.namespace, key.name)
+            item = await kube.get(VOICE_REVISIONS, key.namespace, key.name)  # nothing is destroyed by an older state
         except NotFound:
             return
         finalizers = item["metadata"].get("finalizers") or []

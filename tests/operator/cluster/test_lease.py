@@ -157,6 +157,19 @@ def test_nobody_writes_before_the_lease_is_theirs() -> None:
 
 
 @pytest.mark.usefixtures("eager")
+def test_an_api_server_that_does_not_tell_other_installations_is_asked_again() -> None:
+    async def scenario(server: ApiServer) -> None:
+        server.refuses = lambda request: request.path.endswith("/leases") and request.method == "GET"
+        async with a_candidate(server, "one") as one:
+            await eventually("some attempts", lambda: sum("/leases?limit" in url for url in server.requests) > 2)
+            assert not one.leads()
+            server.refuses = lambda _: False
+            await eventually("the lead", one.leads)
+
+    run(scenario)
+
+
+@pytest.mark.usefixtures("eager")
 def test_a_standby_takes_over_when_it_has_seen_no_renewal_for_the_whole_duration() -> None:
     async def scenario(server: ApiServer) -> None:
         async with a_candidate(server, "one") as one:

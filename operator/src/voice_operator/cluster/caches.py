@@ -59,6 +59,11 @@ class Caches:
         record = self.voices.get(namespace, name)
         return None if record is None else unpack(record.packed)
 
+    def revision(self, namespace: str, name: str) -> Object | None:
+        """Return a VoiceRevision."""
+        found = self.revisions.get(namespace, name)
+        return None if found is None else unpack(found.packed)
+
     def revisions_of(self, namespace: str, voice: str) -> list[Object]:
         """Return the VoiceRevisions of a voice, by name."""
         return [unpack(one.packed) for one in self.revisions.group((namespace, voice))]

@@ -72,12 +72,23 @@ class LeaderElection:
             await asyncio.sleep(RETRY_SECONDS)
         renewal = asyncio.create_task(self._renew(), name="lease renewal")
         try:
-            await refuse_overlap(self._kube, (self._namespace, self._name), self._namespaces)
-            log.info("leading: %s holds the lease %s/%s", self._identity, self._namespace, self._name)
-            self.is_leader.set()
+            while not renewal.done() and not await self._is_alone():  # noqa: ASYNC110 -- as above
+                await asyncio.sleep(RETRY_SECONDS)
+            if not renewal.done():
+                log.info("leading: %s holds the lease %s/%s", self._identity, self._namespace, self._name)
+                self.is_leader.set()
             await renewal
         finally:
             renewal.cancel()
+
+    async def _is_alone(self) -> bool:
+        """Return whether there is no other installation; False where the API server does not tell."""
+        try:
+            await refuse_overlap(self._kube, (self._namespace, self._name), self._namespaces)
+        except ClusterError as error:
+            log.warning("other installations are unknown: %s", error)
+            return False
+        return True
 
     async def _renew(self) -> None:
         while True:
