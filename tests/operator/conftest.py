@@ -45,7 +45,7 @@ class User:
 
     def refused(self, document: Object) -> str:
         """Apply what must not be accepted, and return what the user is told."""
-        done = self.run("apply", "-f", "-", stdin=yaml.safe_dump(document), check=False)
+        done = self.run("apply", "-f", "-", stdin=json.dumps(document), check=False)
         assert done.returncode, f"accepted: {document}"
         return done.stderr
 
