@@ -79,9 +79,9 @@ class VoiceReconciler:
         consent_valid = consent_problem(voice.spec.consent, now) is None
         observed = await observe_voice(self._cluster, voice, now=now, consent_valid=consent_valid)
         decision = await self._apply(key, self._admit(key, decide(observed, now)), job_created)
-        if _has_started_a_job(decision):
-            # The Job's own event brings the next pass, which writes the status: of a thousand new voices each has its
-            # Job before any has its second status.
+        if voice.status.input_hash is None and _has_started_a_job(decision):
+            # The Job's own event brings the next pass, which writes the first status: of a thousand new voices each has
+            # its Job before any has its status.
             return WAITING_POLL_SECONDS
         status = status_of(decision)
         changed = status != voice.status
