@@ -1,4 +1,4 @@
-"""A server's pod without networks: it follows the list of voices, keeps the last one, and says what it has loaded."""
+"""The pods of servers without networks: they follow the lists of voices, keep the last ones, and say what is loaded."""
 
 import http.server
 import json
@@ -22,8 +22,9 @@ class Inference(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.replicas: list[str] = []  # addresses; a lab that starts a replica adds it
         self.fails: dict[str, str] = {}  # voice id or revision -> why it cannot be loaded
-        self._path = f"/servers/{namespace}/{server}/voices.json"
-        self._loaded: list[Object] = []
+        self.servers = [server]  # one answer for the pods of all: whatever one of them must serve
+        self._namespace = namespace
+        self._loaded: dict[str, list[Object]] = {}
         self._stopped = threading.Event()
 
     def __enter__(self) -> Self:
@@ -38,17 +39,24 @@ class Inference(http.server.ThreadingHTTPServer):
 
     def voices(self) -> list[Object]:
         """What it has loaded, as GET /v1/voices tells it."""
-        return [report_of(voice, self.fails) for voice in self._loaded]
+        return [report_of(voice, self.fails) for voices in self._loaded.values() for voice in voices]
 
     def _follow(self) -> None:
         while not self._stopped.wait(POLL_SECONDS):
-            for replica in list(self.replicas):
-                try:
-                    with urllib.request.urlopen(f"{replica}{self._path}", timeout=2) as answer:  # noqa: S310 -- ours
-                        self._loaded = json.load(answer)["voices"]
-                    break
-                except (urllib.error.URLError, OSError):
-                    continue
+            for server in self.servers:
+                voices = self._read(f"/servers/{self._namespace}/{server}/voices.json")
+                if voices is not None:
+                    self._loaded[server] = voices
+
+    def _read(self, path: str) -> list[Object] | None:
+        for replica in self.replicas:
+            try:
+                with urllib.request.urlopen(f"{replica}{path}", timeout=2) as answer:  # noqa: S310 -- ours
+                    voices: list[Object] = json.load(answer)["voices"]
+                    return voices
+            except (urllib.error.URLError, OSError):
+                continue
+        return None
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -30,7 +30,7 @@ RESYNC_SECONDS = float(Settings.model_fields["resync_seconds"].default)
 REVOCATION_SECONDS = 60.0  # in every fault
 QUIET_SECONDS = 4.0  # without a write: longer than the pauses between passes over what runs
 GRACEFUL = {0, -signal.SIGTERM}  # the second one: in the first moment of its life
-BUG = "Traceback (most recent call last)"
+BUG = "bug in the operator"
 DATASET = {"uri": "s3://voices/datasets/one", "digest": "sha256:" + "a" * 64}  # one input, whatever the voice's name
 
 

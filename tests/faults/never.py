@@ -112,9 +112,13 @@ class Judge:
 
 
 def entries_of(text: str) -> list[Object]:
-    """Return the voices of a desired-voices document."""
-    found: list[Object] = json.loads(text).get("voices", [])
-    return found
+    """Return the voices of a desired-voices document; one that somebody broke tells pods nothing."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return []
+    voices = document.get("voices") if isinstance(document, dict) else None
+    return [voice for voice in voices if isinstance(voice, dict)] if isinstance(voices, list) else []
 
 
 def _training_of(job: Object) -> tuple[str, str, str] | None:

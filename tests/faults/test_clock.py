@@ -49,8 +49,8 @@ def test_a_clock_is_put_right_between_two_attempts(scenario: Any, shift: float) 
     scenario.took(lab.until_ready("retried", seconds=180))
 
 
-def test_a_consent_ends_at_midnight_and_the_store_refuses_the_clock(scenario: Any) -> None:
-    """Case 20: the day passes while the operator runs; nothing has to be asked to know it."""
+def test_a_consent_ends_at_midnight(scenario: Any) -> None:
+    """The store refuses requests of that clock, and is not needed."""
     lab = scenario.lab(resyncSeconds=20)
     today = dt.datetime.now(dt.UTC).date().isoformat()
     consent = {"holder": "Alice A.", "statement": "I agree for today.", "expires": today}

@@ -5,9 +5,9 @@ import time
 from typing import Any
 
 import pytest
-from tests.faults.lab import DATASET, Lab
+from tests.faults.lab import Lab
 from tests.faults.snapshot import differences, end_of
-from tests.support.voices import Object, make_voice
+from tests.support.voices import make_voice
 
 pytestmark = [pytest.mark.faults, pytest.mark.cluster, pytest.mark.slow]
 
@@ -16,10 +16,18 @@ VOICES = ("walker", "wanderer", "rover")
 SETTLED_SECONDS = 120
 AGREED = {"holder": "Alice A.", "statement": "I agree that my voice is trained and used."}
 
+UNHINDERED = {
+    "consent": AGREED | {"revoked": False, "expires": None},
+    "suspend": False,
+    "base": "tiny",
+    "serving": {"server": "default"},
+}
+"""The last edit of each voice: one that is stopped half-way has a history that a fresh one has not."""
+
 # Each choice is a part of the spec; a merge patch with null removes what an earlier one set.
 EDITS: dict[str, list[Any]] = {
     "training": [{"seed": seed} for seed in range(4)],
-    "consent": [AGREED | {"revoked": False, "expires": None}] * 3
+    "consent": [UNHINDERED["consent"]] * 3
     + [AGREED | {"revoked": True}, AGREED | {"expires": "2020-01-01"}, AGREED | {"expires": "2099-12-31"}],
     "suspend": [False, False, True],
     "base": ["tiny", "tiny", "tiny", "unknown"],
@@ -41,23 +49,12 @@ def test_random_edits_end_where_a_fresh_apply_of_the_last_spec_ends(scenario: An
         time.sleep(choice.choice((0, 0, 0.1, 0.5)))
     for number, voice in enumerate(VOICES):
         fresh = f"fresh{number}"
+        lab.edit(voice, **UNHINDERED)
         spec = lab.client.get("voicemodels", voice)["spec"]
         lab.client.apply(make_voice(fresh, lab.namespace) | {"spec": spec})
         scenario.took(
             lab.seconds_until(f"{voice} to end as {fresh}", settled_alike(lab, voice, fresh), SETTLED_SECONDS)
         )
-
-
-def test_random_edits_end_ready_once_the_spec_is_good(scenario: Any) -> None:
-    lab, choice = scenario.lab(), seeded(SEED + 1)
-    lab.apply("walker")
-    for _ in range(scenario.repetitions.edits // 5):
-        field = choice.choice([*EDITS])
-        lab.edit("walker", **{field: choice.choice(EDITS[field])})
-    document = make_voice("walker", lab.namespace, dataset=DATASET)
-    empty: Object = dict.fromkeys({*EDITS} - {*document["spec"]})
-    lab.edit("walker", **(document["spec"] | empty | {"consent": AGREED | {"revoked": False, "expires": None}}))
-    scenario.took(lab.until_ready("walker", seconds=SETTLED_SECONDS))
 
 
 def seeded(seed: int) -> random.Random:

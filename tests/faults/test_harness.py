@@ -12,7 +12,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from tests.faults.never import Judge
+from tests.faults.never import Judge, entries_of
 from tests.faults.results import sentence
 from tests.faults.rules import Answer, LostEvents, Rule, concerns, request_of
 from tests.faults.s3_proxy import S3Proxy
@@ -225,6 +225,11 @@ def test_a_deleted_voice_may_lose_its_artifacts_before_it_leaves_the_list() -> N
     judge.voice_deleted(voice(revoked=False), 100)
     judge.served("one", lambda: [ENTRY], lambda _: None, 101)
     assert judge.violations == []
+
+
+@pytest.mark.parametrize("text", ["not JSON", "{}", "[]", '{"voices": 3}', '{"voices": [3]}'])
+def test_a_broken_list_lists_nobody(text: str) -> None:
+    assert entries_of(text) == []
 
 
 # Snapshots and results

@@ -33,7 +33,7 @@ def test_any_single_event_of_a_voice_may_be_lost(scenario: Any) -> None:
         gone = lab.seconds_until_each([*voices], lambda: lab.unlisted([*voices]), REVOCATION_SECONDS)
     for seconds in gone.values():
         scenario.took(seconds)
-    assert sum(loss.lost for loss in losses.values()) >= count - 3, "a life has as many events as the first one"
+    assert sum(loss.lost for loss in losses.values()) >= len(losses) / 2, "lives have about as many events as the first"
 
 
 def events_of_a_life(lab: Lab) -> int:
@@ -50,6 +50,7 @@ def events_of_a_life(lab: Lab) -> int:
 @pytest.mark.parametrize("number", range(1, 7))
 def test_any_single_event_of_a_server_may_be_lost(scenario: Any, number: int) -> None:
     lab = scenario.lab(resyncSeconds=20)
+    lab.inference.servers = [SERVER, "another"]
 
     def about_another(event: Any) -> bool:
         return bool(event["object"]["metadata"]["name"] == "another")
@@ -68,7 +69,7 @@ def test_a_deletion_that_no_event_tells_is_repaired_by_the_resync(scenario: Any)
     for voice in ("kept", "deleted"):
         lab.apply(voice)
     lab.seconds_until("both to be Ready", lambda: len(lab.are_ready(["kept", "deleted"])) == 2, 60)
-    loss = LostEvents(resources=("voicemodels",), where=lambda event: event["type"] == "DELETED")
+    loss = LostEvents(where=concerns("deleted"))  # its children go too, and would tell
     with lab.proxy.faults(loss):
         lab.delete("deleted")
         scenario.took(lab.until_gone("deleted"))

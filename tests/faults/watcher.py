@@ -88,7 +88,7 @@ class Watcher:
 
     def _read_config_maps(self) -> list[Object]:
         maps = self._client.objects("configmaps", f"{SERVER_LABEL}={self._assignment.server}")
-        documents = [text for one in maps for text in (one.get("data") or {}).values() if text.startswith("{")]
+        documents = [text for one in maps for text in (one.get("data") or {}).values()]
         return [entry for document in documents for entry in entries_of(document)]
 
     def _follow_jobs(self) -> None:
