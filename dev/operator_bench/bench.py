@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -119,7 +120,7 @@ async def _measure(plan: Plan, api: Api, operator: OperatorProcess, names: list[
 async def _install(api: Api) -> None:
     for path in sorted((REPOSITORY / "crds").iterdir()):
         await api.create("customresourcedefinitions", yaml.safe_load(path.read_text()))
-        await until(lambda name=path.stem: _is_established(api, name))
+        await until(partial(_is_established, api, path.stem))
     await api.create("namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     await until(lambda: api.objects("serviceaccounts", NAMESPACE))
     await api.create("voiceservers", server())

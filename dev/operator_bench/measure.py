@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,14 @@ REVOCATION_SECONDS = 120.0
 JOBS_SECONDS = 600.0
 HISTOGRAM = "voice_operator_event_to_job_duration_seconds_bucket"
 
+READS = {"get", "list", "watch"}
+
 Figures = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Counters of one moment."""
+    """Counters of one moment; ``writes`` without the Lease, which is renewed whatever happens."""
 
     requests: float
     writes: float
@@ -42,11 +44,12 @@ class Counts:
     @classmethod
     def of(cls, samples: list[Sample]) -> Counts:
         """Read them from all samples of ``/metrics``."""
-        totals: Counter[str] = Counter()
+        totals: dict[str, float] = defaultdict(float)
         for sample in samples:
             if sample.name == "rest_client_requests_total":
                 totals["requests"] += sample.value
-                totals["writes"] += 0 if sample.labels["verb"] in {"get", "list", "watch"} else sample.value
+                if sample.labels["verb"] not in READS and sample.labels["resource"] != "leases":
+                    totals["writes"] += sample.value
             elif sample.name == "controller_runtime_reconcile_total":
                 totals["passes"] += sample.value
             elif sample.name == "workqueue_depth":

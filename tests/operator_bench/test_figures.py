@@ -28,11 +28,12 @@ def test_counts_are_sums_over_all_series() -> None:
     samples = [
         Sample("rest_client_requests_total", {"verb": "get", "resource": "jobs", "code": "200"}, 3.0),
         Sample("rest_client_requests_total", {"verb": "apply", "resource": "jobs", "code": "200"}, 2.0),
+        Sample("rest_client_requests_total", {"verb": "patch", "resource": "leases", "code": "200"}, 6.0),
         Sample("controller_runtime_reconcile_total", {"controller": "voicemodel", "result": "success"}, 4.0),
         Sample("workqueue_depth", {"name": "voicemodel"}, 1.0),
         Sample("process_resident_memory_bytes", {}, 99.0),
     ]
-    assert Counts.of(samples) == Counts(requests=5, writes=2, passes=4, depth=1)
+    assert Counts.of(samples) == Counts(requests=11, writes=2, passes=4, depth=1)
 
 
 def a_run(voices: int, foreign_jobs: int = 0) -> dict[str, Any]:
