@@ -14,6 +14,7 @@ from dev.errors import DevError
 from dev.kubeconfig import credentials_of
 
 PARALLEL = 32
+OPERATOR = "voice-operator"  # the operator's field manager
 RETRY_SECONDS = 0.2
 OURS = "/apis/voice.sovits.dev/v1alpha1"
 GROUPS = {
@@ -55,6 +56,13 @@ class Api:
     async def create(self, kind: str, document: Object) -> Object:
         """Create an object."""
         return await self.request("POST", path(kind, document["metadata"].get("namespace", "")), document)
+
+    async def apply_status(self, kind: str, document: Object) -> Object:
+        """Write the status as the operator does: fields of another manager would stay when the operator drops them."""
+        metadata = {key: document["metadata"][key] for key in ("name", "namespace")}
+        body = document | {"metadata": metadata}
+        target = f"{path(kind, metadata['namespace'], metadata['name'])}/status?fieldManager={OPERATOR}&force=true"
+        return await self.request("PATCH", target, body, "application/apply-patch+yaml")
 
     async def merge(self, kind: str, namespace: str, name: str, change: Object, *, status: bool = False) -> Object:
         """Change some fields of an object, or of its status."""

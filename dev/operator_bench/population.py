@@ -96,12 +96,11 @@ async def copy_template(api: Api, bucket: Path, count: int) -> list[str]:
 
     async def copy(name: str) -> None:
         created = await api.create("voicemodels", _renamed(_without_status(template), name))
-        await api.merge("voicemodels", NAMESPACE, name, {"status": _renamed(template["status"], name)}, status=True)
+        await api.apply_status("voicemodels", _renamed(_with_status(template), name))
         child = _renamed(_without_status(revision), name)
         child["metadata"]["ownerReferences"][0]["uid"] = created["metadata"]["uid"]
         await api.create("voicerevisions", child)
-        status = {"status": _renamed(revision["status"], name)}
-        await api.merge("voicerevisions", NAMESPACE, child["metadata"]["name"], status, status=True)
+        await api.apply_status("voicerevisions", _renamed(_with_status(revision), name))
 
     await in_parallel(names, copy)
     await asyncio.to_thread(_copy_files, bucket / NAMESPACE, names)
@@ -137,6 +136,10 @@ def _without_status(item: Object) -> Object:
         if key in metadata
     }
     return {"apiVersion": item["apiVersion"], "kind": item["kind"], "metadata": kept, "spec": item["spec"]}
+
+
+def _with_status(item: Object) -> Object:
+    return {key: item[key] for key in ("apiVersion", "kind", "metadata", "status")}
 
 
 def _renamed(document: Any, name: str) -> Any:
