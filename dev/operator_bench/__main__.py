@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -28,20 +29,23 @@ def main() -> int:
     plans = [Plan(size, options.new) for size in options.sizes]
     if options.foreign:
         plans.append(Plan(WITH_FOREIGN_JOBS, options.new, options.foreign))
+    host = {"cores": os.cpu_count(), "load_average": round(os.getloadavg()[0], 2)}
+    if os.getloadavg()[0] > (os.cpu_count() or 1) / 2:
+        say(f"warning: load average {host['load_average']}: delays will be too long")
     runs: list[Figures] = []
     for plan in plans:
         say(f"==> {plan.name} voices")
         with tempfile.TemporaryDirectory(prefix="operator-bench-") as folder:
-            runs.append({"name": plan.name} | bench(plan, Path(folder)))
-        _write(runs, options.out)  # each time: a run of hours must not be lost to its last part
+            runs.append({"name": plan.name} | bench(plan, Path(folder), options.out / "operator.log"))
+        _write({"machine": host, "runs": runs}, options.out)  # each time: nothing is lost to a later part
     print(markdown(runs))
     return 0
 
 
-def _write(runs: list[Figures], out: Path) -> None:
-    (out / "operator.json").write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
-    (out / "operator.md").write_text(markdown(runs) + "\n", encoding="utf-8")
-    draw(runs, out / "operator.png")
+def _write(document: Figures, out: Path) -> None:
+    (out / "operator.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    (out / "operator.md").write_text(markdown(document["runs"]) + "\n", encoding="utf-8")
+    draw(document["runs"], out / "operator.png")
 
 
 def _options() -> argparse.Namespace:

@@ -63,19 +63,19 @@ def control_plane(state: Path) -> Iterator[Path]:
         subprocess.run([*command, "down", *where], cwd=REPOSITORY, check=True, capture_output=True)
 
 
-def bench(plan: Plan, folder: Path) -> Figures:
-    """Measure one plan; ``folder`` is empty, and holds the logs afterwards."""
+def bench(plan: Plan, folder: Path, log: Path) -> Figures:
+    """Measure one plan in an empty folder; the operator's log is appended to ``log``."""
     with control_plane(folder / "control-plane") as kubeconfig:
-        return asyncio.run(_bench(plan, folder, kubeconfig))
+        return asyncio.run(_bench(plan, folder, log, kubeconfig))
 
 
-async def _bench(plan: Plan, folder: Path, kubeconfig: Path) -> Figures:
+async def _bench(plan: Plan, folder: Path, log: Path, kubeconfig: Path) -> Figures:
     url = f"http://127.0.0.1:{free_port()}"
     bucket = folder / "bucket"
     async with Api(kubeconfig) as api, Inference(f"{url}/servers/{NAMESPACE}/{SERVER}/voices.json") as inference:
         await _install(api)
         config = _write_config(folder, bucket, url, inference.port)
-        operator = OperatorProcess(config, kubeconfig, folder / "operator.log", url)
+        operator = OperatorProcess(config, kubeconfig, log, url)
         node = Node(api)
         try:
             with step("one voice through its life"):

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 
 from dev.operator_bench.measure import Figures
 
-TARGETS = {"peak MB": 150, "event → Job p99, s": 2, "revocation p99, s": 5}
-
 ROWS: dict[str, Callable[[Figures], object]] = {
     "resident at rest, MB": lambda run: run["rest_mb"],
     "resident at most, MB": lambda run: run["peak_mb"],
