@@ -70,8 +70,8 @@ class Serving:
         """Make a voice, or a new revision of it, and return the revision's name once it is published."""
         before = {item["metadata"]["name"] for item in self.user.objects("voicerevisions", f"{LABEL}={voice}")}
         if spec:
-            self.user.patch("voicemodel", voice, {"spec": spec})
             earlier = self.user.status(voice).get("inputHash")
+            self.user.patch("voicemodel", voice, {"spec": spec})
             self.scene.wait("the new input", lambda: self.user.status(voice).get("inputHash") not in {None, earlier})
         else:
             self.scene.apply(voice)
