@@ -95,7 +95,7 @@ def test_a_signal_ends_it_in_peace_and_gives_the_lease_back(operator_beside: Bes
     async def scenario(server: ApiServer, operator: Operator) -> None:
         await operator.until_it_leads(server)
         operator.process.send_signal(signal.SIGTERM)
-        assert await operator.ended(seconds=3) == 0, operator.log
+        assert await operator.ended(seconds=4.5) == 0, operator.log
         assert lease(server)["holderIdentity"] == ""
         assert "Traceback" not in operator.log
         assert "never retrieved" not in operator.log
@@ -106,9 +106,10 @@ def test_a_signal_ends_it_in_peace_and_gives_the_lease_back(operator_beside: Bes
 def test_a_watch_that_ended_ends_it_to_begin_anew(operator_beside: Beside) -> None:
     async def scenario(server: ApiServer, operator: Operator) -> None:
         await operator.until_it_leads(server)
+        await eventually("the watch", lambda: any("voicemodels?watch" in url for url in server.requests), seconds=20)
         error = {"kind": "Status", "code": 500, "message": "etcdserver: leader changed"}
         server.send({"type": "ERROR", "object": error}, plural="voicemodels")
-        assert await operator.ended(seconds=3) == 1
+        assert await operator.ended(seconds=15) == 1
         assert operator.log.rstrip().endswith("the process ends, to begin anew")
         assert "kopf has ended: Error in the watch-stream" in operator.log
         assert lease(server)["holderIdentity"] == "", "another replica need not wait"
@@ -121,7 +122,7 @@ def test_a_lost_lease_ends_it_to_begin_anew(operator_beside: Beside) -> None:
         await operator.until_it_leads(server)
         stolen = lease(server) | {"holderIdentity": "two"}
         server.put("voice-operator", plural="leases", namespace=SYSTEM, spec=stolen)
-        assert await operator.ended(seconds=6) == 1
+        assert await operator.ended(seconds=15) == 1
         assert "is held by two; the process ends, to begin anew" in operator.log
         assert lease(server)["holderIdentity"] == "two"
 
@@ -138,6 +139,6 @@ def test_it_is_ready_on_a_standby_too_and_leads_when_the_lease_is_free(operator_
         assert "leading:" not in operator.log
         free = spec | {"holderIdentity": ""}
         server.put("voice-operator", plural="leases", namespace=SYSTEM, spec=free)
-        await eventually("the lead", lambda: "leading:" in operator.log)
+        await eventually("the lead", lambda: "leading:" in operator.log, seconds=20)
 
     operator_beside(scenario)

@@ -15,7 +15,7 @@ from voice_operator.admission import Admission
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.inference import Inference
-from voice_operator.cluster.kube import Kube, Object
+from voice_operator.cluster.kube import Kube
 from voice_operator.cluster.observe import Cluster
 from voice_operator.cluster.store import open_store
 from voice_operator.errors import InvalidObject
@@ -52,7 +52,7 @@ class Scene:
         item = self.server.put("alice", plural="voicemodels", metadata=metadata, spec=spec | about)
         self.caches.voices.update(item)
 
-    def put_revision(self, **metadata: Any) -> None:
+    def put_revision(self, state: str = "", **metadata: Any) -> None:
         spec = {
             "voiceModel": "alice",
             "inputHash": "0" * 64,
@@ -66,16 +66,13 @@ class Scene:
             "evaluation": {"scores": {}},
         }
         owned = {"ownerReferences": [{"uid": "uid"}], "uid": "uid-alice-1"}
-        item = self.server.put("alice-1", plural="voicerevisions", metadata=owned | metadata, spec=spec)
+        status = {"state": state} if state else {}
+        item = self.server.put("alice-1", plural="voicerevisions", metadata=owned | metadata, spec=spec, status=status)
         self.caches.revisions.update(item)
 
     async def passes(self, number: int) -> list[float | None]:
         """Reconcile so often, and return the seconds that each pass wanted to wait."""
         return [await self.voices.reconcile(ALICE) for _ in range(number)]
-
-    def condition(self, kind: str) -> Object:
-        conditions: list[Object] = self.server.objects["voicemodels", "studio", "alice"]["status"]["conditions"]
-        return next(condition for condition in conditions if condition["type"] == kind)
 
 
 def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path) -> None:
@@ -107,46 +104,61 @@ def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path) -> None:
     asyncio.run(asyncio.wait_for(whole(), timeout=20))
 
 
-def test_a_label_that_is_taken_away_again_and_again_is_restored_ever_more_rarely(tmp_path: Path) -> None:
-    """A webhook that fights us: what should follow at once follows later each time, and costs one request."""
-
+def test_a_label_that_was_taken_away_is_restored_and_nothing_else_changes(tmp_path: Path) -> None:
     async def scenario(scene: Scene) -> None:
-        scene.server.webhook = lambda item: item["metadata"].pop("labels", None)
-        scene.put()
-        scene.put_revision(labels={})
-        waits = await scene.passes(2)
-        assert scene.condition("Ready")["reason"] == "Adopting"
-        assert waits == [1, 1]
-        scene.server.requests.clear()
-        assert await scene.passes(8) == [8, 16, 32, 64, 128, 256, 300, 300]
-        assert len(scene.server.requests) == 8
-
-    run(scenario, tmp_path)
-
-
-def test_a_label_that_was_taken_away_once_is_restored_at_once(tmp_path: Path) -> None:
-    async def scenario(scene: Scene) -> None:
-        scene.put()
-        scene.put_revision(labels={})
+        scene.put(suspend=True)
+        scene.put_revision(labels={LABEL: "alice"})
         await scene.passes(1)
+        status = scene.server.objects["voicemodels", "studio", "alice"]["status"]
+        state = scene.server.objects["voicerevisions", "studio", "alice-1"]["status"]["state"]
+        scene.put_revision(labels={}, state=state)
+        scene.server.requests.clear()
+        assert await scene.passes(2) == [None, None]
         revision = scene.server.objects["voicerevisions", "studio", "alice-1"]
         assert revision["metadata"]["labels"] == {LABEL: "alice"}
-        await scene.passes(1)
-        assert scene.condition("Ready")["reason"] != "Adopting"
+        assert scene.server.objects["voicemodels", "studio", "alice"]["status"] == status
+        assert len(scene.server.requests) == 1
 
     run(scenario, tmp_path)
 
 
-def test_progress_takes_the_back_off_away(tmp_path: Path) -> None:
+def test_a_webhook_that_takes_the_label_away_again_is_no_hot_loop(tmp_path: Path) -> None:
     async def scenario(scene: Scene) -> None:
         scene.server.webhook = lambda item: item["metadata"].pop("labels", None)
-        scene.put()
-        scene.put_revision(labels={})
-        assert (await scene.passes(4))[-1] == 16
         scene.put(suspend=True)
+        scene.put_revision(labels={})
         await scene.passes(1)
-        scene.put(suspend=False)
-        assert (await scene.passes(2)) == [1, 1]
+        scene.server.requests.clear()
+        assert await scene.passes(3) == [None] * 3
+        assert len(scene.server.requests) == 3, "one attempt each time that somebody looks"
+
+    run(scenario, tmp_path)
+
+
+IDLE = (0.5, False)  # wants to be repeated at once, and changed nothing
+BUSY = (0.5, True)
+SLOW = (3.0, False)
+
+
+@pytest.mark.parametrize(
+    ("passes", "expected"),
+    [
+        pytest.param([IDLE], [0.5], id="once may happen"),
+        pytest.param([BUSY] * 4, [0.5] * 4, id="whoever gets something done goes on"),
+        pytest.param([SLOW] * 3, [3.0] * 3, id="a pause is no hot loop"),
+        pytest.param([(None, False)] * 3, [None] * 3, id="nor is an end"),
+        pytest.param([IDLE] * 9, [0.5, 8, 16, 32, 64, 128, 256, 300, 300], id="idle passes come ever more rarely"),
+        pytest.param([IDLE, IDLE, BUSY, IDLE, IDLE], [0.5, 8, 0.5, 0.5, 8], id="until one changes something"),
+        pytest.param([IDLE, IDLE, SLOW, IDLE, IDLE], [0.5, 8, 3.0, 0.5, 8], id="or pauses by itself"),
+    ],
+)
+def test_the_pause_between_passes(
+    passes: list[tuple[float | None, bool]], expected: list[float | None], tmp_path: Path
+) -> None:
+    async def scenario(scene: Scene) -> None:
+        bounded = scene.voices._bounded
+        assert [bounded(ALICE, requeue_after, changed=changed) for requeue_after, changed in passes] == expected
+        assert bounded(Key("VoiceModel", "studio", "bob"), 0.5, changed=False) == 0.5, "each voice has its own"
 
     run(scenario, tmp_path)
 

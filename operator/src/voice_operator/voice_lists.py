@@ -116,7 +116,7 @@ class VoiceListReconciler:
         try:
             # The first part last: pods take a new number of parts only when they find all of them.
             for part in sorted(changed, key=lambda part: -part.get("shard", 0)):
-                await self._cluster.kube.apply(CONFIG_MAPS, list_config_map(server, part, settings))
+                await self._write(list_config_map(server, part, settings))
         finally:  # pods that ask the operator need no ConfigMap
             self._publish(server, merged(parts if changed else _complete(present)))
         if changed:
@@ -125,6 +125,14 @@ class VoiceListReconciler:
             raise too_long
         until = seconds_until_expiry(voices, self._clock())
         return None if until is None else min(until, MAX_WAIT_SECONDS)
+
+    async def _write(self, config_map: Object) -> None:
+        """Apply a part, and remove the keys that somebody else put beside it: pods would read those as well."""
+        kube, metadata = self._cluster.kube, config_map["metadata"]
+        written = await kube.apply(CONFIG_MAPS, config_map)
+        others = written["data"].keys() - config_map["data"].keys()
+        if others:
+            await kube.merge(CONFIG_MAPS, metadata["namespace"], metadata["name"], {"data": dict.fromkeys(others)})
 
     async def rendered(self, namespace: str, server: str) -> RenderedList | None:
         """Return a server's list as the pods get it, also on a replica that does not lead; None: there is none.

@@ -474,6 +474,7 @@ def test_a_served_revision_is_adopted_and_served_on_where(change: dict[str, bool
     voice = a_voice(recorded(active_revision=REVISION.name))
     decision, status = settle(observe(voice, revisions=(revision,), server=a_server(a_pod("p1"))))
     assert decision.action.effects == (AdoptRevision(REVISION.name),)
+    assert decision.action.phase == "Ready", "nobody need know"
     assert (status.artifacts, status.server) == (REVISION.artifacts, "voice-system/default")
 
 

@@ -109,16 +109,6 @@ def stop_obsolete_jobs(view: View) -> Action | None:
     )
 
 
-def adopt_revisions(view: View) -> Action | None:
-    """What was made for this voice belongs to it, whatever a restored backup or a person did to owner and label."""
-    kept = [revision for revision in view.observed.revisions if not revision.deleting]
-    effects = tuple(AdoptRevision(one.name) for one in kept if one.adoptable or not one.labelled)
-    if not effects:
-        return None
-    names = ", ".join(effect.name for effect in effects)
-    return Action("Preparing", "Adopting", f"{names}: owner and label are being restored", effects, requeue_after=1)
-
-
 def wait_for_deletion(view: View) -> Action | None:
     """A revision that is being deleted would be mistaken for a result."""
     if view.current is None or not view.current.deleting:
@@ -264,7 +254,6 @@ CHECKS: tuple[Check, ...] = (
     refuse_unknown_base,
     wait_for_dataset,
     stop_obsolete_jobs,
-    adopt_revisions,
     wait_for_deletion,
     wait_for_review,
     keep_active_revision,
@@ -288,11 +277,12 @@ class Decision:
 
 
 def decide(observed: Observed, now: datetime) -> Decision:
-    """Return the first opinion of CHECKS; Jobs that were given up and states of revisions are added to its effects."""
+    """Return the first opinion of CHECKS; what is due whatever they say is added to its effects."""
     view = view_of(observed, now)
     opinions = (check(view) for check in CHECKS)
     action = next(opinion for opinion in opinions if opinion is not None)
-    return Decision(view, replace(action, effects=action.effects + _given_up_jobs(view) + _revision_states(view)))
+    due = _adoptions(view) + _given_up_jobs(view) + _revision_states(view)
+    return Decision(view, replace(action, effects=action.effects + due))
 
 
 def described(job: ObservedJob) -> str:
@@ -338,6 +328,12 @@ def _seconds_until_next_check(view: View, job: ObservedJob) -> float | None:
     if deadline is not None:
         checks.append(max((deadline - view.now).total_seconds(), 1.0))
     return min(checks)
+
+
+def _adoptions(view: View) -> tuple[Effect, ...]:
+    """What was made for this voice belongs to it, whatever a restored backup or a person did to owner and label."""
+    kept = [revision for revision in view.observed.revisions if not revision.deleting]
+    return tuple(AdoptRevision(revision.name) for revision in kept if revision.adoptable or not revision.labelled)
 
 
 def _revision_states(view: View) -> tuple[Effect, ...]:
