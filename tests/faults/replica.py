@@ -37,7 +37,7 @@ class Replica:
         self._settings = dict(settings)
         self._clock = self.folder / "clock"
         self._clock.write_text("0")
-        self._environment = dict(environment)
+        self._environment = {**environment, "POD_NAME": f"voice-operator-{name}"}  # stays when its container restarts
         self._lock = threading.RLock()
         self._wanted = False
         self._stopped = threading.Event()
