@@ -20,7 +20,7 @@ from dev.operator_process import OperatorProcess
 from dev.ports import free_port
 from tests.support import voices
 from tests.support.kubelet import Kubelet
-from tests.support.voices import DIGEST, Object, make_server
+from tests.support.voices import Object, make_server
 from tests.support.waiting import wait_for
 
 NAMESPACE = "operator-tests"
@@ -102,7 +102,7 @@ class Trainer:
             bundle = self.bundle(voice)
             bundle.mkdir(parents=True)
             (bundle / "manifest.json").write_text("{}")
-            summary = {"uri": f"file://{bundle}", "digest": DIGEST, "size": 2}
+            summary = {"uri": f"file://{bundle}", "digest": f"sha256:{workspace.name}", "size": 2}
         (workspace / stage).mkdir(parents=True, exist_ok=True)
         manifest = {
             "schema": "voice.sovits.dev/stage/v1",
