@@ -12,7 +12,7 @@ import yaml
 from tests.faults.bucket import Bucket
 from tests.faults.client import Client
 from tests.faults.lab import REVOCATION_SECONDS, Lab
-from tests.faults.life import Life, undisturbed_life
+from tests.faults.life import Life, faultless_life
 from tests.faults.results import Result, sentence, write
 from tests.faults.s3_proxy import S3Proxy
 from tests.faults.scale import Scale, scale
@@ -51,20 +51,20 @@ def repetitions() -> Scale:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(
+def faultless(
     request: pytest.FixtureRequest,
     admin: Path,
     s3: tuple[int, Path],
     tmp_path_factory: pytest.TempPathFactory,
     repetitions: Scale,
 ) -> Life:
-    """A life without faults, which every disturbed one must resemble."""
-    result = Result("an undisturbed life")
+    """A life without faults, which every life with faults must resemble."""
+    result = Result("an life without faults")
     request.config.stash[RESULTS].append(result)
-    running = Scenario(result, admin, s3, tmp_path_factory.mktemp("undisturbed"), repetitions)
+    running = Scenario(result, admin, s3, tmp_path_factory.mktemp("faultless"), repetitions)
     try:
         started = time.monotonic()
-        life = undisturbed_life(running.lab(), "undisturbed")
+        life = faultless_life(running.lab(), "faultless")
         running.took(time.monotonic() - started)
         running.rest()
     finally:

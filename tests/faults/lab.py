@@ -35,7 +35,7 @@ DATASET = {"uri": "s3://voices/datasets/one", "digest": "sha256:" + "a" * 64}  #
 
 
 class Lab:
-    """A scene whose every connection can be disturbed."""
+    """A scene in which every connection can fail."""
 
     def __init__(
         self,

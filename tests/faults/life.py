@@ -9,7 +9,7 @@ STATION_SECONDS = 90.0
 Life = dict[str, Object]  # station -> snapshot
 
 
-def undisturbed_life(lab: Lab, voice: str) -> Life:
+def faultless_life(lab: Lab, voice: str) -> Life:
     """Live a life without faults; each snapshot is taken once nothing is written any more."""
     stations: Life = {}
     for station, begin in STATIONS.items():
@@ -41,7 +41,7 @@ def until_like(expected: Object, lab: Lab, voice: str, station: str) -> float:
     try:
         return lab.seconds_until(f"{voice} {station}", alike, STATION_SECONDS)
     except AssertionError as error:
-        raise AssertionError("\n".join([f"{error}; other than in an undisturbed life:", *found])) from None
+        raise AssertionError("\n".join([f"{error}; other than in an life without faults:", *found])) from None
 
 
 def delete(lab: Lab, voice: str) -> float:

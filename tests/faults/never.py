@@ -60,7 +60,7 @@ class Judge:
         for job in jobs:
             self.job_changed(job)
 
-    def voice_changed(self, voice: Object, now: float) -> None:
+    def voice_updated(self, voice: Object, now: float) -> None:
         """A voice appeared or changed."""
         if voice["metadata"].get("deletionTimestamp") or voice["spec"]["consent"].get("revoked"):
             self._revoked_at.setdefault(_id(voice), now)
@@ -76,7 +76,7 @@ class Judge:
     def voices_listed(self, voices: Iterable[Object], now: float) -> None:
         """Everything that exists, after a watch was interrupted."""
         for voice in voices:
-            self.voice_changed(voice, now)
+            self.voice_updated(voice, now)
 
     def served(self, source: str, read: Callable[[], Iterable[Object]], digest_of: DigestOf, now: float) -> int:
         """Judge a list of voices; ``read`` reads it, and is asked again before something missing is reported."""

@@ -35,12 +35,12 @@ def about_objects(request: Request) -> bool:
         pytest.param(Cut(after=True), id="cut after its effect"),
     ],
 )
-def test_every_write_fails_once(scenario: Any, undisturbed: Life, fault: Fault) -> None:
+def test_every_write_fails_once(scenario: Any, faultless: Life, fault: Fault) -> None:
     lab = scenario.lab()
     rule = Rule(fault, verbs=WRITES, where=about_objects, once_per_target=True)
     with lab.proxy.faults(rule):
-        scenario.took(live_like(undisturbed, lab, "refusedvoice"))
-    assert rule.applied > len(undisturbed)
+        scenario.took(live_like(faultless, lab, "refusedvoice"))
+    assert rule.applied > len(faultless)
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_every_write_fails_once(scenario: Any, undisturbed: Life, fault: Fault) 
         pytest.param(Cut(after=True), id="cut"),
     ],
 )
-def test_every_read_fails_once(scenario: Any, undisturbed: Life, fault: Fault) -> None:
+def test_every_read_fails_once(scenario: Any, faultless: Life, fault: Fault) -> None:
     lab = scenario.lab()
     rule = Rule(fault, verbs=READS, where=about_objects, once_per_target=True)
     with lab.proxy.faults(rule):
-        scenario.took(live_like(undisturbed, lab, "unreadvoice"))
-    assert rule.applied > len(undisturbed)
+        scenario.took(live_like(faultless, lab, "unreadvoice"))
+    assert rule.applied > len(faultless)
 
 
 def test_nothing_is_asked_again_before_retry_after_is_over(scenario: Any) -> None:
@@ -98,10 +98,10 @@ def test_the_api_server_is_too_sick_to_answer_for_a_while(scenario: Any) -> None
     scenario.took(lab.until_ready("new", seconds=RESYNC_SECONDS + 60))
 
 
-def test_every_answer_comes_late(scenario: Any, undisturbed: Life) -> None:
+def test_every_answer_comes_late(scenario: Any, faultless: Life) -> None:
     lab = scenario.lab()
     with lab.proxy.faults(Rule(Delay(1.0), where=lambda request: request.verb != "watch")):
-        scenario.took(live_like(undisturbed, lab, "latecomer"))
+        scenario.took(live_like(faultless, lab, "latecomer"))
 
 
 def test_any_single_read_of_a_voice_may_be_stale(scenario: Any) -> None:

@@ -15,12 +15,12 @@ TRANSIENT_EXIT = 75
 
 
 @pytest.mark.parametrize("shift", [HOUR, -HOUR], ids=["ahead", "behind"])
-def test_a_life_under_a_clock_that_is_an_hour_off(scenario: Any, undisturbed: Life, shift: float) -> None:
+def test_a_life_under_a_clock_that_is_an_hour_off(scenario: Any, faultless: Life, shift: float) -> None:
     # In a folder: an S3 server refuses requests whose time is a quarter of an hour off, and says so.
     lab = scenario.lab(storage="file")
     lab.operator.set_clock(shift)
     lab.operator.restart()
-    local = {station: snapshot_in(lab, snapshot) for station, snapshot in undisturbed.items()}
+    local = {station: snapshot_in(lab, snapshot) for station, snapshot in faultless.items()}
     scenario.took(live_like(local, lab, "shiftedvoice"))
 
 

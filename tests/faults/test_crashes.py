@@ -20,7 +20,7 @@ def is_effect(request: Request) -> bool:
     return request.resource != LEASES
 
 
-def test_a_crash_after_any_single_effect_changes_nothing(scenario: Any, undisturbed: Life) -> None:
+def test_a_crash_after_any_single_effect_changes_nothing(scenario: Any, faultless: Life) -> None:
     numbers = iter(range(1, MAX_WRITES, scenario.repetitions.every))
     lock, finished = threading.Lock(), threading.Event()
 
@@ -30,7 +30,7 @@ def test_a_crash_after_any_single_effect_changes_nothing(scenario: Any, undistur
                 number = next(numbers)
             crash = Rule(Call(lab.operator.kill), verbs=WRITES, where=is_effect, nth=number)
             with lab.proxy.faults(crash):
-                seconds = live_like(undisturbed, lab, f"crash{number:03}")
+                seconds = live_like(faultless, lab, f"crash{number:03}")
             if crash.applied:
                 scenario.took(seconds)
             else:
@@ -43,13 +43,13 @@ def test_a_crash_after_any_single_effect_changes_nothing(scenario: Any, undistur
     assert finished.is_set()
 
 
-def test_a_crash_at_the_first_write_of_every_object_changes_nothing(scenario: Any, undisturbed: Life) -> None:
+def test_a_crash_at_the_first_write_of_every_object_changes_nothing(scenario: Any, faultless: Life) -> None:
     lab = scenario.lab()
     crash = Rule(Call(lab.operator.kill), verbs=WRITES, where=is_effect, once_per_target=True)
     with lab.proxy.faults(crash):
-        scenario.took(live_like(undisturbed, lab, "oftendead"))
-    assert crash.applied > len(undisturbed)
-    assert lab.operator.starts > len(undisturbed)
+        scenario.took(live_like(faultless, lab, "oftendead"))
+    assert crash.applied > len(faultless)
+    assert lab.operator.starts > len(faultless)
 
 
 @pytest.mark.parametrize("moment", ["while it trains", "after a revocation"])

@@ -1,4 +1,4 @@
-"""The harness itself: rules, proxies and the judge do what the scenarios believe."""
+"""The harness itself: rules, proxies and the checker do what the scenarios believe."""
 
 import json
 import socket
@@ -139,7 +139,7 @@ def test_the_s3_proxy_is_too_busy(s3_proxy: S3Proxy) -> None:
         ask(s3_proxy)
 
 
-# The judge
+# The checker
 
 
 def job(name: str, uid: str, *, end: str = "", input_hash: str = "h1") -> dict[str, Any]:
@@ -164,20 +164,20 @@ def job(name: str, uid: str, *, end: str = "", input_hash: str = "h1") -> dict[s
     ],
 )
 def test_never_two_trainings_of_one_input(jobs: list[dict[str, Any]], violations: int) -> None:
-    judge = Judge(60)
+    checker = Judge(60)
     for one in jobs:
-        judge.job_changed(one)
-    assert len(judge.violations) == violations
+        checker.job_changed(one)
+    assert len(checker.violations) == violations
 
 
 def test_another_attempt_after_a_deleted_job_is_allowed() -> None:
-    judge = Judge(60)
-    judge.job_changed(job("t-1", "a"))
-    judge.job_deleted(job("t-1", "a"))
-    judge.job_changed(job("t-2", "b"))
-    judge.jobs_listed([])
-    judge.job_changed(job("t-3", "c"))
-    assert judge.violations == []
+    checker = Judge(60)
+    checker.job_changed(job("t-1", "a"))
+    checker.job_deleted(job("t-1", "a"))
+    checker.job_changed(job("t-2", "b"))
+    checker.jobs_listed([])
+    checker.job_changed(job("t-3", "c"))
+    assert checker.violations == []
 
 
 ENTRY = {"id": "studio/alice", "uri": "s3://voices/alice", "digest": "sha256:1"}
@@ -188,43 +188,43 @@ def voice(*, revoked: bool) -> dict[str, Any]:
 
 
 def test_never_a_revoked_voice_beyond_the_bound() -> None:
-    judge = Judge(60)
-    judge.voice_changed(voice(revoked=True), 100)
-    judge.voice_changed(voice(revoked=True), 130)
-    judge.served("one", lambda: [ENTRY], lambda _: "sha256:1", 159)
-    assert judge.violations == []
-    judge.served("one", lambda: [ENTRY], lambda _: "sha256:1", 161)
-    judge.served("one", lambda: [ENTRY], lambda _: "sha256:1", 162)
-    assert len(judge.violations) == 1
-    assert judge.longest_revoked_seconds == 62
+    checker = Judge(60)
+    checker.voice_updated(voice(revoked=True), 100)
+    checker.voice_updated(voice(revoked=True), 130)
+    checker.served("one", lambda: [ENTRY], lambda _: "sha256:1", 159)
+    assert checker.violations == []
+    checker.served("one", lambda: [ENTRY], lambda _: "sha256:1", 161)
+    checker.served("one", lambda: [ENTRY], lambda _: "sha256:1", 162)
+    assert len(checker.violations) == 1
+    assert checker.longest_revoked_seconds == 62
 
 
 def test_a_voice_whose_consent_is_renewed_may_be_served() -> None:
-    judge = Judge(60)
-    judge.voice_changed(voice(revoked=True), 100)
-    judge.voice_changed(voice(revoked=False), 110)
-    judge.served("one", lambda: [ENTRY], lambda _: "sha256:1", 300)
-    assert judge.violations == []
+    checker = Judge(60)
+    checker.voice_updated(voice(revoked=True), 100)
+    checker.voice_updated(voice(revoked=False), 110)
+    checker.served("one", lambda: [ENTRY], lambda _: "sha256:1", 300)
+    assert checker.violations == []
 
 
 @pytest.mark.parametrize("found", [None, "sha256:2"], ids=["nothing", "something else"])
 def test_never_a_digest_that_is_not_in_the_bucket(found: str | None) -> None:
-    judge = Judge(60)
-    judge.served("one", lambda: [ENTRY], lambda _: found, 1)
-    assert len(judge.violations) == 1
+    checker = Judge(60)
+    checker.served("one", lambda: [ENTRY], lambda _: found, 1)
+    assert len(checker.violations) == 1
 
 
 def test_a_voice_that_leaves_the_list_with_its_artifacts_is_no_violation() -> None:
-    judge, answers = Judge(60), iter([[ENTRY], []])
-    judge.served("one", lambda: next(answers), lambda _: None, 1)
-    assert judge.violations == []
+    checker, answers = Judge(60), iter([[ENTRY], []])
+    checker.served("one", lambda: next(answers), lambda _: None, 1)
+    assert checker.violations == []
 
 
 def test_a_deleted_voice_may_lose_its_artifacts_before_it_leaves_the_list() -> None:
-    judge = Judge(60)
-    judge.voice_deleted(voice(revoked=False), 100)
-    judge.served("one", lambda: [ENTRY], lambda _: None, 101)
-    assert judge.violations == []
+    checker = Judge(60)
+    checker.voice_deleted(voice(revoked=False), 100)
+    checker.served("one", lambda: [ENTRY], lambda _: None, 101)
+    assert checker.violations == []
 
 
 @pytest.mark.parametrize("text", ["not JSON", "{}", "[]", '{"voices": 3}', '{"voices": [3]}'])

@@ -89,16 +89,16 @@ def test_a_watch_that_stays_open_and_says_nothing_is_noticed(scenario: Any, kind
         scenario.took(lab.until_ready("new", seconds=max(LIVENESS_SECONDS, READY_SECONDS)))
 
 
-def test_every_watch_ends_again_and_again(scenario: Any, undisturbed: Life) -> None:
-    live_with_broken_watches(scenario, undisturbed, status=0, reason="")
+def test_every_watch_ends_again_and_again(scenario: Any, faultless: Life) -> None:
+    live_with_broken_watches(scenario, faultless, status=0, reason="")
 
 
 @pytest.mark.parametrize(("status", "reason"), [(410, "Expired"), (500, "InternalError"), (403, "Forbidden")])
-def test_every_watch_fails_again_and_again(scenario: Any, undisturbed: Life, status: int, reason: str) -> None:
-    live_with_broken_watches(scenario, undisturbed, status, reason)
+def test_every_watch_fails_again_and_again(scenario: Any, faultless: Life, status: int, reason: str) -> None:
+    live_with_broken_watches(scenario, faultless, status, reason)
 
 
-def live_with_broken_watches(scenario: Any, undisturbed: Life, status: int, reason: str) -> None:
+def live_with_broken_watches(scenario: Any, faultless: Life, status: int, reason: str) -> None:
     lab = scenario.lab()
     broken = threading.Event()
 
@@ -109,7 +109,7 @@ def live_with_broken_watches(scenario: Any, undisturbed: Life, status: int, reas
     breaker = threading.Thread(target=break_watches)
     breaker.start()
     try:
-        scenario.took(live_like(undisturbed, lab, "brokenwatch"))
+        scenario.took(live_like(faultless, lab, "brokenwatch"))
     finally:
         broken.set()
         breaker.join()

@@ -48,13 +48,13 @@ class Report:
 
 
 class Watcher:
-    """Two watches and a poll, one judge."""
+    """Two watches and a poll, one checker."""
 
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
         self._client = Client(Path(assignment.kubeconfig), assignment.namespace)
         self._bucket = Bucket(assignment.bucket_uri, Path(assignment.bucket_folder))
-        self._judge = Judge(assignment.bound_seconds)
+        self._checker = Judge(assignment.bound_seconds)
         self._report = Report()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -67,8 +67,8 @@ class Watcher:
         while not self._stopped.wait(POLL_SECONDS):
             self._poll()
         with self._lock:
-            self._report.longest_revoked_seconds = self._judge.longest_revoked_seconds
-            self._report.violations = self._judge.violations
+            self._report.longest_revoked_seconds = self._checker.longest_revoked_seconds
+            self._report.violations = self._checker.violations
             Path(self._assignment.report).write_text(json.dumps(asdict(self._report)))
 
     def _poll(self) -> None:
@@ -81,7 +81,7 @@ class Watcher:
     def _check(self, source: str, read: Callable[[], Iterable[Object]]) -> None:
         with self._lock:
             try:
-                self._report.entries += self._judge.served(source, read, self._bucket.digest, time.monotonic())
+                self._report.entries += self._checker.served(source, read, self._bucket.digest, time.monotonic())
             except (urllib.error.URLError, OSError, ApiFailed):
                 return  # nobody answers, so nobody is told anything
             self._report.checks += 1
@@ -95,20 +95,20 @@ class Watcher:
         def changed(kind: str, job: Object) -> None:
             self._report.jobs += 1
             if kind == "DELETED":
-                self._judge.job_deleted(job)
+                self._checker.job_deleted(job)
             else:
-                self._judge.job_changed(job)
+                self._checker.job_changed(job)
 
-        self._follow("jobs", lambda jobs, _: self._judge.jobs_listed(jobs), changed)
+        self._follow("jobs", lambda jobs, _: self._checker.jobs_listed(jobs), changed)
 
     def _follow_voices(self) -> None:
         def changed(kind: str, voice: Object) -> None:
             if kind == "DELETED":
-                self._judge.voice_deleted(voice, time.monotonic())
+                self._checker.voice_deleted(voice, time.monotonic())
             else:
-                self._judge.voice_changed(voice, time.monotonic())
+                self._checker.voice_updated(voice, time.monotonic())
 
-        self._follow("voicemodels", self._judge.voices_listed, changed)
+        self._follow("voicemodels", self._checker.voices_listed, changed)
 
     def _follow(
         self,

@@ -15,7 +15,7 @@ import yaml
 from tests.support.api_server import ApiServer, an_api_server, eventually
 
 from voice_operator.cluster.kube import Kube, Object
-from voice_operator.cluster.watchdog import PATIENCE_SECONDS, Watchdog
+from voice_operator.cluster.watchdog import DELIVERY_TIMEOUT_SECONDS, Watchdog
 from voice_operator.errors import WatchStalled
 from voice_operator.handlers import EndlessBackoff, Enqueuer, watch
 from voice_operator.metrics import Metrics
@@ -337,13 +337,13 @@ def test_a_watch_that_is_silent_is_noticed_by_what_lists_show(watched: Watched) 
         scene.put("alice")
         await eventually("the voice", lambda: scene.voices() == ["alice"])
         await asyncio.sleep(0.3)
-        scene.clock.now += 2 * PATIENCE_SECONDS
+        scene.clock.now += 2 * DELIVERY_TIMEOUT_SECONDS
         scene.watchdog.check()
         scene.server.mute = True
         scene.put("bob")
         await eventually("the list to show it", lambda: scene.voices() == ["alice", "bob"])
         scene.watchdog.check()
-        scene.clock.now += PATIENCE_SECONDS + 1
+        scene.clock.now += DELIVERY_TIMEOUT_SECONDS + 1
         with pytest.raises(WatchStalled, match="VoiceModel studio/bob"):
             scene.watchdog.check()
         lists.cancel()

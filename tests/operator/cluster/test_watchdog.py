@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from voice_operator.cluster import watchdog as watchdog_module
-from voice_operator.cluster.watchdog import PATIENCE_SECONDS, Watchdog
+from voice_operator.cluster.watchdog import DELIVERY_TIMEOUT_SECONDS, Watchdog
 from voice_operator.errors import WatchStalled
 
 Step = Callable[[Watchdog], object]
@@ -54,7 +54,7 @@ def test_a_watch_is_silent_where(steps: list[Step], silent: bool) -> None:
     for step in steps:
         step(watchdog)
     watchdog.check()
-    clock.now += PATIENCE_SECONDS
+    clock.now += DELIVERY_TIMEOUT_SECONDS
     watchdog.check()
     clock.now += 0.1
     if not silent:
@@ -69,7 +69,7 @@ def test_an_object_that_changes_all_the_time_does_not_begin_the_wait_anew() -> N
     watchdog = Watchdog(clock)
     for version in range(5, 8):
         listed(version)(watchdog)
-        clock.now += PATIENCE_SECONDS / 2
+        clock.now += DELIVERY_TIMEOUT_SECONDS / 2
     with pytest.raises(WatchStalled):
         watchdog.check()
 

@@ -17,7 +17,7 @@ from voice_operator.reconcile.observed import (
     PodVoices,
     Voice,
 )
-from voice_operator.reconcile.serving import LOAD_PATIENCE, ServingPlan, serving_plan, target_revision
+from voice_operator.reconcile.serving import LOAD_TIMEOUT, ServingPlan, serving_plan, target_revision
 from voice_operator.reconcile.status import status_of
 from voice_operator.reconcile.times import render
 
@@ -82,7 +82,7 @@ def plan_for(observed: Observed) -> ServingPlan:
 
 
 HERE, MOVED = "studio/default", "studio/other"
-PATIENT, LATE = LOAD_PATIENCE - timedelta(seconds=1), LOAD_PATIENCE + timedelta(seconds=1)
+PATIENT, LATE = LOAD_TIMEOUT - timedelta(seconds=1), LOAD_TIMEOUT + timedelta(seconds=1)
 CANNOT = {"state": "failed", "error": "sha256 differs"}
 
 

@@ -12,7 +12,7 @@ from voice_operator.cluster.kube import Object
 from voice_operator.errors import WatchStalled
 from voice_operator.reconcile.names import KindName
 
-PATIENCE_SECONDS = 60.0  # between a list that shows a change and the watch that must have delivered it by then
+DELIVERY_TIMEOUT_SECONDS = 60.0  # between a list that shows a change and the watch that must have delivered it by then
 CHECK_SECONDS = 5.0
 
 
@@ -40,7 +40,7 @@ class Watchdog:
             WatchStalled: one is silent.
         """
         for (kind, (namespace, name)), (version, since) in self._missing.items():
-            if self._monotonic() - since > PATIENCE_SECONDS:
+            if self._monotonic() - since > DELIVERY_TIMEOUT_SECONDS:
                 raise WatchStalled(f"the watch has not delivered version {version} of {kind} {namespace}/{name}")
 
     async def run(self) -> None:

@@ -9,7 +9,7 @@ from voice_operator.reconcile.observed import Observed, ObservedRevision, Observ
 from voice_operator.reconcile.regression import Regression, regressions_between
 from voice_operator.reconcile.times import parse
 
-LOAD_PATIENCE = timedelta(minutes=10)  # pods try again by themselves meanwhile
+LOAD_TIMEOUT = timedelta(minutes=10)  # pods try again by themselves meanwhile
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def serving_plan(observed: Observed, target: ObservedRevision, now: datetime) ->
     if stays and not state.loaded and active is not None and (active.name != target.name or server is None or moved):
         loading = server if server is not None and _may_load(server, target) else None
         begun = loading_since(voice.status, target, loading)
-        late = state.problem.reason == "LoadFailed" and begun is not None and now - begun > LOAD_PATIENCE
+        late = state.problem.reason == "LoadFailed" and begun is not None and now - begun > LOAD_TIMEOUT
         return ServingPlan(_meanwhile(state, active, late=late), active, observed.serving_server, loading)
     usable = server is not None and (_may_load(server, target) or _is_served_by(voice.status, server, target))
     return ServingPlan(state, target, server if usable else None, None)
@@ -144,7 +144,7 @@ def _may_load(server: ObservedServer, revision: ObservedRevision) -> bool:
 
 
 def _meanwhile(state: ServingState, active: ObservedRevision, *, late: bool) -> ServingState:
-    """Add what is served meanwhile; a revision that failed to load for LOAD_PATIENCE needs a person."""
+    """Add what is served meanwhile; a revision that failed to load for LOAD_TIMEOUT needs a person."""
     stalled = state.stalled or late
     served = f"{active.name} stays served" if stalled else f"{active.name} is served until then"
     return ServingState(
