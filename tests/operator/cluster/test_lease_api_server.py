@@ -19,14 +19,17 @@ from voice_operator.metrics import Metrics
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-NAMESPACE = "operator-tests"
+NAMESPACE = "lease-tests"  # where no operator works
 LEASE_SECONDS = 2.0
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _namespace(user: Any) -> None:
+    user.run("create", "namespace", NAMESPACE)
+
+
 @pytest.fixture(autouse=True)
-def _here(user: Any, control_plane: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short leases, in the namespace that ``user`` made."""
-    del user
+def _short_leases(control_plane: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(control_plane))
     for name, seconds in (("LEASE", LEASE_SECONDS), ("RENEW", 1.4), ("RETRY", 0.2), ("ATTEMPT", 0.7)):
         monkeypatch.setattr(lease, f"{name}_SECONDS", seconds)
@@ -98,7 +101,7 @@ def test_a_standby_waits_for_the_end_of_the_lease(user: Any) -> None:
             assert leaders[-100:].count(0), "there is a time in which nobody writes"
 
     run(scenario)
-    assert user.get("lease", "failover")["spec"]["leaseTransitions"] == 1
+    assert user.get("lease", "failover", NAMESPACE)["spec"]["leaseTransitions"] == 1
 
 
 def test_a_lease_that_is_given_back_is_taken_at_once(user: Any) -> None:
@@ -110,7 +113,7 @@ def test_a_lease_that_is_given_back_is_taken_at_once(user: Any) -> None:
             assert max(leaders) == 1
 
     run(scenario)
-    assert user.get("lease", "handover")["spec"]["leaseTransitions"] == 1
+    assert user.get("lease", "handover", NAMESPACE)["spec"]["leaseTransitions"] == 1
 
 
 def a_note(name: str) -> Object:
@@ -133,9 +136,9 @@ def test_nothing_is_written_before_the_lease_is_held_and_after_it_has_run_out(us
                 await replica.kube.create(CONFIG_MAPS, a_note("too-late"))
 
     run(scenario)
-    assert user.get("configmap", "in-time")["data"] == {"written": "yes"}
-    assert not user.exists("configmap", "too-early")
-    assert not user.exists("configmap", "too-late")
+    assert user.get("configmap", "in-time", NAMESPACE)["data"] == {"written": "yes"}
+    assert not user.exists("configmap", "too-early", NAMESPACE)
+    assert not user.exists("configmap", "too-late", NAMESPACE)
 
 
 def test_a_second_installation_in_the_same_namespace_refuses() -> None:
