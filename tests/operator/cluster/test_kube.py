@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 
 import aiohttp
@@ -9,7 +10,7 @@ import kopf
 import pytest
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
-from tests.support.api_server import serving
+from tests.support.api_server import eventually, serving
 
 from voice_operator.cluster import kube as kube_module
 from voice_operator.cluster.kube import CONFIG_MAPS, JOBS, LEASES, VOICE_MODELS, Kube
@@ -279,12 +280,15 @@ def test_a_watch_fails_by(
 class Throttling:
     """Answers 429 to some requests, and notes when which arrived."""
 
-    def __init__(self, *seconds: str) -> None:
+    def __init__(self, *seconds: str, together: int = 1) -> None:
         self._seconds = list(seconds)
+        self._barrier = asyncio.Barrier(together)  # so many requests are answered when all of them are there
         self.arrived: list[tuple[str, float]] = []
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.arrived.append((request.path.rpartition("/")[2], asyncio.get_running_loop().time()))
+        if len(self.arrived) <= self._barrier.parties:
+            await self._barrier.wait()
         if not self._seconds:
             return await a_watch()(request) if "watch" in request.query else web.json_response(VOICE)
         status = {"reason": "TooManyRequests", "message": "please wait"}
@@ -300,12 +304,17 @@ async def drain(kube: Kube) -> None:
         pass
 
 
+async def throttled(kube: Kube) -> None:
+    """Wait until an answer with 429 has arrived."""
+    await eventually("the answer", lambda: kube._throttled_until > time.monotonic())
+
+
 def test_no_request_arrives_before_retry_after_is_over() -> None:
     server = Throttling("1")
 
     async def scenario(kube: Kube) -> None:
         first = asyncio.create_task(kube.get(VOICE_MODELS, "studio", "alice"))
-        await asyncio.sleep(0.1)
+        await throttled(kube)
         others = [kube.apply(VOICE_MODELS, {"metadata": {"name": "bob", "namespace": "studio"}}), drain(kube)]
         await asyncio.gather(first, *others)
         assert [path for path, _ in server.arrived[:1]] == ["alice"]
@@ -316,7 +325,7 @@ def test_no_request_arrives_before_retry_after_is_over() -> None:
 
 
 def test_of_two_waits_the_longer_one_counts() -> None:
-    server = Throttling("1", "2", "0")
+    server = Throttling("1", "2", "0", together=3)
 
     async def scenario(kube: Kube) -> None:
         await asyncio.gather(*(kube.get(VOICE_MODELS, "studio", name) for name in ("alice", "bob", "carol")))
@@ -350,33 +359,38 @@ def test_whoever_is_refused_again_and_again_is_told() -> None:
 
 
 def test_the_lease_is_renewed_while_other_requests_wait() -> None:
-    server = Throttling("1")
+    server = Throttling("9")
 
     async def scenario(kube: Kube) -> None:
         first = asyncio.create_task(kube.get(VOICE_MODELS, "studio", "alice"))
-        await asyncio.sleep(0.1)
+        await throttled(kube)
         await kube.replace(LEASES, LEASE)
-        await first
+        first.cancel()
 
     with_server(server.answer, scenario)
-    assert server.since("voice-operator") < 0.5
+    assert server.since("voice-operator") < 5
 
 
 def test_the_lease_is_renewed_while_all_connections_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube_module, "TIMEOUT", aiohttp.ClientTimeout(total=1))
+    monkeypatch.setattr(kube_module, "TIMEOUT", aiohttp.ClientTimeout(total=9))
+
+    hanging = 0
 
     async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal hanging
         if "leases" not in request.path:
+            hanging += 1
             await hang(request)
         return web.json_response(LEASE)
 
     async def scenario(kube: Kube) -> None:
         names = [str(number) for number in range(2 * kube_module.CONNECTIONS)]
         others = [asyncio.create_task(kube.get(VOICE_MODELS, "studio", name)) for name in names]
-        await asyncio.sleep(0.1)
-        async with asyncio.timeout(0.5):
+        await eventually("all connections to be taken", lambda: hanging == kube_module.CONNECTIONS)
+        async with asyncio.timeout(3):
             await kube.replace(LEASES, LEASE)
-        await asyncio.gather(*others, return_exceptions=True)
+        for other in others:
+            other.cancel()
 
     with_server(answer, scenario)
 
@@ -423,7 +437,7 @@ def test_a_lease_that_ends_during_a_wait_stops_the_write() -> None:
 
     async def scenario(kube: Kube) -> None:
         write = asyncio.create_task(kube.apply(VOICE_MODELS, VOICE))
-        await asyncio.sleep(0.2)
+        await throttled(kube)
         kube.fence = fenced
         with pytest.raises(LeadershipLost):
             await write

@@ -150,7 +150,7 @@ def test_a_watch_that_ends_goes_on_from_the_last_bookmark_without_a_list() -> No
         scene.put("bob")
         await scene.until({"alice": "new", "bob": "new"})
         bookmarked = scene.server.bookmark()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
         scene.server.expire()  # nothing older than the bookmark would do
         scene.server.end_watches()
         scene.put("carol")
@@ -211,7 +211,7 @@ def test_an_error_event_that_nobody_expects_ends_nothing() -> None:
 
 
 def test_a_silent_connection_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube_module, "WATCH_TIMEOUT", aiohttp.ClientTimeout(total=None, sock_read=0.2))
+    monkeypatch.setattr(kube_module, "WATCH_TIMEOUT", aiohttp.ClientTimeout(total=None, sock_read=0.5))
 
     async def scenario(scene: Scene) -> None:
         scene.server.mute = True
