@@ -11,6 +11,7 @@ from tests.support.voices import Object
 
 pytestmark = [pytest.mark.faults, pytest.mark.cluster, pytest.mark.slow]
 
+PINNED_BASE = {"uri": "s3://bases/tiny", "digest": "sha256:" + "c" * 64}
 OTHER_IMAGES = {"trainer": "mirror.example.com/voice-trainer@sha256:" + "b" * 64, "inference": "voice-inference:next"}
 HANDFUL = 30  # requests to the API server that one repair may cost
 
@@ -125,11 +126,11 @@ def test_a_revocation_passes_four_voices_that_wait_for_the_store(scenario: Any) 
     "settings",
     [
         pytest.param({"images": OTHER_IMAGES}, id="other images"),
-        pytest.param({"bases": {"tiny": {"uri": "file:///bases/copied"}}}, id="a base at another address"),
+        pytest.param({"bases": {"tiny": PINNED_BASE | {"uri": "s3://bases/copied"}}}, id="a base at another address"),
     ],
 )
 def test_an_upgrade_trains_nothing_and_unloads_nothing(scenario: Any, settings: dict[str, Any]) -> None:
-    lab = scenario.lab()
+    lab = scenario.lab(bases={"tiny": PINNED_BASE})
     voices = [f"live{number}" for number in range(3)]
     for voice in voices:
         lab.apply(voice)
