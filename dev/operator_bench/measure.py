@@ -23,7 +23,7 @@ QUIET_SECONDS = 5.0
 SETTLE_SECONDS = 600.0
 REST_SECONDS = 60.0
 WAITING_SECONDS = 30.0
-REVOCATION_SECONDS = 120.0
+REVOCATION_SECONDS = 60.0
 JOBS_SECONDS = 600.0
 HISTOGRAM = "voice_operator_event_to_job_duration_seconds_bucket"
 
@@ -125,10 +125,15 @@ async def revocations(api: Api, operator: OperatorProcess, names: list[str], *, 
         for group in [names] if at_once else [[name] for name in names]:
             await in_parallel(group, revoke)
             await _until_unlisted(session, url, group, gone)
-    return _quantiles([gone[name] - revoked[name] for name in names])
+    never = sum(name not in gone for name in names)
+    # What never came about counts as the longest wait.
+    return _quantiles([gone.get(name, revoked[name] + REVOCATION_SECONDS) - revoked[name] for name in names]) | {
+        "never": never
+    }
 
 
 async def _until_unlisted(session: aiohttp.ClientSession, url: str, names: list[str], gone: dict[str, float]) -> None:
+    """Note when each of the voices left the list; those that do not are given up after REVOCATION_SECONDS."""
     tag, deadline = "", time.monotonic() + REVOCATION_SECONDS
     while waiting := {*names} - {*gone}:
         async with session.get(url, headers={"If-None-Match": tag}) as answer:
@@ -138,7 +143,7 @@ async def _until_unlisted(session: aiohttp.ClientSession, url: str, names: list[
                 gone.update(dict.fromkeys(waiting - listed, seen))
                 tag = answer.headers.get("ETag", "")
         if time.monotonic() > deadline:
-            raise DevError(f"still listed {REVOCATION_SECONDS:.0f} s after their revocation: {sorted(waiting)[:5]}")
+            return
         await asyncio.sleep(POLL_SECONDS)
 
 

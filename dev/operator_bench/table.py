@@ -30,4 +30,5 @@ def markdown(runs: Sequence[Figures]) -> str:
 
 
 def _pair(found: Figures) -> str:
-    return f"{found['p50']:g} / {found['p99']:g}"
+    never = f" ({found['never']} of {found['count']} never)" if found.get("never") else ""
+    return f"{found['p50']:g} / {found['p99']:g}{never}"
