@@ -1,6 +1,6 @@
 """`python -m dev.audit`: known vulnerabilities of the packages that uv.lock pins, as OSV knows them.
 
-uv asks; this decides. An advisory fails the check unless dev/audit.toml accepts it. Answers are kept for a day. Where OSV
+uv asks; this decides. An advisory fails unless dev/audit.toml accepts it. Answers are kept for a day. Where OSV
 is out of reach, that is said and nothing fails: a machine without a network can still check the rest.
 """
 
