@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -30,16 +31,16 @@ class Source:
     changed: tuple[str, ...]
     """Paths that differ from the commit, new ones included."""
     origin: str
-    """The address of the remote named origin; empty without one."""
+    """The address of the remote named origin, without user and password; empty without one."""
 
 
 def source(repository: Path = REPOSITORY) -> Source:
     """Read the repository's state."""
-    changed = git(repository, "status", "--porcelain", "--untracked-files=all").splitlines()
+    changed = git(repository, "status", "--porcelain", "--no-renames", "--untracked-files=all").splitlines()
     return Source(
         git(repository, "rev-parse", "HEAD").strip(),
         tuple(line[3:] for line in changed),
-        git(repository, "config", "--get", "remote.origin.url").strip(),
+        re.sub(r"://[^@/]*@", "://", git(repository, "config", "--get", "remote.origin.url").strip()),
     )
 
 
