@@ -1,5 +1,6 @@
 """What builds is pinned: uv, the build backends and Debian's packages are the same tomorrow."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -101,6 +102,26 @@ def test_the_trainer_writes_the_same_lines() -> None:
     day = {"DEBIAN_SNAPSHOT": "20261128T000000Z"}
     shown = subprocess.run(["sh", "-c", script], env=day, check=True, capture_output=True, text=True).stdout
     assert shown.splitlines() == debian_source.lines("20261128T000000Z")
+
+
+def test_a_base_names_the_signed_lists_by_digest(tmp_path: Path) -> None:
+    for folder in ("etc", "var/lib/apt/lists"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "var/lib/apt/lists/deb.debian.org_debian_dists_bookworm_InRelease").write_text("signed")
+    (tmp_path / "var/lib/apt/lists/deb.debian.org_debian_dists_bookworm_main_Packages").write_text("many")
+    subprocess.run(["sh", "-ec", base.NAME_THE_LISTS, "hook", tmp_path], check=True)  # as mmdebstrap runs it
+    assert (tmp_path / "etc/debian-releases.sha256").read_text() == (
+        f"{hashlib.sha256(b'signed').hexdigest()}  ./deb.debian.org_debian_dists_bookworm_InRelease\n"
+    )
+
+
+@DOCKERFILES
+def test_every_step_is_shell_that_parses(name: str) -> None:
+    text = (REPOSITORY / f"Dockerfile.{name}").read_text(encoding="utf-8")
+    steps = re.findall(r"^RUN ((?:.*\\\n)*.*)", text, re.MULTILINE)
+    assert len(steps) >= 4
+    for step in steps:
+        subprocess.run(["sh", "-n", "-c", step], check=True)
 
 
 def test_an_archive_that_does_not_answer_is_named(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from dev.errors import DevError
+from dev.images import contents
 from dev.images import record as records
 from dev.images.recipes import RECIPES
 from dev.release.__main__ import describe, without_tag
@@ -70,3 +71,10 @@ def test_records_of_replaced_images_go(own_cache: Path) -> None:
 def test_a_tag_is_no_part_of_a_repository() -> None:
     assert without_tag("r.example.com:5000/voices/operator:dev-1") == "r.example.com:5000/voices/operator"
     assert without_tag("r.example.com:5000/operator") == "r.example.com:5000/operator"
+
+
+def test_the_signed_lists_are_read_as_sha256sum_writes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = tmp_path / "debian-releases.sha256"
+    written.write_text(f"{'a' * 64}  ./deb.debian.org_debian_dists_bookworm_InRelease\n")
+    monkeypatch.setattr(contents, "RELEASES", written)
+    assert contents.signed_lists() == {"deb.debian.org_debian_dists_bookworm_InRelease": "a" * 64}
