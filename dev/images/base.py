@@ -31,11 +31,13 @@ def local_name() -> str:
 
 
 def ensure() -> str:
-    """Return the name of an image with Python, made now if need be."""
+    """Return the name of an image with Python, made or pulled now if need be."""
+    debian.ensure(debian.IMAGES)
     chosen = os.environ.get("PYTHON_IMAGE")
     if chosen:
+        if not buildah.exists(chosen):
+            buildah.pull(chosen, cache() / "logs" / "base-image.log")
         return chosen
-    debian.ensure(debian.IMAGES)
     with exclusive_lock(cache() / "locks" / "base-image", "making the Python base image"):
         return make(local_name())
 

@@ -107,6 +107,13 @@ def export(name: str, layout: Path, tag: str, log: Path) -> None:
         run_long(command("push", *fast, name, f"oci:{layout}:{tag}"), env=ENVIRONMENT, log=log)
 
 
+def pull(name: str, log: Path) -> None:
+    """Fetch an image from a registry into our store; one named by digest is checked against it."""
+    with step(f"pulling {name}"):
+        remedy = "check the name and that its registry answers, or unset PYTHON_IMAGE"
+        run_long(command("pull", name), env=ENVIRONMENT, log=log, remedy=remedy)
+
+
 def push(name: str, destination: str, log: Path) -> str:
     """Upload an image to a registry; return the digest that it has there."""
     remedy = f"sign in with `buildah login {destination.partition('/')[0]}` and check IMAGE_REGISTRY"

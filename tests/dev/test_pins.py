@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from dev import debian
 from dev.errors import DevError
 from dev.images import base, debian_source
 from dev.paths import cache
@@ -137,6 +138,16 @@ def test_a_day_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEBIAN_SNAPSHOT", "yesterday")
     with pytest.raises(DevError, match="DEBIAN_SNAPSHOT=yesterday is no day"):
         debian_source.wanted()
+
+
+def test_a_base_that_cannot_be_pulled_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    if not debian.present("buildah"):
+        pytest.skip("buildah is missing; `make images` installs it")
+    monkeypatch.setenv("VOICE_OPERATOR_CACHE", str(tmp_path))
+    monkeypatch.setattr(debian, "ensure", lambda _programs: None)
+    monkeypatch.setenv("PYTHON_IMAGE", f"127.0.0.1:1/python@sha256:{'7' * 64}")
+    with pytest.raises(DevError, match=r"127\.0\.0\.1:1/python@sha256:7+(?s:.*)unset PYTHON_IMAGE"):
+        base.ensure()
 
 
 def test_another_day_is_another_base(monkeypatch: pytest.MonkeyPatch) -> None:
