@@ -11,12 +11,16 @@ ONCE ?=
 SPEAKERS ?=
 SIZES ?=
 FAULTS ?=
+VERSION ?=
+DRY_RUN ?= 1
+KEY ?=
+IMAGES ?=
 
 export VOICE_OPERATOR_CACHE := $(CACHE)
 export FAULTS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-fast test-faults try demo cluster-up cluster-down cluster-status images crds base bench bench-operator bench-voice docs clean
+.PHONY: help setup check format test test-fast test-faults try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-voice docs clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,18 +31,19 @@ setup: .venv/.synced  ## Install Python packages and the Debian tools that tests
 $(UV):
 	@echo "==> uv $(UV_VERSION) (a few seconds)"
 	@python3 -m venv $(CACHE)/uv-$(UV_VERSION)
-	@$(CACHE)/uv-$(UV_VERSION)/bin/pip install --quiet uv==$(UV_VERSION)
+	@$(CACHE)/uv-$(UV_VERSION)/bin/pip install --quiet --require-hashes --requirement dev/images/uv.txt
 
 .venv/.synced: $(UV) uv.lock pyproject.toml operator/pyproject.toml trainer/pyproject.toml inference/pyproject.toml sovits_core/pyproject.toml dev/tiny_base/pyproject.toml store/pyproject.toml
 	@echo "==> Python packages (about 2 minutes the first time)"
 	@$(UV) sync --frozen --all-packages --quiet
 	@touch $@
 
-check: .venv/.synced  ## Lint, types, layers, generated files.
+check: .venv/.synced  ## Lint, types, layers, known vulnerabilities.
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
+	@UV=$(UV) $(PYTHON) -m dev.audit
 
 format: .venv/.synced  ## Format the code and mend what the linter can.
 	$(PYTHON) -m ruff check --fix .
@@ -69,8 +74,22 @@ cluster-down:  ## Stop it; nothing stays running, mounted or routed.
 cluster-status:  ## Say what runs and whether it is well.
 	@python3 -m dev.cluster status
 
-images:  ## Build the three images and load them into the cluster.
+images: .venv/.synced  ## Build the three images, list what they hold, and load them into the cluster.
 	@python3 -m dev.images build all
+	@$(PYTHON) -m dev.release describe
+
+pins: $(UV)  ## Write dev/images/uv.txt and build.txt, the hashes of what builds, from uv.lock.
+	@for group in uv build; do { echo '# Made by `make pins` from uv.lock: do not edit.'; \
+		$(UV) export --frozen --only-group $$group --no-emit-workspace --no-annotate --no-header --quiet; } \
+		> dev/images/$$group.txt || exit 1; done
+
+version: .venv/.synced  ## Write VERSION=1.2.3 wherever the version stands.
+	@$(PYTHON) -m dev.release version "$(VERSION)"
+	@$(UV) lock --quiet
+
+release: .venv/.synced  ## Check, build and sign VERSION=1.2.3 into out/release (docs/release.md; DRY_RUN=0 KEY=file: with its tag).
+	@UV=$(UV) $(PYTHON) -m dev.release make "$(VERSION)" $(if $(filter 0,$(DRY_RUN)),,--dry-run) \
+		$(if $(KEY),--key "$(KEY)") $(if $(IMAGES),--images "$(IMAGES)")
 
 crds: .venv/.synced  ## Generate crds/ and the chart's copies from the pydantic types.
 	$(PYTHON) -m voice_operator crds --out crds --chart-dir charts/voice-operator/templates/crds

@@ -17,7 +17,7 @@ sys.path.insert(0, str(REPOSITORY))  # mkdocs loads hooks by path, and dev/ is n
 from dev.docs import links, reference, registries, schema_pages  # noqa: E402 -- after the path
 
 KINDS = ("voicemodel", "voicerevision", "voiceserver")
-START = ("README.md", "CONTRIBUTING.md", "charts/voice-operator/README.md")
+START = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "charts/voice-operator/README.md")
 LANGUAGES = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json", ".py": "python"}
 
 _sources: dict[str, str] = {}
@@ -25,7 +25,7 @@ _sources: dict[str, str] = {}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add what docs/ does not hold: references, README and CONTRIBUTING, and every file that a page links to."""
+    """Add what docs/ does not hold: references, the repository's own pages, and every file that a page links to."""
     _sources.clear()
     for file in files.documentation_pages():
         _sources[file.src_uri] = f"{links.DOCS}{file.src_uri}"

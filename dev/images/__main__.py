@@ -8,12 +8,13 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from dev import debian, oci
 from dev.cluster import addons, node, settings
 from dev.cluster.settings import GPU_NODE, MAIN_NODE
 from dev.errors import DevError
-from dev.images import base, buildah
+from dev.images import base, buildah, debian_source, record
 from dev.images.recipes import RECIPES, Recipe, Snapshot
 from dev.paths import cache, default_state, exclusive_lock, shared_lock, try_exclusive_lock
 from dev.terminal import main_of, say, step
@@ -26,7 +27,8 @@ Container images of operator, trainer and inference, without a container engine'
   python3 -m dev.images refs             the names to put into manifests, as JSON
 
 The tag is a hash of the files that go in: nothing changed, nothing to do. With CLUSTER=existing the images are pushed
-to $IMAGE_REGISTRY instead, for example IMAGE_REGISTRY=registry.example.com/voice. PYTHON_IMAGE replaces the base image.
+to $IMAGE_REGISTRY instead, for example IMAGE_REGISTRY=registry.example.com/voice. PYTHON_IMAGE replaces the base image;
+a release wants it by digest. DEBIAN_SNAPSHOT names another day of Debian's archive; empty, it takes today's mirror.
 """
 
 
@@ -94,8 +96,9 @@ def make(recipe: Recipe, target: Target | None) -> Snapshot:
 def build(image: Snapshot) -> None:
     """Build the image, unless one with the same files exists."""
     debian.ensure(debian.IMAGES)
-    if buildah.exists(image.built_name):
+    if buildah.exists(image.built_name) and record.exists(image):
         return
+    started = datetime.now(UTC)
     recipe = image.recipe
     python = base.ensure()
     context = cache() / "containers" / "contexts" / recipe.name
@@ -103,12 +106,21 @@ def build(image: Snapshot) -> None:
     store = cache() / "locks" / "image-store"
     with shared_lock(store), step(f"building {image.built_name}", recipe.usually):
         log = cache() / "logs" / f"image-{recipe.name}.log"
-        buildah.build(context, recipe.dockerfile, image.built_name, {"PYTHON_IMAGE": python}, log)
+        buildah.build(context, recipe.dockerfile, image.built_name, build_arguments(python), log)
+        record.write(image, started=started, finished=datetime.now(UTC))
     with try_exclusive_lock(store) as alone:
         # Other builds fail when a layer that they were about to look up vanishes; the next build removes it then.
         if alone:
             buildah.cleanup()
+            record.prune(image)
             buildah.remove([old for old in buildah.tags(recipe.repository) if old != image.built_name])
+
+
+def build_arguments(python: str) -> dict[str, str]:
+    """What the Dockerfiles are told. A base made here names Debian's sources itself; another one is told the day."""
+    if not os.environ.get("PYTHON_IMAGE"):
+        return {"PYTHON_IMAGE": python}
+    return {"PYTHON_IMAGE": python, "DEBIAN_SNAPSHOT": debian_source.chosen()}
 
 
 def load_image(image: Snapshot, target: Target) -> None:
@@ -121,7 +133,9 @@ def load_image(image: Snapshot, target: Target) -> None:
                 "CLUSTER=existing needs IMAGE_REGISTRY", remedy="export IMAGE_REGISTRY=registry.example.com/voice"
             )
         with step(f"pushing {image.reference}"):
-            buildah.push(image.built_name, image.reference, log)
+            digest = buildah.push(image.built_name, image.reference, log)
+        record.write_pushed(image, image.reference, digest)
+        say(f"  {image.reference}@{digest}")
         return
     stores = running_stores(recipe, target.node)
     deadline = time.monotonic() + target.wait_seconds

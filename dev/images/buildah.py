@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -106,10 +107,40 @@ def export(name: str, layout: Path, tag: str, log: Path) -> None:
         run_long(command("push", *fast, name, f"oci:{layout}:{tag}"), env=ENVIRONMENT, log=log)
 
 
-def push(name: str, destination: str, log: Path) -> None:
-    """Upload an image to a registry."""
+def pull(name: str, log: Path) -> None:
+    """Fetch an image from a registry into our store; one named by digest is checked against it."""
+    with step(f"pulling {name}"):
+        remedy = "check the name and that its registry answers, or unset PYTHON_IMAGE"
+        run_long(command("pull", name), env=ENVIRONMENT, log=log, remedy=remedy)
+
+
+def push(name: str, destination: str, log: Path) -> str:
+    """Upload an image to a registry; return the digest that it has there."""
     remedy = f"sign in with `buildah login {destination.partition('/')[0]}` and check IMAGE_REGISTRY"
-    run_long(command("push", name, f"docker://{destination}"), env=ENVIRONMENT, log=log, remedy=remedy)
+    with tempfile.NamedTemporaryFile("r", prefix="digest-") as digest:
+        words = ("push", "--digestfile", digest.name, name, f"docker://{destination}")
+        run_long(command(*words), env=ENVIRONMENT, log=log, remedy=remedy)
+        return digest.read().strip()
+
+
+def python_inside(name: str, code: str) -> str:
+    """Run Python code inside a finished image, as the image's own Python; return what it prints."""
+    container = run(command("from", "--pull-never", name), env=ENVIRONMENT).strip()
+    try:
+        words = command("run", "--user", "0:0", container, "--", "/app/.venv/bin/python", "-I", "-B", "-c", code)
+        return run(words, env=ENVIRONMENT)
+    finally:
+        run(command("rm", container), env=ENVIRONMENT, check=False)
+
+
+def config_digest(name: str) -> str:
+    """The digest of an image's configuration, which stays the same wherever the image is pushed to."""
+    return f"sha256:{run(command('inspect', '--type', 'image', '--format', '{{.FromImageID}}', name)).strip()}"
+
+
+def version() -> str:
+    """What `buildah --version` prints."""
+    return run(["buildah", "--version"]).strip()
 
 
 def remove(names: Sequence[str]) -> None:

@@ -19,6 +19,8 @@ from dev.paths import REPOSITORY
 WORKSPACE = (
     "pyproject.toml",
     "uv.lock",
+    "dev/images/uv.txt",
+    "dev/images/build.txt",
     *(f"{m}/pyproject.toml" for m in ("operator", "trainer", "inference", "sovits_core", "store", "dev/tiny_base")),
 )
 LONG_AGO = 1_000_000_000
