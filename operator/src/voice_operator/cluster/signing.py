@@ -19,6 +19,7 @@ from voice_operator.signing import PublicKey, SigningKey, new_key
 
 PRIVATE, PUBLIC = "ed25519.pem", "ed25519.pub"  # keys of the Secret and of the ConfigMap
 RETRY_SECONDS = 5.0
+AT_A_TIME = 50  # about 10 ms
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,15 @@ class Signing:
                 except (ClusterError, InvalidObject) as error:
                     log.error("the signing key, Secret %s/%s: %s; tried again", namespace, name, error)  # noqa: TRY400 -- expected
                     await asyncio.sleep(RETRY_SECONDS)
+                else:
+                    await self.verify_all()
+
+    async def verify_all(self) -> None:
+        """Verify what the caches hold, a few at a time: the first list would else take seconds of the event loop."""
+        for number, key in enumerate(self._caches.revisions):
+            self.sealed(*key)
+            if number % AT_A_TIME == 0:
+                await asyncio.sleep(0)
 
     def sealed(self, namespace: str, name: str) -> SealedRevision | None:
         """Return what is sealed of a VoiceRevision; None: there is none, or it is not the operator's."""
