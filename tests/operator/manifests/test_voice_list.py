@@ -45,8 +45,9 @@ def a_voice(number: int, *, beside: bool = False) -> DesiredVoice:
     name = f"voice-{number:05}-{'x' * 28}"
     uri = f"s3://a-bucket-with-a-long-name/and/a/prefix/studio-of-a-large-company/{name}/revisions/{name}"
     base = ResolvedBase(name="large", uri="s3://bases/large", digest=LARGE)
-    bundle = DesiredRevision(revision=f"{name}-3fa9c2d1", uri=f"{uri}-3fa9c2d1", digest="sha256:" + "c" * 64, base=base)
-    found = DesiredVoice(f"studio/{name}", f"{name}-1b2c3d4e", f"{uri}-1b2c3d4e", "sha256:" + "b" * 64, base)
+    seal = {"seal": "s" * 88, "spec_digest": "sha256:" + "d" * 64}
+    bundle = DesiredRevision(f"{name}-3fa9c2d1", f"{uri}-3fa9c2d1", "sha256:" + "c" * 64, base, **seal)
+    found = DesiredVoice(f"studio/{name}", f"{name}-1b2c3d4e", f"{uri}-1b2c3d4e", "sha256:" + "b" * 64, base, **seal)
     return replace(found, expires="2027-11-01", next=bundle if beside else None)
 
 
