@@ -12,12 +12,12 @@ from voice_operator.cluster.kube import CONFIG_MAPS, SECRETS, Kube, Object
 from voice_operator.cluster.objects import revision_spec
 from voice_operator.cluster.workspace import Memo
 from voice_operator.errors import ClusterError, Conflict, InvalidObject, NotFound
-from voice_operator.manifests.labels import SEAL, recommended
+from voice_operator.manifests.labels import SEAL
+from voice_operator.manifests.signing_key import PRIVATE, PUBLIC, private_secret, public_config_map
 from voice_operator.reconcile.seals import SealedRevision, spec_digest, statement
 from voice_operator.reconcile.times import parse
 from voice_operator.signing import PublicKey, SigningKey, new_key
 
-PRIVATE, PUBLIC = "ed25519.pem", "ed25519.pub"  # keys of the Secret and of the ConfigMap
 RETRY_SECONDS = 5.0
 AT_A_TIME = 50  # about 10 ms
 
@@ -133,15 +133,8 @@ async def signing_key(kube: Kube, namespace: str, name: str) -> SigningKey:
         return key_from(await kube.get(SECRETS, namespace, name))
     except NotFound:
         pass
-    body = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "Opaque",
-        "metadata": _metadata(namespace, name),
-        "data": {PRIVATE: base64.b64encode(new_key()).decode()},
-    }
     try:
-        return key_from(await kube.create(SECRETS, body))
+        return key_from(await kube.create(SECRETS, private_secret(namespace, name, new_key())))
     except Conflict:
         return key_from(await kube.get(SECRETS, namespace, name))
 
@@ -178,11 +171,4 @@ async def _publish(key: PublicKey, kube: Kube, namespace: str, name: str) -> Non
     with contextlib.suppress(NotFound):
         if ((await kube.get(CONFIG_MAPS, namespace, name)).get("data") or {}).get(PUBLIC) == key.text:
             return
-    metadata = _metadata(namespace, name)
-    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {PUBLIC: key.text}}
-    await kube.apply(CONFIG_MAPS, body)
-
-
-def _metadata(namespace: str, name: str) -> Object:
-    labels = recommended(name="voice-operator", instance=name, component="signing-key")
-    return {"namespace": namespace, "name": name, "labels": labels}
+    await kube.apply(CONFIG_MAPS, public_config_map(namespace, name, key.text))
