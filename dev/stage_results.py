@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from voice_trainer.job.receipts import Prover, digest_of_bytes
+
 SCORES = {"pesq": "3.9", "stoi": "0.91"}
 STARTED, COMPLETED = "2026-11-23T06:00:00Z", "2026-11-23T06:01:00Z"
 
 
-def results_of(document: Mapping[str, Any], stages: Iterable[str]) -> dict[str, bytes]:
+def results_of(document: Mapping[str, Any], stages: Iterable[str], secret: Mapping[str, Any]) -> dict[str, bytes]:
     """The objects of stages that succeed, by URI and in the order in which they are written.
+
+    ``document`` is the job document, and ``secret`` has the keys by which the attempt proves what it made.
 
     A bundle depends on the input alone, so that voices of one input can be compared whatever their names.
     """
     store, objects = document["store"], {}
+    prover, manifests = prover_of(document, secret), dict(document["receipts"]["inputs"])
     for stage in stages:
         summary: dict[str, Any] = {}
         if stage == "evaluate":
@@ -37,8 +43,19 @@ def results_of(document: Mapping[str, Any], stages: Iterable[str]) -> dict[str, 
             "summary": summary,
             "tools": {},
         }
-        objects[f"{store['workspace']}/{stage}/manifest.json"] = json.dumps(manifest).encode()
+        content = json.dumps(manifest).encode()
+        objects[f"{store['workspace']}/{stage}/manifest.json"] = content
+        digest = digest_of_bytes(content)
+        objects[f"{store['workspace']}/{stage}/receipt.json"] = prover.receipt(stage, digest, manifests)
+        manifests[stage] = digest
     return objects
+
+
+def prover_of(document: Mapping[str, Any], secret: Mapping[str, Any]) -> Prover:
+    """What signs for an attempt, given its job document and its Secret."""
+    found = json.loads(base64.b64decode(secret["data"]["keys.json"]))["keys"]
+    keys = {int(number): bytes.fromhex(key) for number, key in found.items()}
+    return Prover(document["receipts"]["job"], document["attempt"]["number"], document["inputHash"], keys)
 
 
 def stages_of(pod: Mapping[str, Any]) -> list[str]:

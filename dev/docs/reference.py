@@ -16,7 +16,7 @@ from sovits_core.errors import SovitsError
 from voice_store import StoreError
 
 PROGRAMS: dict[str, tuple[str, ...]] = {
-    "voice_operator": ("run", "crds"),
+    "voice_operator": ("run", "verify", "crds"),
     "voice_trainer": ("run", "stages"),
     "voice_inference": ("serve",),
     "sovits_core": ("phones", "import-base", "export-official", "verify", "bench"),

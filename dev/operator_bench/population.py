@@ -11,11 +11,14 @@ from typing import Any
 from dev.errors import DevError
 from dev.operator_bench.api import Api, Object, in_parallel, until
 from dev.stage_results import document_name_of, results_of, stages_of
+from voice_operator.cluster.signing import key_from
+from voice_operator.manifests.revision import sealed
 
 NAMESPACE = "bench"
 FOREIGN = "foreign"
 TEMPLATE = "template"
 SERVER = "default"
+SIGNING_KEY = "voice-operator-signing-key"
 API_VERSION = "voice.sovits.dev/v1alpha1"
 STAGE_LABEL = "voice.sovits.dev/stage"
 VOICE_LABEL = "voice.sovits.dev/voice-model"
@@ -80,7 +83,8 @@ class Node:
     async def _finish(self, pod: Object) -> None:
         config_map = await self._api.get("configmaps", NAMESPACE, document_name_of(pod))
         document = json.loads(config_map["data"]["job.json"])
-        await asyncio.to_thread(_write_files, results_of(document, stages_of(pod)))
+        secret = await self._api.get("secrets", NAMESPACE, document_name_of(pod))
+        await asyncio.to_thread(_write_files, results_of(document, stages_of(pod), secret))
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         ended = {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now}}
         container = {"name": "stage", "image": "trainer", "imageID": "", "ready": False, "restartCount": 0}
@@ -93,13 +97,14 @@ async def copy_template(api: Api, bucket: Path, count: int) -> list[str]:
     template = await api.get("voicemodels", NAMESPACE, TEMPLATE)
     (revision,) = await api.objects("voicerevisions", NAMESPACE, f"{VOICE_LABEL}={TEMPLATE}")
     names = [f"voice{number:05}" for number in range(count)]
+    key = key_from(await api.get("secrets", NAMESPACE, SIGNING_KEY))
 
     async def copy(name: str) -> None:
         created = await api.create("voicemodels", _renamed(_without_status(template), name))
         await api.apply_status("voicemodels", _renamed(_with_status(template), name))
         child = _renamed(_without_status(revision), name)
         child["metadata"]["ownerReferences"][0]["uid"] = created["metadata"]["uid"]
-        await api.create("voicerevisions", child)
+        await api.create("voicerevisions", sealed(child, key))
         await api.apply_status("voicerevisions", _renamed(_with_status(revision), name))
 
     await in_parallel(names, copy)

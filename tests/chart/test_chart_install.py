@@ -16,6 +16,8 @@ NEEDED = [
     ("patch", "deployments.apps"),
     ("create", "configmaps"),
     ("create", "services"),
+    ("create", "secrets"),
+    ("patch", "secrets"),
     ("watch", "pods"),
     ("list", "leases.coordination.k8s.io"),
     ("create", "events.events.k8s.io"),
@@ -24,6 +26,7 @@ NEEDED = [
 NOT_NEEDED = [
     ("list", "secrets"),
     ("get", "secrets"),
+    ("watch", "secrets"),
     ("create", "pods"),
     ("delete", "voicemodels.voice.sovits.dev"),
     ("create", "roles.rbac.authorization.k8s.io"),

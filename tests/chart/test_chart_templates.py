@@ -286,8 +286,15 @@ def rights(roles):
 def test_the_operator_may_do_its_work_and_nothing_more(chart, namespaces):
     objects = chart.objects({"watchNamespaces": namespaces, "rbac": {"aggregate": False}})
     granted = rights(item for item in objects if item["kind"] in ("ClusterRole", "Role"))
-    resources = {resource for _, resource, _ in granted}
-    assert "secrets" not in resources
+    assert {verb for _, resource, verb in granted if resource == "secrets"} == {"create", "patch", "get"}
+    reads = [
+        (item["metadata"].get("namespace"), rule["resourceNames"])
+        for item in objects
+        if item["kind"] in {"ClusterRole", "Role"}
+        for rule in item["rules"]
+        if "secrets" in rule["resources"] and "get" in rule["verbs"]
+    ]
+    assert reads == [("voice-system", ["voice-operator-signing-key"])], "it reads its own key and no other Secret"
     assert not any("*" in right for right in granted)
     assert {verb for _, resource, verb in granted if resource == "pods"} == {"get", "list", "watch"}
     assert {verb for _, resource, verb in granted if resource == "leases"} == {"list", "create", "get", "update"}
@@ -303,7 +310,8 @@ def test_with_watched_namespaces_there_are_roles_there_and_no_right_in_the_clust
     assert not [item for item in objects if item["kind"].startswith("ClusterRole")]
     for kind in ("Role", "RoleBinding"):
         found = [item["metadata"] for item in objects if item["kind"] == kind]
-        places = {(about["namespace"], about["name"]) for about in found if not about["name"].endswith("-lease")}
+        own = ("-lease", "-signing-key")
+        places = {(about["namespace"], about["name"]) for about in found if not about["name"].endswith(own)}
         assert places == {("studio", "voice-operator"), ("voice-system", "voice-operator")}
     binding = next(
         item for item in objects if item["kind"] == "RoleBinding" and item["metadata"]["namespace"] == "studio"

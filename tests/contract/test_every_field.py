@@ -51,6 +51,7 @@ from voice_operator.reconcile.observed import (
     ObservedRevision,
     ObservedServer,
     PodVoices,
+    Proof,
     StageOutput,
     Voice,
     VoiceServer,
@@ -419,7 +420,8 @@ def a_record(spec: VoiceModelSpec, mark: str) -> dict[str, Any]:
     scores = {"pesq": f"3.{mark}"}
     evaluated = StageOutput("", "", scores=scores, intervals=scores, gates=gates)
     voice = Voice("studio", f"voice-{mark}", "uid", 1, spec, VoiceModelStatus())
-    effect = CreateRevision(f"voice-{mark}-{mark * 8}", published, evaluated)
+    proof = Proof("train" if mark == "1" else "publish", f"job-{mark}", int(mark), f"sha256:{mark * 64}")
+    effect = CreateRevision(f"voice-{mark}-{mark * 8}", published, evaluated, (proof,))
     made: dict[str, Any] = voice_revision(voice, effect, mark * 64, dataset, settings)["spec"]
     return made
 

@@ -123,7 +123,9 @@ class Node:
     def _commit(self, pod: Object) -> None:
         """Write what each stage of the pod's command line writes, as the job document wants it."""
         config_map = self._client.get("configmaps", document_name_of(pod))
-        for uri, content in results_of(json.loads(config_map["data"]["job.json"]), stages_of(pod)).items():
+        secret = self._client.get("secrets", document_name_of(pod))
+        document = json.loads(config_map["data"]["job.json"])
+        for uri, content in results_of(document, stages_of(pod), secret).items():
             self._bucket.write(uri, content)
 
 

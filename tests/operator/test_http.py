@@ -10,6 +10,7 @@ import kopf
 import pytest
 from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.parser import text_string_to_metric_families
+from tests.support.signing import signing
 
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.inference import Inference
@@ -57,7 +58,7 @@ def run(scenario: Scenario, kube: Kube, port: int, check: Callable[[], None] = l
     async def whole() -> None:
         metrics, has_synced = Metrics(), asyncio.Event()
         caches = Caches()
-        cluster = Cluster(kube, caches, open_store("file:///"), Inference(caches), settings)
+        cluster = Cluster(kube, caches, open_store("file:///"), Inference(caches), settings, signing(caches))
         lists = Lists(cluster, WorkQueue(metrics), lambda: datetime.now(UTC))
         runner = await serve(application(lists, metrics, has_synced, check), f"127.0.0.1:{port}")
         try:

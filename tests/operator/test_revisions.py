@@ -10,6 +10,7 @@ from typing import Any
 import kopf
 import pytest
 from tests.support.api_server import ApiServer, an_api_server
+from tests.support.signing import seal_of, signing
 
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.events import EventRecorder
@@ -59,6 +60,7 @@ class Scene:
             "evaluation": {"scores": {}},
         }
         metadata: dict[str, Any] = {"finalizers": ["voice.sovits.dev/artifacts", "example.com/other"]}
+        metadata |= {"annotations": seal_of("studio", REVISION.name, spec)}
         metadata |= {"deletionTimestamp": "2026-11-23T06:07:00Z"} if deleting else {}
         item = self.server.put(REVISION.name, plural="voicerevisions", metadata=metadata, spec=spec, status=status)
         self.caches.revisions.update(item)
@@ -88,7 +90,8 @@ def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path) -> None:
     async def whole() -> None:
         async with an_api_server() as server:
             kube, caches = Kube(lambda: kopf.ConnectionInfo(server=server.url), Metrics()), Caches()
-            cluster = Cluster(kube, caches, open_store(settings.storage.uri, {}), Inference(caches), settings)
+            store = open_store(settings.storage.uri, {})
+            cluster = Cluster(kube, caches, store, Inference(caches), settings, signing(caches))
             revisions = RevisionReconciler(cluster, EventRecorder(kube), lambda: scene.now)
             scene = Scene(server, caches, folder, revisions)
             try:

@@ -156,9 +156,16 @@ def upgrade(scene: Any, a_voice: Any) -> Iterator[Upgrade]:
     hashes = {name: before.voice(name, spec, **stages) for name, stages in names.items()}
     revision = before.publish("kept", hashes["kept"])
     job = before.job("halfway", hashes["halfway"], "train")
+    for name, stages in names.items():
+        for stage in (stage for stage in ("prepare", "train") if stages.get(stage) == "Succeeded"):
+            scene.trainer.commit(name, stage)
+            if stage == "train":
+                scene.trainer.commit(name, "features")
     scene.trainer.commit("strict", "evaluate", passed=False, scores={"pesq": "1.2"}, gates=[MISSED])
     user.patch("voicemodel", "kept", {"spec": {"evaluation": {"texts": ["One more sentence."]}}})
 
+    user.delete("secret", "voice-operator-signing-key")
+    time.sleep(1.1)  # what is older than the signing key had no way to be sealed or proved; ages are told in seconds
     scene.inference.servers.append("moved")
     scene.operator.start()
     scene.kubelet.make_ready("moved", "127.0.0.1")
@@ -182,6 +189,7 @@ def test_a_voice_that_is_served_stays_served_and_starts_no_job(scene: Any, upgra
     status = scene.user.status("kept")
     assert status["inputHash"] == upgrade.hashes["kept"] != status["trainingHash"]
     assert [stage["state"] for stage in status["stages"]] == ["Succeeded"] * 3
+    assert "voice.sovits.dev/seal" in scene.user.get("voicerevision", upgrade.revision)["metadata"]["annotations"]
     scene.user.patch("voicemodel", "kept", {"spec": {"evaluation": {"gates": [{"metric": "pesq", "min": "4.4"}]}}})
     generation = scene.user.get("voicemodel", "kept")["metadata"]["generation"]
     scene.wait("its pass", lambda: scene.user.status("kept")["observedGeneration"] == generation)
@@ -191,6 +199,7 @@ def test_a_voice_that_is_served_stays_served_and_starts_no_job(scene: Any, upgra
 def test_a_training_that_is_under_way_goes_on_under_its_name(scene: Any, upgrade: Upgrade) -> None:
     assert scene.user.jobs("halfway") == [upgrade.job]
     assert scene.user.status("halfway")["inputHash"] == upgrade.hashes["halfway"]
+    scene.trainer.commit("halfway", "features")
     scene.trainer.commit("halfway", "train")
     scene.kubelet.end(upgrade.job)
     evaluation = scene.reach_job("halfway", "evaluate")
@@ -200,6 +209,8 @@ def test_a_training_that_is_under_way_goes_on_under_its_name(scene: Any, upgrade
     spec = scene.user.get("voicerevision", revision)["spec"]
     assert spec["algorithm"] == {"training": 1, "text": 1, "evaluation": 1}
     assert spec["evaluation"]["intervals"] == {"pesq": "0.2"}
+    attempts = {one["stage"]: one["attempt"] for one in spec["provenance"]}
+    assert attempts == {"prepare": 0, "features": 0, "train": 0, "evaluate": 1, "publish": 1}, "0: before receipts"
 
 
 def test_a_voice_that_missed_its_gates_is_evaluated_again_for_other_ones_only(scene: Any, upgrade: Upgrade) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import kopf
 import pytest
 from tests.support.api_server import ApiServer, an_api_server
+from tests.support.signing import sealed_revision, signing
 
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.inference import Inference
@@ -52,6 +53,7 @@ class Scene:
         agreed = {"holder": "Alice A.", "statement": "I agree."} | consent
         spec = {"consent": agreed, "serving": {"server": "default"}}
         status = {"server": "studio/default", "artifacts": artifacts}
+        self.caches.revisions.update(sealed_revision(name, f"{name}-1", digest, next(VERSIONS)))
         self.caches.voices.update(an_object(name) | {"spec": spec, "status": status})
 
     def revoke(self, *names: str) -> None:
@@ -90,7 +92,7 @@ def an_object(name: str) -> Object:
 
 
 def with_lists(server: ApiServer, caches: Caches, kube: Kube) -> Scene:
-    cluster = Cluster(kube, caches, open_store("file:///"), Inference(caches), SETTINGS)
+    cluster = Cluster(kube, caches, open_store("file:///"), Inference(caches), SETTINGS, signing(caches))
     queue = WorkQueue()
     return Scene(server, caches, VoiceListReconciler(cluster, queue, lambda: NOW), queue)
 
@@ -112,7 +114,7 @@ def run(scenario: Scenario, *, base: str = "tiny", status: Object | None = None)
 @pytest.fixture
 def short_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """ConfigMaps that hold about five voices."""
-    monkeypatch.setattr(voice_list, "MAX_SHARD_BYTES", 1100)
+    monkeypatch.setattr(voice_list, "MAX_SHARD_BYTES", 2500)
 
 
 def test_a_list_is_written_once_and_then_only_when_it_differs() -> None:

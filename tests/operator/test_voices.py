@@ -10,6 +10,7 @@ from typing import Any
 import kopf
 import pytest
 from tests.support.api_server import ApiServer, an_api_server
+from tests.support.signing import seal_of, signing
 
 from voice_operator.admission import Admission
 from voice_operator.cluster.caches import Caches
@@ -66,6 +67,7 @@ class Scene:
             "evaluation": {"scores": {}},
         }
         owned = {"ownerReferences": [{"uid": "uid"}], "uid": "uid-alice-1"}
+        owned |= {"annotations": seal_of("studio", "alice-1", spec)}
         status = {"state": state} if state else {}
         item = self.server.put("alice-1", plural="voicerevisions", metadata=owned | metadata, spec=spec, status=status)
         self.caches.revisions.update(item)
@@ -88,7 +90,8 @@ def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path) -> None:
         async with an_api_server() as server:
             metrics, caches = Metrics(), Caches()
             kube = Kube(lambda: kopf.ConnectionInfo(server=server.url), metrics)
-            cluster = Cluster(kube, caches, open_store(settings.storage.uri, {}), Inference(caches), settings)
+            store = open_store(settings.storage.uri, {})
+            cluster = Cluster(kube, caches, store, Inference(caches), settings, signing(caches))
             voices = VoiceReconciler(
                 cluster=cluster,
                 recorder=EventRecorder(kube),

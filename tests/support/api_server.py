@@ -133,6 +133,7 @@ class ApiServer:
         self.webhook(changed)
         if changed != known:
             changed["metadata"] |= {"resourceVersion": self._next(), "uid": metadata.get("uid", f"uid-{name}")}
+            changed["metadata"].setdefault("creationTimestamp", "2026-11-20T00:00:00Z")
             self.objects[plural, namespace, name] = changed
             self._tell(plural, "MODIFIED" if "uid" in metadata else "ADDED", changed)
         return web.json_response(changed)

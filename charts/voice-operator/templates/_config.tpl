@@ -39,5 +39,6 @@ operatorUrl: {{ include "voice-operator.url" . | quote }}
 workers: {{ .Values.operator.workers }}
 resyncSeconds: {{ .Values.operator.resyncSeconds }}
 leaseName: {{ include "voice-operator.fullname" . }}
+signingKeySecret: {{ include "voice-operator.fullname" . }}-signing-key
 maxConcurrentTrainings: {{ .Values.operator.maxConcurrentTrainings }}
 {{- end -}}

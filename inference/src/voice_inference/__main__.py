@@ -35,11 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     flags = parser.parse_args(given or ["serve"])  # a pod has its settings in the environment
     try:
-        settings = read_settings(source, flags)
+        serve(read_settings(source, flags))
     except InvalidSettings as error:
-        print(f"voice-inference: {error}", file=sys.stderr)  # noqa: T201 -- before there is a log
+        print(f"voice-inference: {error}", file=sys.stderr)  # noqa: T201 -- what is wrong is known before anything runs
         return EX_USAGE
-    serve(settings)
     return 0
 
 

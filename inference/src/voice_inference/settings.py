@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     operator_url: str = Field(
         "", pattern="^(https?://.+)?$", description="URL where the operator serves the desired voices"
     )
+    public_key: str = Field(
+        "", description="key of the operator's seals, in base64; revisions without one are refused (empty: accepted)"
+    )
     cache: Path = Field(Path("/var/cache/voice-inference"), description="writable folder for bases and voices")
     host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104 -- a pod is reached from outside
     port: int = Field(8080, ge=0, le=65535, description="port to listen on, 0: a free one")

@@ -1,9 +1,10 @@
-"""The command line: ``voice-operator run`` and ``voice-operator crds``."""
+"""The command line: ``voice-operator run``, ``voice-operator verify`` and ``voice-operator crds``."""
 
 import argparse
 import asyncio
 import logging
 import sys
+from pathlib import Path
 from typing import get_args
 
 from voice_operator import __version__, crds
@@ -14,6 +15,7 @@ from voice_operator.settings import Settings
 
 USAGE_EXIT = 64
 RESTART_EXIT = 1
+WRONG_EXIT = 1
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -29,6 +31,8 @@ def main(arguments: list[str] | None = None) -> None:
         )
         configure(environment.log_level, environment.log_format)
         settings = Settings.load(environment.config, namespace=environment.namespace)
+        if options.command == "verify":
+            raise SystemExit(_verify(settings, options))
         from voice_operator.process import run  # noqa: PLC0415 -- kopf takes seconds to import; `crds` and mistakes need not wait
 
         asyncio.run(run(settings, environment.identity))
@@ -42,6 +46,24 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(130) from None
 
 
+def _verify(settings: Settings, options: argparse.Namespace) -> int:
+    """Print what is found about a revision; return 0 unless something is wrong."""
+    from voice_operator.verify import read_public_key, verify  # noqa: PLC0415 -- as above
+
+    public = None if options.public_key is None else read_public_key(options.public_key)
+    verdict = asyncio.run(verify(settings, options.namespace, options.revision, public))
+    sys.stdout.write(verdict.json() if options.json else verdict.text())
+    return 0 if verdict.valid else WRONG_EXIT
+
+
+def _add_environment(command: argparse.ArgumentParser) -> None:
+    for name in ("config", "log_level", "log_format"):
+        field = Environment.model_fields[name]
+        flag, choices = f"--{name.replace('_', '-')}", get_args(field.annotation) or None
+        default = f"default: ${PREFIX}{name.upper()}, else {field.default}"
+        command.add_argument(flag, choices=choices, help=f"{field.description} ({default})")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="voice-operator", description="Turns VoiceModel resources into served voices."
@@ -49,11 +71,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     run_command = commands.add_parser("run", help="watch and reconcile until told to stop")
-    for name in ("config", "log_level", "log_format"):
-        field = Environment.model_fields[name]
-        flag, choices = f"--{name.replace('_', '-')}", get_args(field.annotation) or None
-        default = f"default: ${PREFIX}{name.upper()}, else {field.default}"
-        run_command.add_argument(flag, choices=choices, help=f"{field.description} ({default})")
+    verify_command = commands.add_parser("verify", help="show who made a VoiceRevision, and whether it is sealed")
+    verify_command.add_argument("revision", help="name of the VoiceRevision")
+    verify_command.add_argument("-n", "--namespace", default="default", help="its namespace (default: %(default)s)")
+    verify_command.add_argument(
+        "--public-key", type=Path, help="file with the key of the seals, instead of the cluster's"
+    )
+    verify_command.add_argument("--json", action="store_true", help="print JSON")
+    for command in (run_command, verify_command):
+        _add_environment(command)
     commands.add_parser("crds", help="write the CustomResourceDefinitions")
     return parser
 

@@ -9,6 +9,7 @@ from voice_operator.errors import InvalidDocument
 from voice_operator.validation import sentences
 
 JOB_SCHEMA = "voice.sovits.dev/job/v1"
+KEYS_SCHEMA = "voice.sovits.dev/attempt-keys/v1"
 DESIRED_SCHEMA = "voice.sovits.dev/desired-voices/v1"
 
 DIGEST = r"^sha256:[0-9a-f]{64}$"
@@ -69,6 +70,29 @@ class StageManifest(Document):
     started_at: str = Field(pattern=RFC3339)
     completed_at: str = Field(pattern=RFC3339)
     summary: Summary = Field(default_factory=Summary)
+
+
+Manifests = dict[Annotated[str, Field(max_length=32)], Annotated[str, Field(pattern=DIGEST)]]
+
+
+class Receipt(Document):
+    """Which attempt wrote a manifest, and from which others; its tag is checked by ``signing.has_tag``."""
+
+    schema_: Literal["voice.sovits.dev/receipt/v1"] = Field(alias="schema")
+    job: str = Field(max_length=253)
+    attempt: int = Field(ge=1, le=1_000_000)
+    stage: str = Field(max_length=32)
+    input_hash: str = Field(max_length=64)
+    manifest: str = Field(pattern=DIGEST)
+    inputs: Manifests = Field(default_factory=dict, max_length=8)
+
+
+class Result(Document):
+    """The termination message of an attempt that succeeded: the manifests of its stages."""
+
+    schema_: Literal["voice.sovits.dev/result/v1"] = Field(alias="schema")
+    input_hash: str = Field(max_length=64)
+    manifests: Manifests = Field(max_length=8)
 
 
 class ProgressDocument(Document):

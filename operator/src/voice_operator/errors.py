@@ -4,6 +4,7 @@ OperatorError
 ├── InvalidSettings      the process cannot start
 ├── InvalidObject        read from the cluster; only its author can help
 ├── InvalidDocument      read from the object store or from a pod; only its author can help
+├── UnprovedResult       read from the object store; no attempt of ours wrote it
 ├── OwnershipConflict    a person must choose
 ├── ListTooLong          a server has more voices than its list can hold; a person must divide them
 ├── InstallationConflict another operator works in the same namespaces; a person must choose
@@ -32,6 +33,10 @@ class InvalidObject(OperatorError):
 
 class InvalidDocument(OperatorError):
     """A document of trainer or server does not match docs/contracts.md. The message names its URI, field and value."""
+
+
+class UnprovedResult(OperatorError):
+    """Results of stages lack the receipts of attempts that the operator made; they count as absent."""
 
 
 class OwnershipConflict(OperatorError):

@@ -13,6 +13,7 @@ from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.kube import Kube
 from voice_operator.cluster.lease import LeaderElection
 from voice_operator.cluster.observe import Cluster
+from voice_operator.cluster.signing import Signing
 from voice_operator.cluster.store import open_store
 from voice_operator.cluster.watchdog import Watchdog
 from voice_operator.controller import Controller
@@ -46,7 +47,8 @@ async def run(settings: Settings, identity: str) -> None:
     enqueuer = Enqueuer(queue, metrics)
     metrics.watch_phases(lambda: (voice.phase or "Preparing" for voice in enqueuer.caches.voices.values()))
     inference = Inference(enqueuer.caches)
-    cluster = Cluster(kube, enqueuer.caches, store, inference, settings)
+    signing = Signing(enqueuer.caches)
+    cluster = Cluster(kube, enqueuer.caches, store, inference, settings, signing)
     lists = VoiceListReconciler(cluster, queue, _now)
     servers = ServerReconciler(cluster, lists, queue, metrics, _now)
     admission = Admission(settings.max_concurrent_trainings, queue.add)
@@ -83,6 +85,7 @@ async def run(settings: Settings, identity: str) -> None:
     async def work(lowest: Priority) -> None:
         await has_synced.wait()
         await leads.wait()
+        await signing.load(kube, settings.namespace, settings.signing_key_secret)
         await run_worker(queue, controller.reconcile, lowest)
 
     runner = await serve(application(lists, metrics, has_synced, watchdog.check), settings.listen)

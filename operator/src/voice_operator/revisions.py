@@ -10,6 +10,7 @@ from voice_operator.cluster.kube import VOICE_REVISIONS, Object
 from voice_operator.cluster.objects import is_deleting, revision_spec
 from voice_operator.cluster.observe import Cluster
 from voice_operator.errors import InvalidObject, NotFound, StoreError
+from voice_operator.reconcile.decide import not_sealed
 from voice_operator.reconcile.events import Event
 from voice_operator.reconcile.names import Key, revision_uri, workspace_uri
 from voice_operator.reconcile.times import parse
@@ -29,16 +30,20 @@ class RevisionReconciler:
         self._cluster = cluster
         self._recorder = recorder
         self._clock = clock
+        self._refused: set[str] = set()  # UIDs of revisions without a seal that were told of
 
     async def reconcile(self, key: Key) -> None:
-        """Purge the artifacts of a revision that is being deleted, then remove its finalizer.
+        """Tell of a revision without a seal; purge the artifacts of one that is deleted, then remove its finalizer.
 
         Raises:
             OperatorError: a dependency failed; the caller requeues the key.
         """
         kube = self._cluster.kube
         known = self._cluster.caches.revision(key.namespace, key.name)
-        if known is None or not is_deleting(known):
+        if known is None:
+            return
+        if not is_deleting(known):
+            await self._refuse_unsealed(key, known)
             return
         try:
             item = await kube.get(VOICE_REVISIONS, key.namespace, key.name)  # nothing is destroyed by an older state
@@ -56,6 +61,18 @@ class RevisionReconciler:
             await kube.merge(VOICE_REVISIONS, key.namespace, key.name, patch)
         except NotFound:
             return
+
+    async def _refuse_unsealed(self, key: Key, item: Object) -> None:
+        """Record once, on the revision and on its voice, that somebody else made it."""
+        uid = item["metadata"]["uid"]
+        if uid in self._refused or self._cluster.signing.sealed(key.namespace, key.name) is not None:
+            return
+        self._refused.add(uid)
+        event = Event("Warning", "NotSealed", not_sealed(key.name), "Verify")
+        await self._recorder.record(key, uid, event)
+        voice = self._cluster.caches.voices.get(key.namespace, str((item.get("spec") or {}).get("voiceModel", "")))
+        if voice is not None:
+            await self._recorder.record(Key("VoiceModel", key.namespace, voice.id.partition("/")[2]), voice.uid, event)
 
     async def _purge(self, key: Key, item: Object) -> Event:
         """Delete everything below the revision's own folders; return the Event to record.

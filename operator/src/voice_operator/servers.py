@@ -11,7 +11,7 @@ from voice_operator.api.voice_server import VoiceServerStatus
 from voice_operator.cluster.kube import DEPLOYMENTS, SERVICES, VOICE_SERVERS, Object, Resource
 from voice_operator.cluster.objects import is_deleting, is_owned_by, server_from, server_ref
 from voice_operator.cluster.observe import Cluster
-from voice_operator.errors import InvalidObject, NotFound, OwnershipConflict
+from voice_operator.errors import InvalidObject, ListTooLong, NotFound, OwnershipConflict
 from voice_operator.manifests.applied import unapplied, with_digest
 from voice_operator.manifests.server import deployment, endpoint, selector, service
 from voice_operator.metrics import Metrics
@@ -76,7 +76,9 @@ class ServerReconciler:
         running = self._cluster.caches.deployments.get(server.namespace, server.name) or {}
         if server.spec.base in settings.bases:
             await self._ensure(SERVICES, service(server), server, await self._service(server))
-            running = await self._ensure(DEPLOYMENTS, deployment(server, settings), server, running)
+            await self._write_list_first(server)
+            body = deployment(server, settings, self._cluster.signing.key.public.text)
+            running = await self._ensure(DEPLOYMENTS, body, server, running)
             self._cluster.caches.deployments.update(running)
         else:
             known = ", ".join(sorted(settings.bases))
@@ -99,6 +101,16 @@ class ServerReconciler:
         await self._write(server, old, status)
         self._enqueue_voices(key, voices, pods)
         return LOADING_POLL_SECONDS if _is_loading(voices, pods) else None
+
+    async def _write_list_first(self, server: ServerRef) -> None:
+        """Write the list before the Deployment: pods of a new template must find seals in it, or they load nothing."""
+        where = server.namespace, server.name
+        if self._lists.generation(*where) or self._lists.problem(*where):
+            return
+        try:
+            await self._lists.reconcile(Key("VoiceList", server.namespace, server.name))
+        except (OwnershipConflict, ListTooLong) as error:
+            log.warning("VoiceServer %s: %s", server.id, error)  # the list's own pass reports it
 
     async def _service(self, server: VoiceServer) -> Object:
         try:

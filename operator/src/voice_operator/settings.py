@@ -218,6 +218,14 @@ class Settings(Section):
         pattern="^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$",
         description="Lease by which one of several replicas leads; empty: this process works without one.",
     )
+    signing_key_secret: str = Field(
+        "voice-operator-signing-key",
+        pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        description=(
+            "Secret in the operator's own namespace with the key that seals revisions; the operator makes it where "
+            "there is none. The ConfigMap of this name has the public half."
+        ),
+    )
     max_concurrent_trainings: int = Field(
         0, ge=0, description="How many train and evaluate Jobs run at a time in all namespaces; 0: as many as start."
     )

@@ -1,7 +1,7 @@
 """Reconciles the lists of voices: what each server must serve, derived from all voices, written where pods read it.
 
-Nothing else is asked: no base, no object store, no pod and no readable spec of the server, so that nothing can keep a
-voice served whose permission is gone.
+Beside the voices only the seals of their revisions count. Nothing else is asked: no base, no object store, no pod and
+no readable spec of the server, so that nothing can keep a voice served whose permission is gone.
 """
 
 import asyncio
@@ -65,7 +65,13 @@ class VoiceListReconciler:
     def voices(self, namespace: str, server: str) -> tuple[DesiredVoice, ...]:
         """Return the voices that a server must serve now."""
         server_id = f"{namespace}/{server}"
-        return desired_voices(self._cluster.caches.voices.group(server_id), server_id, self._clock())
+        return desired_voices(
+            self._cluster.caches.voices.group(server_id),
+            server_id,
+            self._clock(),
+            storage=self._cluster.settings.storage.uri,
+            sealed=self._cluster.signing.sealed_artifacts,
+        )
 
     def generation(self, namespace: str, server: str) -> int:
         """Return the generation of the list that was written last; 0: none was."""

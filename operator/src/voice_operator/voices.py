@@ -79,7 +79,7 @@ class VoiceReconciler:
         consent_valid = consent_problem(voice.spec.consent, now) is None
         observed = await observe_voice(self._cluster, voice, now=now, consent_valid=consent_valid)
         decision = await self._apply(key, self._admit(key, decide(observed, now)), job_created)
-        if voice.status.input_hash is None and _has_started_a_job(decision):
+        if voice.status.input_hash is None and _has_started_a_job(decision) and not observed.unproved:
             # The Job's own event brings the next pass, which writes the first status: of a thousand new voices each has
             # its Job before any has its status.
             return WAITING_POLL_SECONDS
@@ -136,8 +136,15 @@ class VoiceReconciler:
 
     async def _write(self, voice: Voice, status: VoiceModelStatus) -> None:
         metadata = {"name": voice.name, "namespace": voice.namespace, "uid": voice.uid}  # never of another voice
-        body = {"apiVersion": API_VERSION, "kind": "VoiceModel", "metadata": metadata, "status": status.document()}
-        self._cluster.caches.voices.update(await self._cluster.kube.apply(VOICE_MODELS, body, subresource="status"))
+        document = status.document()
+        body = {"apiVersion": API_VERSION, "kind": "VoiceModel", "metadata": metadata, "status": document}
+        kube = self._cluster.kube
+        written = await kube.apply(VOICE_MODELS, body, subresource="status")
+        others = (written.get("status") or {}).keys() - document.keys()
+        if others:  # of another field manager, as in a restored backup: nothing may stay that this pass did not find
+            patch = {"status": dict.fromkeys(others)}
+            written = await kube.merge(VOICE_MODELS, voice.namespace, voice.name, patch, subresource="status")
+        self._cluster.caches.voices.update(written)
         self._metrics.status_writes.labels("VoiceModel").inc()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -55,7 +56,8 @@ class FolderStore(Store):
                     if name.startswith(".") or not key.startswith(prefix) or path.is_symlink() or not path.is_file():
                         continue
                     about = path.stat()
-                    yield Entry(key, about.st_size, str(about.st_mtime_ns))
+                    written = datetime.fromtimestamp(about.st_mtime, UTC)
+                    yield Entry(key, about.st_size, str(about.st_mtime_ns), written)
 
     def make_root(self) -> None:
         """See ``Store.make_root``."""

@@ -102,7 +102,7 @@ class S3Store(Store):
             for found in self._client.minio.list_objects(self.bucket, prefix=self.prefix + prefix, recursive=True):
                 if found.object_name and not found.is_dir:
                     etag = (found.etag or "").strip('"')
-                    yield Entry(found.object_name.removeprefix(self.prefix), found.size or 0, etag)
+                    yield Entry(found.object_name.removeprefix(self.prefix), found.size or 0, etag, found.last_modified)
 
     def make_root(self) -> None:
         """See ``Store.make_root``."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,8 @@ class Entry:
     key: str
     size: int
     etag: str
+    modified: datetime | None = field(default=None, compare=False)
+    """When it was written last, by the store's clock."""
 
 
 class Store(ABC):

@@ -138,6 +138,13 @@ def whole_numbers(bundle: Any) -> None:
         pytest.param(changed(symbolsSha256="0" * 64), InvalidVoice, "symbol table", id="another symbol table"),
         pytest.param(changed(sampleRate=1), InvalidVoice, "1 Hz", id="another sample rate"),
         pytest.param(changed(revision="bob-1"), InvalidVoice, "bob-1", id="another revision"),
+        pytest.param(
+            changed(voice={"namespace": "other", "name": "alice"}), InvalidVoice, "other/alice", id="another namespace"
+        ),
+        pytest.param(
+            changed(voice={"namespace": "studio", "name": "bob"}), InvalidVoice, "studio/bob", id="another voice"
+        ),
+        pytest.param(changed(consent={"revoked": True}), InvalidVoice, "revoked", id="a consent that was revoked"),
         pytest.param(changed(schema="voice.sovits.dev/voice/v2"), InvalidDocument, "schema", id="a later schema"),
         pytest.param(changed(adapter={"sha256": "", "rank": 0}), InvalidDocument, "adapter.rank", id="rank 0"),
         pytest.param(changed(adapter={"sha256": "", "rank": 4096}), InvalidDocument, "adapter.rank", id="rank 4096"),

@@ -325,3 +325,14 @@ def test_a_longer_consent_brings_the_voice_back(case: Case) -> None:
     case.update(entry(alice, expires=date(2028, 11, 1)))
     case.registry.record_voice(alice)
     assert case.registry.find("alice") is alice
+
+
+def test_a_bundle_whose_consent_has_ended_is_not_served_unless_its_entry_says_otherwise(case: Case, clock: Any) -> None:
+    alice = replace(case.load("studio/alice"), expires=date(2020, 1, 1))
+    silent = DesiredVoice(**alice.reference.model_dump(), base=alice.base.reference, generation=1)
+    case.update(silent)
+    case.registry.record_voice(alice)
+    with pytest.raises(ConsentEnded, match="2020-01-01"):
+        case.registry.find("alice")
+    case.update(entry(alice))  # it says: without end, because the consent was renewed
+    assert case.registry.find("alice") is alice

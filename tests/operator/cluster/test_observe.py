@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.support.signing import seal_of, signing
 
 from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_status import Failures, LastFailure, ObservedDataset, StageStatus, VoiceModelStatus
@@ -66,8 +67,8 @@ def a_revision(name: str, base: str, state: str) -> dict[str, Any]:
         "artifacts": {"uri": "s3://voices/y", "digest": "sha256:" + "b" * 64},
         "evaluation": {"scores": {}},
     }
-    owner = [{"uid": "uid"}]
-    metadata = {"name": name, "namespace": "studio", "ownerReferences": owner, "resourceVersion": "1"}
+    metadata = {"name": name, "namespace": "studio", "ownerReferences": [{"uid": "uid"}], "resourceVersion": "1"}
+    metadata |= {"annotations": seal_of("studio", name, spec)}
     return {"metadata": metadata, "spec": spec, "status": {"state": state}}
 
 
@@ -76,7 +77,9 @@ def observe(voice: Voice, configured: Settings, *revisions: dict[str, Any], now:
     for revision in revisions:
         caches.revisions.update(revision)
     store = open_store(configured.storage.uri, {})
-    cluster: Any = SimpleNamespace(caches=caches, store=store, inference=None, settings=configured)
+    cluster: Any = SimpleNamespace(
+        caches=caches, store=store, inference=None, settings=configured, signing=signing(caches)
+    )
     return asyncio.run(observe_voice(cluster, voice, now=now, consent_valid=True))
 
 

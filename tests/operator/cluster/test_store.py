@@ -1,17 +1,30 @@
 """The object store, on a local folder: what is read, what is fingerprinted, and that nothing else is ever removed."""
 
 import asyncio
+import json
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from tests.support.signing import KEY
 
+from voice_operator.api.voice_model import VoiceModelSpec
+from voice_operator.api.voice_status import STAGES, StageStatus, VoiceModelStatus
 from voice_operator.cluster.store import MAX_DOCUMENT_BYTES, open_store
-from voice_operator.cluster.workspace import Workspace
+from voice_operator.cluster.workspace import Memo, Results, Workspace
 from voice_operator.errors import InvalidDocument, StoreError
+from voice_operator.reconcile.observed import StageFolder, Voice
+from voice_operator.reconcile.proofs import CHAIN, STAGE_OF, Verifier, digest_of_bytes
+from voice_operator.signing import tag_of
 
 HASH = "3fa9c2d1" * 8
+SPEC = {
+    "language": "en",
+    "dataset": {"uri": "s3://voices/datasets/alice"},
+    "consent": {"holder": "Alice A.", "statement": "I agree."},
+}
+ALICE = Voice("studio", "alice", "uid", 1, VoiceModelSpec.model_validate(SPEC), VoiceModelStatus())
 
 
 def run(call: Coroutine[Any, Any, Any]) -> Any:
@@ -54,10 +67,35 @@ def test_removing_a_folder_leaves_its_neighbours(tmp_path: Path) -> None:
 
 
 def a_workspace(tmp_path: Path, **documents: str) -> Workspace:
-    for stage, text in documents.items():
-        (tmp_path / stage).mkdir()
-        (tmp_path / stage / "manifest.json").write_text(text)
-    return Workspace(open_store("file:///"), f"file://{tmp_path}", HASH, "s3://voices/studio/alice/revisions/alice-1")
+    """A workspace with these manifests and those of the stages before them; all are proved, whatever they say."""
+    last = max((CHAIN.index(cast("StageFolder", folder)) for folder in documents), default=-1)
+    digests: dict[str, str] = {}
+    for folder in CHAIN[: last + 1]:
+        stage = STAGE_OF[folder]
+        content = documents.get(folder, manifest(folder)).encode()
+        receipt = {
+            "schema": "voice.sovits.dev/receipt/v1",
+            "job": f"alice-3fa9c2d1-{stage}-1",
+            "attempt": 1,
+            "stage": folder,
+            "inputHash": HASH,
+            "manifest": digest_of_bytes(content),
+            "inputs": dict(digests),
+        }
+        receipt["tag"] = tag_of(receipt, KEY.attempt_key("uid", HASH, stage, 1))
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "manifest.json").write_bytes(content)
+        (tmp_path / folder / "receipt.json").write_text(json.dumps(receipt))
+        digests[folder] = digest_of_bytes(content)
+    recorded = tuple(StageStatus(name=name, state="Running", attempt=1) for name in STAGES)
+    verifier = Verifier(ALICE, HASH, KEY, (), recorded)
+    bundle = "s3://voices/studio/alice/revisions/alice-1"
+    return Workspace(open_store("file:///"), f"file://{tmp_path}", bundle, verifier, Memo())
+
+
+def results_of(workspace: Workspace) -> Results:
+    found: Results = run(workspace.results(done=(), running=(), published=False, is_present=lambda _: True))
+    return found
 
 
 def manifest(stage: str, summary: str = "{}", digest: str = HASH) -> str:
@@ -80,7 +118,7 @@ def manifest(stage: str, summary: str = "{}", digest: str = HASH) -> str:
 def test_a_wrong_manifest_is_refused_with_its_address(tmp_path: Path, text: str, sentence: str) -> None:
     workspace = a_workspace(tmp_path, prepare=text)
     with pytest.raises(InvalidDocument, match=r"prepare/manifest\.json") as caught:
-        run(workspace.outputs(done=(), running=(), published=False))
+        results_of(workspace)
     assert sentence in str(caught.value)
 
 
@@ -90,7 +128,7 @@ def test_a_stage_may_publish_only_where_it_was_told_to(tmp_path: Path) -> None:
         tmp_path, evaluate=manifest("evaluate", '{"passed": true}'), publish=manifest("publish", elsewhere)
     )
     with pytest.raises(InvalidDocument, match=r"summary\.uri must be s3://voices/studio/alice"):
-        run(workspace.outputs(done=("prepare", "train"), running=(), published=False))
+        results_of(workspace)
 
 
 @pytest.mark.parametrize(
@@ -108,8 +146,7 @@ def test_a_stage_may_publish_only_where_it_was_told_to(tmp_path: Path) -> None:
 )
 def test_the_verdict_of_an_evaluation(tmp_path: Path, summary: str, passed: bool) -> None:
     workspace = a_workspace(tmp_path, evaluate=manifest("evaluate", summary))
-    outputs = run(workspace.outputs(done=("prepare", "train"), running=(), published=False))
-    assert outputs["evaluate"].passed is passed
+    assert results_of(workspace).outputs["evaluate"].passed is passed
 
 
 def test_progress_that_cannot_be_read_is_no_progress(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,14 @@ def test_documents_are_read_and_missing_ones_are_none(store: Store, bucket: Path
     put(bucket, "studio/alice/manifest.json", "{}")
     assert run(store.read("s3://voices/studio/alice/manifest.json")) == b"{}"
     assert run(store.read("s3://voices/studio/alice/none.json")) is None
+
+
+def test_the_server_tells_when_a_document_was_written(store: Store, bucket: Path) -> None:
+    put(bucket, "studio/alice/receipt.json", "{}")
+    put(bucket, "studio/alice/receipt.json.old", "{}")
+    written = run(store.modified("s3://voices/studio/alice/receipt.json"))
+    assert abs((datetime.now(UTC) - written).total_seconds()) < 60
+    assert run(store.modified("s3://voices/studio/alice/none.json")) is None
 
 
 def test_a_dataset_is_recognised_by_its_files(store: Store, bucket: Path) -> None:

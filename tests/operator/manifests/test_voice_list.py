@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from voice_operator.api.voice_server import VoiceServerSpec
-from voice_operator.api.voice_status import Artifacts, ResolvedBase
+from voice_operator.api.voice_status import ResolvedBase
 from voice_operator.errors import ListTooLong
 from voice_operator.manifests import voice_list
 from voice_operator.manifests.server import deployment
@@ -26,7 +26,7 @@ from voice_operator.manifests.voice_list import (
     shards_of,
     without_removed,
 )
-from voice_operator.reconcile.observed import DesiredVoice, ServerRef, VoiceServer
+from voice_operator.reconcile.observed import DesiredRevision, DesiredVoice, ServerRef, VoiceServer
 from voice_operator.settings import Settings
 
 SERVER = ServerRef("voice-system", "default", "uid")
@@ -45,8 +45,9 @@ def a_voice(number: int, *, beside: bool = False) -> DesiredVoice:
     name = f"voice-{number:05}-{'x' * 28}"
     uri = f"s3://a-bucket-with-a-long-name/and/a/prefix/studio-of-a-large-company/{name}/revisions/{name}"
     base = ResolvedBase(name="large", uri="s3://bases/large", digest=LARGE)
-    bundle = Artifacts(revision=f"{name}-3fa9c2d1", uri=f"{uri}-3fa9c2d1", digest="sha256:" + "c" * 64, base=base)
-    found = DesiredVoice(f"studio/{name}", f"{name}-1b2c3d4e", f"{uri}-1b2c3d4e", "sha256:" + "b" * 64, base)
+    seal = {"seal": "s" * 88, "spec_digest": "sha256:" + "d" * 64}
+    bundle = DesiredRevision(f"{name}-3fa9c2d1", f"{uri}-3fa9c2d1", "sha256:" + "c" * 64, base, **seal)
+    found = DesiredVoice(f"studio/{name}", f"{name}-1b2c3d4e", f"{uri}-1b2c3d4e", "sha256:" + "b" * 64, base, **seal)
     return replace(found, expires="2027-11-01", next=bundle if beside else None)
 
 
@@ -188,7 +189,7 @@ def test_an_entry_names_its_base(
     recorded: ResolvedBase | None, server: str, bases: dict[str, Any], entry: dict[str, Any] | None
 ) -> None:
     known = {"tiny": {"uri": "embedded:tiny"}} | (bases or {"large": {"uri": "s3://bases/large", "digest": LARGE}})
-    beside = Artifacts(uri="s3://v/2", digest="sha256:" + "c" * 64, base=recorded)
+    beside = DesiredRevision("", uri="s3://v/2", digest="sha256:" + "c" * 64, base=recorded)
     voice = replace(a_voice(1), base=recorded, next=beside)
     document = a_list(voice, base=server, bases=known)
     assert document["voices"][0].get("base") == entry
@@ -199,6 +200,7 @@ def test_an_entry_names_its_base(
 def test_a_document_is_as_short_as_it_can_be() -> None:
     voice = DesiredVoice("studio/alice", "alice-1", "s3://v/1", "sha256:" + "b" * 64)
     entry = {"id": "studio/alice", "revision": "alice-1", "uri": "s3://v/1", "digest": "sha256:" + "b" * 64}
+    entry["expires"] = None
     assert a_list(voice)["voices"] == [entry]
     assert " " not in rendered(a_list(voice))
 

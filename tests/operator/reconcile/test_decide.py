@@ -21,6 +21,7 @@ from voice_operator.reconcile.effects import (
     AdoptRevision,
     CreateRevision,
     DeleteJob,
+    SealRevision,
     SetRevisionState,
     StartJob,
     SuspendJob,
@@ -37,6 +38,7 @@ from voice_operator.reconcile.observed import (
     ObservedServer,
     PodVoices,
     Problem,
+    Proof,
     StageOutput,
     Voice,
 )
@@ -935,3 +937,53 @@ def test_a_gate_that_nothing_measured_says_so() -> None:
 
 def test_every_check_says_why_it_is_there() -> None:
     assert all(check.__doc__ for check in CHECKS)
+
+
+def test_a_revision_that_somebody_else_made_stops_the_voice_that_would_have_its_name() -> None:
+    decision = decide(observe(outputs=TRAINED, unsealed=frozenset({REVISION.name})), NOW)
+    assert (decision.action.reason, decision.action.effects) == ("NotSealed", ())
+    assert f"kubectl delete vrev {REVISION.name}" in decision.action.message
+    elsewhere = decide(observe(outputs=TRAINED, unsealed=frozenset({"alice-99999999"})), NOW)
+    assert elsewhere.action.effects == (StartJob("evaluate", 1),), "any other is passed over"
+
+
+def test_a_pin_to_a_revision_that_somebody_else_made_changes_nothing_that_is_served() -> None:
+    voice = a_voice(recorded(active_revision=OLDER.name), serving={"pin": "alice-99999999"})
+    found = observe(voice, revisions=(OLDER,), unsealed=frozenset({"alice-99999999"}))
+    decision = decide(found, NOW)
+    assert decision.action.reason == "NotSealed"
+    assert decision.view.target == OLDER
+
+
+def test_a_revision_from_before_there_was_a_key_is_sealed_and_served_as_before() -> None:
+    voice = a_voice(recorded(active_revision=REVISION.name))
+    found = observe(voice, revisions=(replace(REVISION, missing_seal="seal"),), server=a_server(a_pod("one")))
+    decision = decide(found, NOW)
+    assert decision.action.phase == "Ready"
+    assert SealRevision(REVISION.name, "seal") in decision.action.effects
+
+
+def test_a_result_without_a_proof_runs_its_stage_again_with_a_warning() -> None:
+    stages = (StageStatus(name="prepare", state="Succeeded", attempt=2, counted=2),)
+    voice, sentence = a_voice(recorded(stages=stages)), "s3://voices/… has no receipt.json"
+    decision = decide(observe(voice, unproved={"prepare": sentence}), NOW)
+    assert decision.action.effects == (StartJob("prepare", 3),)
+    status = status_of(decision)
+    condition = next(one for one in status.conditions if one.type == "Prepared")
+    assert (condition.status, condition.reason, condition.message) == ("False", "UnprovedResult", sentence)
+    assert ("Warning", "UnprovedResult") in {(one.type, one.reason) for one in events_between(voice.status, status)}
+
+
+def test_a_job_that_succeeded_without_a_proof_failed() -> None:
+    found = observe(jobs=(job(state="Succeeded"),), unproved={"prepare": "it is not the one of its receipt"})
+    (prepare, *_) = decide(found, NOW).view.stages
+    assert prepare.last_failure is not None
+    assert prepare.last_failure.reason == "UnprovedResult"
+    assert prepare.failures.transient == 1
+
+
+def test_a_job_gets_the_digests_of_the_results_that_it_may_use() -> None:
+    proofs = {folder: Proof(folder, "job", 1, f"sha256:{folder}") for folder in ("prepare", "features", "train")}
+    decision = decide(observe(outputs=TRAINED, proofs=proofs), NOW)
+    inputs = {folder: f"sha256:{folder}" for folder in proofs}
+    assert decision.action.effects == (StartJob("evaluate", 1, inputs=inputs),)

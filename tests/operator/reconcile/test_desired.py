@@ -1,5 +1,6 @@
 """What a server must serve follows from the voices and the time, and from nothing else."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,14 +18,34 @@ from voice_operator.reconcile.desired import (
     seconds_until_expiry,
     withdraws,
 )
-from voice_operator.reconcile.observed import DesiredVoice
+from voice_operator.reconcile.observed import DesiredRevision, DesiredVoice
+from voice_operator.reconcile.seals import SealedRevision
 
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
 HERE, THERE = "voice-system/default", "studio/other"
 BASE = ResolvedBase(name="tiny", uri="embedded:tiny")
-ACTIVE = Artifacts(revision="alice-1", uri="s3://voices/alice-1", digest="sha256:" + "a" * 64, base=BASE)
-NEXT = Artifacts(revision="alice-2", uri="s3://voices/alice-2", digest="sha256:" + "b" * 64, base=BASE)
-SERVED = DesiredVoice("studio/alice", "alice-1", ACTIVE.uri, ACTIVE.digest, BASE)
+FORGED = "s3://elsewhere/mallory"
+ACTIVE = Artifacts(revision="alice-11111111", uri=FORGED, digest="sha256:" + "f" * 64, base=BASE)
+NEXT = Artifacts(revision="alice-22222222", uri=FORGED, digest="sha256:" + "f" * 64, base=BASE)
+A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+URI = "s3://voices/studio/alice/revisions/alice-"
+SEALED = {
+    "alice-11111111": SealedRevision("studio/alice", "alice-11111111", "1" * 64, A, BASE, "sha256:1", "seal-1"),
+    "alice-22222222": SealedRevision("studio/alice", "alice-22222222", "2" * 64, B, BASE, "sha256:2", "seal-2"),
+}
+SERVED = DesiredVoice(
+    "studio/alice", "alice-11111111", f"{URI}11111111", A, BASE, seal="seal-1", spec_digest="sha256:1"
+)
+BESIDE = DesiredRevision("alice-22222222", f"{URI}22222222", B, BASE, seal="seal-2", spec_digest="sha256:2")
+
+
+def listed(records: Iterable[VoiceRecord], server: str, now: datetime = NOW) -> tuple[DesiredVoice, ...]:
+    """What a server must serve, while the two revisions above are sealed."""
+
+    def sealed(_: str, artifacts: Artifacts) -> SealedRevision | None:
+        return SEALED.get(artifacts.revision or "")
+
+    return desired_voices(records, server, now, storage="s3://voices", sealed=sealed)
 
 
 def consent(**about: Any) -> Consent:
@@ -57,12 +78,12 @@ ALICE = VoiceRecord("studio/alice", "uid", 1, deleting=False, consent=consent(),
         pytest.param(replace(ALICE, server=None), None, id="what no server serves is not"),
         pytest.param(replace(ALICE, artifacts=None), None, id="what was not published is not"),
         pytest.param(
-            replace(ALICE, loading=loading(HERE)), replace(SERVED, next=NEXT), id="a new revision is loaded beside"
+            replace(ALICE, loading=loading(HERE)), replace(SERVED, next=BESIDE), id="a new revision is loaded beside"
         ),
         pytest.param(replace(ALICE, loading=loading(THERE)), SERVED, id="the move away changes nothing here yet"),
         pytest.param(
             replace(ALICE, server=THERE, loading=loading(HERE)),
-            DesiredVoice("studio/alice", "alice-2", NEXT.uri, NEXT.digest, BASE),
+            DesiredVoice("studio/alice", **vars(BESIDE)),
             id="what moves here is loaded before it is served elsewhere no more",
         ),
         pytest.param(
@@ -70,15 +91,25 @@ ALICE = VoiceRecord("studio/alice", "uid", 1, deleting=False, consent=consent(),
             None,
             id="but not without a permission",
         ),
+        pytest.param(
+            replace(ALICE, artifacts=ACTIVE.model_copy(update={"revision": "alice-33333333"})),
+            None,
+            id="a revision without a seal is not, whatever the status says",
+        ),
+        pytest.param(
+            replace(ALICE, loading=loading(HERE, NEXT.model_copy(update={"revision": "alice-33333333"}))),
+            SERVED,
+            id="nor loaded beside",
+        ),
     ],
 )
 def test_a_server_must_serve(record: VoiceRecord, expected: DesiredVoice | None) -> None:
-    assert desired_voices([record], HERE, NOW) == (() if expected is None else (expected,))
+    assert listed([record], HERE) == (() if expected is None else (expected,))
 
 
 def test_the_list_does_not_depend_on_the_order_of_the_voices() -> None:
     records = [replace(ALICE, id=f"studio/voice-{number}") for number in (3, 1, 2)]
-    ids = [voice.id for voice in desired_voices(records, HERE, NOW)]
+    ids = [voice.id for voice in listed(records, HERE)]
     assert ids == ["studio/voice-1", "studio/voice-2", "studio/voice-3"]
 
 
@@ -125,7 +156,7 @@ def test_only_a_change_that_concerns_the_lists_changes_what_must_be_served() -> 
         for artifacts in (None, ACTIVE, NEXT)
         for beside in (None, loading(HERE), loading(THERE, ACTIVE))
     ]
-    lists = [[desired_voices([state], server, NOW) for server in (HERE, THERE)] for state in states]
+    lists = [[listed([state], server) for server in (HERE, THERE)] for state in states]
     differ = 0
     for number, old in enumerate(states):
         for other, new in enumerate(states):
@@ -182,8 +213,8 @@ def test_a_list_must_be_written_again(days: list[str | None], seconds: float | N
 
 def test_at_the_end_of_the_wait_the_voice_is_out() -> None:
     record = replace(ALICE, consent=consent(expires="2026-11-23"))
-    wait = seconds_until_expiry(desired_voices([record], HERE, NOW), NOW)
+    wait = seconds_until_expiry(listed([record], HERE), NOW)
     assert wait is not None
     later = NOW + timedelta(seconds=wait)
-    assert desired_voices([record], HERE, later - timedelta(seconds=1))
-    assert not desired_voices([record], HERE, later)
+    assert listed([record], HERE, later - timedelta(seconds=1))
+    assert not listed([record], HERE, later)

@@ -9,7 +9,7 @@ import voice_store
 from sovits_core import errors as model_errors
 from voice_trainer import errors
 from voice_trainer.job.exit_codes import failure_of, write_termination_message
-from voice_trainer.job.results import Failure
+from voice_trainer.job.results import Failure, to_json
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_only_ten_problems_are_told_and_the_others_counted() -> None:
 
 def test_the_termination_message_is_one_line_that_the_kubelet_keeps(tmp_path: Path) -> None:
     failure = failure_of(errors.BadData("ö\n" * 5000), "prepare")
-    write_termination_message(failure, tmp_path / "log")
+    write_termination_message(to_json(failure), tmp_path / "log")
     line = (tmp_path / "log").read_bytes()
     assert len(line) <= 4096
     assert line.count(b"\n") == 1
@@ -65,5 +65,5 @@ def test_the_termination_message_is_one_line_that_the_kubelet_keeps(tmp_path: Pa
 def test_an_unwritable_termination_log_does_not_hide_the_failure(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write_termination_message(failure_of(errors.BadData("x"), ""), tmp_path)
+    write_termination_message(to_json(failure_of(errors.BadData("x"), "")), tmp_path)
     assert "no termination message" in caplog.text

@@ -18,6 +18,7 @@ from voice_trainer.job.display import open_display
 from voice_trainer.job.document import read_job
 from voice_trainer.job.exit_codes import failure_of, write_termination_message
 from voice_trainer.job.limits import Limits
+from voice_trainer.job.results import to_json
 from voice_trainer.job.runner import STAGES, Run, stages_named
 from voice_trainer.job.signals import TerminationSignal
 from voice_trainer.job.workspace import Workspace
@@ -96,13 +97,15 @@ def run(job_path: Path, stage_names: str, limits: Limits | None = None) -> int:
             job = read_job(job_path)
             workspace = Workspace(job, _scratch(settings.scratch, cleanup), termination, display)
             current.execute(job, workspace)
+            if message := workspace.result([stage.name for stage in current.stages]):
+                write_termination_message(message, termination_log)
         except (Exception, Interrupted, KeyboardInterrupt) as error:
             failure = failure_of(error, current.current if current else "")
             # Only a defect is worth a traceback; all other failures say what to change.
             trace = error if failure.reason == "InternalError" else None
             where = failure.stage or "voice-trainer"
             logger.log(logging.ERROR, "%s failed [%s]: %s", where, failure.reason, failure.message, exc_info=trace)
-            write_termination_message(failure, termination_log)
+            write_termination_message(to_json(failure), termination_log)
             if workspace is not None:
                 workspace.record_failure(failure)
             return failure.exit_code

@@ -13,6 +13,7 @@ from voice_inference.engine.workers import Workers
 from voice_inference.metrics import Metrics
 from voice_inference.settings import Settings
 from voice_inference.voices.registry import VoiceRegistry
+from voice_inference.voices.seals import Seals
 from voice_inference.voices.sources import FileSource, NewestSource, OperatorSource, Source
 from voice_inference.voices.syncer import Syncer
 
@@ -38,11 +39,12 @@ def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> S
     metrics = Metrics()
     registry = VoiceRegistry(metrics, clock)
     workers = Workers(threads=settings.workers, queue=settings.queue, metrics=metrics)
+    seals = Seals(settings.public_key) if settings.public_key else None
     sources: list[Source] = []  # the operator first: its answer is fresher than a file of the same generation
     if settings.operator_url:
-        sources.append(OperatorSource(settings.operator_url))
+        sources.append(OperatorSource(settings.operator_url, seals))
     if settings.voices:
-        sources.append(FileSource(settings.voices))
+        sources.append(FileSource(settings.voices, seals))
     loader = Loader(settings.cache, threads=settings.threads_per_worker)
     syncer = Syncer(NewestSource(sources), loader, registry, metrics, poll_seconds=settings.poll_seconds)
     speech = SpeechService(registry, Engine(metrics), workers, metrics)

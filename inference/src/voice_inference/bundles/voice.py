@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,10 +54,26 @@ class AdapterDescription(Document):
     rank: int = Field(ge=1, le=MAX_RANK)
 
 
+class VoiceName(Document):
+    """Whose voice it is."""
+
+    namespace: str
+    name: str
+
+
+class Permission(Document):
+    """The speaker's consent when the bundle was made."""
+
+    expires: date | None = None
+    revoked: bool = False
+
+
 class VoiceDescription(Document):
     """The fields of ``voice.json`` that a server needs."""
 
     schema_: str = Field(alias="schema", pattern=f"^{SCHEMA}$")
+    voice: VoiceName
+    consent: Permission = Permission()
     revision: str
     language: str = Field(min_length=2, max_length=16)
     sample_rate: int
@@ -97,6 +114,7 @@ class Voice:
     prefill: Adapter
     step: Adapter
     decode: Adapter
+    expires: date | None = None  # the last day, in UTC, of the consent as the bundle has it
 
 
 def load_voice(folder: Path, reference: VoiceReference, base: Base) -> Voice:
@@ -121,12 +139,18 @@ def load_voice(folder: Path, reference: VoiceReference, base: Base) -> Voice:
         prefill=_adapter(base.prefill, tensors, rank, shared),
         step=_adapter(base.step, tensors, rank, shared),
         decode=_adapter(base.decode, tensors, rank, shared),
+        expires=described.consent.expires,
     )
 
 
 def _check_identity(described: VoiceDescription, reference: VoiceReference, base: Base) -> None:
     if described.revision != reference.revision:
         raise InvalidVoice(f"the bundle is revision {described.revision}, expected {reference.revision}")
+    owner = f"{described.voice.namespace}/{described.voice.name}"
+    if owner != reference.id:
+        raise InvalidVoice(f"the bundle is of the voice {owner}, expected {reference.id}")
+    if described.consent.revoked:
+        raise InvalidVoice("the bundle says that the speaker has revoked the consent")
     if described.base.digest != base.digest:
         raise InvalidVoice(
             f"the voice was trained on the base {described.base.name} ({described.base.digest}), this server has "

@@ -13,6 +13,7 @@ from pydantic import Field, Strict, ValidationError
 from sovits_core.validation import one_line
 from voice_inference.bundles.references import BaseReference, Document, VoiceReference
 from voice_inference.errors import InvalidDocument
+from voice_inference.voices.seals import Seals
 
 SCHEMA = "voice.sovits.dev/desired-voices/v1"
 MAX_VOICES = 50_000
@@ -27,6 +28,8 @@ class Revision(VoiceReference):
     """One revision of a voice, and the base that it is for."""
 
     base: BaseReference
+    seal: str = Field("", max_length=256)
+    spec: str = Field("", max_length=71)  # digest of the revision's record, which the seal covers
 
     @cached_property
     def identity(self) -> Identity:
@@ -38,8 +41,13 @@ class DesiredVoice(Revision):
     """The revision to serve, and the one to load beside it."""
 
     generation: int  # of the shard that lists the voice
-    expires: Day | None = None  # the last day, in UTC, on which the consent holds
+    expires: Day | None = None  # the last day, in UTC, on which the consent holds; written as null: without end
     next: Revision | None = None
+
+    @property
+    def names_expiry(self) -> bool:
+        """Whether the entry says until when the consent holds: it may have been renewed since the bundle was made."""
+        return "expires" in self.model_fields_set
 
 
 @dataclass(frozen=True)
@@ -65,8 +73,10 @@ class WrittenDocument(Document):
     voices: tuple[Any, ...] = Field(max_length=MAX_VOICES)
 
 
-def parse_desired(data: bytes, *, source: str) -> DesiredVoices:
+def parse_desired(data: bytes, *, source: str, seals: Seals | None = None) -> DesiredVoices:
     """Parse the document; entries that are not valid are left out, with a sentence each.
+
+    With ``seals``, so are those that are not sealed. A next revision without a seal is left out alone.
 
     Raises:
         InvalidDocument: a field of the document itself is missing or wrong.
@@ -83,6 +93,12 @@ def parse_desired(data: bytes, *, source: str) -> DesiredVoices:
         except ValidationError as error:
             rejected.append(f"voices.{index}{_id_of(entry)}: {one_line(error)}")
             continue
+        if not _is_sealed(voice, seals):
+            rejected.append(f"voices.{index}{_id_of(entry)}: {_not_sealed(voice)}")
+            continue
+        if voice.next and not _is_sealed(voice.next, seals):
+            rejected.append(f"voices.{index}.next{_id_of(entry)}: {_not_sealed(voice.next)}")
+            voice = voice.model_copy(update={"next": None})
         if voices.setdefault(voice.id, voice) is not voice:
             rejected.append(f"voices.{index}{_id_of(entry)}: the voice is listed twice")
     return DesiredVoices(
@@ -99,6 +115,14 @@ def _completed(entry: Any, document: WrittenDocument) -> Any:
         following = {**following, "id": entry.get("id"), "base": following.get("base") or document.base}
     inherited = {"generation": document.generation, "base": entry.get("base") or document.base, "next": following}
     return {**entry, **inherited}
+
+
+def _is_sealed(revision: Revision, seals: Seals | None) -> bool:
+    return seals is None or seals.accepts(revision, seal=revision.seal, spec=revision.spec)
+
+
+def _not_sealed(revision: Revision) -> str:
+    return f"the operator did not sign revision {revision.revision}, so it is not served"
 
 
 def _id_of(entry: Any) -> str:

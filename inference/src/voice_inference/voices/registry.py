@@ -220,6 +220,9 @@ class VoiceRegistry:
             error = entry.current.error
             reason = f"cannot be loaded: {error}" if error else "is being loaded"
             raise VoiceNotReady(f"The voice {ids[0]!r} {reason}.", retry_after=RETRY_AFTER_SECONDS)
+        last_day = None if entry.desired.names_expiry else entry.serving.expires
+        if last_day is not None and last_day < self._today():
+            raise ConsentEnded(ids[0], last_day)
         return entry.serving
 
     def _entry(self, desired: DesiredVoice) -> Entry:

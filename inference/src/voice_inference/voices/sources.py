@@ -13,6 +13,7 @@ import urllib3
 
 from voice_inference.errors import FetchFailed, InvalidDocument
 from voice_inference.voices.desired import DesiredVoices, parse_desired
+from voice_inference.voices.seals import Seals
 
 DOCUMENT_LIMIT = 16 * 1024 * 1024  # bytes; 50,000 voices
 CONNECT_SECONDS = 2.0
@@ -53,8 +54,9 @@ class LastGood:
 class ShardFile:
     """One key of a mounted ConfigMap: readable while the operator is down, and up to a minute behind it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seals: Seals | None = None) -> None:
         self._path = path
+        self._seals = seals
         self._data: bytes | None = None
         self._parsed: DesiredVoices | None = None
 
@@ -73,7 +75,7 @@ class ShardFile:
         if len(data) > DOCUMENT_LIMIT:
             raise InvalidDocument(f"{self._path} is larger than {DOCUMENT_LIMIT} bytes")
         if data != self._data:  # the file itself is compared: a ConfigMap's times and inodes say nothing
-            self._parsed = parse_desired(data, source=str(self))
+            self._parsed = parse_desired(data, source=str(self), seals=self._seals)
             self._data = data
         return self._parsed
 
@@ -85,9 +87,10 @@ class FileSource:
     damaged keeps its own last good content alone.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seals: Seals | None = None) -> None:
         self._path = path
-        self._files = [LastGood(ShardFile(path))]
+        self._seals = seals
+        self._files = [LastGood(ShardFile(path, seals))]
         self._shards: list[DesiredVoices] = []
         self._union: DesiredVoices | None = None
 
@@ -111,7 +114,7 @@ class FileSource:
     def _read_shards(self, first: DesiredVoices | None) -> list[DesiredVoices]:
         count = first.shards if first else 1
         self._files = self._files[:count] + [
-            LastGood(ShardFile(self._path_of(number))) for number in range(len(self._files), count)
+            LastGood(ShardFile(self._path_of(number), self._seals)) for number in range(len(self._files), count)
         ]
         shards = []
         for number, shard in enumerate([first, *(file.latest() for file in self._files[1:])]):
@@ -131,8 +134,9 @@ class FileSource:
 class OperatorSource:
     """The operator's HTTP endpoint: changes arrive with the next poll, and no body while the ETag is unchanged."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, seals: Seals | None = None) -> None:
         self._url = url
+        self._seals = seals
         self._http = urllib3.PoolManager(
             maxsize=1, retries=False, timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
         )
@@ -159,7 +163,7 @@ class OperatorSource:
             raise FetchFailed(f"the operator answered {response.status} at {self._url}")
         if len(data) > DOCUMENT_LIMIT:
             raise InvalidDocument(f"the operator's answer at {self._url} is larger than {DOCUMENT_LIMIT} bytes")
-        self._parsed = parse_desired(data, source=self._url)
+        self._parsed = parse_desired(data, source=self._url, seals=self._seals)
         self._etag = response.headers.get("ETag")
         return self._parsed
 

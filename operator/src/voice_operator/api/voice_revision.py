@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from voice_operator.api.schema import Digest, ObjectName, Schema, ShortText, Uri, atomic_list
+from voice_operator.api.schema import Digest, ObjectName, Schema, ShortText, Uri, atomic_list, map_list
 from voice_operator.api.voice_model import Consent, Source, Training
 from voice_operator.api.voice_status import GateVerdict, ResolvedBase, Scores
 
@@ -49,6 +49,15 @@ class RevisionEvaluation(Schema):
     gates: Annotated[tuple[GateVerdict, ...], Field(max_length=16, json_schema_extra=atomic_list())] = ()
 
 
+class StageProof(Schema):
+    """Which attempt made the output of a stage, as its receipt proves."""
+
+    stage: str = Field(max_length=32, description="prepare, features, train, evaluate or publish.")
+    job: ObjectName = Field("", description="Empty: made before there were receipts.")
+    attempt: int = Field(0, ge=0, description="0: made before there were receipts.")
+    manifest: Digest = Field(description="SHA-256 of the stage's manifest.json.")
+
+
 class VoiceRevisionSpec(Schema):
     """The trained artifacts and their origin. Immutable."""
 
@@ -65,6 +74,9 @@ class VoiceRevisionSpec(Schema):
     source: Source = Field(default_factory=Source)
     artifacts: PublishedArtifacts
     evaluation: RevisionEvaluation
+    provenance: Annotated[tuple[StageProof, ...], Field(max_length=8, json_schema_extra=map_list("stage"))] = Field(
+        (), description="The stages, in order; empty: published before there were receipts."
+    )
 
 
 class VoiceRevisionStatus(Schema):

@@ -4,24 +4,27 @@ from typing import Any, assert_never
 
 from voice_operator.api.schema import API_VERSION
 from voice_operator.cluster.cache import Cache
-from voice_operator.cluster.kube import CONFIG_MAPS, JOBS, VOICE_REVISIONS, Object, Resource
+from voice_operator.cluster.kube import CONFIG_MAPS, JOBS, SECRETS, VOICE_REVISIONS, Object, Resource
 from voice_operator.cluster.objects import is_deleting, is_owned_by
 from voice_operator.cluster.observe import Cluster
-from voice_operator.errors import Conflict, NotFound, OwnershipConflict
+from voice_operator.errors import Conflict, NotFound, OwnershipConflict, UnprovedResult
+from voice_operator.manifests.attempt_keys import attempt_secret
 from voice_operator.manifests.job_document import job_document_config_map
-from voice_operator.manifests.labels import VOICE_MODEL, owner
-from voice_operator.manifests.revision import voice_revision
+from voice_operator.manifests.labels import SEAL, VOICE_MODEL, owner
+from voice_operator.manifests.revision import sealed, voice_revision
 from voice_operator.manifests.stage_job import stage_job
 from voice_operator.reconcile.effects import (
     AdoptRevision,
     CreateRevision,
     DeleteJob,
     Effect,
+    SealRevision,
     SetRevisionState,
     StartJob,
     SuspendJob,
 )
 from voice_operator.reconcile.observed import Observed, Voice
+from voice_operator.reconcile.proofs import is_whole
 
 
 async def apply(effect: Effect, observed: Observed, cluster: Cluster) -> None:
@@ -29,15 +32,13 @@ async def apply(effect: Effect, observed: Observed, cluster: Cluster) -> None:
 
     Raises:
         OwnershipConflict: an object of that name has another owner.
+        UnprovedResult: a voice is to be published, and no attempts of ours are known to have made it.
         ClusterError: the API server failed.
     """
-    voice, kube, settings = observed.voice, cluster.kube, cluster.settings
+    voice, kube = observed.voice, cluster.kube
     match effect:
         case StartJob():
-            digest = observed.input_hash or ""
-            # The document first: a pod whose ConfigMap is missing would hang.
-            await kube.apply(CONFIG_MAPS, job_document_config_map(voice, effect, digest, settings))
-            await _create(JOBS, stage_job(voice, effect, digest, settings), voice, cluster)
+            await _start_job(effect, observed, cluster)
         case DeleteJob():
             deleted = await kube.delete(JOBS, voice.namespace, effect.name)
             if deleted is not None:
@@ -45,15 +46,16 @@ async def apply(effect: Effect, observed: Observed, cluster: Cluster) -> None:
         case SuspendJob():
             await _merge(JOBS, voice.namespace, effect.name, {"spec": {"suspend": effect.suspend}}, cluster)
         case CreateRevision():
-            if observed.dataset is not None and observed.input_hash is not None:
-                body = voice_revision(voice, effect, observed.input_hash, observed.dataset, settings)
-                await _create(VOICE_REVISIONS, body, voice, cluster)
+            await _create_revision(effect, observed, cluster)
         case AdoptRevision():
             metadata = {
                 "labels": {VOICE_MODEL: voice.name},
                 "ownerReferences": owner("VoiceModel", voice.name, voice.uid),
             }
             await _merge(VOICE_REVISIONS, voice.namespace, effect.name, {"metadata": metadata}, cluster)
+        case SealRevision():
+            annotations = {"metadata": {"annotations": {SEAL: effect.seal}}}
+            await _merge(VOICE_REVISIONS, voice.namespace, effect.name, annotations, cluster)
         case SetRevisionState():
             status = {"state": effect.state, "legalHold": effect.legal_hold}
             metadata = {"name": effect.name, "namespace": voice.namespace}
@@ -61,6 +63,27 @@ async def apply(effect: Effect, observed: Observed, cluster: Cluster) -> None:
             cluster.caches.revisions.update(await kube.apply(VOICE_REVISIONS, body, subresource="status"))
         case _:
             assert_never(effect)
+
+
+async def _start_job(effect: StartJob, observed: Observed, cluster: Cluster) -> None:
+    voice, settings, digest = observed.voice, cluster.settings, observed.input_hash or ""
+    # Document and keys first: a pod whose ConfigMap or Secret is missing would hang.
+    await cluster.kube.apply(CONFIG_MAPS, job_document_config_map(voice, effect, digest, settings))
+    await cluster.kube.apply(SECRETS, attempt_secret(voice, effect, digest, cluster.signing.key))
+    await _create(JOBS, stage_job(voice, effect, digest, settings), voice, cluster)
+
+
+async def _create_revision(effect: CreateRevision, observed: Observed, cluster: Cluster) -> None:
+    """Record a published voice; raise UnprovedResult unless all of its stages are proved."""
+    if not is_whole(effect.provenance):
+        raise UnprovedResult(f"{effect.name}: not all results of its stages are proved, so nothing is published")
+    if observed.dataset is None or observed.input_hash is None:
+        return
+    body = sealed(
+        voice_revision(observed.voice, effect, observed.input_hash, observed.dataset, cluster.settings),
+        cluster.signing.key,
+    )
+    await _create(VOICE_REVISIONS, body, observed.voice, cluster)
 
 
 async def _create(resource: Resource, body: Object, voice: Voice, cluster: Cluster) -> None:

@@ -34,6 +34,12 @@ def failure_of(job: Object, failed: Object, pods: list[Object]) -> JobFailure:
     return _from_termination(str(end.get("message") or ""), exit_code)
 
 
+def report_of(pods: list[Object]) -> str:
+    """Return the termination message of the pod that succeeded; empty: it is gone, or said nothing."""
+    ended = ((status.get("state") or {}).get("terminated") for status in containers(pods))
+    return next((str(end.get("message") or "") for end in ended if end and end.get("exitCode") == 0), "")
+
+
 def _ended_by_kubernetes(failed: Object, pod: Object | None, exit_code: int | None) -> JobFailure | None:
     """Return why something else than the trainer ended the pod: its deadline, a lost node, an eviction."""
     status = {} if pod is None else status_of(pod)

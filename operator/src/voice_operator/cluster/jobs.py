@@ -7,7 +7,7 @@ from typing import cast, get_args
 
 from voice_operator.api.voice_model import Capacity
 from voice_operator.api.voice_status import STAGES, StageName
-from voice_operator.cluster.failed import failure_of
+from voice_operator.cluster.failed import failure_of, report_of
 from voice_operator.cluster.kube import Object
 from voice_operator.cluster.pods import moment, phase, status_of, true_condition
 from voice_operator.cluster.waiting import unscheduled_since, until_unexplained, waiting_for
@@ -27,7 +27,7 @@ def observed_job(
         return None
     pods = list(pods)
     if true_condition(job, "Complete"):
-        return replace(observed, state="Succeeded")
+        return replace(observed, state="Succeeded", report=report_of(pods))
     if failed := true_condition(job, "Failed"):
         return replace(observed, state="Failed", failure=failure_of(job, failed, pods))
     if job["metadata"].get("deletionTimestamp"):
@@ -68,6 +68,7 @@ def _identity(job: Object, input_hash: str | None) -> ObservedJob | None:
         evaluation_hash=annotations.get(labels.EVALUATION_HASH, ""),
         template_hash=annotations.get(labels.TEMPLATE_HASH, ""),
         started_at=status_of(job).get("startTime"),
+        created_at=moment(metadata.get("creationTimestamp")),
     )
 
 

@@ -64,6 +64,7 @@ VOICE_SERVERS = Resource(API_VERSION, "voiceservers")
 JOBS = Resource("batch/v1", "jobs")
 DEPLOYMENTS = Resource("apps/v1", "deployments")
 CONFIG_MAPS = Resource("v1", "configmaps")
+SECRETS = Resource("v1", "secrets")
 SERVICES = Resource("v1", "services")
 PODS = Resource("v1", "pods")
 EVENTS = Resource("events.k8s.io/v1", "events")
@@ -197,12 +198,14 @@ class Kube:
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return await self._request("apply", resource, path, method="PATCH", body=body, content_type=_APPLY, query=query)
 
-    async def merge(self, resource: Resource, namespace: str, name: str, patch: Object) -> Object:
+    async def merge(
+        self, resource: Resource, namespace: str, name: str, patch: Object, *, subresource: str = ""
+    ) -> Object:
         """Merge-patch; with metadata.resourceVersion in ``patch``, optimistic concurrency control applies."""
         return await self._request(
             "patch",
             resource,
-            _path(resource, namespace, name),
+            _path(resource, namespace, name, subresource),
             method="PATCH",
             body=patch,
             content_type=_MERGE,

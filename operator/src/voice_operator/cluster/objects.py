@@ -17,6 +17,7 @@ from voice_operator.manifests.labels import RETRY, VOICE_MODEL
 from voice_operator.reconcile.desired import VoiceRecord
 from voice_operator.reconcile.hashing import base_identity, training_hash_of
 from voice_operator.reconcile.observed import ObservedRevision, ServerRef, Voice, VoiceServer
+from voice_operator.reconcile.times import parse
 from voice_operator.validation import sentences
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -41,8 +42,16 @@ def voice_from(item: Object) -> Voice:
     spec = _part("VoiceModel", VoiceModelSpec, item, "spec")
     status = _part("VoiceModel", VoiceModelStatus, item, "status")
     request = str((metadata.get("annotations") or {}).get(RETRY, ""))[:256]
+    created = metadata.get("creationTimestamp")
     return Voice(
-        metadata["namespace"], metadata["name"], metadata["uid"], metadata["generation"], spec, status, request
+        metadata["namespace"],
+        metadata["name"],
+        metadata["uid"],
+        metadata["generation"],
+        spec,
+        status,
+        request,
+        parse(created) if created else None,
     )
 
 

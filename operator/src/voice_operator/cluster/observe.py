@@ -1,6 +1,5 @@
 """Observes everything that a decision about a voice needs; reads only."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,15 +9,16 @@ from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.jobs import is_finished, observed_job
 from voice_operator.cluster.kube import EVENTS, Kube, Object
 from voice_operator.cluster.objects import is_deleting, is_owned_by, revision_from, server_from
+from voice_operator.cluster.signing import Signing
 from voice_operator.cluster.store import Store
 from voice_operator.cluster.waiting import unexplained
-from voice_operator.cluster.workspace import Workspace
+from voice_operator.cluster.workspace import Results, Workspace
 from voice_operator.errors import ClusterError, InvalidDocument, InvalidObject, StoreError
 from voice_operator.manifests.server import endpoint
 from voice_operator.manifests.stage_job import job_policy
 from voice_operator.reconcile.algorithm import versions_for
 from voice_operator.reconcile.hashing import base_identity, training_hash
-from voice_operator.reconcile.identity import resolve
+from voice_operator.reconcile.identity import is_present, resolve
 from voice_operator.reconcile.names import revision_uri, workspace_uri
 from voice_operator.reconcile.observed import (
     Observed,
@@ -26,10 +26,9 @@ from voice_operator.reconcile.observed import (
     ObservedRevision,
     ObservedServer,
     Problem,
-    StageFolder,
-    StageOutput,
     Voice,
 )
+from voice_operator.reconcile.proofs import Verifier
 from voice_operator.reconcile.serving import base_of
 from voice_operator.reconcile.view import is_due
 from voice_operator.settings import Settings
@@ -44,6 +43,7 @@ class Cluster:
     store: Store
     inference: Inference
     settings: Settings
+    signing: Signing
 
 
 async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consent_valid: bool) -> Observed:
@@ -52,7 +52,7 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
     What the object store does not tell is left out and named in ``store_problem``: nothing served depends on it.
     """
     settings, status = cluster.settings, voice.status
-    revisions = _revisions(cluster, voice)
+    revisions, unsealed = _revisions(cluster, voice)
     voice = replace(voice, default_base=base_of(revisions) or settings.default_base)
     server = await _observed_server(cluster, find_server(cluster, voice)) if revisions else None
     serving = server
@@ -75,6 +75,7 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
             training_hash=status.training_hash,
             jobs=await _jobs(cluster, voice, status.input_hash, now),
             revisions=revisions,
+            unsealed=unsealed,
             server=server,
             serving_server=serving,
         )
@@ -88,17 +89,22 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
     )
     digest = resolve(training, status=status, revisions=revisions, dataset=dataset)
     jobs = await _jobs(cluster, voice, digest, now)
+    recorded = status.stages if status.input_hash == digest else ()
+    verifier = Verifier(voice, digest, cluster.signing.key, jobs, recorded)
     parts = (settings.storage.uri, voice.namespace, voice.name, digest)
-    workspace = Workspace(cluster.store, workspace_uri(*parts), digest, revision_uri(*parts))
+    memo = cluster.signing.proofs
+    workspace = Workspace(cluster.store, workspace_uri(*parts), revision_uri(*parts), verifier, memo)
     unfinished = [job for job in jobs if job.state == "Running" and job.input_hash == digest]
     running: list[StageName] = [job.stage for job in unfinished]
-    recorded = status.stages if status.input_hash == digest else ()
     published = any(revision.input_hash == digest for revision in revisions)
     store_problem: Problem | None = None
-    outputs: Mapping[StageFolder, StageOutput] = {}
+    results = Results()
     try:
-        outputs = await workspace.outputs(
-            done=[stage.name for stage in recorded if stage.state == "Succeeded"], running=running, published=published
+        results = await workspace.results(
+            done=[stage.name for stage in recorded if stage.state == "Succeeded"],
+            running=running,
+            published=published,
+            is_present=lambda output: is_present(output, voice),
         )
     except (StoreError, InvalidDocument) as error:
         store_problem = Problem(type(error).__name__, str(error))
@@ -111,9 +117,12 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
         training_hash=training,
         jobs=jobs,
         job_policies={stage: job_policy(voice, stage, digest, settings) for stage in STAGES},
-        outputs=outputs,
+        outputs=results.outputs,
+        proofs=results.proofs,
+        unproved=results.unproved,
         progress=await _progress(workspace, unfinished) if store_problem is None else None,
         revisions=revisions,
+        unsealed=unsealed,
         server=server,
         serving_server=serving,
     )
@@ -166,8 +175,19 @@ async def _progress(workspace: Workspace, unfinished: list[ObservedJob]) -> Prog
     return await workspace.progress(unfinished[-1].stage) if unfinished and unfinished[-1].started else None
 
 
-def _revisions(cluster: Cluster, voice: Voice) -> tuple[ObservedRevision, ...]:
-    return tuple(revision_from(item, voice) for item in cluster.caches.revisions_of(voice.namespace, voice.name))
+def _revisions(cluster: Cluster, voice: Voice) -> tuple[tuple[ObservedRevision, ...], frozenset[str]]:
+    """Return the voice's sealed revisions, and the names of the others. Addresses follow from names, not from specs."""
+    observed, unsealed = [], set()
+    for item in cluster.caches.revisions_of(voice.namespace, voice.name):
+        name = item["metadata"]["name"]
+        sealed = cluster.signing.sealed(voice.namespace, name)
+        if sealed is None:
+            unsealed.add(name)
+            continue
+        found = revision_from(item, voice)
+        uri = revision_uri(cluster.settings.storage.uri, voice.namespace, voice.name, found.input_hash)
+        observed.append(replace(found, uri=uri, missing_seal="" if sealed.annotated else sealed.seal))
+    return tuple(observed), frozenset(unsealed)
 
 
 def find_server(cluster: Cluster, voice: Voice) -> Object | None:

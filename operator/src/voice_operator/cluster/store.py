@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import TypeVar
 
 import voice_store
@@ -43,6 +44,19 @@ class Store:
                 return None
 
         return await self._run(read, uri, READ_SECONDS)
+
+    async def modified(self, uri: str) -> datetime | None:
+        """Return when a document was written last, by the store's clock; None: there is none.
+
+        Raises:
+            StoreError: the store does not answer or refuses.
+        """
+
+        def modified(location: StoreUri) -> datetime | None:
+            found = self._factory.open(location.parent).list(location.name, limit=MAX_LISTED)
+            return next((entry.modified for entry in found if entry.key == location.name), None)
+
+        return await self._run(modified, uri, READ_SECONDS)
 
     async def fingerprint(self, uri: str) -> str | None:
         """Return ``sha256:…`` over names, sizes and tags of everything below ``uri``; None: nothing is there.

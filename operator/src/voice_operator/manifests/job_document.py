@@ -6,12 +6,13 @@ from typing import Any
 from voice_operator import __version__
 from voice_operator.api.schema import API_VERSION
 from voice_operator.documents import JOB_SCHEMA
+from voice_operator.manifests import attempt_keys
 from voice_operator.manifests.labels import VOICE_MODEL, owner, recommended
 from voice_operator.manifests.pod import store_files
 from voice_operator.reconcile.algorithm import versions_for
 from voice_operator.reconcile.effects import StartJob
 from voice_operator.reconcile.hashing import evaluation_hash
-from voice_operator.reconcile.names import document_name, revision_name, revision_uri, workspace_uri
+from voice_operator.reconcile.names import document_name, job_name, revision_name, revision_uri, workspace_uri
 from voice_operator.reconcile.observed import Voice
 from voice_operator.settings import Settings
 
@@ -43,6 +44,11 @@ def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Setti
         "store": {"workspace": workspace_uri(*parts), "revision": revision_uri(*parts)},
         "compute": {"device": "auto" if spec.compute.gpus else "cpu"},
         "attempt": {"number": start.attempt, "batchSizeDivisor": start.batch_size_divisor},
+        "receipts": {
+            "job": job_name(voice.name, input_hash, start.stage, start.attempt),
+            "keys": f"{attempt_keys.FOLDER}/{attempt_keys.FILE}",
+            "inputs": dict(start.inputs),
+        },
         "operator": {"version": __version__},
     }
 

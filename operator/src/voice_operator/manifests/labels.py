@@ -14,6 +14,7 @@ EVALUATION_HASH = f"{GROUP}/evaluation-hash"  # an annotation: nothing selects b
 SERVER = f"{GROUP}/server"
 CAPACITY = f"{GROUP}/capacity"  # of nodes (spot), and of Jobs: what spec.compute.capacity led to
 RETRY = f"{GROUP}/retry"  # annotation of a voice: any new value asks for another attempt
+SEAL = f"{GROUP}/seal"  # annotation of a VoiceRevision: the installation's signature
 TEMPLATE_HASH = f"{GROUP}/template-hash"  # annotation of a Job
 QUEUE_NAME = "kueue.x-k8s.io/queue-name"
 MANAGED_BY = "voice-operator"

@@ -8,15 +8,18 @@ from voice_operator.api.voice_revision import (
     PublishedArtifacts,
     ResolvedDataset,
     RevisionEvaluation,
+    StageProof,
     VoiceRevisionSpec,
 )
 from voice_operator.api.voice_status import ObservedDataset, ResolvedBase
-from voice_operator.manifests.labels import INPUT_HASH, LABEL_LENGTH, VOICE_MODEL, owner, recommended
+from voice_operator.manifests.labels import INPUT_HASH, LABEL_LENGTH, SEAL, VOICE_MODEL, owner, recommended
 from voice_operator.reconcile.algorithm import versions_for
 from voice_operator.reconcile.effects import CreateRevision
 from voice_operator.reconcile.names import workspace_uri
 from voice_operator.reconcile.observed import Voice
+from voice_operator.reconcile.seals import spec_digest, statement
 from voice_operator.settings import Settings
+from voice_operator.signing import SigningKey
 
 
 def voice_revision(
@@ -44,6 +47,10 @@ def voice_revision(
             intervals=dict(effect.evaluated.intervals),
             gates=effect.evaluated.gates,
         ),
+        provenance=tuple(
+            StageProof(stage=one.folder, job=one.job, attempt=one.attempt, manifest=one.manifest)
+            for one in effect.provenance
+        ),
     )
     return {
         "apiVersion": API_VERSION,
@@ -58,3 +65,16 @@ def voice_revision(
         },
         "spec": spec.document(),
     }
+
+
+def sealed(revision: dict[str, Any], key: SigningKey) -> dict[str, Any]:
+    """Return a VoiceRevision with the installation's signature over its name, its bundle and its spec."""
+    metadata, spec = revision["metadata"], VoiceRevisionSpec.model_validate(revision["spec"])
+    signed = statement(
+        voice=f"{metadata['namespace']}/{spec.voice_model}",
+        revision=metadata["name"],
+        digest=spec.artifacts.digest,
+        spec=spec_digest(spec),
+    )
+    annotations = metadata.get("annotations", {}) | {SEAL: key.sign(signed)}
+    return revision | {"metadata": metadata | {"annotations": annotations}}

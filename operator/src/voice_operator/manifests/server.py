@@ -48,8 +48,8 @@ def service(server: VoiceServer) -> dict[str, Any]:
     }
 
 
-def deployment(server: VoiceServer, settings: Settings) -> dict[str, Any]:
-    """Return the Deployment; a voice that comes or goes never restarts a pod."""
+def deployment(server: VoiceServer, settings: Settings, public_key: str = "") -> dict[str, Any]:
+    """Return the Deployment; a voice that comes or goes never restarts a pod. Pods check seals by ``public_key``."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -58,12 +58,12 @@ def deployment(server: VoiceServer, settings: Settings) -> dict[str, Any]:
             "replicas": server.spec.replicas,
             "selector": {"matchLabels": selector(server.name)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-            "template": {"metadata": {"labels": _pod_labels(server)}, "spec": _pod(server, settings)},
+            "template": {"metadata": {"labels": _pod_labels(server)}, "spec": _pod(server, settings, public_key)},
         },
     }
 
 
-def _pod(server: VoiceServer, settings: Settings) -> dict[str, Any]:
+def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, Any]:
     inference = settings.inference
     environment = {
         "VOICE_VOICES": f"{FOLDER}/{FILE}",
@@ -76,6 +76,8 @@ def _pod(server: VoiceServer, settings: Settings) -> dict[str, Any]:
             f"{settings.operator_url.rstrip('/')}/servers/{server.namespace}/{server.name}/{FILE}"
         )
     environment |= store_environment(settings, FOLDER) | inference.environment
+    if public_key:
+        environment["VOICE_PUBLIC_KEY"] = public_key  # the last word: without it a server accepts any revision
     resources = server.spec.resources
     pod: dict[str, Any] = {
         **service_account(inference.service_account_name),

@@ -5,7 +5,7 @@ from typing import Any
 
 from voice_operator.api.voice_model import Capacity
 from voice_operator.api.voice_status import StageName
-from voice_operator.manifests import labels
+from voice_operator.manifests import attempt_keys, labels
 from voice_operator.manifests.job_document import FILE
 from voice_operator.manifests.pod import (
     container_security,
@@ -123,6 +123,7 @@ def _capacity(voice: Voice, start: StartJob) -> Capacity | None:
 
 def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> dict[str, Any]:
     stage: StagePlacement = getattr(settings.stages, start.stage)
+    document = document_name(voice.name, input_hash, start.stage)
     return {
         "restartPolicy": "Never",
         "activeDeadlineSeconds": seconds(voice.spec.compute.timeout),  # of the pod: a Job's would count its queue time
@@ -143,13 +144,15 @@ def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> 
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [
                     {"name": "job", "mountPath": FOLDER, "readOnly": True},
+                    {"name": "keys", "mountPath": attempt_keys.FOLDER, "readOnly": True},
                     {"name": "work", "mountPath": "/work"},
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- as above
                 ],
             }
         ],
         "volumes": [
-            {"name": "job", "configMap": {"name": document_name(voice.name, input_hash, start.stage)}},
+            {"name": "job", "configMap": {"name": document}},
+            attempt_keys.keys_volume(document),
             scratch("work", stage.scratch),
             scratch("tmp", "1Gi"),
         ],

@@ -5,12 +5,12 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from voice_operator.api.voice_status import Artifacts, ResolvedBase
+from voice_operator.api.voice_status import ResolvedBase
 from voice_operator.documents import DESIRED_SCHEMA
 from voice_operator.errors import ListTooLong
 from voice_operator.manifests import labels
 from voice_operator.manifests.pod import store_files
-from voice_operator.reconcile.observed import DesiredVoice, ServerRef
+from voice_operator.reconcile.observed import DesiredRevision, DesiredVoice, ServerRef
 from voice_operator.settings import Settings
 
 FILE = "voices.json"
@@ -150,18 +150,17 @@ def server_metadata(server: ServerRef, name: str) -> dict[str, Any]:
 
 
 def _entry(voice: DesiredVoice, base: ResolvedBase | None, settings: Settings) -> Document:
-    entry: Document = {"id": voice.id, "revision": voice.revision, "uri": voice.uri, "digest": voice.digest}
-    entry |= _other_base(voice.base, base, settings)
-    if voice.expires is not None:
-        entry["expires"] = voice.expires
+    entry: Document = {"id": voice.id} | _bundle(voice, base, settings)
+    entry["expires"] = voice.expires  # null: without end, whatever the bundle says
     if voice.next is not None:
         entry["next"] = _bundle(voice.next, base, settings)
     return entry
 
 
-def _bundle(artifacts: Artifacts, base: ResolvedBase | None, settings: Settings) -> Document:
-    bundle = {"revision": artifacts.revision or "", "uri": artifacts.uri, "digest": artifacts.digest}
-    return bundle | _other_base(artifacts.base, base, settings)
+def _bundle(voice: DesiredVoice | DesiredRevision, base: ResolvedBase | None, settings: Settings) -> Document:
+    bundle = {"revision": voice.revision, "uri": voice.uri, "digest": voice.digest}
+    seal = {"seal": voice.seal, "spec": voice.spec_digest} if voice.seal else {}
+    return bundle | seal | _other_base(voice.base, base, settings)
 
 
 def _other_base(recorded: ResolvedBase | None, base: ResolvedBase | None, settings: Settings) -> Document:

@@ -10,6 +10,7 @@ from voice_operator.reconcile.effects import (
     CreateRevision,
     DeleteJob,
     Effect,
+    SealRevision,
     SetRevisionState,
     StartJob,
     SuspendJob,
@@ -17,6 +18,7 @@ from voice_operator.reconcile.effects import (
 from voice_operator.reconcile.failures import batch_size_divisor, memory_factor, reset_at, retry_at, why_final
 from voice_operator.reconcile.names import revision_name
 from voice_operator.reconcile.observed import Observed, ObservedJob, ObservedRevision
+from voice_operator.reconcile.proofs import inputs_of
 from voice_operator.reconcile.serving import regressions
 from voice_operator.reconcile.stages import scheduling_deadline
 from voice_operator.reconcile.times import render
@@ -71,6 +73,8 @@ def serve_the_pin(view: View) -> Action | None:
     if view.target is not None and view.target.name == pin:
         action = _serve(view, view.target)
         return replace(action, effects=stop + action.effects)
+    if pin in view.observed.unsealed:
+        return Action("Failed", "NotSealed", not_sealed(pin), stop, stalled=True)
     known = ", ".join(sorted(revision.name for revision in view.observed.revisions)) or "none"
     message = f"spec.serving.pin names {pin}, but the revisions of this voice are: {known}"
     return Action("Failed", "PinNotFound", message, stop, stalled=True)
@@ -116,6 +120,13 @@ def wait_for_deletion(view: View) -> Action | None:
     return Action(
         "Preparing", "RevisionDeleting", f"{view.current.name} is being deleted", requeue_after=WAITING_POLL_SECONDS
     )
+
+
+def refuse_unsealed(view: View) -> Action | None:
+    """A revision that somebody else made has the name of the one that this input leads to."""
+    observed = view.observed
+    name = revision_name(observed.voice.name, observed.input_hash) if observed.input_hash else ""
+    return Action("Failed", "NotSealed", not_sealed(name), stalled=True) if name in observed.unsealed else None
 
 
 def wait_for_review(view: View) -> Action | None:
@@ -222,7 +233,7 @@ def record_revision(view: View) -> Action | None:
         "Loading",
         "Published",
         f"{name} is published",
-        (CreateRevision(name, published, view.evaluated),),
+        (CreateRevision(name, published, view.evaluated, tuple(view.observed.proofs.values())),),
         requeue_after=0,
     )
 
@@ -243,6 +254,7 @@ def start_next_stage(view: View) -> Action | None:
         batch_size_divisor(stage),
         memory_factor(stage, policy_of(view.observed, stage.name).job),
         stage.on_demand_only,
+        inputs_of(stage.name, view.observed.proofs),
     )
     return Action(phase, phase, f"{stage.name} starts", (start,), requeue_after=PROGRESS_POLL_SECONDS)
 
@@ -255,6 +267,7 @@ CHECKS: tuple[Check, ...] = (
     wait_for_dataset,
     stop_obsolete_jobs,
     wait_for_deletion,
+    refuse_unsealed,
     wait_for_review,
     keep_active_revision,
     serve_newest,
@@ -281,8 +294,16 @@ def decide(observed: Observed, now: datetime) -> Decision:
     view = view_of(observed, now)
     opinions = (check(view) for check in CHECKS)
     action = next(opinion for opinion in opinions if opinion is not None)
-    due = _adoptions(view) + _given_up_jobs(view) + _revision_states(view)
+    due = _adoptions(view) + _seals(view) + _given_up_jobs(view) + _revision_states(view)
     return Decision(view, replace(action, effects=action.effects + due))
+
+
+def not_sealed(revision: str) -> str:
+    """Return why a VoiceRevision is not served, and what to do."""
+    return (
+        f"VoiceRevision {revision} has no seal of this installation, so the operator did not make it, or somebody "
+        f"changed it: it is never served; delete it (kubectl delete vrev {revision})"
+    )
 
 
 def described(job: ObservedJob) -> str:
@@ -334,6 +355,10 @@ def _adoptions(view: View) -> tuple[Effect, ...]:
     """What was made for this voice belongs to it, whatever a restored backup or a person did to owner and label."""
     kept = [revision for revision in view.observed.revisions if not revision.deleting]
     return tuple(AdoptRevision(revision.name) for revision in kept if revision.adoptable or not revision.labelled)
+
+
+def _seals(view: View) -> tuple[Effect, ...]:
+    return tuple(SealRevision(one.name, one.missing_seal) for one in view.observed.revisions if one.missing_seal)
 
 
 def _revision_states(view: View) -> tuple[Effect, ...]:

@@ -1,13 +1,17 @@
 """Which voices a server must load and serve: derived from all voices on every pass, never remembered."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from voice_operator.api.voice_model import Consent
 from voice_operator.api.voice_status import Artifacts, Loading
 from voice_operator.reconcile.consent import consent_problem
-from voice_operator.reconcile.observed import DesiredVoice
+from voice_operator.reconcile.names import revision_uri
+from voice_operator.reconcile.observed import DesiredRevision, DesiredVoice
+from voice_operator.reconcile.seals import SealedRevision
+
+Sealed = Callable[[str, Artifacts], SealedRevision | None]  # of a voice, what its status names
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,19 @@ class VoiceRecord:
         return frozenset(loading | ({self.server} if self.server else set()))
 
 
-def desired_voices(records: Iterable[VoiceRecord], server: str, now: datetime) -> tuple[DesiredVoice, ...]:
-    """Return the voices of a server, by id. Only the voices themselves count: no base, no store, no server object."""
-    found = (_desired(record, server) for record in records if _permitted(record, now))
+def desired_voices(
+    records: Iterable[VoiceRecord], server: str, now: datetime, *, storage: str, sealed: Sealed
+) -> tuple[DesiredVoice, ...]:
+    """Return the voices of a server, by id. Only voices and their revisions count: no base, no store, no server object.
+
+    A status only chooses among the sealed revisions of its voice. Addresses follow from names and ``storage``.
+    """
+
+    def bundle(voice: str, artifacts: Artifacts | None) -> DesiredRevision | None:
+        found = None if artifacts is None else sealed(voice, artifacts)
+        return None if found is None else _bundle(found, storage)
+
+    found = (_desired(record, server, bundle) for record in records if _permitted(record, now))
     return tuple(sorted((voice for voice in found if voice is not None), key=lambda voice: voice.id))
 
 
@@ -73,20 +87,37 @@ def _permitted(record: VoiceRecord, now: datetime) -> bool:
     return not record.deleting and record.consent is not None and consent_problem(record.consent, now) is None
 
 
-def _desired(record: VoiceRecord, server: str) -> DesiredVoice | None:
-    served = record.artifacts if record.server == server else None
+def _desired(
+    record: VoiceRecord, server: str, bundle: Callable[[str, Artifacts | None], DesiredRevision | None]
+) -> DesiredVoice | None:
+    served = bundle(record.id, record.artifacts if record.server == server else None)
     loading = record.loading.artifacts if record.loading and record.loading.server == server else None
-    shown = served or loading
+    following = bundle(record.id, loading)
+    shown = served or following
     if shown is None or record.consent is None:
         return None
     return DesiredVoice(
         id=record.id,
-        revision=shown.revision or "",
+        revision=shown.revision,
         uri=shown.uri,
         digest=shown.digest,
         base=shown.base,
         expires=record.consent.expires,
-        next=loading if served else None,
+        next=following if served else None,
+        seal=shown.seal,
+        spec_digest=shown.spec_digest,
+    )
+
+
+def _bundle(found: SealedRevision, storage: str) -> DesiredRevision:
+    namespace, _, name = found.voice.partition("/")
+    return DesiredRevision(
+        revision=found.revision,
+        uri=revision_uri(storage, namespace, name, found.input_hash),
+        digest=found.digest,
+        base=found.base,
+        seal=found.seal,
+        spec_digest=found.spec_digest,
     )
 
 

@@ -1,10 +1,11 @@
 """The effects that a decision may contain. Each has a fixed object name and is idempotent."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from voice_operator.api.voice_status import StageName
-from voice_operator.reconcile.observed import StageOutput
+from voice_operator.reconcile.observed import Proof, StageOutput
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class StartJob:
     batch_size_divisor: int = 1
     memory_factor: Fraction = Fraction(1)  # of the configured memory
     on_demand_only: bool = False  # spot nodes were given up
+    inputs: Mapping[str, str] = field(default_factory=dict)  # digests of the manifests that it may use
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class CreateRevision:
     name: str
     published: StageOutput
     evaluated: StageOutput
+    provenance: tuple[Proof, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,4 +61,12 @@ class SetRevisionState:
     legal_hold: bool
 
 
-Effect = StartJob | DeleteJob | SuspendJob | CreateRevision | AdoptRevision | SetRevisionState
+@dataclass(frozen=True)
+class SealRevision:
+    """Write the seal on a VoiceRevision that is older than the signing key."""
+
+    name: str
+    seal: str
+
+
+Effect = StartJob | DeleteJob | SuspendJob | CreateRevision | AdoptRevision | SealRevision | SetRevisionState

@@ -21,13 +21,22 @@ class Event:
 
 def events_between(old: VoiceModelStatus, new: VoiceModelStatus) -> tuple[Event, ...]:
     """Return one Event for each change between two statuses, in causal order."""
-    return (*_consent(old, new), *_stages(old, new), *_outcome(old, new))
+    return (*_consent(old, new), *_unproved(old, new), *_stages(old, new), *_outcome(old, new))
 
 
 def _consent(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
     earlier, current = _condition(old, "ConsentValid"), _condition(new, "ConsentValid")
     if current is not None and current.status == "False" and (earlier is None or earlier.reason != current.reason):
         yield Event("Warning", current.reason, current.message)
+
+
+def _unproved(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
+    for kind in CONDITION_OF_STAGE.values():
+        earlier, current = _condition(old, kind), _condition(new, kind)
+        if current is None or current.reason != "UnprovedResult":
+            continue
+        if earlier is None or (earlier.reason, earlier.message) != (current.reason, current.message):
+            yield Event("Warning", current.reason, current.message)
 
 
 def _stages(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:

@@ -19,7 +19,7 @@ from voice_operator.api.voice_status import (
     VoiceModelStatus,
 )
 
-StageFolder = Literal["prepare", "train", "evaluate", "publish"]
+StageFolder = Literal["prepare", "features", "train", "evaluate", "publish"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Voice:
     spec: VoiceModelSpec
     status: VoiceModelStatus
     request: str = ""  # the retry annotation
+    created_at: datetime | None = None
     default_base: str = ""  # what a voice without spec.base and without history is made from
 
     @property
@@ -89,6 +90,8 @@ class ObservedJob:
     capacity: Capacity | None = None  # nodes that it asks for; None: any
     template_hash: str = ""
     started_at: str | None = None
+    created_at: datetime | None = None
+    report: str = ""  # termination message of its pod, where it succeeded and the pod is still there
     deleting_since: datetime | None = None
     held_by: tuple[str, ...] = ()  # finalizers that hold a deletion up: its own, and those of its pods
 
@@ -100,6 +103,17 @@ class JobPolicy:
     template_hash: str = ""  # that a Job of now would have; empty: not known
     max_memory_factor: Fraction | None = None  # of the configured memory; None: no bound
     spot_wait: float = 600.0  # seconds
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Which attempt made the result of a stage's folder."""
+
+    folder: StageFolder
+    job: str  # empty: made before there were receipts
+    attempt: int  # 0: likewise
+    manifest: str  # its digest
+    inputs: Mapping[str, str] = field(default_factory=dict)  # manifests that it was made from, by folder
 
 
 @dataclass(frozen=True)
@@ -141,6 +155,7 @@ class ObservedRevision:
     base_digest: str = ""
     labelled: bool = True  # False: the label that leads from a voice to its revisions was removed
     adoptable: bool = False  # True: it was made for this voice, but its owner is an earlier object of the same name
+    missing_seal: str = ""  # that must be written on the object; empty: it is there
 
     @property
     def artifacts(self) -> Artifacts:
@@ -202,9 +217,12 @@ class Observed:
     training_hash: str | None = None
     jobs: tuple[ObservedJob, ...] = ()
     job_policies: Mapping[StageName, JobPolicy] = field(default_factory=dict)
-    outputs: Mapping[StageFolder, StageOutput] = field(default_factory=dict)
+    outputs: Mapping[StageFolder, StageOutput] = field(default_factory=dict)  # proved ones only
+    proofs: Mapping[StageFolder, Proof] = field(default_factory=dict)
+    unproved: Mapping[StageFolder, str] = field(default_factory=dict)  # results that do not count, and why
     progress: Progress | None = None
-    revisions: tuple[ObservedRevision, ...] = ()
+    revisions: tuple[ObservedRevision, ...] = ()  # sealed ones only: nothing else counts
+    unsealed: frozenset[str] = frozenset()  # VoiceRevisions that name this voice and are not the operator's
     server: ObservedServer | None = None  # the one that the spec names
     serving_server: ObservedServer | None = None  # the one that the status names: it serves until the other one does
 
@@ -232,6 +250,18 @@ class VoiceServer(ServerRef):
 
 
 @dataclass(frozen=True)
+class DesiredRevision:
+    """One revision that a server must load."""
+
+    revision: str
+    uri: str
+    digest: str
+    base: ResolvedBase | None = None  # None: the server's own
+    seal: str = ""
+    spec_digest: str = ""  # of the VoiceRevision's canonical spec, which the seal covers
+
+
+@dataclass(frozen=True)
 class DesiredVoice:
     """One voice that a server must serve, and the revision that it must load beside it."""
 
@@ -241,4 +271,6 @@ class DesiredVoice:
     digest: str
     base: ResolvedBase | None = None  # None: the server's own
     expires: str | None = None  # last day (UTC) on which the consent holds
-    next: Artifacts | None = None
+    next: DesiredRevision | None = None
+    seal: str = ""
+    spec_digest: str = ""

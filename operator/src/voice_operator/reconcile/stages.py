@@ -32,8 +32,12 @@ def advance(
     output: StageOutput | None,
     policy: StagePolicy,
     now: datetime,
+    unproved: str = "",
 ) -> StageStatus:
-    """Return the stage's new record. ``jobs`` are those of this stage and input hash."""
+    """Return the stage's new record. ``jobs`` are those of this stage and input hash.
+
+    ``unproved`` says why a result that is there does not count.
+    """
     record = recorded or StageStatus(name=stage)
     if record.state == "Succeeded":
         return record
@@ -57,7 +61,8 @@ def advance(
                 "completed_at": output.completed_at,
             }
         )
-    record = _count_finished(record, observed, now)
+    missing = JobFailure("UnprovedResult", unproved) if unproved else _NO_RESULT
+    record = _count_finished(record, observed, missing, now)
     record = _give_up_waiting(record, observed, policy, now)
     if _lost_too_many_nodes(record, policy):
         record = record.model_copy(update={"on_demand_only": True})
@@ -89,7 +94,7 @@ def stopped(record: StageStatus) -> StageStatus:
     return record.model_copy(update={"state": "Pending", "counted": record.attempt})
 
 
-def _count_finished(record: StageStatus, jobs: list[ObservedJob], now: datetime) -> StageStatus:
+def _count_finished(record: StageStatus, jobs: list[ObservedJob], missing: JobFailure, now: datetime) -> StageStatus:
     """Account for failed Jobs, Jobs without a result, a running Job that vanished; a deleted one is no failure."""
     for job in jobs:
         if job.attempt <= record.counted or job.state == "Running":
@@ -97,7 +102,7 @@ def _count_finished(record: StageStatus, jobs: list[ObservedJob], now: datetime)
         if job.state == "Deleting":
             record = record.model_copy(update={"counted": job.attempt})
         else:
-            record = _failed(record, job.attempt, job.failure or _NO_RESULT, now)
+            record = _failed(record, job.attempt, job.failure or missing, now)
     vanished = not any(job.attempt == record.attempt for job in jobs)
     if record.state == "Running" and vanished and record.attempt > record.counted:
         record = _failed(record, record.attempt, _VANISHED, now)

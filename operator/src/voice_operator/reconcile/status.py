@@ -9,6 +9,7 @@ from voice_operator.api.voice_status import STAGES, Loading, Progress, StageStat
 from voice_operator.reconcile.decide import Action, Decision, described
 from voice_operator.reconcile.effects import DeleteJob
 from voice_operator.reconcile.identity import recorded_evaluation
+from voice_operator.reconcile.proofs import STAGE_OF
 from voice_operator.reconcile.serving import is_served, loading_since
 from voice_operator.reconcile.stages import stopped
 from voice_operator.reconcile.times import render
@@ -132,9 +133,17 @@ def _stage_condition(view: View, stage: StageStatus) -> ConditionUpdate:
     failure = stage.last_failure
     if stage.state == "Failed" and failure is not None:
         return ConditionUpdate(kind, "False", failure.reason, failure.message)
+    if (unproved := _unproved(view, stage)) is not None:
+        return ConditionUpdate(kind, "False", "UnprovedResult", unproved)
     if failure is not None:
         return ConditionUpdate(kind, "False", "Retrying", f"attempt {failure.attempt} failed: {failure.message}")
     return ConditionUpdate(kind, "False", "Pending")
+
+
+def _unproved(view: View, stage: StageStatus) -> str | None:
+    """Return why a result of the stage that is in the object store does not count."""
+    found = view.observed.unproved.items() if view.current is None else ()
+    return next((sentence for folder, sentence in found if STAGE_OF[folder] == stage.name), None)
 
 
 def _gates_condition(view: View) -> ConditionUpdate:

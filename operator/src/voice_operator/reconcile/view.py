@@ -18,6 +18,7 @@ from voice_operator.reconcile.observed import (
     StageOutput,
     Voice,
 )
+from voice_operator.reconcile.proofs import STAGE_OF
 from voice_operator.reconcile.serving import (
     ServingPlan,
     ServingState,
@@ -109,17 +110,22 @@ def _stages(observed: Observed, now: datetime) -> tuple[StageStatus, ...]:
         recorded = {name: _started_afresh(stage, now, afresh=afresh) for name, stage in recorded.items()}
     if current_revision(observed) is None and evaluation_changed(voice):
         recorded = {name: restarted(stage) if _depends(stage) else stage for name, stage in recorded.items()}
+    unproved = {STAGE_OF[folder]: sentence for folder, sentence in observed.unproved.items()}
     previous_succeeded = True
     stages = []
     for name in STAGES:
         jobs = [job for job in observed.jobs if job.stage == name and job.input_hash == observed.input_hash]
         output = _output(observed, name) if previous_succeeded and _is_complete(observed, name) else None
         stale = [job.attempt for job in jobs if job.state != "Running" and not has_present_evaluation(job, voice)]
+        known = recorded.get(name) or StageStatus(name=name)
+        if name in unproved and known.state == "Succeeded" and current_revision(observed) is None:
+            known = restarted(known)
         record = advance(
             name,
-            recorded=_accounted(recorded.get(name) or StageStatus(name=name), stale),
+            recorded=_accounted(known, stale),
             jobs=jobs,
             output=output,
+            unproved=unproved.get(name, ""),
             policy=policy_of(observed, name),
             now=now,
         )

@@ -113,6 +113,16 @@ class Attempt(Document):
     batch_size_divisor: int = Field(1, ge=1)
 
 
+class Receipts(Document):
+    """How the stages prove what they make, and which results of other stages they may use."""
+
+    job: str = Field(pattern=DNS_LABEL)
+    keys: str
+    """The file with the keys of this attempt and of those before it."""
+    inputs: dict[str, str] = Field(default_factory=dict, max_length=8)
+    """The digest of the manifest of each stage that an earlier Job has finished."""
+
+
 class TrainingJob(Document):
     """One voice to train; see ``docs/contracts.md``."""
 
@@ -132,6 +142,7 @@ class TrainingJob(Document):
     store: StoreUris
     compute: Compute = Compute()
     attempt: Attempt = Attempt()
+    receipts: Receipts | None = None
     operator: dict[str, Any] = Field(default_factory=dict)
 
     @property

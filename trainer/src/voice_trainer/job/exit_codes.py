@@ -9,7 +9,7 @@ from pathlib import Path
 import voice_store
 from sovits_core import errors as model_errors
 from voice_trainer import errors
-from voice_trainer.job.results import Failure, to_json
+from voice_trainer.job.results import Failure
 from voice_trainer.settings import TERMINATION_LOG
 
 logger = logging.getLogger(__name__)
@@ -52,12 +52,12 @@ def failure_of(error: BaseException, stage: str) -> Failure:
     return Failure(stage=stage, exit_code=code, reason=reason, message=_shortened(message))
 
 
-def write_termination_message(failure: Failure, path: Path) -> None:
-    """Write the failure to the file that the kubelet reads; outside a pod the default one does not exist."""
+def write_termination_message(message: bytes, path: Path) -> None:
+    """Write a line of JSON to the file that the kubelet reads; outside a pod the default one does not exist."""
     if path == TERMINATION_LOG and not path.exists():
         return
     try:
-        path.write_bytes(to_json(failure))
+        path.write_bytes(message)
     except OSError as error:
         logger.warning("no termination message at %s: %s", path, error.strerror)
 

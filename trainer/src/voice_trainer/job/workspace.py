@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -10,11 +11,12 @@ from pydantic import ValidationError
 
 from sovits_core.validation import one_line
 from voice_store import NotFound, Store, StoreError, StoreUnavailable, open_store
-from voice_trainer.errors import Refused, Transient, UsageError
+from voice_trainer.errors import BadData, Refused, Transient, UsageError
 from voice_trainer.job.base import JobBase
 from voice_trainer.job.display import Display
 from voice_trainer.job.document import TrainingJob
 from voice_trainer.job.progress import ProgressWriter
+from voice_trainer.job.receipts import digest_of_bytes, open_prover
 from voice_trainer.job.results import (
     Failure,
     FileDigest,
@@ -31,6 +33,7 @@ from voice_trainer.job.signals import TerminationSignal
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+RECEIPT = "receipt.json"
 EVALUATING = frozenset(["evaluate", "publish"])  # the stages whose results depend on gates and sentences
 JSON = "application/json"
 
@@ -43,6 +46,7 @@ class Workspace:
 
         Raises:
             Misconfigured: the store's URI or the environment is wrong.
+            UsageError: the job asks for receipts, and its keys cannot be read.
         """
         self.store: Store = open_store(job.store.workspace)
         self.scratch = scratch / job.input_hash
@@ -51,6 +55,10 @@ class Workspace:
         self._job = job
         self._input_hash = job.input_hash
         self._ready: set[str] = set()
+        self._prover = open_prover(job)
+        self._inputs = job.receipts.inputs if job.receipts else {}
+        self._digests: dict[str, str] = {}  # of the manifests that count, by stage
+        self._read: set[str] = set()  # stages whose results the current one has read
 
     @cached_property
     def base(self) -> JobBase:
@@ -92,11 +100,25 @@ class Workspace:
         return ProgressWriter(stage, put)
 
     def manifest(self, stage: str) -> StageManifest | None:
-        """Return the manifest of a finished stage for this job's input and evaluation, or ``None``."""
-        try:
-            manifest = StageManifest.model_validate_json(self.store.read(f"{stage}/{MANIFEST}"))
-        except NotFound:
+        """Return the manifest of a finished stage for this job's input and evaluation, or ``None``.
+
+        Where the job asks for receipts, one that is not proved counts as absent.
+
+        Raises:
+            BadData: ``UnprovedResult``; that of an earlier Job is not the one that the operator has verified.
+        """
+        data = self._read_or_none(f"{stage}/{MANIFEST}")
+        digest = "" if data is None else digest_of_bytes(data)
+        if self._inputs.get(stage, digest) != digest:
+            raise BadData(
+                f"{self.store.uri}/{stage}/{MANIFEST} is not the result that the operator has verified: somebody "
+                "changed it; the stage must run again",
+                reason="UnprovedResult",
+            )
+        if data is None:
             return None
+        try:
+            manifest = StageManifest.model_validate_json(data)
         except ValidationError as error:
             logger.warning(
                 "%s/%s/%s is no stage manifest, the stage runs again: %s",
@@ -108,7 +130,11 @@ class Workspace:
             return None
         same_input = manifest.stage == stage and manifest.input_hash == self._input_hash
         same_evaluation = self._evaluation_hash(stage) in {"", manifest.evaluation_hash}
-        return manifest if same_input and same_evaluation else None
+        if not (same_input and same_evaluation and self._is_proved(stage, digest)):
+            return None
+        self._digests[stage] = digest
+        self._read.add(stage)
+        return manifest
 
     def results(self, stage: str) -> Path:
         """Return the local folder with the files of a finished stage, fetched and checked where necessary.
@@ -119,6 +145,7 @@ class Workspace:
         """
         folder = self.folder(stage)
         if stage in self._ready:
+            self._read.add(stage)
             return folder
         manifest = self.manifest(stage)
         if manifest is None:
@@ -145,7 +172,10 @@ class Workspace:
             path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
         # Files are replaced one by one: an earlier manifest must not stand over them.
         self.store.delete(f"{stage}/{MANIFEST}")
+        self.store.delete(f"{stage}/{RECEIPT}")
         self.store.delete(f"{stage}/failure.json")
+        self._digests.pop(stage, None)
+        self._read = set()
         return folder
 
     def commit(self, stage: str, summary: Summary, *, started_at: str) -> None:
@@ -167,8 +197,44 @@ class Workspace:
             summary=summary,
             tools=tools(),
         )
-        self.store.write(f"{stage}/{MANIFEST}", to_json(manifest), JSON)
+        document = to_json(manifest)
+        digest = digest_of_bytes(document)
+        self.store.write(f"{stage}/{MANIFEST}", document, JSON)
+        if self._prover is not None:
+            inputs = {name: self._digests[name] for name in sorted(self._read - {stage}) if name in self._digests}
+            self.store.write(f"{stage}/{RECEIPT}", self._prover.receipt(stage, digest, inputs), JSON)
+        self._digests[stage] = digest
         self._ready.add(stage)
+
+    def result(self, stages: Iterable[str]) -> bytes | None:
+        """Return the message of a run that succeeded, with its stages' manifests; None: the job asks for none."""
+        if self._prover is None:
+            return None
+        return self._prover.result({stage: self._digests[stage] for stage in stages if stage in self._digests})
+
+    def tag(self, content: str) -> str:
+        """Return what proves a content to later attempts of the stage; empty where the job asks for no receipts."""
+        return self._prover.tag(content) if self._prover is not None else ""
+
+    def is_own(self, content: str, tag: str) -> bool:
+        """Return whether an attempt of this stage wrote the content; always, where the job asks for no receipts."""
+        return self._prover is None or self._prover.is_own(content, tag)
+
+    def _is_proved(self, stage: str, digest: str) -> bool:
+        """Return whether a manifest is the operator's word, or an attempt's of this Job's stage."""
+        if self._prover is None or stage in self._inputs:
+            return True
+        receipt = self._read_or_none(f"{stage}/{RECEIPT}")
+        problem = self._prover.problem(stage, digest, receipt, self._digests | self._inputs)
+        if problem:
+            logger.warning("%s/%s/%s %s; the stage runs again", self.store.uri, stage, MANIFEST, problem)
+        return not problem
+
+    def _read_or_none(self, key: str) -> bytes | None:
+        try:
+            return self.store.read(key)
+        except NotFound:
+            return None
 
     def _evaluation_hash(self, stage: str) -> str:
         """Return which evaluation the stage's manifest must name; empty: any."""

@@ -57,7 +57,7 @@ def train(job: TrainingJob, workspace: Workspace) -> Summary:
         "batchSize": str(job.batch_size),
         "examples": hashlib.sha256("\n".join(example.id for example in examples).encode()).hexdigest(),
     }
-    curves = restore_checkpoint(workspace.store, workspace.scratch, finetuner, identity)
+    curves = restore_checkpoint(workspace, finetuner, identity)
     if curves:
         logger.info("train: continuing after step %d", len(curves))
     model.train()
@@ -133,7 +133,7 @@ def _run(  # noqa: PLR0917 -- one call, each of its own type
     progress = workspace.progress("train")
     for step, (epoch, indices) in enumerate(plan[already:], start=already):
         if workspace.termination.received():
-            save_checkpoint(workspace.store, workspace.scratch, finetuner, identity, curves)
+            save_checkpoint(workspace, finetuner, identity, curves)
             raise Interrupted
         # Each step draws from its own seed, so that a continued training takes the same course as an unbroken one.
         torch.manual_seed(seed * 1_000_003 + step)  # dropout draws from the process-wide generator
@@ -152,6 +152,6 @@ def _run(  # noqa: PLR0917 -- one call, each of its own type
             metrics={"semantic": losses.semantic, "kl": losses.kl, "mel": losses.mel},
         )
         if time.monotonic() - stored > SECONDS_BETWEEN_CHECKPOINTS:
-            save_checkpoint(workspace.store, workspace.scratch, finetuner, identity, curves)
+            save_checkpoint(workspace, finetuner, identity, curves)
             stored = time.monotonic()
     return len(plan)
