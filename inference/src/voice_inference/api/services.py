@@ -36,7 +36,7 @@ def now() -> datetime:
 def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> Services:
     """Build all parts; nothing runs and nothing is read yet. The clock tells which consents have ended."""
     metrics = Metrics()
-    registry = VoiceRegistry(metrics, clock)
+    registry = VoiceRegistry(metrics, clock, bare_names=settings.bare_names)
     workers = Workers(threads=settings.workers, queue=settings.queue, metrics=metrics)
     sources: list[Source] = []  # the operator first: its answer is fresher than a file of the same generation
     if settings.operator_url:
