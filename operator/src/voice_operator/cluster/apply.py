@@ -36,7 +36,7 @@ async def apply(effect: Effect, observed: Observed, cluster: Cluster) -> None:
         case StartJob():
             digest = observed.input_hash or ""
             # The document first: a pod whose ConfigMap is missing would hang.
-            await kube.apply(CONFIG_MAPS, job_document_config_map(voice, effect, digest, settings))
+            await _apply_document(job_document_config_map(voice, effect, digest, settings), voice, cluster)
             await _create(JOBS, stage_job(voice, effect, digest, settings), voice, cluster)
         case DeleteJob():
             deleted = await kube.delete(JOBS, voice.namespace, effect.name)
@@ -61,6 +61,20 @@ async def apply(effect: Effect, observed: Observed, cluster: Cluster) -> None:
             cluster.caches.revisions.update(await kube.apply(VOICE_REVISIONS, body, subresource="status"))
         case _:
             assert_never(effect)
+
+
+async def _apply_document(body: Object, voice: Voice, cluster: Cluster) -> None:
+    """Write the job document; one that was written for a voice of this name is overwritten, nothing else is."""
+    name = body["metadata"]["name"]
+    try:
+        existing = await cluster.kube.get(CONFIG_MAPS, voice.namespace, name)
+    except NotFound:
+        existing = body
+    if (existing["metadata"].get("labels") or {}).get(VOICE_MODEL) != voice.name:
+        raise OwnershipConflict(
+            f"ConfigMap {voice.namespace}/{name} has another owner; delete it or rename the VoiceModel"
+        )
+    await cluster.kube.apply(CONFIG_MAPS, body)
 
 
 async def _create(resource: Resource, body: Object, voice: Voice, cluster: Cluster) -> None:
