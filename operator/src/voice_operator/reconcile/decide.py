@@ -29,6 +29,7 @@ DELETION_SECONDS = 60.0  # a Job's deletion that takes longer is told
 WAITING_POLL_SECONDS = 10.0  # between passes over a change that normally comes with a watch event
 DATASET_POLL_SECONDS = 30.0
 STORE_POLL_SECONDS = 30.0
+REFUSAL_POLL_SECONDS = 60.0  # between passes over what is not allowed: other voices may make room
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,16 @@ def refuse_unknown_base(view: View) -> Action | None:
     return Action("Failed", "BaseNotFound", message, stalled=True)
 
 
+def refuse_dataset(view: View) -> Action | None:
+    """Recordings that the namespace may not use are not even listed."""
+    return _refused(view) if view.observed.dataset_refused else None
+
+
+def refuse_training(view: View) -> Action | None:
+    """What installation or namespace forbids is not trained; what is trained already is served on."""
+    return _refused(view)
+
+
 def wait_for_dataset(view: View) -> Action | None:
     """Recordings may still be being uploaded."""
     problem = view.observed.dataset_problem
@@ -121,9 +132,10 @@ def wait_for_deletion(view: View) -> Action | None:
 def wait_for_review(view: View) -> Action | None:
     """A trained voice that people must approve is not served before they do."""
     voice = view.observed.voice
-    if view.current is None or not voice.spec.review.required or view.current.name == voice.status.active_revision:
+    if view.current is None or not voice.review_required or view.current.name == voice.status.active_revision:
         return None
-    message = f"{view.current.name} waits for approval (spec.review.required)"
+    where = "spec.review.required" if voice.spec.review.required else "chart value policy.review.required"
+    message = f"{view.current.name} waits for approval ({where})"
     return Action("AwaitingReview", "AwaitingReview", message)
 
 
@@ -252,12 +264,14 @@ CHECKS: tuple[Check, ...] = (
     hold_while_suspended,
     serve_the_pin,
     refuse_unknown_base,
+    refuse_dataset,
     wait_for_dataset,
     stop_obsolete_jobs,
     wait_for_deletion,
     wait_for_review,
     keep_active_revision,
     serve_newest,
+    refuse_training,
     wait_for_store,
     stop_after_failure,
     wait_for_running_job,
@@ -293,6 +307,22 @@ def described(job: ObservedJob) -> str:
     return f"{name} is running" if job.started else f"{name} has not started yet"
 
 
+def _refused(view: View) -> Action | None:
+    refusal = view.observed.refusal
+    if refusal is None:
+        return None
+    jobs = tuple(DeleteJob(job.name) for job in view.running)
+    stays = f"; {view.plan.served.name} stays served" if view.plan is not None and view.plan.server else ""
+    return Action(
+        "Failed",
+        refusal.reason,
+        f"{refusal.message}; nothing is trained{stays}",
+        jobs,
+        stalled=True,
+        requeue_after=REFUSAL_POLL_SECONDS,
+    )
+
+
 def _serve(view: View, target: ObservedRevision) -> Action:
     serving = view.serving
     if serving is not None and serving.loaded:
@@ -304,6 +334,7 @@ def _serve(view: View, target: ObservedRevision) -> Action:
             problem.reason if problem else "NotServed",
             problem.message if problem else target.name,
             stalled=True,
+            requeue_after=REFUSAL_POLL_SECONDS,
         )
     return Action("Loading", serving.problem.reason, serving.problem.message, requeue_after=WAITING_POLL_SECONDS)
 
