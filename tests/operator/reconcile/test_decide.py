@@ -1008,3 +1008,17 @@ def test_a_review_that_the_installation_requires_holds_a_new_voice_and_not_the_s
     assert action.message == f"{REVISION.name} waits for approval (chart value policy.review.required)"
     served = replace(a_voice(recorded(active_revision=REVISION.name)), must_be_reviewed=True)
     assert decide(observe(served, revisions=(REVISION,), server=a_server(a_pod("p1"))), NOW).action.phase == "Ready"
+
+
+@pytest.mark.parametrize(
+    ("state", "phase"), [("Candidate", "AwaitingReview"), (None, "AwaitingReview"), ("Superseded", "Ready")]
+)
+def test_a_pin_is_no_way_around_a_review_and_a_rollback_needs_none(state: Any, phase: str) -> None:
+    pinned = replace(
+        a_voice(recorded(active_revision=OLDER.name), serving={"pin": REVISION.name}), must_be_reviewed=True
+    )
+    revisions = (replace(REVISION, state=state), OLDER)
+    decision = decide(observe(pinned, revisions=revisions, server=a_server(a_pod("p1"))), NOW)
+    assert decision.action.phase == phase
+    assert decision.view.target is not None
+    assert decision.view.target.name == (REVISION.name if phase == "Ready" else OLDER.name)

@@ -17,7 +17,7 @@ from voice_operator.reconcile.effects import (
 from voice_operator.reconcile.failures import batch_size_divisor, memory_factor, reset_at, retry_at, why_final
 from voice_operator.reconcile.names import revision_name
 from voice_operator.reconcile.observed import Observed, ObservedJob, ObservedRevision
-from voice_operator.reconcile.serving import regressions
+from voice_operator.reconcile.serving import awaits_review, regressions
 from voice_operator.reconcile.stages import scheduling_deadline
 from voice_operator.reconcile.times import render
 from voice_operator.reconcile.view import View, is_given_up, policy_of, view_of
@@ -72,6 +72,9 @@ def serve_the_pin(view: View) -> Action | None:
     if view.target is not None and view.target.name == pin:
         action = _serve(view, view.target)
         return replace(action, effects=stop + action.effects)
+    pinned = next((found for found in view.observed.revisions if found.name == pin and not found.deleting), None)
+    if pinned is not None and awaits_review(view.observed.voice, pinned):
+        return replace(_awaiting_review(view, pinned), effects=stop)
     known = ", ".join(sorted(revision.name for revision in view.observed.revisions)) or "none"
     message = f"spec.serving.pin names {pin}, but the revisions of this voice are: {known}"
     return Action("Failed", "PinNotFound", message, stop, stalled=True)
@@ -134,9 +137,7 @@ def wait_for_review(view: View) -> Action | None:
     voice = view.observed.voice
     if view.current is None or not voice.review_required or view.current.name == voice.status.active_revision:
         return None
-    where = "spec.review.required" if voice.spec.review.required else "chart value policy.review.required"
-    message = f"{view.current.name} waits for approval ({where})"
-    return Action("AwaitingReview", "AwaitingReview", message)
+    return _awaiting_review(view, view.current)
 
 
 def keep_active_revision(view: View) -> Action | None:
@@ -305,6 +306,12 @@ def described(job: ObservedJob) -> str:
     if job.waiting is not None:
         return f"{name}: {job.waiting.message}"
     return f"{name} is running" if job.started else f"{name} has not started yet"
+
+
+def _awaiting_review(view: View, revision: ObservedRevision) -> Action:
+    by_spec = view.observed.voice.spec.review.required
+    where = "spec.review.required" if by_spec else "chart value policy.review.required"
+    return Action("AwaitingReview", "AwaitingReview", f"{revision.name} waits for approval ({where})")
 
 
 def _refused(view: View) -> Action | None:

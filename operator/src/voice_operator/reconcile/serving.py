@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from voice_operator.api.voice_status import VoiceModelStatus
-from voice_operator.reconcile.observed import Observed, ObservedRevision, ObservedServer, PodVoices, Problem
+from voice_operator.reconcile.observed import Observed, ObservedRevision, ObservedServer, PodVoices, Problem, Voice
 from voice_operator.reconcile.regression import Regression, regressions_between
 from voice_operator.reconcile.times import parse
 
@@ -38,12 +38,20 @@ def target_revision(observed: Observed, *, consent_valid: bool) -> ObservedRevis
     voice = observed.voice
     usable = {revision.name: revision for revision in observed.revisions if not revision.deleting}
     if voice.spec.serving.pin:
-        return usable.get(voice.spec.serving.pin) or usable.get(voice.status.active_revision or "")
+        pinned = usable.get(voice.spec.serving.pin)
+        approved = pinned is not None and not awaits_review(voice, pinned)
+        return pinned if approved else usable.get(voice.status.active_revision or "")
     newest = current_revision(observed)
     approved = newest is not None and not newest.deleting and not voice.review_required
     if approved and not regressions(observed):
         return newest
     return usable.get(voice.status.active_revision or "")
+
+
+def awaits_review(voice: Voice, revision: ObservedRevision) -> bool:
+    """Return whether people must approve a revision first; one that was served before needs nobody."""
+    served = revision.name == voice.status.active_revision or revision.state in {"Active", "Superseded"}
+    return voice.review_required and not served
 
 
 def regressions(observed: Observed) -> tuple[Regression, ...]:
