@@ -39,7 +39,7 @@ def main() -> int:
         with watch.step("upload", "recordings to S3"):
             stores = open_stores(kubectl)
             stores.open(BUCKET).make_root()
-            dataset = stores.open(f"{BUCKET}/datasets/{recordings.name}")
+            dataset = stores.open(f"{BUCKET}/datasets/{STUDIO}/{recordings.name}")
             say(f"    {upload(recordings, dataset)} new files in {dataset.uri}")
         with watch.step("voice", f"kubectl apply: voice {recordings.name} in namespace {STUDIO}"):
             kubectl.apply(voice_manifest(recordings, options.epochs))
@@ -85,7 +85,7 @@ def voice_manifest(recordings: Recordings, epochs: int) -> Manifest:
         "spec": {
             "language": "en",
             "base": "tiny",
-            "dataset": {"uri": f"{BUCKET}/datasets/{recordings.name}"},
+            "dataset": {"uri": f"{BUCKET}/datasets/{STUDIO}/{recordings.name}"},
             "consent": {
                 "holder": recordings.holder,
                 "statement": "May be used to train a demonstration voice.",

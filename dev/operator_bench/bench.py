@@ -138,6 +138,7 @@ def _write_config(folder: Path, bucket: Path, url: str, port: int) -> Path:
         "images": {"trainer": "voice-trainer:bench", "inference": "voice-inference:bench"},
         "bases": {"tiny": {"uri": "embedded:tiny"}},
         "storage": {"uri": f"file://{bucket}"},
+        "tenancy": {"datasets": ["s3://voices/datasets/{namespace}/"]},
         "inference": {"port": port},
         "namespace": NAMESPACE,
         "listen": url.removeprefix("http://"),

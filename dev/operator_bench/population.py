@@ -36,7 +36,7 @@ def voice(name: str) -> Object:
         "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {
             "language": "en",
-            "dataset": {"uri": "s3://voices/datasets/bench", "digest": "sha256:" + "a" * 64},
+            "dataset": {"uri": f"s3://voices/datasets/{NAMESPACE}/one", "digest": "sha256:" + "a" * 64},
             "consent": {"holder": "Alice A.", "statement": "I agree that my voice is trained and used."},
             "compute": {"gpus": 0},
         },
@@ -46,7 +46,8 @@ def voice(name: str) -> Object:
 def server() -> Object:
     """The VoiceServer of all voices."""
     metadata = {"name": SERVER, "namespace": NAMESPACE}
-    return {"apiVersion": API_VERSION, "kind": "VoiceServer", "metadata": metadata, "spec": {"base": "tiny"}}
+    spec = {"base": "tiny", "maxVoices": 10_000}
+    return {"apiVersion": API_VERSION, "kind": "VoiceServer", "metadata": metadata, "spec": spec}
 
 
 class Node:

@@ -43,7 +43,8 @@ def notes(cluster):
 def test_the_kinds_are_there_and_a_server_of_them(cluster, notes):
     crds = [item["spec"] for item in cluster.get("crd")["items"] if item["spec"]["group"] == "voice.sovits.dev"]
     assert sorted(crd["names"]["kind"] for crd in crds) == KINDS
-    assert cluster.server()["spec"] == {"base": "tiny", "replicas": 1}
+    open_to_all = {"allowedNamespaces": ["*"], "maxVoices": 1000}
+    assert cluster.server()["spec"] == {"base": "tiny", "replicas": 1} | open_to_all
 
 
 def test_the_secret_is_where_voices_and_servers_are(cluster, notes):
@@ -55,7 +56,9 @@ def test_the_secret_is_where_voices_and_servers_are(cluster, notes):
 def test_the_notes_tell_two_commands_and_a_manifest_that_is_accepted(cluster, notes):
     manifest = notes.split("kubectl apply -n YOUR_NAMESPACE -f - <<'END'\n")[1].split("   END\n")[0]
     assert "kubectl get voices -n YOUR_NAMESPACE -w" in notes
-    applied = cluster.kubectl("apply", "--dry-run=server", "-n", "studio", "-f", "-", stdin=manifest)
+    applied = cluster.kubectl(
+        "apply", "--dry-run=server", "-n", "studio", "-f", "-", stdin=manifest.replace("YOUR_NAMESPACE", "studio")
+    )
     assert applied.returncode == 0, applied.stderr
 
 

@@ -99,7 +99,8 @@ def test_the_schemas_do_notice_an_unknown_field(chart, conforms):
 
 @pytest.mark.parametrize("values", [pytest.param(values, id=name) for name, values in VALUE_SETS.items()])
 def test_every_namespaced_object_names_its_namespace(chart, values):
-    cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+    admission = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"} | admission
     for item in chart.objects(values | {"extraObjects": []}):
         assert item["kind"] in cluster_wide or item["metadata"]["namespace"], item["metadata"]["name"]
 

@@ -73,6 +73,23 @@ import yaml
         pytest.param({"storage": {"caConfigMap": "My CA"}}, ["/storage/caConfigMap"], id="no ConfigMap's name"),
         pytest.param({"proxy": {"https": "proxy:3128"}}, ["/proxy/https"], id="a proxy without scheme"),
         pytest.param({"proxy": {"noProxy": "a,b"}}, ["/proxy/noProxy", "array"], id="hosts in one text"),
+        pytest.param(
+            {"tenancy": {"datasets": ["voices/datasets"]}}, ["/tenancy/datasets/0"], id="a prefix without its store"
+        ),
+        pytest.param(
+            {"tenancy": {"datasets": ["s3://voices/../x"]}}, ["/tenancy/datasets/0"], id="a prefix that leads out"
+        ),
+        pytest.param(
+            {"tenancy": {"namespaces": {"studio": {"dataset": []}}}},
+            ["/tenancy/namespaces/studio", "dataset"],
+            id="an exception of nothing",
+        ),
+        pytest.param({"tenancy": {"servers": ["default"]}}, ["/tenancy/servers/0"], id="a server without namespace"),
+        pytest.param({"policy": {"gates": [{"metric": "pesq"}]}}, ["/policy/gates/0"], id="a gate without a bound"),
+        pytest.param({"policy": {"max": {"gpu": 1}}}, ["/policy/max", "gpu"], id="a maximum of nothing"),
+        pytest.param({"policy": {"max": {"timeout": "1 day"}}}, ["/policy/max/timeout"], id="a time that is none"),
+        pytest.param({"inference": {"bareNames": "Studio"}}, ["/inference/bareNames"], id="bare names of nobody"),
+        pytest.param({"serving": {"allowedNamespaces": "*"}}, ["/serving/allowedNamespaces"], id="a text for names"),
         pytest.param({"stages": {"serviceAccount": "x"}}, ["/stages/serviceAccount", "object"], id="an account's name"),
     ],
 )
@@ -106,6 +123,16 @@ def test_the_schema_refuses_and_names_the_key(chart, values, named):
             {"serving": {"base": "v2Pro"}},
             'serving.base is "v2Pro", which is not in bases (tiny)',
             id="a base that is not there",
+        ),
+        pytest.param(
+            {"serving": {"replicas": 3}, "policy": {"max": {"replicas": 2}}},
+            "serving.replicas is 3, but policy.max.replicas allows 2",
+            id="more pods than the policy allows",
+        ),
+        pytest.param(
+            {"policy": {"serverNamePattern": "voice-.*"}},
+            'serving.name is "default", which policy.serverNamePattern (voice-.*) does not match',
+            id="a server whose name the policy refuses",
         ),
         pytest.param(
             {"serving": {"name": "voice-operator"}},

@@ -1,9 +1,10 @@
 """Each document of docs/contracts.md, rendered by the part that writes it and parsed by every part that reads it."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -12,7 +13,7 @@ from sovits_core.text.versions import VERSIONS as TEXT_VERSIONS
 from voice_inference.errors import InvalidDocument as InvalidDesiredVoices
 from voice_inference.voices.desired import parse_desired
 from voice_operator import documents as read_by_operator
-from voice_operator.api.voice_model import Language, VoiceModelSpec
+from voice_operator.api.voice_model import Gate, Language, VoiceModelSpec
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.manifests.job_document import job_document
 from voice_operator.manifests.voice_list import configured_base, list_document
@@ -22,9 +23,11 @@ from voice_operator.reconcile.observed import DesiredVoice, ServerRef, Voice
 from voice_operator.settings import Settings
 from voice_trainer import errors as trainer_errors
 from voice_trainer.errors import Refused, UsageError
+from voice_trainer.evaluation.gates import chosen_gates
 from voice_trainer.job import algorithm as trainers_algorithm
 from voice_trainer.job import results as written_by_trainer
 from voice_trainer.job.algorithm import require_versions
+from voice_trainer.job.allowed import require_allowed
 from voice_trainer.job.document import read_job
 from voice_trainer.job.exit_codes import failure_of
 
@@ -45,7 +48,7 @@ def voice(**spec: object) -> Voice:
     wanted = {
         "language": "en",
         "base": "tiny",
-        "dataset": {"uri": "s3://voices/datasets/alice/"},
+        "dataset": {"uri": "s3://voices/datasets/studio/alice/"},
         "consent": {"holder": "Alice A.", "statement": "I agree.", "expires": "2099-11-01"},
     }
     return Voice("studio", "alice", "a-uid", 1, VoiceModelSpec.model_validate(wanted | spec), VoiceModelStatus())
@@ -64,7 +67,7 @@ def test_the_trainer_reads_the_job_that_the_operator_writes(tmp_path: Path) -> N
     assert job.revision == "alice-3fa9c2d1"
     assert job.store.workspace == f"s3://voices/studio/alice/{INPUT_HASH}"
     assert job.store.revision == "s3://voices/studio/alice/revisions/alice-3fa9c2d1"
-    assert job.dataset.uri == "s3://voices/datasets/alice"
+    assert job.dataset.uri == "s3://voices/datasets/studio/alice"
     assert (job.training.rank, job.training.learning_rate, job.training.targets) == (8, 2e-4, ("attention",))
     assert job.consent is not None
     assert job.consent.holder == "Alice A."
@@ -123,6 +126,27 @@ def test_a_gate_of_the_user_reaches_the_trainer(tmp_path: Path) -> None:
     job = read_job(rendered_job(tmp_path, evaluation={"gates": [{"metric": "stoi", "min": "0.9"}]}))
     assert job.evaluation.gates is not None
     assert [(gate.metric, gate.min, gate.max) for gate in job.evaluation.gates] == [("stoi", Decimal("0.9"), None)]
+
+
+def test_the_allowed_prefixes_reach_the_trainer(tmp_path: Path) -> None:
+    job = read_job(rendered_job(tmp_path))
+    assert job.allowed is not None
+    assert job.allowed.datasets == ("s3://voices/datasets/studio/",)
+    require_allowed(job)
+    with pytest.raises(Refused, match="the namespace studio may use s3://voices/datasets/studio/"):
+        require_allowed(read_job(rendered_job(tmp_path, dataset={"uri": "s3://voices/datasets/team-b/bob"})))
+
+
+@pytest.mark.parametrize("gates", [None, [], [{"metric": "pesq", "min": "1.0"}]])
+def test_the_installations_minimum_reaches_the_trainer_whatever_the_voice_says(tmp_path: Path, gates: Any) -> None:
+    minimum = (Gate(metric="pesq", min="3.0"),)
+    under_policy = replace(voice(evaluation={"gates": gates}), minimum_gates=minimum)
+    document = job_document(under_policy, StartJob("train", 2, 4), INPUT_HASH, SETTINGS)
+    (tmp_path / "job.json").write_text(json.dumps(document), encoding="utf-8")
+    evaluation = read_job(tmp_path / "job.json").evaluation
+    chosen, _ = chosen_gates(evaluation.gates, (), evaluation.minimum_gates)
+    bounds = {gate.metric: gate.min for gate in chosen}
+    assert bounds["pesq"] == Decimal("3.5" if gates is None else "3.0"), "the trainer's own default is stricter"
 
 
 def test_the_trainer_refuses_a_job_of_another_version(tmp_path: Path) -> None:

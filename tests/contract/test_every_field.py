@@ -40,6 +40,7 @@ from voice_operator.manifests.server import deployment, service
 from voice_operator.manifests.stage_job import stage_job
 from voice_operator.manifests.voice_list import configured_base, list_config_map, list_document
 from voice_operator.reconcile import algorithm
+from voice_operator.reconcile.access import access_problem
 from voice_operator.reconcile.decide import decide
 from voice_operator.reconcile.effects import CreateRevision, StartJob
 from voice_operator.reconcile.observed import (
@@ -74,18 +75,22 @@ NOT_MEASURED = {"speakerSimilarity", "cer"}
 
 VOICE = {
     "language": "en",
-    "dataset": {"uri": "s3://voices/datasets/alice", "digest": "sha256:" + "d" * 64},
+    "dataset": {"uri": "s3://voices/datasets/studio/alice", "digest": "sha256:" + "d" * 64},
     "consent": {
         "holder": "Alice A.",
         "statement": "I agree.",
-        "evidence": "s3://voices/consents/alice.pdf",
+        "evidence": "s3://voices/evidence/studio/alice.pdf",
         "expires": "2099-11-01",
     },
     "source": {"repository": "https://git.example.com/voices", "commit": "3f2a9c1d", "author": "Bob B."},
     "base": "tiny",
     "evaluation": {"texts": ["Hello."], "gates": [{"metric": "pesq", "min": "3.5", "max": "4.5"}]},
 }
-SERVER = {"base": "tiny", "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "4Gi"}}}
+SERVER = {
+    "base": "tiny",
+    "allowedNamespaces": ["studio"],
+    "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "4Gi"}},
+}
 
 # Where "the value and an x" is no value: another one that is.
 OTHERS = {
@@ -219,7 +224,7 @@ def decided(observed: Observed) -> Any:
 
 def scenes(voice: Voice) -> Iterator[Observed]:
     """What a voice may meet, from its first pass to a second revision."""
-    dataset = ObservedDataset(uri="s3://voices/datasets/alice", fingerprint=DIGEST, generation=3)
+    dataset = ObservedDataset(uri="s3://voices/datasets/studio/alice", fingerprint=DIGEST, generation=3)
     new = Observed(voice, dataset=dataset, input_hash=HASH)
     pod = PodVoices("default-1", ready=True, voices={"studio/alice": LoadedVoice(TRAINED.name, DIGEST, "ready")})
     server = ObservedServer("voice-system", "default", "tiny", 1, "http://default.voice-system.svc", (pod,))
@@ -273,7 +278,18 @@ def what_a_server_changes(spec: VoiceServerSpec) -> Any:
         now=NOW,
     )
     manifests = [deployment(server, SETTINGS), service(server), list_config_map(server, document, SETTINGS)]
-    return [*manifests, effects_of(status.document())]
+    admitted = [
+        access_problem(
+            Voice(namespace, "alice", "uid", 3, A_VOICE, VoiceModelStatus()),
+            server.namespace,
+            server.name,
+            spec,
+            servers=None,
+            listed=1000,
+        )
+        for namespace in ("voice-system", "another")
+    ]
+    return [*manifests, effects_of(status.document()), admitted]
 
 
 A_VOICE = VoiceModelSpec.model_validate(VOICE)

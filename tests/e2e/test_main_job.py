@@ -152,7 +152,7 @@ def test_bad_input_fails_with_its_reason_and_starts_no_gpu_job(bad: BadVoice, de
     shutil.copytree(demo.dataset, dataset)
     bad.spoil(dataset)
     stores = open_stores(demo.cluster)
-    upload(Recordings(dataset, bad.name, "nobody"), stores.open(f"{BUCKET}/datasets/{bad.name}"))
+    upload(Recordings(dataset, bad.name, "nobody"), stores.open(f"{BUCKET}/datasets/{STUDIO}/{bad.name}"))
     demo.cluster.apply(
         {
             "apiVersion": "voice.sovits.dev/v1alpha1",
@@ -161,7 +161,7 @@ def test_bad_input_fails_with_its_reason_and_starts_no_gpu_job(bad: BadVoice, de
             "spec": {
                 "language": "en",
                 "base": "tiny",
-                "dataset": {"uri": f"s3://voices/datasets/{bad.name}"},
+                "dataset": {"uri": f"{BUCKET}/datasets/{STUDIO}/{bad.name}"},
                 "consent": {"holder": "Nobody", "statement": "A test."} | bad.consent,
             },
         }

@@ -31,7 +31,7 @@ REVOCATION_SECONDS = 60.0  # in every fault
 QUIET_SECONDS = 4.0  # without a write: longer than the pauses between passes over what runs
 GRACEFUL = {0, -signal.SIGTERM}  # the second one: in the first moment of its life
 BUG = "bug in the operator"
-DATASET = {"uri": "s3://voices/datasets/one", "digest": "sha256:" + "a" * 64}  # one input, whatever the voice's name
+DIGEST = "sha256:" + "a" * 64
 
 
 class Lab:
@@ -110,7 +110,12 @@ class Lab:
     # What a user does
 
     def apply(self, voice: str, **spec: Any) -> None:
-        self.client.apply(make_voice(voice, self.namespace, **({"dataset": DATASET} | spec)))
+        one = {"uri": self.dataset("one"), "digest": DIGEST}  # one input, whatever the voice's name
+        self.client.apply(make_voice(voice, self.namespace, **({"dataset": one} | spec)))
+
+    def dataset(self, name: str) -> str:
+        """Where recordings of this namespace may lie."""
+        return f"s3://voices/datasets/{self.namespace}/{name}"
 
     def edit(self, voice: str, **spec: Any) -> None:
         self.client.patch("voicemodels", voice, {"spec": spec})
@@ -274,6 +279,7 @@ class Lab:
             "images": {"trainer": "voice-trainer:test", "inference": "voice-inference:test"},
             "bases": {"tiny": {"uri": "embedded:tiny"}, "other": {"uri": "embedded:other"}},
             "storage": {"uri": self.bucket.uri, "secretName": "voice-store"},
+            "tenancy": {"datasets": ["s3://voices/datasets/{namespace}/"]},
             "stages": {"prepare": {"resources": resources}},
             "inference": {"port": self.inference.server_port, "resources": resources},
             "watchNamespaces": [self.namespace],

@@ -45,7 +45,7 @@ def test_the_store_is_away_for_long(scenario: Any) -> None:
     seconds = scenario.repetitions.away_seconds
     with lab.s3.mode("hang"):
         started = time.monotonic()
-        lab.apply("new", dataset={"uri": "s3://voices/datasets/listed"})  # whose recordings must be listed
+        lab.apply("new", dataset={"uri": lab.dataset("listed")})  # whose recordings must be listed
         time.sleep(seconds / 2)
         lab.revoke("served")
         scenario.took(lab.until_gone("served", seconds=REVOCATION_SECONDS))

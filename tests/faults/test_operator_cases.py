@@ -112,7 +112,7 @@ def test_a_revocation_passes_four_voices_that_wait_for_the_store(scenario: Any) 
     lab.node.plan = hold
     observed = [f"observed{number}" for number in range(4)]
     for voice in observed:
-        lab.apply(voice, dataset={"uri": f"s3://voices/datasets/{voice}"})
+        lab.apply(voice, dataset={"uri": lab.dataset(voice)})
     with lab.s3.mode("hang"):
         time.sleep(10)
         lab.revoke("served")

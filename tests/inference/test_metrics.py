@@ -41,7 +41,7 @@ async def test_requests_are_counted_and_timed_by_route(make_bundle: Any, desired
     desired.write(alice)
     async with start_server() as server:
         await server.until_ready(alice)
-        await server.create_speech("alice")
+        await server.create_speech("studio/alice")
         await server.create_speech("nobody")
         await server.client.get("/path/that/callers/choose")
         families = await scrape(server)
@@ -62,9 +62,9 @@ async def test_speech_is_measured_in_seconds_segments_and_time_to_first_audio(
     async with start_server() as server:
         await server.until_ready(alice)
         before = await scrape(server)
-        answer = await server.create_speech("alice")
+        answer = await server.create_speech("studio/alice")
         monkeypatch.setattr("voice_inference.engine.engine.max_tokens", lambda _: 3)
-        await server.create_speech("alice")
+        await server.create_speech("studio/alice")
         after = await scrape(server)
     with wave.open(io.BytesIO(answer.content)) as file:
         seconds = file.getnframes() / file.getframerate()

@@ -73,7 +73,7 @@ def url_of(popen: subprocess.Popen[str], log: Path) -> str:
 
 
 def request(text: str, response_format: str) -> dict[str, Any]:
-    return {"input": text, "voice": "alice", "seed": 1, "response_format": response_format}
+    return {"input": text, "voice": "studio/alice", "seed": 1, "response_format": response_format}
 
 
 def test_pcm_arrives_while_it_is_spoken_and_sigterm_lets_it_finish(

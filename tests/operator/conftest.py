@@ -310,6 +310,7 @@ def settings_file(
         "images": {"trainer": "voice-trainer:test", "inference": "voice-inference:test"},
         "bases": {"tiny": {"uri": "embedded:tiny"}, "other": {"uri": "embedded:other"}},
         "storage": {"uri": f"file://{trainer.store}", "secretName": "voice-store"},
+        "tenancy": {"datasets": ["s3://voices/datasets/{namespace}/"]},
         "stages": {"prepare": {"resources": resources}},
         "inference": {"port": inference.server_port, "resources": resources},
         "watchNamespaces": [NAMESPACE],

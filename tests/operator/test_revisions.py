@@ -40,14 +40,14 @@ class Scene:
     revisions: RevisionReconciler
     now: datetime = DELETED
 
-    def put(self, *, deleting: bool = True, artifacts: str = "", **status: Any) -> None:
+    def put(self, *, deleting: bool = True, artifacts: str = "", spec: Any = None, **status: Any) -> None:
         """Put the revision and its files where they belong, and a bystander beside them."""
         voice = self.folder / "studio" / "alice"
         bundle = voice / "revisions" / REVISION.name
         for file in (bundle / "manifest.json", voice / HASH / "train" / "manifest.json", self.bystander):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text("{}")
-        spec = {
+        written = {
             "voiceModel": "alice",
             "inputHash": HASH,
             "workspace": f"file://{voice}/{HASH}",
@@ -60,9 +60,11 @@ class Scene:
             "evaluation": {"scores": {}},
         }
         metadata: dict[str, Any] = {"finalizers": ["voice.sovits.dev/artifacts", "example.com/other"]}
-        metadata |= {"annotations": seal_of("studio", REVISION.name, spec)}
+        metadata |= {"annotations": seal_of("studio", REVISION.name, written | (spec or {}))}
         metadata |= {"deletionTimestamp": "2026-11-23T06:07:00Z"} if deleting else {}
-        item = self.server.put(REVISION.name, plural="voicerevisions", metadata=metadata, spec=spec, status=status)
+        item = self.server.put(
+            REVISION.name, plural="voicerevisions", metadata=metadata, spec=written | (spec or {}), status=status
+        )
         self.caches.revisions.update(item)
 
     @property
@@ -167,5 +169,35 @@ def test_a_store_that_is_away_holds_the_deletion_up_for_five_minutes_at_most(
         await scene.revisions.reconcile(REVISION)
         assert scene.finalizers() == ["example.com/other"]
         assert scene.reasons() == ["ArtifactsLeft"]
+
+    run(scenario, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "voice", ["?", "#", "", ".", "..", "alice?", "alice#", "alice/..", "a/b", "%2e%2e", "Alice", " "]
+)
+def test_no_name_in_a_revision_leads_to_the_purge_of_another_folder(tmp_path: Path, voice: str) -> None:
+    """Everything that the names lead to is written as the purge compares it."""
+
+    async def scenario(scene: Scene) -> None:
+        folder = f"file://{scene.folder}/studio/{voice}"
+        artifacts = {"uri": f"{folder}/revisions/{voice}-{HASH[:8]}", "digest": DIGEST}
+        scene.put(spec={"voiceModel": voice, "workspace": f"{folder}/{HASH}", "artifacts": artifacts})
+        await scene.revisions.reconcile(REVISION)
+        assert scene.files() == 2
+        assert scene.reasons() == ["ArtifactsKept"]
+
+    run(scenario, tmp_path)
+
+
+@pytest.mark.parametrize("digits", ["?" * 64, "." * 64, "a/" * 32, "F" * 64])
+def test_no_hash_in_a_revision_leads_to_the_purge_of_another_folder(tmp_path: Path, digits: str) -> None:
+    async def scenario(scene: Scene) -> None:
+        folder = f"file://{scene.folder}/studio/alice"
+        artifacts = {"uri": f"{folder}/revisions/alice-{digits[:8]}", "digest": DIGEST}
+        scene.put(spec={"inputHash": digits, "workspace": f"{folder}/{digits}", "artifacts": artifacts})
+        await scene.revisions.reconcile(REVISION)
+        assert scene.files() == 2
+        assert scene.reasons() == ["ArtifactsKept"]
 
     run(scenario, tmp_path)

@@ -132,6 +132,7 @@ class Upgrade:
     hashes: dict[str, str]
     revision: str
     job: str
+    elsewhere: str  # revision of a voice whose recordings lie where the namespace may use none now
 
 
 @pytest.fixture(scope="module")
@@ -152,8 +153,11 @@ def upgrade(scene: Any, a_voice: Any) -> Iterator[Upgrade]:
         "kept": dict.fromkeys(STAGES, "Succeeded"),
         "halfway": {"prepare": "Succeeded", "train": "Running"},
         "strict": dict.fromkeys(STAGES, "Succeeded"),
+        "elsewhere": dict.fromkeys(STAGES, "Succeeded"),
     }
-    hashes = {name: before.voice(name, spec, **stages) for name, stages in names.items()}
+    specs = {"elsewhere": spec | {"dataset": spec["dataset"] | {"uri": "s3://voices/datasets/elsewhere"}}}
+    hashes = {name: before.voice(name, specs.get(name, spec), **stages) for name, stages in names.items()}
+    elsewhere = before.publish("elsewhere", hashes["elsewhere"])
     revision = before.publish("kept", hashes["kept"])
     job = before.job("halfway", hashes["halfway"], "train")
     for name, stages in names.items():
@@ -172,10 +176,11 @@ def upgrade(scene: Any, a_voice: Any) -> Iterator[Upgrade]:
     for name in names:
         scene.wait(f"a pass over {name}", lambda name=name: user.status(name).get("trainingHash"))
     time.sleep(5)  # for what should not happen
-    yield Upgrade(hashes, revision, job)
+    yield Upgrade(hashes, revision, job, elsewhere)
     for name in names:
         user.delete("voicemodel", name)
-    scene.wait("the revision to go", lambda: not user.exists("voicerevision", revision), seconds=60)
+    for name in (revision, elsewhere):
+        scene.wait("the revision to go", lambda name=name: not user.exists("voicerevision", name), seconds=60)
     user.delete("voiceserver", "moved")
     scene.inference.servers.remove("moved")
     assert scene.operator.stop() == 0
@@ -194,6 +199,22 @@ def test_a_voice_that_is_served_stays_served_and_starts_no_job(scene: Any, upgra
     generation = scene.user.get("voicemodel", "kept")["metadata"]["generation"]
     scene.wait("its pass", lambda: scene.user.status("kept")["observedGeneration"] == generation)
     assert (scene.user.jobs("kept"), scene.user.status("kept")["phase"]) == ([], "Ready")
+
+
+def test_recordings_that_are_not_allowed_any_more_stay_served_and_are_not_trained_again(
+    scene: Any, upgrade: Upgrade
+) -> None:
+    user = scene.user
+    assert scene.wait_until_ready("elsewhere") == upgrade.elsewhere
+    allowed = user.condition("elsewhere", "Allowed")
+    assert (allowed["status"], allowed["reason"]) == ("False", "DatasetNotAllowed")
+    user.patch("voicemodel", "elsewhere", {"spec": {"training": {"epochs": 11}}})
+    scene.wait("the refusal", lambda: user.condition("elsewhere", "Ready")["reason"] == "DatasetNotAllowed")
+    assert user.condition("elsewhere", "Ready")["message"].endswith(
+        f"nothing is trained; {upgrade.elsewhere} stays served"
+    )
+    assert user.jobs("elsewhere") == []
+    assert "elsewhere" in scene.served()
 
 
 def test_a_training_that_is_under_way_goes_on_under_its_name(scene: Any, upgrade: Upgrade) -> None:

@@ -284,6 +284,88 @@ def test_an_object_of_somebody_else_is_never_taken_over(scene: Any) -> None:
     user.delete("voiceserver", "taken")
 
 
+@pytest.mark.parametrize("kind", ["service", "deployment"])
+def test_a_server_takes_no_name_from_what_runs_there(scene: Any, kind: str) -> None:
+    """A VoiceServer called payments-api must not become the payments API."""
+    user, name = scene.user, f"payments-{kind}"
+    labels = {"app": "payments"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "payments:1"}]}}
+    specs = {
+        "service": {"selector": labels, "ports": [{"port": 80}]},
+        "deployment": {"replicas": 0, "selector": {"matchLabels": labels}, "template": pod},
+    }
+    versions = {"service": "v1", "deployment": "apps/v1"}
+    metadata = {"name": name, "namespace": "operator-tests"}
+    user.apply({"apiVersion": versions[kind], "kind": kind.capitalize(), "metadata": metadata, "spec": specs[kind]})
+    before = user.get(kind, name)
+    user.apply(
+        {
+            "apiVersion": "voice.sovits.dev/v1alpha1",
+            "kind": "VoiceServer",
+            "metadata": metadata,
+            "spec": {"base": "tiny", "replicas": 0},
+        }
+    )
+    scene.wait("the refusal", lambda: "has another owner" in stalled(user.get("voiceserver", name)))
+    time.sleep(1)
+    after = user.get(kind, name)
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    user.delete("voiceserver", name)
+    user.delete(kind, name)
+
+
+def stalled(item: dict[str, Any]) -> str:
+    """The sentence of a resource that only a person can help."""
+    found = (one for one in (item.get("status") or {}).get("conditions", ()) if one["type"] == "Stalled")
+    return next((str(one["message"]) for one in found if one["status"] == "True"), "")
+
+
+def test_recordings_of_another_namespace_are_refused_and_start_no_job(scene: Any) -> None:
+    user = scene.user
+    scene.apply("thief", dataset={"uri": "s3://voices/datasets/other-tenant/alice", "digest": "sha256:" + "a" * 64})
+    scene.wait("the refusal", lambda: user.condition("thief", "Ready")["reason"] == "DatasetNotAllowed")
+    condition = user.condition("thief", "Stalled")
+    assert condition["status"] == "True"
+    assert condition["message"] == (
+        "spec.dataset.uri is s3://voices/datasets/other-tenant/alice, but the namespace operator-tests may use "
+        "s3://voices/datasets/operator-tests/; put it there, or ask for another prefix "
+        "(chart value tenancy.datasets); nothing is trained"
+    )
+    assert user.condition("thief", "Allowed")["status"] == "False"
+    assert user.jobs("thief") == []
+    scene.apply("thief", dataset={"uri": "s3://voices/datasets/operator-tests/alice", "digest": "sha256:" + "a" * 64})
+    scene.reach_job("thief", "prepare")
+    document = json.loads(scene.user.objects("configmap", "voice.sovits.dev/voice-model=thief")[0]["data"]["job.json"])
+    assert document["allowed"] == {"datasets": ["s3://voices/datasets/operator-tests/"]}
+    user.delete("voicemodel", "thief")
+
+
+def test_a_full_server_takes_no_other_voice_and_keeps_those_it_has(scene: Any) -> None:
+    user = scene.user
+    scene.apply("first", serving={"server": "small"})
+    user.apply(
+        {
+            "apiVersion": "voice.sovits.dev/v1alpha1",
+            "kind": "VoiceServer",
+            "metadata": {"name": "small", "namespace": "operator-tests"},
+            "spec": {"base": "tiny", "replicas": 0, "maxVoices": 1},
+        }
+    )
+    scene.train("first")
+    scene.wait("its place", lambda: user.status("first").get("server") == "operator-tests/small")
+    scene.apply("second", serving={"server": "small"})
+    scene.wait("the refusal", lambda: user.condition("second", "Ready")["reason"] == "ServerFull")
+    assert user.jobs("second") == [], "nothing is trained that nobody could serve"
+    user.patch("voiceserver", "small", {"spec": {"maxVoices": 0}})
+    time.sleep(2)
+    assert user.status("first").get("server") == "operator-tests/small"
+    user.patch("voiceserver", "small", {"spec": {"maxVoices": 2}})
+    scene.reach_job("second", "prepare")
+    for voice in ("first", "second"):
+        user.delete("voicemodel", voice)
+    user.delete("voiceserver", "small")
+
+
 def test_a_restart_writes_nothing(scene: Any) -> None:
     """Runs last: all the voices above must stay as they are."""
     time.sleep(12)  # whatever was still moving has settled: the longest pause between passes is ten seconds

@@ -16,7 +16,7 @@ def make_voice(name: str, namespace: str, **spec: Any) -> Object:
         "metadata": {"name": name, "namespace": namespace},
         "spec": {
             "language": "en",
-            "dataset": {"uri": f"s3://voices/datasets/{name}", "digest": DIGEST},
+            "dataset": {"uri": f"s3://voices/datasets/{namespace}/{name}", "digest": DIGEST},
             "consent": {"holder": "Alice A.", "statement": "I agree that my voice is trained and used."},
             "base": "tiny",
         }

@@ -34,6 +34,10 @@ defaultServer:
   namespace: {{ .Release.Namespace | quote }}
   name: {{ .Values.serving.name | quote }}
 {{- end }}
+tenancy:
+  {{- toYaml .Values.tenancy | nindent 2 }}
+policy:
+  {{- toYaml (omit .Values.policy "admission") | nindent 2 }}
 watchNamespaces: {{ include "voice-operator.namespaces" . | splitList "\n" | compact | toJson }}
 operatorUrl: {{ include "voice-operator.url" . | quote }}
 workers: {{ .Values.operator.workers }}

@@ -157,6 +157,8 @@ Where the store is and through which proxy, as the operator's own environment; i
 {{- define "voice-operator.serverSpec" -}}
 base: {{ include "voice-operator.servingBase" . }}
 replicas: {{ .Values.serving.replicas }}
+allowedNamespaces: {{ toJson .Values.serving.allowedNamespaces }}
+maxVoices: {{ .Values.serving.maxVoices }}
 {{- with .Values.serving.resources }}
 resources:
   {{- toYaml . | nindent 2 }}

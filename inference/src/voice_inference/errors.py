@@ -5,7 +5,6 @@ InferenceError
 ├── InvalidRequest           the caller must change the request
 ├── UnknownVoice
 ├── ConsentEnded
-├── AmbiguousVoice
 ├── TryLater                 the same request may succeed after ``retry_after`` seconds
 │   ├── VoiceNotReady
 │   ├── Busy
@@ -55,13 +54,6 @@ class ConsentEnded(InferenceError):
 
     def __init__(self, voice_id: str, day: date) -> None:
         super().__init__(f"There is no voice {voice_id!r} any more: the consent to it ended on {day:%Y-%m-%d} (UTC).")
-
-
-class AmbiguousVoice(InferenceError):
-    """The bare name belongs to voices of several namespaces."""
-
-    def __init__(self, name: str, candidates: tuple[str, ...]) -> None:
-        super().__init__(f"The voice {name!r} is ambiguous; use one of {', '.join(candidates)}.")
 
 
 class TryLater(InferenceError):

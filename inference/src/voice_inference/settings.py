@@ -39,6 +39,11 @@ class Settings(BaseSettings):
     public_key: str = Field(
         "", description="key of the operator's seals, in base64; revisions without one are refused (empty: accepted)"
     )
+    bare_names: str = Field(
+        "",
+        pattern="^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$",
+        description="namespace whose voices may be called by their name alone; empty: every name needs its namespace",
+    )
     cache: Path = Field(Path("/var/cache/voice-inference"), description="writable folder for bases and voices")
     host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104 -- a pod is reached from outside
     port: int = Field(8080, ge=0, le=65535, description="port to listen on, 0: a free one")

@@ -12,7 +12,7 @@ from voice_operator.cluster.observe import Cluster
 from voice_operator.errors import InvalidObject, NotFound, StoreError
 from voice_operator.reconcile.decide import not_sealed
 from voice_operator.reconcile.events import Event
-from voice_operator.reconcile.names import Key, revision_uri, workspace_uri
+from voice_operator.reconcile.names import Key, are_plain, revision_uri, workspace_uri
 from voice_operator.reconcile.times import parse
 
 PURGE_TIMEOUT = timedelta(minutes=5)  # an unreachable store must not block the deletion of a namespace for ever
@@ -112,5 +112,7 @@ class RevisionReconciler:
 
     def _is_own(self, key: Key, spec: VoiceRevisionSpec) -> bool:
         """Return whether both folders are those that names and input hash lead to; nothing else is ever deleted."""
+        if not are_plain(spec.voice_model, spec.input_hash):
+            return False
         parts = (self._cluster.settings.storage.uri, key.namespace, spec.voice_model, spec.input_hash)
         return spec.artifacts.uri == revision_uri(*parts) and spec.workspace == workspace_uri(*parts)

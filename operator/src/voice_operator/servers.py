@@ -18,6 +18,7 @@ from voice_operator.metrics import Metrics
 from voice_operator.queue import Priority, WorkQueue
 from voice_operator.reconcile.names import Key
 from voice_operator.reconcile.observed import DesiredVoice, PodVoices, Problem, ServerRef, VoiceServer
+from voice_operator.reconcile.policy import server_problem
 from voice_operator.reconcile.server_status import ObservedDeployment, server_status, stalled_status
 from voice_operator.reconcile.serving import has_loaded
 from voice_operator.voice_lists import VoiceListReconciler
@@ -74,8 +75,18 @@ class ServerReconciler:
         settings = self._cluster.settings
         problem = self._lists.problem(server.namespace, server.name)
         running = self._cluster.caches.deployments.get(server.namespace, server.name) or {}
-        if server.spec.base in settings.bases:
-            await self._ensure(SERVICES, service(server), server, await self._service(server))
+        refusal = server_problem(
+            server.namespace,
+            server.name,
+            server.spec,
+            tenant=settings.tenant(server.namespace),
+            policy=settings.policy,
+        )
+        if refusal is not None:
+            problem = refusal  # what runs already goes on as it is
+        elif server.spec.base in settings.bases:
+            running = running or await self._get(DEPLOYMENTS, server)  # the cache knows none of somebody else
+            await self._ensure(SERVICES, service(server), server, await self._get(SERVICES, server))
             await self._write_list_first(server)
             body = deployment(server, settings, self._cluster.signing.key.public.text)
             running = await self._ensure(DEPLOYMENTS, body, server, running)
@@ -112,9 +123,10 @@ class ServerReconciler:
         except (OwnershipConflict, ListTooLong) as error:
             log.warning("VoiceServer %s: %s", server.id, error)  # the list's own pass reports it
 
-    async def _service(self, server: VoiceServer) -> Object:
+    async def _get(self, resource: Resource, server: VoiceServer) -> Object:
+        """Return the object of the server's name; empty: there is none."""
         try:
-            return await self._cluster.kube.get(SERVICES, server.namespace, server.name)
+            return await self._cluster.kube.get(resource, server.namespace, server.name)
         except NotFound:
             return {}
 

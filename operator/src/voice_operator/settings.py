@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from voice_operator.errors import InvalidSettings
+from voice_operator.rules import Policy, Tenancy, Tenant
+from voice_operator.section import Section
 from voice_operator.units import quantity, seconds
 from voice_operator.validation import sentences
 
@@ -18,12 +19,6 @@ _PROXY = "^(https?://[^ ]+)?$"
 
 StoreUri = Annotated[str, Field(pattern=r"^(s3://[a-z0-9][a-z0-9.-]*[a-z0-9](/[A-Za-z0-9._/-]*)?|file:///.*)$")]
 Tolerations = tuple[dict[str, Any], ...]
-
-
-class Section(BaseModel):
-    """A part of the file: camelCase, closed, so that a misspelt key is an error."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
 
 
 class Images(Section):
@@ -176,6 +171,11 @@ class Inference(Placement):
 
     port: int = Field(8080, ge=1, le=65535)
     cache: str = Field("10Gi", description="Size of the local folder for bases and voices.")
+    bare_names: str = Field(
+        "",
+        pattern="^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$",
+        description="Namespace whose voices may be called by their name alone; empty: none.",
+    )
     environment: dict[str, str] = Field(default_factory=dict, description="Extra environment variables of the pods.")
     service_account_name: str = Field(
         "", description="ServiceAccount of the pods, in each namespace that has servers; empty: the namespace's own."
@@ -200,6 +200,8 @@ class Settings(Section):
     stages: Stages = Field(default_factory=Stages)
     inference: Inference = Field(default_factory=Inference)
     default_server: DefaultServer | None = None
+    tenancy: Tenancy = Field(default_factory=Tenancy)
+    policy: Policy = Field(default_factory=Policy)
     watch_namespaces: tuple[str, ...] = Field((), description="Empty: all namespaces.")
     operator_url: str = Field(
         "",
@@ -244,6 +246,16 @@ class Settings(Section):
     def namespaces(self) -> tuple[str, ...]:
         """Return the namespaces to watch, the operator's own among them; empty: all."""
         return tuple(sorted({*self.watch_namespaces, self.namespace})) if self.watch_namespaces else ()
+
+    @property
+    def default_server_id(self) -> str:
+        """Namespace and name of the chart's own server; empty: it has none."""
+        server = self.default_server
+        return f"{server.namespace}/{server.name}" if server is not None else ""
+
+    def tenant(self, namespace: str) -> Tenant:
+        """Return what a namespace may use."""
+        return self.tenancy.of(namespace, self.storage.uri)
 
     @classmethod
     def load(cls, path: Path, *, namespace: str = "") -> Self:

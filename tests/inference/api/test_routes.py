@@ -48,9 +48,9 @@ async def test_every_form_of_a_request_gives_the_same_samples(
     desired.write(alice)
     async with start_server() as server:
         await server.until_ready(alice)
-        wav = await server.create_speech("alice")
+        wav = await server.create_speech("studio/alice")
         as_object = await server.create_speech({"id": "studio/alice"}, model="tts-1", instructions="Be kind.", speed=1)
-        pcm = await server.create_speech("alice", response_format="pcm", language="en", stream_format="audio")
+        pcm = await server.create_speech("studio/alice", response_format="pcm", language="en", stream_format="audio")
         assert wav.content == as_object.content
         assert samples_of(wav.content).tobytes() == pcm.content
         assert pcm.headers["content-type"].startswith("audio/pcm;rate=")
@@ -63,9 +63,9 @@ async def test_without_a_seed_each_answer_differs_and_names_the_seed_that_repeat
     desired.write(alice)
     async with start_server() as server:
         await server.until_ready(alice)
-        first, second = [await server.create_speech("alice", seed=None) for _ in range(2)]
+        first, second = [await server.create_speech("studio/alice", seed=None) for _ in range(2)]
         assert first.content != second.content
-        again = await server.create_speech("alice", seed=int(first.headers["x-seed"]))
+        again = await server.create_speech("studio/alice", seed=int(first.headers["x-seed"]))
         assert again.content == first.content
 
 
@@ -91,7 +91,7 @@ async def test_voices_are_listed_as_the_contract_says(make_bundle: Any, desired:
         assert listed["data"][1]["state"] == "failed"
         assert "prompt.safetensors: there is no such object" in listed["data"][1]["error"]
         assert (await server.client.get("/readyz")).status_code == 200
-        refused = await server.create_speech("bob")
+        refused = await server.create_speech("studio/bob")
         assert refused.status_code == 503
         assert refused.headers["retry-after"]
 
@@ -108,11 +108,11 @@ async def test_what_comes_next_is_listed_and_does_not_speak(make_bundle: Any, de
             "state": "ready",
             "error": "",
         }
-        assert (await server.create_speech("alice")).headers["x-voice-revision"] == "alice-1"
+        assert (await server.create_speech("studio/alice")).headers["x-voice-revision"] == "alice-1"
         desired.write(new)
         voices = await server.until(lambda voices: voices["studio/alice"]["serving"] == "alice-2")
         assert "next" not in voices["studio/alice"]
-        assert (await server.create_speech("alice")).headers["x-voice-revision"] == "alice-2"
+        assert (await server.create_speech("studio/alice")).headers["x-voice-revision"] == "alice-2"
 
 
 async def test_voices_of_two_bases_speak_side_by_side(
@@ -125,7 +125,7 @@ async def test_voices_of_two_bases_speak_side_by_side(
     async with start_server() as server:
         await server.until_ready(alice, bob)
         for name in ("alice", "bob"):
-            assert (await server.create_speech(name)).status_code == 200
+            assert (await server.create_speech(f"studio/{name}")).status_code == 200
         models = (await server.client.get("/v1/models")).json()["data"]
         assert [model["id"] for model in models] == ["tiny", "other"]
 
@@ -140,14 +140,14 @@ async def test_a_consent_ends_at_midnight_without_a_word_from_anyone(
         await server.until_ready(alice, bob)
         desired.path.write_text("gone")
         stream = await server.services.speech.start(
-            SpeechRequest(input="One sentence. Another sentence. The last sentence.", voice="alice", seed=1)
+            SpeechRequest(input="One sentence. Another sentence. The last sentence.", voice="studio/alice", seed=1)
         )
         clock.now = datetime(2027, 11, 2, tzinfo=UTC)
-        answer = await server.create_speech("alice")
+        answer = await server.create_speech("studio/alice")
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "consent_ended")
         assert "consent to it ended on 2027-11-01" in answer.json()["error"]["message"]
         assert (await server.voices()).keys() == {"studio/bob"}
-        assert (await server.create_speech("bob")).status_code == 200
+        assert (await server.create_speech("studio/bob")).status_code == 200
         assert len(await stream.read()) > len(stream.first)  # what has begun is finished
 
 
@@ -179,7 +179,7 @@ async def test_a_base_that_cannot_be_loaded_is_shown_on_every_voice(
         assert "no embedded base 'huge'" in ready.json()["error"]["message"]
 
 
-GOOD = {"input": "Hello.", "voice": "alice"}
+GOOD = {"input": "Hello.", "voice": "studio/alice"}
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ GOOD = {"input": "Hello.", "voice": "alice"}
         pytest.param(GOOD | {"voice": 7}, 400, "voice", "valid", id="a voice that is a number"),
         pytest.param(GOOD | {"voice": "nobody"}, 404, "voice", "known voices: ", id="an unknown voice"),
         pytest.param(GOOD | {"voice": {"id": "x"}}, 404, "voice", "known voices: ", id="an unknown voice's id"),
-        pytest.param(GOOD | {"voice": "twin"}, 400, "voice", "a/twin, b/twin", id="an ambiguous voice"),
+        pytest.param(GOOD | {"voice": "alice"}, 404, "voice", "known voices: ", id="a voice without its namespace"),
         pytest.param(GOOD | {"response_format": "mp3"}, 400, "response_format", "wav, pcm", id="mp3"),
         pytest.param(GOOD | {"speed": 5}, 400, "speed", "4", id="too fast for OpenAI"),
         pytest.param(GOOD | {"speed": 1.5}, 400, "speed", "use 1.0", id="too fast for this server"),
@@ -207,7 +207,7 @@ GOOD = {"input": "Hello.", "voice": "alice"}
 async def test_every_refusal_has_openais_shape_and_names_the_field(
     make_bundle: Any, desired: Any, start_server: Any, *, request_: Any, status: int, param: str, message: str
 ) -> None:
-    voices = [make_bundle(name).seal() for name in ("studio/alice", "a/twin", "b/twin")]
+    voices = [make_bundle("studio/alice").seal()]
     desired.write(*voices)
     async with start_server() as server:
         await server.until_ready(*voices)
@@ -256,12 +256,12 @@ async def test_requests_beyond_the_queue_are_told_to_come_back(
     desired.write(alice)
     async with start_server(workers=1, queue=1) as server:
         await server.until_ready(alice)
-        answers = await asyncio.gather(*[server.create_speech("alice", "Hello there. " * 5) for _ in range(6)])
+        answers = await asyncio.gather(*[server.create_speech("studio/alice", "Hello there. " * 5) for _ in range(6)])
         refused = [answer for answer in answers if answer.status_code == 429]
         assert [answer.status_code for answer in answers].count(200) == 2
         assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
         assert refused[0].json()["error"]["type"] == "rate_limit_error"
-        assert (await server.create_speech("alice")).status_code == 200
+        assert (await server.create_speech("studio/alice")).status_code == 200
 
 
 async def test_a_new_revision_replaces_the_old_one_and_a_removed_voice_is_gone(
@@ -271,15 +271,15 @@ async def test_a_new_revision_replaces_the_old_one_and_a_removed_voice_is_gone(
     desired.write(first)
     async with start_server() as server:
         await server.until_ready(first)
-        before = await server.create_speech("alice")
+        before = await server.create_speech("studio/alice")
         desired.write(second)
         await server.until_ready(second)
-        after = await server.create_speech("alice")
+        after = await server.create_speech("studio/alice")
         assert after.headers["x-voice-revision"] == "alice-2"
         assert after.content != before.content
         desired.write()
         await server.until(lambda voices: not voices)
-        assert (await server.create_speech("alice")).status_code == 404
+        assert (await server.create_speech("studio/alice")).status_code == 404
 
 
 async def test_a_broken_revision_leaves_the_previous_one_in_service_and_is_tried_again(
@@ -297,7 +297,7 @@ async def test_a_broken_revision_leaves_the_previous_one_in_service_and_is_tried
         desired.write(second)
         voices = await server.until(lambda voices: voices["studio/alice"]["state"] == "failed")
         assert "digest" in voices["studio/alice"]["error"]
-        assert (await server.create_speech("alice")).headers["x-voice-revision"] == "alice-1"
+        assert (await server.create_speech("studio/alice")).headers["x-voice-revision"] == "alice-1"
         manifest.write_bytes(promised)
         await server.until_ready(second)
 
@@ -311,7 +311,7 @@ async def test_the_server_goes_on_while_its_document_is_broken(
         await server.until_ready(alice)
         desired.path.write_text(json.dumps({"schema": "something else"}))
         await asyncio.sleep(0.2)
-        assert (await server.create_speech("alice")).status_code == 200
+        assert (await server.create_speech("studio/alice")).status_code == 200
 
 
 async def test_voices_never_mix_while_they_are_swapped_under_load(
@@ -328,7 +328,7 @@ async def test_voices_never_mix_while_they_are_swapped_under_load(
             desired.write(*references)
             await server.until_ready(*references)
             for name in names:
-                answer = await server.create_speech(name, "Hi.")
+                answer = await server.create_speech(f"studio/{name}", "Hi.")
                 alone[answer.headers["x-voice-revision"]] = answer.content
         assert len(set(alone.values())) == 8
 
@@ -336,7 +336,7 @@ async def test_voices_never_mix_while_they_are_swapped_under_load(
 
         async def check(name: str) -> None:
             for _ in range(2):  # the second one begins when some voices have been swapped already
-                answer = await server.create_speech(name, "Hi.")
+                answer = await server.create_speech(f"studio/{name}", "Hi.")
                 revision = answer.headers["x-voice-revision"]
                 assert revision.startswith(name)
                 assert answer.content == alone[revision]

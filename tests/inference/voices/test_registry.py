@@ -9,7 +9,7 @@ import pytest
 from voice_inference.bundles.base import Base
 from voice_inference.bundles.references import BaseReference
 from voice_inference.bundles.voice import Voice, load_voice
-from voice_inference.errors import AmbiguousVoice, ConsentEnded, UnknownVoice, VoiceNotReady
+from voice_inference.errors import ConsentEnded, UnknownVoice, VoiceNotReady
 from voice_inference.metrics import Metrics
 from voice_inference.voices.desired import DesiredVoice, DesiredVoices, Revision
 from voice_inference.voices.registry import VoiceRegistry
@@ -36,7 +36,7 @@ class Case:
         self._make_bundle = make_bundle
         self.base = base
         self.clock = clock
-        self.registry = VoiceRegistry(Metrics(), clock)
+        self.registry = VoiceRegistry(Metrics(), clock, bare_names="studio")
 
     def load(self, voice_id: str, number: int = 1, *, base: Base | None = None) -> Voice:
         bundle = self._make_bundle(voice_id, number)
@@ -62,21 +62,26 @@ def case(make_bundle: Any, base: Base, clock: Any) -> Case:
     return Case(make_bundle, base, clock)
 
 
-def test_a_bare_name_is_enough_while_one_namespace_has_it(case: Case) -> None:
-    alice = case.load("studio/alice")
-    case.update(alice)
-    case.registry.record_voice(alice)
-    assert case.registry.find("alice") is case.registry.find("studio/alice") is alice
-
-
-def test_a_bare_name_of_two_namespaces_is_ambiguous_and_the_full_ones_are_not(case: Case) -> None:
+def test_a_bare_name_means_the_voice_of_one_namespace_whoever_else_has_the_name(case: Case) -> None:
     ours, theirs = case.load("studio/alice"), case.load("other/alice")
     case.update(ours, theirs)
     case.registry.record_voice(ours)
     case.registry.record_voice(theirs)
+    assert case.registry.find("alice") is case.registry.find("studio/alice") is ours
     assert case.registry.find("other/alice") is theirs
-    with pytest.raises(AmbiguousVoice, match="other/alice, studio/alice"):
+    case.update(theirs)
+    with pytest.raises(UnknownVoice, match="'alice'; known voices: other/alice"):
         case.registry.find("alice")
+
+
+def test_without_a_namespace_for_them_bare_names_mean_nothing(case: Case) -> None:
+    registry = VoiceRegistry(Metrics(), case.clock)
+    alice = case.load("studio/alice")
+    registry.update(DesiredVoices(1, case.base.reference, (entry(alice),)))
+    registry.record_voice(alice)
+    assert registry.find("studio/alice") is alice
+    with pytest.raises(UnknownVoice, match="'alice'; known voices: studio/alice"):
+        registry.find("alice")
 
 
 def test_an_unknown_name_is_answered_with_at_most_ten_known_ones(case: Case) -> None:
@@ -310,12 +315,13 @@ def test_a_voice_whose_consent_has_ended_is_neither_loaded_nor_waited_for(case: 
         case.registry.find("alice")
 
 
-def test_a_bare_name_means_the_voice_whose_consent_holds(case: Case) -> None:
+def test_a_bare_name_whose_consent_has_ended_means_no_other_voice(case: Case) -> None:
     ours, theirs = case.load("studio/alice"), case.load("other/alice")
     case.update(entry(ours, expires=LAST_DAY), theirs)
     case.registry.record_voice(theirs)
     case.clock.now = datetime(2027, 11, 2, tzinfo=UTC)
-    assert case.registry.find("alice") is theirs
+    with pytest.raises(ConsentEnded):
+        case.registry.find("alice")
 
 
 def test_a_longer_consent_brings_the_voice_back(case: Case) -> None:

@@ -33,13 +33,21 @@ def dataset(tmp_path: Path) -> Path:
     return folder
 
 
-def settings(default_base: str = "tiny", bases: tuple[str, ...] = ("tiny", "large"), folder: str = "/x") -> Settings:
+def settings(
+    default_base: str = "tiny",
+    bases: tuple[str, ...] = ("tiny", "large"),
+    folder: str = "/x",
+    tenancy: dict[str, Any] | None = None,
+    policy: dict[str, Any] | None = None,
+) -> Settings:
     return Settings.model_validate(
         {
             "images": {"trainer": "trainer:1", "inference": "inference:1"},
             "bases": {name: {"uri": f"embedded:{name}"} for name in bases},
             "defaultBase": default_base,
             "storage": {"uri": f"file://{folder}"},
+            "policy": policy or {},
+            "tenancy": tenancy or {"datasets": ["file:///"]},
         }
     )
 
@@ -72,11 +80,28 @@ def a_revision(name: str, base: str, state: str) -> dict[str, Any]:
     return {"metadata": metadata, "spec": spec, "status": {"state": state}}
 
 
-def observe(voice: Voice, configured: Settings, *revisions: dict[str, Any], now: datetime = NOW) -> Observed:
-    caches = Caches()
+class NeverAsked:
+    """A store whose recordings must not be listed; ``read`` tells that there are no manifests."""
+
+    async def fingerprint(self, uri: str) -> None:
+        pytest.fail(f"listed: {uri}")
+
+    async def read(self, uri: str) -> None:
+        assert uri.startswith("file:///x/studio/alice/"), "only the voice's own folder"
+
+
+def observe(
+    voice: Voice,
+    configured: Settings,
+    *revisions: dict[str, Any],
+    now: datetime = NOW,
+    store: Any = None,
+    caches: Caches | None = None,
+) -> Observed:
+    caches = caches or Caches()
     for revision in revisions:
         caches.revisions.update(revision)
-    store = open_store(configured.storage.uri, {})
+    store = store or open_store(configured.storage.uri, {})
     cluster: Any = SimpleNamespace(
         caches=caches, store=store, inference=None, settings=configured, signing=signing(caches)
     )
@@ -163,3 +188,91 @@ def test_recordings_are_listed_again_when_a_failed_voice_is_tried_again(dataset:
     assert observe(asked, settings()).dataset != early.status.dataset
     answered = replace(asked, status=asked.status.model_copy(update={"last_handled_request": "1"}))
     assert observe(answered, settings()).dataset == early.status.dataset
+
+
+FORBIDDEN = {"datasets": ["s3://voices/datasets/{namespace}/"]}
+
+
+@pytest.mark.parametrize("digest", ["", PINNED])
+def test_recordings_that_the_namespace_may_not_use_are_not_even_listed(dataset: Path, digest: str) -> None:
+    voice = a_voice(dataset, dataset={"uri": f"file://{dataset}", "digest": digest})
+    observed = observe(voice, settings(tenancy=FORBIDDEN), store=NeverAsked())
+    action, status = decide(observed, NOW).action, status_after(observed)
+    assert (action.reason, action.effects, action.stalled) == ("DatasetNotAllowed", (), True)
+    assert action.message == (
+        f"spec.dataset.uri is file://{dataset}, but the namespace studio may use s3://voices/datasets/studio/; put it "
+        "there, or ask for another prefix (chart value tenancy.datasets); nothing is trained"
+    )
+    allowed = next(condition for condition in status.conditions if condition.type == "Allowed")
+    assert (allowed.status, allowed.reason) == ("False", "DatasetNotAllowed")
+
+
+def a_served_revision(first: Observed) -> dict[str, Any]:
+    """The revision of what was observed, served."""
+    revision = a_revision("alice-1", "tiny", "Active")
+    assert first.dataset is not None
+    recordings = {"uri": first.dataset.uri, "fingerprint": first.dataset.fingerprint}
+    revision["spec"] |= {"inputHash": first.input_hash, "dataset": recordings}
+    revision["metadata"]["annotations"] = seal_of("studio", "alice-1", revision["spec"])
+    return revision
+
+
+def test_an_upgrade_that_forbids_the_recordings_keeps_what_is_served_and_lists_nothing(dataset: Path) -> None:
+    first = observe(a_voice(dataset), settings())
+    status = status_after(first).model_copy(update={"active_revision": "alice-1", "server": "voice-system/default"})
+    later = replace(a_voice(dataset, status), generation=2, request="1")  # edited, and asked to be tried again
+    observed = observe(later, settings(tenancy=FORBIDDEN), a_served_revision(first), store=NeverAsked())
+    decision = decide(observed, NOW)
+    assert (observed.input_hash, observed.dataset) == (first.input_hash, first.dataset)
+    assert decision.view.target is not None
+    assert decision.view.target.name == "alice-1"
+    assert decision.action.reason == "ServerNotFound", "it is served on; there is no server in this test"
+
+
+def test_other_recordings_that_are_forbidden_leave_the_served_revision_where_it_is(dataset: Path) -> None:
+    first = observe(a_voice(dataset), settings())
+    status = status_after(first).model_copy(update={"active_revision": "alice-1", "server": "voice-system/default"})
+    moved = replace(a_voice(dataset, status, dataset={"uri": "s3://voices/datasets/team-a/bob"}), generation=2)
+    observed = observe(moved, settings(tenancy=FORBIDDEN), a_served_revision(first), store=NeverAsked())
+    decision = decide(observed, NOW)
+    assert decision.action.reason == "DatasetNotAllowed"
+    assert decision.view.target is not None
+    assert decision.view.target.name == "alice-1"
+
+
+def a_record(name: str, created: str, namespace: str = "studio", **metadata: Any) -> dict[str, Any]:
+    about = {"name": name, "namespace": namespace, "uid": f"uid-{name}", "generation": 1, "resourceVersion": "1"}
+    return {"metadata": about | {"creationTimestamp": created} | metadata, "spec": {}}
+
+
+def test_the_oldest_voices_of_a_namespace_have_room(dataset: Path) -> None:
+    caches = Caches()
+    caches.voices.update(a_record("alice", "2026-11-23T06:02:00Z"))
+    caches.voices.update(a_record("older", "2026-11-23T06:01:00Z"))
+    caches.voices.update(a_record("younger", "2026-11-23T06:03:00Z"))
+    caches.voices.update(a_record("elsewhere", "2026-11-23T06:00:00Z", namespace="team-b"))
+    caches.voices.update(a_record("going", "2026-11-23T06:00:00Z", deletionTimestamp="2026-11-23T06:04:00Z"))
+
+    def refusal(most: int) -> str:
+        policy = {"max": {"voicesPerNamespace": most}}
+        found = observe(a_voice(dataset), settings(policy=policy), caches=caches).refusal
+        return found.message if found else ""
+
+    assert refusal(2) == ""
+    assert refusal(1) == (
+        "the voice's number in its namespace, the oldest first, is 2, but at most 1 is allowed "
+        "(chart value policy.max.voicesPerNamespace)"
+    )
+
+
+def test_a_voice_of_a_server_that_does_not_admit_it_is_not_trained(dataset: Path) -> None:
+    caches = Caches()
+    about = {"name": "default", "namespace": "voice-system", "uid": "uid", "generation": 1, "resourceVersion": "1"}
+    caches.servers.update({"metadata": about, "spec": {"base": "tiny"}})
+    observed = observe(a_voice(dataset), settings(), caches=caches)
+    action = decide(observed, NOW).action
+    assert (action.reason, action.effects) == ("ServerNotAllowed", ())
+    caches.servers.update(
+        {"metadata": about | {"resourceVersion": "2"}, "spec": {"base": "tiny", "allowedNamespaces": ["*"]}}
+    )
+    assert observe(a_voice(dataset), settings(), caches=caches).refusal is None

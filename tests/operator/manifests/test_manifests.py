@@ -346,6 +346,15 @@ def test_a_server_finds_the_operator_only_where_there_is_a_url() -> None:
     assert told["VOICE_OPERATOR_URL"] == "http://operator:8080/servers/voice-system/default/voices.json"
 
 
+def test_bare_names_are_told_to_the_server_only_where_they_mean_something() -> None:
+    def environment(**changes: Any) -> dict[str, str]:
+        pod = deployment(SERVER, some_settings(**changes))["spec"]["template"]["spec"]
+        return {variable["name"]: variable["value"] for variable in pod["containers"][0]["env"]}
+
+    assert "VOICE_BARE_NAMES" not in environment(), "an upgrade changes no pod"
+    assert environment(inference={"bareNames": "studio"})["VOICE_BARE_NAMES"] == "studio"
+
+
 def test_the_service_selects_the_pods() -> None:
     labels = deployment(SERVER, some_settings())["spec"]["template"]["metadata"]["labels"]
     assert service(SERVER)["spec"]["selector"].items() <= labels.items()

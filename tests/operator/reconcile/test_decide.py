@@ -498,7 +498,17 @@ def test_a_served_voice_is_ready_in_every_respect() -> None:
     outputs = TRAINED | {"evaluate": PASSED, "publish": PUBLISHED}
     _, status = settle(observe(revisions=(REVISION,), server=a_server(a_pod("p1")), outputs=outputs))
     truths = {condition.type: condition.status for condition in status.conditions}
-    good = ("Ready", "ConsentValid", "Prepared", "Trained", "Evaluated", "GatesPassed", "Approved", "Serving")
+    good = (
+        "Ready",
+        "ConsentValid",
+        "Allowed",
+        "Prepared",
+        "Trained",
+        "Evaluated",
+        "GatesPassed",
+        "Approved",
+        "Serving",
+    )
     assert truths == dict.fromkeys(good, "True") | {"Reconciling": "False", "Stalled": "False"}
     assert (status.active_revision, status.candidate_revision) == ("alice-3fa9c2d1", None)
     assert status.endpoint == "http://default.voice-system.svc"
@@ -987,3 +997,80 @@ def test_a_job_gets_the_digests_of_the_results_that_it_may_use() -> None:
     decision = decide(observe(outputs=TRAINED, proofs=proofs), NOW)
     inputs = {folder: f"sha256:{folder}" for folder in proofs}
     assert decision.action.effects == (StartJob("evaluate", 1, inputs=inputs),)
+
+
+REFUSED = Problem("PolicyViolated", "spec.compute.gpus is 8, but at most 1 is allowed (chart value policy.max.gpus)")
+CLOSED = Problem("ServerNotAllowed", "VoiceServer voice-system/default serves voices of these namespaces: its own")
+
+
+def test_what_is_refused_is_not_trained_and_a_running_job_ends() -> None:
+    decision = decide(observe(refusal=REFUSED, complete=False, jobs=(job(),)), NOW)
+    assert (decision.action.phase, decision.action.reason) == ("Failed", "PolicyViolated")
+    assert decision.action.message == f"{REFUSED.message}; nothing is trained"
+    assert decision.action.effects == (DeleteJob("alice-3fa9c2d1-prepare-1"),)
+
+
+def test_consent_is_looked_at_before_policy() -> None:
+    revoked = a_voice(consent={"holder": "Alice A.", "statement": "I agree.", "revoked": True})
+    assert decide(observe(revoked, refusal=REFUSED), NOW).action.reason == "ConsentRevoked"
+
+
+def test_a_policy_that_comes_later_leaves_a_served_voice_ready() -> None:
+    served = a_voice(recorded(active_revision=REVISION.name))
+    server = a_server(a_pod("p1"))
+    _, status = settle(observe(served, refusal=REFUSED, revisions=(REVISION,), server=server))
+    conditions = {condition.type: condition for condition in status.conditions}
+    assert (conditions["Ready"].status, conditions["Allowed"].status) == ("True", "False")
+    assert conditions["Allowed"].message == REFUSED.message
+
+
+def test_a_refused_retraining_keeps_what_is_served() -> None:
+    served = a_voice(recorded(active_revision=OLDER.name))
+    old = replace(a_server(a_pod("p1", digest=OLDER.digest)))
+    observed = observe(served, refusal=REFUSED, revisions=(OLDER,), server=old, complete=False)
+    decision = decide(observed, NOW)
+    assert decision.action.message == f"{REFUSED.message}; nothing is trained; {OLDER.name} stays served"
+    status = status_of(decision)
+    assert status.artifacts is not None
+    assert (status.artifacts.revision, status.server) == (OLDER.name, "voice-system/default")
+
+
+def test_a_server_that_is_closed_to_a_voice_neither_serves_nor_loads_it() -> None:
+    server = replace(a_server(a_pod("p1")), access=CLOSED)
+    for status in (recorded(), recorded(active_revision=REVISION.name)):
+        decision = decide(observe(a_voice(status), revisions=(REVISION,), server=server), NOW)
+        assert (decision.action.reason, decision.action.stalled) == ("ServerNotAllowed", True)
+        after = status_of(decision)
+        assert (after.server, after.loading) == (None, None), "it is in no list"
+
+
+def test_a_voice_that_moves_to_a_closed_server_stays_where_it_is() -> None:
+    here = a_server(a_pod("p1"))
+    there = replace(here, namespace="team-b", access=CLOSED)
+    served = a_voice(recorded(active_revision=REVISION.name))
+    decision = decide(observe(served, revisions=(REVISION,), server=there, serving_server=here), NOW)
+    after = status_of(decision)
+    assert (after.server, after.loading) == (here.id, None)
+    assert decision.action.reason == "ServerNotAllowed"
+
+
+def test_a_review_that_the_installation_requires_holds_a_new_voice_and_not_the_served_one() -> None:
+    new = replace(a_voice(), must_be_reviewed=True)
+    action = decide(observe(new, revisions=(REVISION,), server=a_server(a_pod("p1"))), NOW).action
+    assert action.message == f"{REVISION.name} waits for approval (chart value policy.review.required)"
+    served = replace(a_voice(recorded(active_revision=REVISION.name)), must_be_reviewed=True)
+    assert decide(observe(served, revisions=(REVISION,), server=a_server(a_pod("p1"))), NOW).action.phase == "Ready"
+
+
+@pytest.mark.parametrize(
+    ("state", "phase"), [("Candidate", "AwaitingReview"), (None, "AwaitingReview"), ("Superseded", "Ready")]
+)
+def test_a_pin_is_no_way_around_a_review_and_a_rollback_needs_none(state: Any, phase: str) -> None:
+    pinned = replace(
+        a_voice(recorded(active_revision=OLDER.name), serving={"pin": REVISION.name}), must_be_reviewed=True
+    )
+    revisions = (replace(REVISION, state=state), OLDER)
+    decision = decide(observe(pinned, revisions=revisions, server=a_server(a_pod("p1"))), NOW)
+    assert decision.action.phase == phase
+    assert decision.view.target is not None
+    assert decision.view.target.name == (REVISION.name if phase == "Ready" else OLDER.name)

@@ -33,6 +33,27 @@ def test_whose_gates_apply(
     assert chosen_gates(asked, base) == expected
 
 
+FLOOR = (a_gate("pesq", min="3.0"),)
+
+
+@pytest.mark.parametrize(
+    ("asked", "base", "expected"),
+    [
+        pytest.param((), (), FLOOR, id="no gates are measured against the minimum"),
+        pytest.param((a_gate("pesq", min="1.2"),), (), FLOOR, id="a weaker gate is raised"),
+        pytest.param((a_gate("pesq", min="3.9"),), (), (a_gate("pesq", min="3.9"),), id="a stricter one stays"),
+        pytest.param(None, BASE, (a_gate("stoi", min="0.6"), *FLOOR), id="the base's gates are joined"),
+        pytest.param(
+            (a_gate("pesq", max="4.0"),), (), (a_gate("pesq", max="4.0"), *FLOOR), id="another bound is no way around"
+        ),
+    ],
+)
+def test_no_gate_is_weaker_than_the_installations_minimum(
+    asked: tuple[Gate, ...] | None, base: tuple[BaseGate, ...], expected: tuple[Gate, ...]
+) -> None:
+    assert chosen_gates(asked, base, FLOOR)[0] == expected
+
+
 def test_the_defaults_are_the_published_ones() -> None:
     assert [(gate.metric, gate.min) for gate in DEFAULTS] == [("pesq", Decimal("3.5")), ("stoi", Decimal("0.85"))]
 

@@ -13,7 +13,6 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from voice_inference.errors import (
-    AmbiguousVoice,
     Busy,
     Cancelled,
     ConsentEnded,
@@ -44,7 +43,6 @@ TRANSLATIONS = (  # the first class that fits counts
     Translation(InvalidRequest, HTTPStatus.BAD_REQUEST, INVALID, "invalid_value"),
     Translation(UnknownVoice, HTTPStatus.NOT_FOUND, INVALID, "voice_not_found", "voice"),
     Translation(ConsentEnded, HTTPStatus.NOT_FOUND, INVALID, "consent_ended", "voice"),
-    Translation(AmbiguousVoice, HTTPStatus.BAD_REQUEST, INVALID, "voice_ambiguous", "voice"),
     Translation(VoiceNotReady, HTTPStatus.SERVICE_UNAVAILABLE, SERVER, "voice_not_ready", "voice"),
     Translation(Busy, HTTPStatus.TOO_MANY_REQUESTS, LIMIT, "server_busy"),
     Translation(ShuttingDown, HTTPStatus.SERVICE_UNAVAILABLE, SERVER, "shutting_down"),

@@ -37,7 +37,7 @@ def now() -> datetime:
 def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> Services:
     """Build all parts; nothing runs and nothing is read yet. The clock tells which consents have ended."""
     metrics = Metrics()
-    registry = VoiceRegistry(metrics, clock)
+    registry = VoiceRegistry(metrics, clock, bare_names=settings.bare_names)
     workers = Workers(threads=settings.workers, queue=settings.queue, metrics=metrics)
     seals = Seals(settings.public_key) if settings.public_key else None
     sources: list[Source] = []  # the operator first: its answer is fresher than a file of the same generation

@@ -24,7 +24,9 @@ class SpeechRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     input: str = Field(min_length=1, max_length=INPUT_LIMIT, description="The text to speak.")
-    voice: str | VoiceId = Field(description="`<namespace>/<name>`, or the bare name while it is unambiguous.")
+    voice: str | VoiceId = Field(
+        description="`<namespace>/<name>`; a bare name where the server has a namespace for these."
+    )
     model: str = Field("", max_length=256, description="Accepted for OpenAI's clients; each server has one model.")
     response_format: str = Field("wav", max_length=32, description="`wav`, or `pcm`: 16 bit, mono, little-endian.")
     speed: float = Field(1.0, ge=0.25, le=4.0, description="Only 1.0 for now.")

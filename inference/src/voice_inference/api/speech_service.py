@@ -54,7 +54,7 @@ class SpeechService:
 
         Raises:
             InvalidRequest: a field has a value that this server does not support, or there is nothing to speak.
-            UnknownVoice, ConsentEnded, AmbiguousVoice: the voice cannot be found.
+            UnknownVoice, ConsentEnded: the voice cannot be found.
             VoiceNotReady: the voice is not loaded.
             Busy, ShuttingDown: no worker takes the request.
             SynthesisFailed: the networks returned no proper audio.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -13,7 +12,7 @@ from typing import Literal, get_args
 from voice_inference.bundles.base import Base
 from voice_inference.bundles.references import BaseReference
 from voice_inference.bundles.voice import Voice
-from voice_inference.errors import AmbiguousVoice, ConsentEnded, UnknownVoice, VoiceNotReady
+from voice_inference.errors import ConsentEnded, UnknownVoice, VoiceNotReady
 from voice_inference.metrics import Metrics
 from voice_inference.voices.desired import DesiredVoice, DesiredVoices, Identity, Revision
 
@@ -69,12 +68,13 @@ class Entry:
 class VoiceRegistry:
     """Swaps are single assignments of immutable entries: a request keeps the voice that it began with."""
 
-    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, metrics: Metrics, clock: Clock, *, bare_names: str = "") -> None:
+        """``bare_names`` is the namespace whose voices may be called by their name alone; empty: none."""
+        self._bare_names = bare_names
         self._clock = clock
         self._desired: DesiredVoices | None = None
         self._day: date | None = None  # in UTC, that the entries were computed for
         self._entries: dict[str, Entry] = {}
-        self._ids_by_name: dict[str, list[str]] = {}
         self._expired: dict[str, date] = {}
         self._bases: dict[str, Base] = {}
         self._base_errors: dict[str, str] = {}
@@ -140,14 +140,13 @@ class VoiceRegistry:
         leaves the old one in service until it is loaded. Revisions and bases that nothing needs are dropped.
         """
         self._desired, self._day = desired, self._today()
-        entries, names, expired = {}, defaultdict(list), {}
+        entries, expired = {}, {}
         for voice in sorted(desired.voices, key=attrgetter("id")):
             if voice.expires and voice.expires < self._day:
                 expired[voice.id] = voice.expires
             else:
                 entries[voice.id] = self._entry(voice)
-                names[_bare_name(voice.id)].append(voice.id)
-        self._entries, self._ids_by_name, self._expired = entries, dict(names), expired
+        self._entries, self._expired = entries, expired
         needed = {reference.identity for reference in self.bases}
         self._bases = {identity: base for identity, base in self._bases.items() if identity in needed}
         self._base_errors = {identity: error for identity, error in self._base_errors.items() if identity in needed}
@@ -198,31 +197,27 @@ class VoiceRegistry:
         self._change([revision.id], lambda load: load.with_error(error) if load.revision.identity == identity else load)
 
     def find(self, name: str) -> Voice:
-        """Return the voice of ``<namespace>/<name>``, or of the bare name while only one namespace has it.
+        """Return the voice of ``<namespace>/<name>``; a bare name means the namespace that bare names stand for.
 
         Raises:
             UnknownVoice: no desired voice has the name.
             ConsentEnded: the voice is desired no longer than until a day that has passed.
-            AmbiguousVoice: voices of several namespaces have the bare name.
             VoiceNotReady: no revision of the voice is loaded.
         """
         self._follow_calendar()
-        ids = [name] if name in self._entries else self._ids_by_name.get(name, [])
-        if not ids:
-            for voice_id, day in self._expired.items():
-                if name in {voice_id, _bare_name(voice_id)}:
-                    raise ConsentEnded(voice_id, day)
+        voice_id = f"{self._bare_names}/{name}" if self._bare_names and "/" not in name else name
+        entry = self._entries.get(voice_id)
+        if entry is None:
+            if voice_id in self._expired:
+                raise ConsentEnded(voice_id, self._expired[voice_id])
             raise UnknownVoice(name, tuple(self._entries)[:MAX_LISTED_NAMES], len(self._entries))
-        if len(ids) > 1:
-            raise AmbiguousVoice(name, tuple(ids[:MAX_LISTED_NAMES]))
-        entry = self._entries[ids[0]]
         if entry.serving is None:
             error = entry.current.error
             reason = f"cannot be loaded: {error}" if error else "is being loaded"
-            raise VoiceNotReady(f"The voice {ids[0]!r} {reason}.", retry_after=RETRY_AFTER_SECONDS)
+            raise VoiceNotReady(f"The voice {voice_id!r} {reason}.", retry_after=RETRY_AFTER_SECONDS)
         last_day = None if entry.desired.names_expiry else entry.serving.expires
         if last_day is not None and last_day < self._today():
-            raise ConsentEnded(ids[0], last_day)
+            raise ConsentEnded(voice_id, last_day)
         return entry.serving
 
     def _entry(self, desired: DesiredVoice) -> Entry:
@@ -276,7 +271,3 @@ class VoiceRegistry:
 
 def _identity(voice: Voice) -> Identity:
     return voice.reference.id, voice.reference.revision, voice.reference.digest, voice.base.reference.identity
-
-
-def _bare_name(voice_id: str) -> str:
-    return voice_id.partition("/")[2]

@@ -53,7 +53,7 @@ def atomic_list() -> dict[str, Any]:
 def name_rule(kind: str) -> tuple[str, str]:
     """Return the rule that keeps a resource's name usable inside the names of its children."""
     return (
-        f"size(self.metadata.name) <= {MAX_NAME} && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+        f"size(self.metadata.name) <= {MAX_NAME} && self.metadata.name.matches('{VOICE_NAME}')",
         (
             f"metadata.name of a {kind} must be at most {MAX_NAME} characters: "
             "lower-case letters, digits and '-', starting with a letter"
@@ -63,6 +63,8 @@ def name_rule(kind: str) -> tuple[str, str]:
 
 # s3://bucket/key with keys that are also safe as local file names; no empty, '.' or '..' segments.
 S3_URI = "^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_=+@,-][A-Za-z0-9._=+@, -]*)*/?$"
+VOICE_NAME = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
+INPUT_HASH = "^[0-9a-f]{64}$"
 DIGEST = "^sha256:[0-9a-f]{64}$"
 DECIMAL = "^-?[0-9]{1,9}([.][0-9]{1,9})?$"
 

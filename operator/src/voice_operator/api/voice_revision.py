@@ -4,7 +4,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from voice_operator.api.schema import Digest, ObjectName, Schema, ShortText, Uri, atomic_list, map_list
+from voice_operator.api.schema import (
+    DIGEST,
+    INPUT_HASH,
+    VOICE_NAME,
+    Digest,
+    ObjectName,
+    Schema,
+    ShortText,
+    Uri,
+    atomic_list,
+    map_list,
+    rules,
+)
 from voice_operator.api.voice_model import Consent, Source, Training
 from voice_operator.api.voice_status import GateVerdict, ResolvedBase, Scores
 
@@ -35,7 +47,12 @@ class PublishedArtifacts(Schema):
     """The voice bundle."""
 
     uri: Uri
-    digest: Digest = Field(description="SHA-256 of the bundle's manifest.json.")
+    digest: Digest = Field(
+        description="SHA-256 of the bundle's manifest.json.",
+        json_schema_extra=rules(
+            (f"self.matches('{DIGEST}')", "spec.artifacts.digest must be sha256: and 64 hex digits")
+        ),
+    )
     size: int = Field(0, ge=0, description="Bytes of all files together.")
 
 
@@ -61,8 +78,18 @@ class StageProof(Schema):
 class VoiceRevisionSpec(Schema):
     """The trained artifacts and their origin. Immutable."""
 
-    voice_model: ObjectName
-    input_hash: str = Field(min_length=64, max_length=64)
+    voice_model: ObjectName = Field(
+        json_schema_extra=rules(
+            (f"self.matches('{VOICE_NAME}')", "spec.voiceModel of a VoiceRevision must be the name of a VoiceModel")
+        )
+    )
+    input_hash: str = Field(
+        min_length=64,
+        max_length=64,
+        json_schema_extra=rules(
+            (f"self.matches('{INPUT_HASH}')", "spec.inputHash of a VoiceRevision must be 64 hex digits")
+        ),
+    )
     workspace: Uri = Field(description="Folder of the stages that led to this revision; deleted with it.")
     language: str = Field(max_length=8)
     dataset: ResolvedDataset

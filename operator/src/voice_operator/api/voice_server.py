@@ -17,6 +17,18 @@ Quantity = Annotated[
     str, BeforeValidator(_text), Field(max_length=32, json_schema_extra={"x-kubernetes-int-or-string": True})
 ]
 Label = Annotated[str, Field(max_length=253)]
+NamespaceName = Annotated[
+    str,
+    Field(
+        max_length=63,
+        json_schema_extra=rules(
+            (
+                "self == '*' || self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+                "spec.allowedNamespaces must list names of namespaces, or '*' for all",
+            )
+        ),
+    ),
+]
 
 
 class Resources(Schema):
@@ -42,6 +54,21 @@ class VoiceServerSpec(Schema):
     replicas: int = Field(1, ge=0, le=1000, description="Pods; the scale subresource changes this.")
     resources: Resources | None = Field(
         None, description="Requests and limits of each pod; absent: the operator's configuration."
+    )
+    allowed_namespaces: (
+        Annotated[tuple[NamespaceName, ...], Field(max_length=256, json_schema_extra=atomic_list())] | None
+    ) = Field(
+        None,
+        description=(
+            "Namespaces whose voices may use the server, beside its own; '*': all. Absent: its own (the installation's "
+            "default server: all); voices of others that it serves already stay until the field is set."
+        ),
+    )
+    max_voices: int = Field(
+        1000,
+        ge=0,
+        le=10000,
+        description="Voices that the server takes; what it serves already stays where it is lowered.",
     )
 
 

@@ -68,7 +68,7 @@ async def apply(effect: Effect, observed: Observed, cluster: Cluster) -> None:
 async def _start_job(effect: StartJob, observed: Observed, cluster: Cluster) -> None:
     voice, settings, digest = observed.voice, cluster.settings, observed.input_hash or ""
     # Document and keys first: a pod whose ConfigMap or Secret is missing would hang.
-    await cluster.kube.apply(CONFIG_MAPS, job_document_config_map(voice, effect, digest, settings))
+    await _apply_document(job_document_config_map(voice, effect, digest, settings), voice, cluster)
     await cluster.kube.apply(SECRETS, attempt_secret(voice, effect, digest, cluster.signing.key))
     await _create(JOBS, stage_job(voice, effect, digest, settings), voice, cluster)
 
@@ -84,6 +84,20 @@ async def _create_revision(effect: CreateRevision, observed: Observed, cluster: 
         cluster.signing.key,
     )
     await _create(VOICE_REVISIONS, body, observed.voice, cluster)
+
+
+async def _apply_document(body: Object, voice: Voice, cluster: Cluster) -> None:
+    """Write the job document; one that was written for a voice of this name is overwritten, nothing else is."""
+    name = body["metadata"]["name"]
+    try:
+        existing = await cluster.kube.get(CONFIG_MAPS, voice.namespace, name)
+    except NotFound:
+        existing = body
+    if (existing["metadata"].get("labels") or {}).get(VOICE_MODEL) != voice.name:
+        raise OwnershipConflict(
+            f"ConfigMap {voice.namespace}/{name} has another owner; delete it or rename the VoiceModel"
+        )
+    await cluster.kube.apply(CONFIG_MAPS, body)
 
 
 async def _create(resource: Resource, body: Object, voice: Voice, cluster: Cluster) -> None:

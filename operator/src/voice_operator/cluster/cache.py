@@ -57,6 +57,10 @@ class Cache(Generic[T]):
         members = self._members.get(member_of, {})
         return [members[key] for key in sorted(members)]
 
+    def count(self, member_of: Hashable) -> int:
+        """Return how many members a group has."""
+        return len(self._members.get(member_of, ()))
+
     def update(self, item: Object) -> bool:
         """Keep an object unless something newer is known; return whether it was news."""
         key, version = key_of(item), version_of(item)

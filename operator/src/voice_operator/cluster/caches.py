@@ -37,7 +37,9 @@ class Caches:
         def child_changed(_: ObjectKey, old: Object | None, new: Object | None) -> None:
             on_child(new or old or {})
 
-        self.voices: Cache[VoiceRecord] = Cache(voice_record, groups=lambda voice: voice.servers, on_change=on_voice)
+        self.voices: Cache[VoiceRecord] = Cache(
+            voice_record, groups=lambda voice: (*voice.servers, _of(voice.namespace)), on_change=on_voice
+        )
         self.revisions: Cache[Revision] = Cache(_revision, groups=lambda one: (one.voice,), on_change=on_revision)
         self.servers: Cache[Object] = Cache(unmanaged, on_change=on_server)
         self.jobs: Cache[Object] = Cache(trimmed, groups=_by(VOICE_MODEL), on_change=child_changed)
@@ -58,6 +60,11 @@ class Caches:
         """Return a VoiceModel."""
         record = self.voices.get(namespace, name)
         return None if record is None else unpack(record.packed)
+
+    def place_of(self, voice: VoiceRecord) -> int:
+        """Return a voice's number among those of its namespace, the oldest first."""
+        others = self.voices.group(_of(voice.namespace))
+        return sum((one.created, one.uid) <= (voice.created, voice.uid) for one in others if not one.deleting)
 
     def revision(self, namespace: str, name: str) -> Object | None:
         """Return a VoiceRevision."""
@@ -93,6 +100,11 @@ class Caches:
             for resource, label, cache in watched
             for namespace in namespaces or (None,)
         ]
+
+
+def _of(namespace: str) -> ObjectKey:
+    """Return the group of all voices of a namespace; groups of servers are texts."""
+    return (namespace, "")
 
 
 def _revision(item: Object, _: Revision | None) -> Revision:

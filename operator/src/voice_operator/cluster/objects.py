@@ -52,6 +52,7 @@ def voice_from(item: Object) -> Voice:
         status,
         request,
         parse(created) if created else None,
+        size=_size(item),
     )
 
 
@@ -70,6 +71,7 @@ def voice_record(item: Object, old: VoiceRecord | None) -> VoiceRecord:
         generation=metadata["generation"],
         deleting=is_deleting(item),
         consent=consent,
+        created=str(metadata.get("creationTimestamp", "")),
         requested_server=str((spec.get("serving") or {}).get("server", "")),
         phase=(known.phase if known else "") or "",
         server=known.server if known else None,
@@ -77,6 +79,13 @@ def voice_record(item: Object, old: VoiceRecord | None) -> VoiceRecord:
         loading=known.loading if known else None,
         packed=pack(item),
     )
+
+
+def _size(item: Object) -> int:
+    """Return the bytes of what people write of an object: labels, annotations and spec, as JSON."""
+    metadata = item["metadata"]
+    written = [metadata.get("labels"), metadata.get("annotations"), item.get("spec")]
+    return len(json.dumps(written, ensure_ascii=False).encode())
 
 
 def pack(item: Object) -> bytes:

@@ -16,6 +16,7 @@ from voice_operator.cluster.workspace import Results, Workspace
 from voice_operator.errors import ClusterError, InvalidDocument, InvalidObject, StoreError
 from voice_operator.manifests.server import endpoint
 from voice_operator.manifests.stage_job import job_policy
+from voice_operator.reconcile.access import access_problem
 from voice_operator.reconcile.algorithm import versions_for
 from voice_operator.reconcile.hashing import base_identity, training_hash
 from voice_operator.reconcile.identity import is_present, resolve
@@ -28,6 +29,7 @@ from voice_operator.reconcile.observed import (
     Problem,
     Voice,
 )
+from voice_operator.reconcile.policy import voice_problem
 from voice_operator.reconcile.proofs import Verifier
 from voice_operator.reconcile.serving import base_of
 from voice_operator.reconcile.view import is_due
@@ -53,20 +55,29 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
     """
     settings, status = cluster.settings, voice.status
     revisions, unsealed = _revisions(cluster, voice)
-    voice = replace(voice, default_base=base_of(revisions) or settings.default_base)
-    server = await _observed_server(cluster, find_server(cluster, voice)) if revisions else None
+    voice = replace(
+        voice,
+        default_base=base_of(revisions) or settings.default_base,
+        minimum_gates=settings.policy.minimum_gates,
+        must_be_reviewed=settings.policy.review.required,
+    )
+    found = find_server(cluster, voice)
+    server = await _observed_server(cluster, voice, found) if revisions else None
     serving = server
     if server is None or server.id != status.server:
-        serving = await _observed_server(cluster, _serving_server(cluster, voice))
+        serving = await _observed_server(cluster, voice, _serving_server(cluster, voice))
+    refusal = _refusal(cluster, voice, found)
     known = voice.base in settings.bases
     dataset: ObservedDataset | None = status.dataset
     problem: Problem | None = None
     if known and consent_valid:
-        dataset, problem = await _dataset(cluster.store, voice, now)
+        dataset, problem = await _dataset(cluster.store, voice, now, allowed=refusal is None)
     if not known or not consent_valid or dataset is None:
         return Observed(
             voice=voice,
             complete=False,
+            refusal=refusal,
+            dataset_refused=known and consent_valid and dataset is None and problem is None,
             base_known=known,
             known_bases=tuple(sorted(settings.bases)),
             dataset=status.dataset,
@@ -99,6 +110,20 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
     published = any(revision.input_hash == digest for revision in revisions)
     store_problem: Problem | None = None
     results = Results()
+    if refusal is not None and not published:
+        return Observed(
+            voice=voice,
+            complete=False,
+            refusal=refusal,
+            dataset=dataset,
+            input_hash=digest,
+            training_hash=training,
+            jobs=jobs,
+            revisions=revisions,
+            unsealed=unsealed,
+            server=server,
+            serving_server=serving,
+        )
     try:
         results = await workspace.results(
             done=[stage.name for stage in recorded if stage.state == "Succeeded"],
@@ -111,6 +136,7 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
     return Observed(
         voice=voice,
         complete=store_problem is None,
+        refusal=refusal,
         dataset=dataset,
         store_problem=store_problem,
         input_hash=digest,
@@ -128,16 +154,61 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
     )
 
 
-async def _dataset(store: Store, voice: Voice, now: datetime) -> tuple[ObservedDataset | None, Problem | None]:
-    """Return the recordings, listed once per generation or retry: their fingerprint cannot flap while a Job runs."""
+def _refusal(cluster: Cluster, voice: Voice, server: Object | None) -> Problem | None:
+    """Return why nothing may be trained for the voice: by its own spec, or because its server is closed to it."""
+    settings, record = cluster.settings, cluster.caches.voices.get(voice.namespace, voice.name)
+    counted = settings.policy.max.voices_per_namespace is not None and record is not None
+    problem = voice_problem(
+        voice.namespace,
+        voice.spec,
+        voice.base,
+        tenant=settings.tenant(voice.namespace),
+        policy=settings.policy,
+        size=voice.size,
+        place=cluster.caches.place_of(record) if counted and record is not None else 0,
+    )
+    return problem or (None if server is None else _access(cluster, voice, server))
+
+
+def _access(cluster: Cluster, voice: Voice, item: Object) -> Problem | None:
+    """Return why the voice may not use a server; None also where the server's spec cannot be read."""
+    metadata = item["metadata"]
+    server_id = f"{metadata['namespace']}/{metadata['name']}"
+    record = cluster.caches.voices.get(voice.namespace, voice.name)
+    own = record is not None and server_id in record.servers
+    try:
+        spec = server_from(item).spec
+    except InvalidObject:
+        return None  # its own pass reports that
+    return access_problem(
+        voice,
+        metadata["namespace"],
+        metadata["name"],
+        spec,
+        servers=cluster.settings.tenant(voice.namespace).servers,
+        default=cluster.settings.default_server_id == server_id,
+        listed=cluster.caches.voices.count(server_id) - own,
+    )
+
+
+async def _dataset(
+    store: Store, voice: Voice, now: datetime, *, allowed: bool
+) -> tuple[ObservedDataset | None, Problem | None]:
+    """Return the recordings, listed once per generation or retry: their fingerprint cannot flap while a Job runs.
+
+    What is not ``allowed`` is not listed at all: None without a problem, unless it is recorded.
+    """
     spec, recorded = voice.spec.dataset, voice.status.dataset
     uri = spec.uri.rstrip("/")
     if spec.digest:
         return ObservedDataset(uri=uri, digest=spec.digest, generation=voice.generation), None
     retry = voice.retry_requested or is_due(voice.status.stages, now)
-    if recorded is not None and recorded.uri == uri and recorded.generation == voice.generation and not retry:
+    known = recorded if recorded is not None and recorded.uri == uri else None
+    if known is not None and (not allowed or (known.generation == voice.generation and not retry)):
         # Statuses of 0.1.0 have the fingerprint under the name of the digest.
-        return recorded.model_copy(update={"digest": "", "fingerprint": recorded.identity}), None
+        return known.model_copy(update={"digest": "", "fingerprint": known.identity}), None
+    if not allowed:
+        return None, None
     try:
         fingerprint = await store.fingerprint(uri)
     except StoreError as error:
@@ -207,7 +278,7 @@ def _serving_server(cluster: Cluster, voice: Voice) -> Object | None:
     return None if server is None or is_deleting(server) else server
 
 
-async def _observed_server(cluster: Cluster, item: Object | None) -> ObservedServer | None:
+async def _observed_server(cluster: Cluster, voice: Voice, item: Object | None) -> ObservedServer | None:
     if item is None:
         return None
     try:
@@ -223,4 +294,5 @@ async def _observed_server(cluster: Cluster, item: Object | None) -> ObservedSer
         replicas=server.spec.replicas,
         endpoint=endpoint(server.namespace, server.name),
         pods=await cluster.inference.pods(server.namespace, server.name),
+        access=_access(cluster, voice, item),
     )

@@ -11,7 +11,8 @@ from voice_operator.manifests.labels import VOICE_MODEL, owner, recommended
 from voice_operator.manifests.pod import store_files
 from voice_operator.reconcile.algorithm import versions_for
 from voice_operator.reconcile.effects import StartJob
-from voice_operator.reconcile.hashing import evaluation_hash
+from voice_operator.reconcile.gates import effective_gates
+from voice_operator.reconcile.identity import evaluation_hash_of
 from voice_operator.reconcile.names import document_name, job_name, revision_name, revision_uri, workspace_uri
 from voice_operator.reconcile.observed import Voice
 from voice_operator.settings import Settings
@@ -23,13 +24,14 @@ def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Setti
     """Return the document of one attempt of one stage."""
     spec = voice.spec
     base = settings.bases[voice.base]
+    gates = effective_gates(spec.evaluation.gates, voice.minimum_gates)
     parts = (settings.storage.uri, voice.namespace, voice.name, input_hash)
     return {
         "schema": JOB_SCHEMA,
         "voice": {"namespace": voice.namespace, "name": voice.name, "uid": voice.uid},
         "revision": revision_name(voice.name, input_hash),
         "inputHash": input_hash,
-        "evaluationHash": evaluation_hash(spec.evaluation),
+        "evaluationHash": evaluation_hash_of(voice),
         "algorithm": versions_for(spec.language).document(),
         "language": spec.language,
         "dataset": {"uri": spec.dataset.uri.rstrip("/"), "digest": spec.dataset.digest},
@@ -39,8 +41,10 @@ def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Setti
         "training": spec.training.document(),
         "evaluation": {
             "texts": list(spec.evaluation.texts),
-            "gates": None if spec.evaluation.gates is None else [gate.document() for gate in spec.evaluation.gates],
+            "gates": None if gates is None else [gate.document() for gate in gates],
+            "minimumGates": [gate.document() for gate in voice.minimum_gates],
         },
+        "allowed": {"datasets": list(settings.tenant(voice.namespace).datasets or ())},
         "store": {"workspace": workspace_uri(*parts), "revision": revision_uri(*parts)},
         "compute": {"device": "auto" if spec.compute.gpus else "cpu"},
         "attempt": {"number": start.attempt, "batchSizeDivisor": start.batch_size_divisor},

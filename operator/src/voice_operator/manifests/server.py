@@ -71,6 +71,8 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
         "VOICE_PORT": str(inference.port),
         "HOME": "/tmp",  # noqa: S108 -- inside the container, an emptyDir of its own
     }
+    if inference.bare_names:
+        environment["VOICE_BARE_NAMES"] = inference.bare_names
     if settings.operator_url:
         environment["VOICE_OPERATOR_URL"] = (
             f"{settings.operator_url.rstrip('/')}/servers/{server.namespace}/{server.name}/{FILE}"

@@ -20,7 +20,8 @@ from voice_operator.manifests.pod import (
 )
 from voice_operator.reconcile.effects import StartJob
 from voice_operator.reconcile.failures import OUT_OF_MEMORY_EXIT, PERMANENT_EXITS, TRANSIENT_EXIT
-from voice_operator.reconcile.hashing import digest_of, evaluation_hash
+from voice_operator.reconcile.hashing import digest_of
+from voice_operator.reconcile.identity import evaluation_hash_of
 from voice_operator.reconcile.names import document_name, job_name, revision_name
 from voice_operator.reconcile.observed import JobPolicy, Voice
 from voice_operator.settings import Settings, StagePlacement
@@ -100,7 +101,7 @@ def _labels(voice: Voice, start: StartJob, input_hash: str) -> dict[str, str]:
 def _annotations(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> dict[str, str]:
     """Return what the Job was made from, and its gates and sentences: prepare checks them, evaluate uses them."""
     made_from = {labels.TEMPLATE_HASH: template_hash(voice, start.stage, input_hash, settings)}
-    given = {labels.EVALUATION_HASH: evaluation_hash(voice.spec.evaluation)} if start.stage != "train" else {}
+    given = {labels.EVALUATION_HASH: evaluation_hash_of(voice)} if start.stage != "train" else {}
     return made_from | given
 
 

@@ -19,7 +19,7 @@ from voice_operator.reconcile.failures import batch_size_divisor, memory_factor,
 from voice_operator.reconcile.names import revision_name
 from voice_operator.reconcile.observed import Observed, ObservedJob, ObservedRevision
 from voice_operator.reconcile.proofs import inputs_of
-from voice_operator.reconcile.serving import regressions
+from voice_operator.reconcile.serving import awaits_review, regressions
 from voice_operator.reconcile.stages import scheduling_deadline
 from voice_operator.reconcile.times import render
 from voice_operator.reconcile.view import View, is_given_up, policy_of, view_of
@@ -31,6 +31,7 @@ DELETION_SECONDS = 60.0  # a Job's deletion that takes longer is told
 WAITING_POLL_SECONDS = 10.0  # between passes over a change that normally comes with a watch event
 DATASET_POLL_SECONDS = 30.0
 STORE_POLL_SECONDS = 30.0
+REFUSAL_POLL_SECONDS = 60.0  # between passes over what is not allowed: other voices may make room
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,9 @@ def serve_the_pin(view: View) -> Action | None:
         return replace(action, effects=stop + action.effects)
     if pin in view.observed.unsealed:
         return Action("Failed", "NotSealed", not_sealed(pin), stop, stalled=True)
+    pinned = next((found for found in view.observed.revisions if found.name == pin and not found.deleting), None)
+    if pinned is not None and awaits_review(view.observed.voice, pinned):
+        return replace(_awaiting_review(view, pinned), effects=stop)
     known = ", ".join(sorted(revision.name for revision in view.observed.revisions)) or "none"
     message = f"spec.serving.pin names {pin}, but the revisions of this voice are: {known}"
     return Action("Failed", "PinNotFound", message, stop, stalled=True)
@@ -89,6 +93,16 @@ def refuse_unknown_base(view: View) -> Action | None:
     named = f"spec.base is {voice.base}" if voice.spec.base else f"the voice was made from the base {voice.base}"
     message = f"{named}, but the operator's configuration has: {known}; name one of these in spec.base"
     return Action("Failed", "BaseNotFound", message, stalled=True)
+
+
+def refuse_dataset(view: View) -> Action | None:
+    """Recordings that the namespace may not use are not even listed."""
+    return _refused(view) if view.observed.dataset_refused else None
+
+
+def refuse_training(view: View) -> Action | None:
+    """What installation or namespace forbids is not trained; what is trained already is served on."""
+    return _refused(view)
 
 
 def wait_for_dataset(view: View) -> Action | None:
@@ -132,10 +146,9 @@ def refuse_unsealed(view: View) -> Action | None:
 def wait_for_review(view: View) -> Action | None:
     """A trained voice that people must approve is not served before they do."""
     voice = view.observed.voice
-    if view.current is None or not voice.spec.review.required or view.current.name == voice.status.active_revision:
+    if view.current is None or not voice.review_required or view.current.name == voice.status.active_revision:
         return None
-    message = f"{view.current.name} waits for approval (spec.review.required)"
-    return Action("AwaitingReview", "AwaitingReview", message)
+    return _awaiting_review(view, view.current)
 
 
 def keep_active_revision(view: View) -> Action | None:
@@ -264,6 +277,7 @@ CHECKS: tuple[Check, ...] = (
     hold_while_suspended,
     serve_the_pin,
     refuse_unknown_base,
+    refuse_dataset,
     wait_for_dataset,
     stop_obsolete_jobs,
     wait_for_deletion,
@@ -271,6 +285,7 @@ CHECKS: tuple[Check, ...] = (
     wait_for_review,
     keep_active_revision,
     serve_newest,
+    refuse_training,
     wait_for_store,
     stop_after_failure,
     wait_for_running_job,
@@ -314,6 +329,28 @@ def described(job: ObservedJob) -> str:
     return f"{name} is running" if job.started else f"{name} has not started yet"
 
 
+def _awaiting_review(view: View, revision: ObservedRevision) -> Action:
+    by_spec = view.observed.voice.spec.review.required
+    where = "spec.review.required" if by_spec else "chart value policy.review.required"
+    return Action("AwaitingReview", "AwaitingReview", f"{revision.name} waits for approval ({where})")
+
+
+def _refused(view: View) -> Action | None:
+    refusal = view.observed.refusal
+    if refusal is None:
+        return None
+    jobs = tuple(DeleteJob(job.name) for job in view.running)
+    stays = f"; {view.plan.served.name} stays served" if view.plan is not None and view.plan.server else ""
+    return Action(
+        "Failed",
+        refusal.reason,
+        f"{refusal.message}; nothing is trained{stays}",
+        jobs,
+        stalled=True,
+        requeue_after=REFUSAL_POLL_SECONDS,
+    )
+
+
 def _serve(view: View, target: ObservedRevision) -> Action:
     serving = view.serving
     if serving is not None and serving.loaded:
@@ -325,6 +362,7 @@ def _serve(view: View, target: ObservedRevision) -> Action:
             problem.reason if problem else "NotServed",
             problem.message if problem else target.name,
             stalled=True,
+            requeue_after=REFUSAL_POLL_SECONDS,
         )
     return Action("Loading", serving.problem.reason, serving.problem.message, requeue_after=WAITING_POLL_SECONDS)
 

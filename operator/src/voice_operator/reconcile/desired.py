@@ -23,12 +23,18 @@ class VoiceRecord:
     generation: int
     deleting: bool
     consent: Consent | None  # None: the spec cannot be read, so nothing is permitted
+    created: str = ""  # RFC 3339, so that texts sort by time
     requested_server: str = ""  # spec.serving.server
     phase: str = ""  # status.phase
     server: str | None = None  # status.server
     artifacts: Artifacts | None = None
     loading: Loading | None = None
     packed: bytes = field(default=b"", repr=False, compare=False)  # the object, compressed
+
+    @property
+    def namespace(self) -> str:
+        """The voice's namespace."""
+        return self.id.partition("/")[0]
 
     @property
     def servers(self) -> frozenset[str]:

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from voice_operator.api.voice_model import Evaluation, Training
+from voice_operator.api.voice_model import Evaluation, Gate, Training
 from voice_operator.api.voice_revision import AlgorithmVersions, VoiceRevisionSpec
 from voice_operator.reconcile.algorithm import EVALUATION
+from voice_operator.reconcile.gates import effective_gates
 
 # The default that each training setting had when it was introduced. A setting with this value is left out of the hash,
 # so that neither a new field nor a changed default of an old one changes it. Lines are added and never changed.
@@ -53,20 +55,28 @@ def training_hash_of(revision: VoiceRevisionSpec) -> str:
     )
 
 
-def evaluation_hash(evaluation: Evaluation) -> str:
-    """Return 64 hex digits over the gates and sentences of an evaluation, whatever their order among the gates."""
-    gates = evaluation.gates
+def evaluation_hash(evaluation: Evaluation, minimum: Sequence[Gate] = ()) -> str:
+    """Return 64 hex digits over the gates and sentences of an evaluation, whatever their order among the gates.
+
+    A minimum of the installation counts where it changes the gates, and where they are the base's, which only the
+    trainer knows.
+    """
+    gates = effective_gates(evaluation.gates, minimum)
+    raised = {"minimum": _documents(minimum)} if gates is None and minimum else {}
     return digest_of(
         {
+            **raised,
             "schema": "voice.sovits.dev/evaluation/v1",
             "texts": list(evaluation.texts),
             # No gates and none named are different wishes: the base's own gates apply to the second.
-            "gates": None
-            if gates is None
-            else sorted((gate.document() for gate in gates), key=lambda gate: gate["metric"]),
+            "gates": None if gates is None else _documents(gates),
             "algorithm": EVALUATION,
         }
     )
+
+
+def _documents(gates: Iterable[Gate]) -> list[dict[str, Any]]:
+    return sorted((gate.document() for gate in gates), key=lambda gate: (gate["metric"], *sorted(gate)))
 
 
 def base_identity(name: str, uri: str, digest: str) -> str:

@@ -29,12 +29,17 @@ def resolve(
     return status.input_hash if adopted else training
 
 
+def evaluation_hash_of(voice: Voice) -> str:
+    """Return the hash of the gates and sentences that a voice is evaluated with."""
+    return evaluation_hash(voice.spec.evaluation, voice.minimum_gates)
+
+
 def evaluation_changed(voice: Voice) -> bool:
     """Return whether the evaluate record is for other gates or sentences than the present ones."""
     status = voice.status
     if status.evaluation_hash is None:  # from before it was recorded: the generation is all there is to compare
         return status.dataset is not None and status.dataset.generation != voice.generation
-    return status.evaluation_hash != evaluation_hash(voice.spec.evaluation)
+    return status.evaluation_hash != evaluation_hash_of(voice)
 
 
 def recorded_evaluation(voice: Voice, *, evaluated: bool) -> str | None:
@@ -44,18 +49,18 @@ def recorded_evaluation(voice: Voice, *, evaluated: bool) -> str | None:
     """
     status = voice.status
     unnamed = status.input_hash is not None and status.evaluation_hash is None and not evaluation_changed(voice)
-    return None if unnamed and not evaluated else evaluation_hash(voice.spec.evaluation)
+    return None if unnamed and not evaluated else evaluation_hash_of(voice)
 
 
 def has_present_evaluation(job: ObservedJob, voice: Voice) -> bool:
     """Return whether a Job was given the present gates and sentences, as far as it names them."""
-    return job.evaluation_hash in {"", evaluation_hash(voice.spec.evaluation)}
+    return job.evaluation_hash in {"", evaluation_hash_of(voice)}
 
 
 def is_present(output: StageOutput, voice: Voice) -> bool:
     """Return whether an output of evaluate or publish is for the present gates and sentences."""
     if output.evaluation_hash:
-        return output.evaluation_hash == evaluation_hash(voice.spec.evaluation)
+        return output.evaluation_hash == evaluation_hash_of(voice)
     # Written before manifests named it: for what the evaluate record is for, unless the stage was started again.
     return not evaluation_changed(voice) and (voice.status.evaluation_hash is None or _is_evaluated(voice.status))
 

@@ -1,13 +1,17 @@
 """Names of things: queue keys, children of a voice, folders in the bucket; all follow from voice and input hash."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
+from voice_operator.api.schema import INPUT_HASH, VOICE_NAME
 from voice_operator.api.voice_status import StageName
 
 KindName = Literal["VoiceModel", "VoiceRevision", "VoiceServer", "VoiceList"]  # the last: the list of a VoiceServer
 
 HASH_DIGITS = 8
+_VOICE = re.compile(VOICE_NAME)
+_HASH = re.compile(INPUT_HASH)
 
 
 @dataclass(frozen=True, order=True)
@@ -40,6 +44,11 @@ def document_name(voice: str, input_hash: str, stage: StageName) -> str:
 def job_name(voice: str, input_hash: str, stage: StageName, attempt: int) -> str:
     """Return the name of the Job of one attempt; the same input and attempt always give the same Job."""
     return f"{document_name(voice, input_hash, stage)}-{attempt}"
+
+
+def are_plain(voice: str, input_hash: str) -> bool:
+    """Return whether these are a name and an input hash: no URI that is made of them leads out of its folder."""
+    return bool(_VOICE.fullmatch(voice) and _HASH.fullmatch(input_hash))
 
 
 def voice_folder(storage: str, namespace: str, voice: str) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Literal
 
-from voice_operator.api.voice_model import Capacity, VoiceModelSpec
+from voice_operator.api.voice_model import Capacity, Gate, VoiceModelSpec
 from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import (
     Artifacts,
@@ -43,6 +43,9 @@ class Voice:
     request: str = ""  # the retry annotation
     created_at: datetime | None = None
     default_base: str = ""  # what a voice without spec.base and without history is made from
+    size: int = 0  # bytes of labels, annotations and spec
+    minimum_gates: tuple[Gate, ...] = ()  # of the installation
+    must_be_reviewed: bool = False  # the installation says so
 
     @property
     def id(self) -> str:
@@ -53,6 +56,11 @@ class Voice:
     def base(self) -> str:
         """The base that the voice is made from; a recorded one stays, so that a changed default trains nothing."""
         return self.spec.base or self.status.base or self.default_base
+
+    @property
+    def review_required(self) -> bool:
+        """Whether people must approve what is trained before it is served."""
+        return self.must_be_reviewed or self.spec.review.required
 
     @property
     def retry_requested(self) -> bool:
@@ -195,6 +203,7 @@ class ObservedServer:
     endpoint: str
     pods: tuple[PodVoices, ...] = ()
     base_digest: str = ""
+    access: Problem | None = None  # why the voice may not use it
 
     @property
     def id(self) -> str:
@@ -210,6 +219,8 @@ class Observed:
     complete: bool = True  # False: input hash and stages are the recorded ones, because they could not be observed
     base_known: bool = True
     known_bases: tuple[str, ...] = ()
+    refusal: Problem | None = None  # what installation and namespace forbid: nothing is trained
+    dataset_refused: bool = False  # the recordings would have to be listed, and may not be
     dataset: ObservedDataset | None = None
     dataset_problem: Problem | None = None
     store_problem: Problem | None = None  # why the outputs of stages could not be read

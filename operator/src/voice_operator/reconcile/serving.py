@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from voice_operator.api.voice_status import VoiceModelStatus
-from voice_operator.reconcile.observed import Observed, ObservedRevision, ObservedServer, PodVoices, Problem
+from voice_operator.reconcile.observed import Observed, ObservedRevision, ObservedServer, PodVoices, Problem, Voice
 from voice_operator.reconcile.regression import Regression, regressions_between
 from voice_operator.reconcile.times import parse
 
@@ -38,12 +38,20 @@ def target_revision(observed: Observed, *, consent_valid: bool) -> ObservedRevis
     voice = observed.voice
     usable = {revision.name: revision for revision in observed.revisions if not revision.deleting}
     if voice.spec.serving.pin:
-        return usable.get(voice.spec.serving.pin) or usable.get(voice.status.active_revision or "")
+        pinned = usable.get(voice.spec.serving.pin)
+        approved = pinned is not None and not awaits_review(voice, pinned)
+        return pinned if approved else usable.get(voice.status.active_revision or "")
     newest = current_revision(observed)
-    approved = newest is not None and not newest.deleting and not voice.spec.review.required
+    approved = newest is not None and not newest.deleting and not voice.review_required
     if approved and not regressions(observed):
         return newest
     return usable.get(voice.status.active_revision or "")
+
+
+def awaits_review(voice: Voice, revision: ObservedRevision) -> bool:
+    """Return whether people must approve a revision first; one that was served before needs nobody."""
+    served = revision.name == voice.status.active_revision or revision.state in {"Active", "Superseded"}
+    return voice.review_required and not served
 
 
 def regressions(observed: Observed) -> tuple[Regression, ...]:
@@ -81,14 +89,16 @@ def serving_plan(observed: Observed, target: ObservedRevision, now: datetime) ->
     active = next((revision for revision in observed.revisions if revision.name == voice.status.active_revision), None)
     state = serving_state(observed, target)
     moved = server is not None and observed.serving_server is not None and observed.serving_server.id != server.id
-    stays = active is not None and not active.deleting and observed.serving_server is not None
+    serving = observed.serving_server
+    stays = active is not None and not active.deleting and serving is not None and serving.access is None
     if stays and not state.loaded and active is not None and (active.name != target.name or server is None or moved):
-        loading = server if server is not None and _may_load(server, target) else None
+        loading = server if server is not None and server.access is None and _may_load(server, target) else None
         begun = loading_since(voice.status, target, loading)
         late = state.problem.reason == "LoadFailed" and begun is not None and now - begun > LOAD_TIMEOUT
         return ServingPlan(_meanwhile(state, active, late=late), active, observed.serving_server, loading)
     usable = server is not None and (_may_load(server, target) or _is_served_by(voice.status, server, target))
-    return ServingPlan(state, target, server if usable else None, None)
+    admitted = server is not None and server.access is None
+    return ServingPlan(state, target, server if usable and admitted else None, None)
 
 
 def serving_state(observed: Observed, target: ObservedRevision) -> ServingState:
@@ -101,11 +111,9 @@ def serving_state(observed: Observed, target: ObservedRevision) -> ServingState:
             f"there is no VoiceServer {requested} in the namespace {voice.namespace} or in the operator's",
         )
     already_served = _is_served_by(voice.status, server, target)
-    if not already_served and not _may_load(server, target):
-        message = (
-            f"VoiceServer {server.id} has the base {server.base}, but {target.name} was trained from {target.base}"
-        )
-        return _not_loaded("BaseMismatch", message, stalled=True)
+    closed = server.access or (None if already_served else _base_mismatch(server, target))
+    if closed is not None:
+        return ServingState(loaded=False, problem=closed, stalled=True)
     if server.replicas == 0:
         return _not_loaded("ScaledToZero", f"VoiceServer {server.id} has no replicas")
     ready = [pod for pod in server.pods if pod.ready]
@@ -136,6 +144,15 @@ def has_loaded(pod: PodVoices, voice_id: str, digest: str) -> bool:
 
 def _is_served_by(status: VoiceModelStatus, server: ObservedServer, revision: ObservedRevision) -> bool:
     return status.active_revision == revision.name and status.server == server.id
+
+
+def _base_mismatch(server: ObservedServer, revision: ObservedRevision) -> Problem | None:
+    if _may_load(server, revision):
+        return None
+    message = (
+        f"VoiceServer {server.id} has the base {server.base}, but {revision.name} was trained from {revision.base}"
+    )
+    return Problem("BaseMismatch", message)
 
 
 def _may_load(server: ObservedServer, revision: ObservedRevision) -> bool:

@@ -114,6 +114,13 @@ def _condition_updates(view: View, action: Action) -> Iterable[ConditionUpdate]:
         yield ConditionUpdate("ConsentValid", "True", "Valid", f"{view.observed.voice.spec.consent.holder} agreed")
     else:
         yield ConditionUpdate("ConsentValid", "False", view.consent.reason, view.consent.message)
+    refusal = view.observed.refusal
+    yield ConditionUpdate(
+        "Allowed",
+        _condition_status(refusal is None),
+        "Allowed" if refusal is None else refusal.reason,
+        "" if refusal is None else refusal.message,
+    )
     for name in STAGES:
         stage = next((stage for stage in view.stages if stage.name == name), None)
         yield _stage_condition(view, stage or StageStatus(name=name))
@@ -161,7 +168,7 @@ def _gates_condition(view: View) -> ConditionUpdate:
 
 def _approval_condition(view: View) -> ConditionUpdate:
     voice = view.observed.voice
-    if not voice.spec.review.required:
+    if not voice.review_required:
         return ConditionUpdate("Approved", "True", "NotRequired")
     if view.current is None:
         return ConditionUpdate("Approved", "Unknown", "NothingToApprove")

@@ -41,8 +41,10 @@ class Verdict:
         return {"metric": self.gate.metric, **bounds, "value": value, "passed": self.passed}
 
 
-def chosen_gates(asked: Sequence[Gate] | None, base: Sequence[BaseGate]) -> tuple[tuple[Gate, ...], Origin]:
-    """Return the user's gates, or the base's, or the defaults, and their origin.
+def chosen_gates(
+    asked: Sequence[Gate] | None, base: Sequence[BaseGate], minimum: Sequence[Gate] = ()
+) -> tuple[tuple[Gate, ...], Origin]:
+    """Return the user's gates, or the base's, or the defaults, and their origin; none is weaker than ``minimum``.
 
     Raises:
         Refused: a gate names a metric that nothing measures, or has no bound.
@@ -53,6 +55,7 @@ def chosen_gates(asked: Sequence[Gate] | None, base: Sequence[BaseGate]) -> tupl
         gates, origin = tuple(asked), "spec"
     elif base:
         gates, origin = tuple(Gate.model_validate(gate.model_dump()) for gate in base), "base"
+    gates = _raised(gates, minimum)
     for gate in gates:
         if gate.metric not in METRICS:
             raise Refused(
@@ -62,6 +65,21 @@ def chosen_gates(asked: Sequence[Gate] | None, base: Sequence[BaseGate]) -> tupl
         if gate.min is None and gate.max is None:
             raise Refused(f"the gate on {gate.metric} has neither min nor max; give one", reason="GateWithoutBound")
     return gates, origin
+
+
+def _raised(gates: Sequence[Gate], minimum: Sequence[Gate]) -> tuple[Gate, ...]:
+    """Return the gates, each at least as strict as the one of ``minimum`` with its metric and bound, and the others."""
+    floors = {(floor.metric, floor.min is None): floor for floor in minimum}
+    raised = [_stricter(gate, floors.pop((gate.metric, gate.min is None), gate)) for gate in gates]
+    return (*raised, *floors.values())
+
+
+def _stricter(gate: Gate, floor: Gate) -> Gate:
+    if gate.min is not None and floor.min is not None:
+        return gate if gate.min >= floor.min else floor
+    if gate.max is not None and floor.max is not None:
+        return gate if gate.max <= floor.max else floor
+    return gate
 
 
 def judge(gates: Sequence[Gate], scores: Mapping[str, float]) -> tuple[Verdict, ...]:

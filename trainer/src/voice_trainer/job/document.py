@@ -83,6 +83,13 @@ class Evaluation(Document):
 
     texts: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...] = Field((), max_length=50)
     gates: tuple[Gate, ...] | None = None
+    minimum_gates: tuple[Gate, ...] = ()  # of the installation
+
+
+class Allowed(Document):
+    """What the voice's namespace may read; the prefixes of the store that recordings may lie below."""
+
+    datasets: tuple[str, ...] = ()
 
 
 class Algorithm(Document):
@@ -139,6 +146,7 @@ class TrainingJob(Document):
     base: Base
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+    allowed: Allowed | None = None
     store: StoreUris
     compute: Compute = Compute()
     attempt: Attempt = Attempt()

@@ -12,6 +12,7 @@ from functools import partial
 
 from voice_trainer.errors import UsageError
 from voice_trainer.job.algorithm import require_versions
+from voice_trainer.job.allowed import require_allowed
 from voice_trainer.job.consent import require_consent
 from voice_trainer.job.document import TrainingJob
 from voice_trainer.job.limits import Limits
@@ -80,6 +81,7 @@ class Run:
         """
         require_consent(job.consent, datetime.now(UTC).date())
         require_versions(job)
+        require_allowed(job)
         for stage in self.stages:
             self.current = stage.name
             if workspace.manifest(stage.name) is not None:

@@ -67,7 +67,7 @@ def evaluate(job: TrainingJob, workspace: Workspace) -> Summary:
         Refused: a gate names a metric that nothing measures.
     """
     base = workspace.base_of_features()
-    gates, gates_from = chosen_gates(job.evaluation.gates, base.document.gates)
+    gates, gates_from = chosen_gates(job.evaluation.gates, base.document.gates, job.evaluation.minimum_gates)
     trained, folder, seed = workspace.results("train"), workspace.folder("evaluate"), job.training.seed
     clips = load_clips(workspace)
     held_out = [clip for clip in clips if clip.clip.held_out]

@@ -71,7 +71,7 @@ def prepare(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LIM
         Refused: a gate names an unknown metric; better known now than after training.
     """
     base = workspace.base.document
-    chosen_gates(job.evaluation.gates, base.gates)
+    chosen_gates(job.evaluation.gates, base.gates, job.evaluation.minimum_gates)
     _require_language(job, base)
     front_end = _FrontEnd(job.language, base.symbols, load_polyphones(workspace.base, job.language))
     accepted, digest = _accept(job, front_end, workspace)
