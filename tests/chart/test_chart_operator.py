@@ -71,5 +71,7 @@ def test_the_operator_makes_the_default_servers_children(installed, operator):
     assert policy["podSelector"]["matchLabels"].items() <= labels
     assert budget["selector"]["matchLabels"].items() <= labels
     (container,) = pod["spec"]["containers"]
-    assert container["envFrom"] == [{"secretRef": {"name": "voice-operator-s3"}}]
+    assert {"secretName": "voice-operator-s3", "defaultMode": 0o440} in [
+        one.get("secret") for one in pod["spec"]["volumes"]
+    ]
     assert container["ports"][0]["containerPort"] == policy["ingress"][0]["ports"][0]["port"]

@@ -1,5 +1,7 @@
 """What the chart renders: valid objects, least rights, hardened pods, and the Secret where it is needed."""
 
+import json
+
 import pytest
 import yaml
 
@@ -61,6 +63,7 @@ VALUE_SETS = {
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: as-text-{{ .Release.Name }}}",
         ],
         "serviceAccount": {"annotations": {"role": "voices"}},
+        "admission": {"alsoTrusted": {"users": ["velero"], "groups": ["system:masters"]}, "images": ["mirror/t:1"]},
         "nameOverride": "voices",
     },
     "as little as possible": {
@@ -99,7 +102,8 @@ def test_the_schemas_do_notice_an_unknown_field(chart, conforms):
 
 @pytest.mark.parametrize("values", [pytest.param(values, id=name) for name, values in VALUE_SETS.items()])
 def test_every_namespaced_object_names_its_namespace(chart, values):
-    cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+    policies = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"} | policies
     for item in chart.objects(values | {"extraObjects": []}):
         assert item["kind"] in cluster_wide or item["metadata"]["namespace"], item["metadata"]["name"]
 
@@ -190,13 +194,13 @@ def test_the_service_and_the_policy_select_the_operator_pod(chart):
     assert chart.one("NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
 
 
-def test_a_changed_configuration_or_key_restarts_the_operator(chart):
+def test_a_changed_configuration_restarts_the_operator_and_a_changed_key_does_not(chart):
     def annotations(values):
         return chart.one("Deployment", values)["spec"]["template"]["metadata"]["annotations"]
 
     assert annotations({}) == annotations({"operator": {"resources": {"limits": {"memory": "1Gi"}}}})
     assert annotations({}) != annotations({"bases": BASES})
-    assert annotations({}) != annotations({"storage": {"accessKey": "other", "secretKey": "secret"}})
+    assert annotations({"storage": KEYS}) == annotations({"storage": {"accessKey": "other", "secretKey": "secret"}})
 
 
 @pytest.mark.parametrize(
@@ -248,14 +252,23 @@ def test_an_existing_secret_is_used_and_none_is_made(chart):
     objects = chart.objects({"storage": {"existingSecret": "s3-keys"}})
     assert not [item for item in objects if item["kind"] == "Secret"]
     (deployment,) = [item for item in objects if item["kind"] == "Deployment"]
-    assert deployment["spec"]["template"]["spec"]["containers"][0]["envFrom"] == [{"secretRef": {"name": "s3-keys"}}]
+    pod = deployment["spec"]["template"]["spec"]
+    (volume,) = [volume for volume in pod["volumes"] if "secret" in volume]
+    assert volume["secret"] == {"secretName": "s3-keys", "defaultMode": 0o440}
+    (container,) = pod["containers"]
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == volume["name"]]
+    assert mount["readOnly"]
+    assert {"name": "VOICE_S3_CREDENTIALS_DIR", "value": mount["mountPath"]} in container["env"]
+    assert "envFrom" not in container
 
 
 def test_without_keys_there_is_no_secret_and_nobody_waits_for_one(chart):
     objects = chart.objects({})
     assert not [item for item in objects if item["kind"] == "Secret"]
     (deployment,) = [item for item in objects if item["kind"] == "Deployment"]
-    assert "envFrom" not in deployment["spec"]["template"]["spec"]["containers"][0]
+    pod = deployment["spec"]["template"]["spec"]
+    assert not [volume for volume in pod["volumes"] if "secret" in volume]
+    assert "VOICE_S3_CREDENTIALS_DIR" not in {variable["name"] for variable in pod["containers"][0]["env"]}
 
 
 def test_the_pods_service_accounts_are_made_where_pods_may_run_and_get_no_token(chart):
@@ -282,6 +295,33 @@ def rights(roles):
     }
 
 
+def test_the_admission_policies_hold_the_configured_account_images_and_namespaces(chart):
+    values = {
+        "serviceAccount": {"name": "voices"},
+        "images": {"trainer": {"digest": f"sha256:{'a' * 64}"}},
+        "admission": {"images": ["mirror/voice-trainer:1"], "alsoTrusted": {"groups": ["system:masters"]}},
+        "watchNamespaces": ["studio"],
+    }
+    objects = chart.objects(values)
+    policies = {
+        item["metadata"]["name"].rpartition(".")[2]: json.dumps(item["spec"])
+        for item in objects
+        if item["kind"] == "ValidatingAdmissionPolicy"
+    }
+    bindings = {item["spec"]["policyName"]: item["spec"] for item in objects if item["kind"].endswith("PolicyBinding")}
+    assert policies.keys() == {"account", "pods", "records"}
+    assert all("system:serviceaccount:voice-system:voices" in policy for policy in policies.values())
+    assert f"voice-trainer@sha256:{'a' * 64}" in policies["pods"]
+    assert "mirror/voice-trainer:1" in policies["pods"]
+    assert "system:masters" in policies["records"]
+    assert all(spec["validationActions"] == ["Deny"] for spec in bindings.values())
+    (chosen,) = bindings["voice-system.voice-operator.records"]["matchResources"]["namespaceSelector"][
+        "matchExpressions"
+    ]
+    assert chosen["values"] == ["studio", "voice-system"]
+    assert not [item for item in chart.objects({"admission": {"enabled": False}}) if "Admission" in item["kind"]]
+
+
 @pytest.mark.parametrize("namespaces", [[], ["studio"]])
 def test_the_operator_may_do_its_work_and_nothing_more(chart, namespaces):
     objects = chart.objects({"watchNamespaces": namespaces, "rbac": {"aggregate": False}})
@@ -296,7 +336,9 @@ def test_the_operator_may_do_its_work_and_nothing_more(chart, namespaces):
     ]
     assert reads == [("voice-system", ["voice-operator-signing-key"])], "it reads its own key and no other Secret"
     assert not any("*" in right for right in granted)
-    assert {verb for _, resource, verb in granted if resource == "pods"} == {"get", "list", "watch"}
+    assert {verb for _, resource, verb in granted if resource == "pods"} == {"list", "watch"}
+    assert {verb for _, resource, verb in granted if resource.endswith("/status")} == {"patch"}
+    assert not [resource for resource in resources if resource.endswith("/finalizers")]
     assert {verb for _, resource, verb in granted if resource == "leases"} == {"list", "create", "get", "update"}
     assert ("batch", "jobs", "create") in granted
     assert ("voice.sovits.dev", "voicemodels/status", "patch") in granted
