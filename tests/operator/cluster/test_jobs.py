@@ -263,6 +263,14 @@ QUOTA = 'Error creating: pods "alice-train-2-x" is forbidden: exceeded quota: gp
         pytest.param(
             a_job(age=30),
             [a_pod({"waiting": {"reason": "ContainerCreating"}}, node="n1", age=30)],
+            [an_event("FailedMount", 'MountVolume.SetUp failed for volume "store-keys" : secret "s3" not found')],
+            "SecretNotFound",
+            'secret "s3" not found in the voice\'s namespace',
+            id="the store's keys are not there",
+        ),
+        pytest.param(
+            a_job(age=30),
+            [a_pod({"waiting": {"reason": "ContainerCreating"}}, node="n1", age=30)],
             [an_event("FailedCreatePodSandBox", "failed to set up sandbox\nnetwork: no CNI")],
             "PodNotStarted",
             "failed to set up sandbox network: no CNI",
