@@ -7,8 +7,8 @@ import pytest
 
 from voice_trainer.evaluation.scores import align, compare, estimate
 from voice_trainer.recordings import audio
-from voice_trainer.recordings.audio import ANALYSIS_RATE, Samples
-from voice_trainer.recordings.decoding import Decoders
+from voice_trainer.recordings.audio import ANALYSIS_RATE
+from voice_trainer.recordings.decoding import Decoders, Samples
 
 
 @pytest.fixture(scope="module")

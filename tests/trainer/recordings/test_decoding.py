@@ -47,9 +47,7 @@ def test_samples_are_those_that_libsndfile_reads_whatever_the_file_is_called(
 ) -> None:
     path, (form, subtype) = tmp_path / "clip.wav", written
     soundfile.write(path, noise, 48000 if subtype == "OPUS" else 16000, format=form, subtype=subtype)
-    with soundfile.SoundFile(
-        path
-    ) as source:
+    with soundfile.SoundFile(path) as source:
         rate = source.samplerate
         expected = source.read(rate * 70, dtype="float32", always_2d=True)
     samples, decoded_rate = audio.decode(path, decoders)
