@@ -54,7 +54,8 @@ VALUE_SETS = {
             "inference": {"from": [{"podSelector": {}}], "extraEgress": [{"ports": [{"port": 1}]}]},
             "operator": {"extraEgress": [{"ports": [{"port": 2}]}]},
             "apiServer": {"to": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]},
-            "storage": {"ports": [7070], "to": [{"namespaceSelector": {}}]},
+            "storage": {"ports": [7070], "to": [{"namespaceSelector": {}}], "podIdentity": False, "instanceRole": True},
+            "stages": {"extraEgress": [{"ports": [{"port": 3}]}]},
         },
         "podDisruptionBudget": {"maxUnavailable": "25%"},
         "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
@@ -368,7 +369,8 @@ def test_a_second_release_would_take_the_same_names_in_a_watched_namespace(chart
         {(item["kind"], item["metadata"]["name"]) for item in objects if item["metadata"].get("namespace") == "studio"}
         for objects in releases
     ]
-    assert claims[0] == claims[1] == {("Role", "voice-operator"), ("RoleBinding", "voice-operator")}
+    taken = {("Role", "voice-operator"), ("RoleBinding", "voice-operator")}
+    assert claims[0] & claims[1] == taken
 
 
 def test_people_get_voices_with_the_built_in_roles(chart):
@@ -394,24 +396,71 @@ def test_policies_let_through_the_port_of_the_store(chart):
         )
         return {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
 
-    for name in ("voice-operator", "voice-operator-inference"):
+    for name in ("voice-operator", "voice-operator-inference", "voice-operator-stages"):
         assert 443 not in ports("http://s3.storage.svc:9000", "voice-operator-inference")
         assert {53, 9000, 7070} <= ports("http://s3.storage.svc:9000", name)
         assert {53, 80, 7070} <= ports("http://s3.example.com", name)
         assert {53, 443, 7070} <= ports("", name)
 
 
-@pytest.mark.parametrize("name", ["voice-operator", "voice-operator-inference"])
-def test_policies_let_through_proxies_and_where_a_cloud_hands_out_keys(chart, name):
-    def egress(values):
-        return chart.one("NetworkPolicy", values, name=name)["spec"]["egress"]
+POLICIES = ["voice-operator", "voice-operator-inference", "voice-operator-stages"]
+METADATA = {"169.254.169.254/32", "169.254.170.2/32", "fd00:ec2::254/128"}
 
-    proxied = egress({"proxy": {"https": "http://proxy:3128", "http": "http://proxy"}})
+
+def egress(chart, name, values):
+    return chart.one("NetworkPolicy", values, name=name)["spec"]["egress"]
+
+
+def opened(rules):
+    """The blocks of addresses that rules name; any address is none of them."""
+    blocks = [peer["ipBlock"]["cidr"] for rule in rules for peer in rule.get("to", ()) if "ipBlock" in peer]
+    return {block for block in blocks if not block.endswith("/0")}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_policies_let_through_proxies(chart, name):
+    proxied = egress(chart, name, {"proxy": {"https": "http://proxy:3128", "http": "http://proxy"}})
     assert {3128, 80} <= {port["port"] for rule in proxied for port in rule["ports"]}
-    nodes = [rule for rule in egress({}) if rule["ports"] == [{"protocol": "TCP", "port": 80}]]
-    assert {peer["ipBlock"]["cidr"] for rule in nodes for peer in rule["to"]} >= {"169.254.169.254/32"}
-    with_keys = egress({"storage": KEYS})
-    assert not [rule for rule in with_keys if any("ipBlock" in peer for peer in rule.get("to", ()))]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_metadata_services_are_closed_unless_the_values_open_them(chart, name):
+    agent = {"169.254.170.23/32", "fd00:ec2::23/128"}
+    plain_http = {"storage": KEYS | {"endpoint": "http://s3.example.com"}}
+    for values in ({}, plain_http):
+        store = [rule for rule in egress(chart, name, values) if {"namespaceSelector": {}} in rule.get("to", ())]
+        excepted = {
+            block for rule in store for peer in rule["to"] for block in peer.get("ipBlock", {}).get("except", ())
+        }
+        assert len(store) == 1
+        assert excepted == METADATA | agent
+    assert opened(egress(chart, name, plain_http)) == set(), "with keys nobody asks for some"
+    assert opened(egress(chart, name, {})) == agent
+    closed = {"networkPolicy": {"storage": {"podIdentity": False}}}
+    assert opened(egress(chart, name, closed)) == set()
+    node = {"networkPolicy": {"storage": {"instanceRole": True}}}
+    assert opened(egress(chart, name, node)) == agent | {"169.254.169.254/32", "fd00:ec2::254/128"}
+
+
+def test_stage_and_inference_pods_have_a_policy_wherever_values_name_a_namespace(chart):
+    values = {"storage": KEYS | {"secretNamespaces": ["studio"]}, "watchNamespaces": ["studio", "audiobooks"]}
+    found = [item for item in chart.objects(values) if item["kind"] == "NetworkPolicy"]
+    places = {(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found}
+    everywhere = {(where, name) for where in ("voice-system", "studio", "audiobooks") for name in POLICIES[1:]}
+    assert places == everywhere | {("voice-system", "voice-operator")}
+    for item in found:
+        if item["metadata"]["name"] == "voice-operator-stages":
+            assert item["spec"]["podSelector"] == {
+                "matchExpressions": [{"key": "voice.sovits.dev/stage", "operator": "Exists"}]
+            }
+            assert item["spec"]["policyTypes"] == ["Ingress", "Egress"]
+            assert "ingress" not in item["spec"], "nobody speaks to a stage"
+            assert {port["port"] for rule in item["spec"]["egress"] for port in rule["ports"]} == {53, 443}
+
+
+def test_more_egress_of_stage_pods(chart):
+    rule = {"ports": [{"port": 5000}]}
+    assert rule in egress(chart, "voice-operator-stages", {"networkPolicy": {"stages": {"extraEgress": [rule]}}})
 
 
 def test_the_operator_still_reaches_servers_when_only_a_gateway_may_ask_for_speech(chart):
@@ -421,7 +470,8 @@ def test_the_operator_still_reaches_servers_when_only_a_gateway_may_ask_for_spee
     )
     (rule,) = policy["spec"]["ingress"]
     operator = chart.one("Deployment")["spec"]["selector"]
-    assert rule["from"] == [{"podSelector": operator}, gateway]
+    system = {"matchLabels": {"kubernetes.io/metadata.name": "voice-system"}}
+    assert rule["from"] == [{"namespaceSelector": system, "podSelector": operator}, gateway]
 
 
 def test_crds_are_kept_unless_told_otherwise(chart):
