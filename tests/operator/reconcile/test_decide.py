@@ -987,3 +987,14 @@ def test_a_job_gets_the_digests_of_the_results_that_it_may_use() -> None:
     decision = decide(observe(outputs=TRAINED, proofs=proofs), NOW)
     inputs = {folder: f"sha256:{folder}" for folder in proofs}
     assert decision.action.effects == (StartJob("evaluate", 1, inputs=inputs),)
+
+
+@pytest.mark.parametrize("changes", [{}, {"revoked": True}, {"expires": "2020-01-01"}])
+def test_a_holders_name_is_one_printable_line_in_conditions_and_events(changes: dict[str, Any]) -> None:
+    holder = "Alice\n2026-11-29 ERROR forged\x1b[2J\r\u2028\u202e"
+    voice = a_voice(consent={"holder": holder, "statement": "I agree."} | changes)
+    _, status = settle(observe(voice))
+    messages = [condition.message for condition in status.conditions]
+    messages += [event.message for event in events_between(VoiceModelStatus(), status)]
+    assert all(message.isprintable() for message in messages)
+    assert any("Alice\\n2026-11-29 ERROR forged\\x1b[2J\\r\\u2028\\u202e" in message for message in messages)
