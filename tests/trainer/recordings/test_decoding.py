@@ -86,14 +86,17 @@ from pathlib import Path
 from voice_trainer.recordings import audio
 from voice_trainer.recordings.decoding import Decoders
 
-def peak(who):
-    return resource.getrusage(who).ru_maxrss * 1024
+def peak():  # not ru_maxrss, which begins with that of the process that started this one
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
 
 with Decoders() as decoders:
     audio.decode(Path(sys.argv[2]), decoders)
-    before = peak(resource.RUSAGE_SELF)
+    before = peak()
     samples, rate = audio.decode(Path(sys.argv[1]), decoders)
-print(json.dumps([peak(resource.RUSAGE_SELF) - before, peak(resource.RUSAGE_CHILDREN), len(samples) / rate]))
+    growth = peak() - before
+child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+print(json.dumps([growth, child, len(samples) / rate]))
 """
 
 
