@@ -175,7 +175,7 @@ async def test_the_swap_to_a_next_revision_downloads_and_builds_nothing_a_second
     async with start_sync() as sync:
         await sync.until(lambda: (found := sync.entries().get("alice")) and found.next.state == "ready")
         held = sync.entries()["alice"].next.voice
-        assert sync.serving() == {"alice": "alice-1"}
+        await sync.until(lambda: sync.serving() == {"alice": "alice-1"})
         shutil.rmtree(tmp_path / "store")
         desired.write(new)
         await sync.until(lambda: sync.serving() == {"alice": "alice-2"})

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from voice_trainer.errors import BadData
+from voice_trainer.errors import BadData, Transient
 from voice_trainer.recordings import audio, decoding
 from voice_trainer.recordings.decoding import Decoders, Undecodable, container_of
 
@@ -138,6 +138,16 @@ def test_a_decoder_that_hangs_is_ended(tmp_path: Path, noise: np.ndarray, monkey
         with pytest.raises(Undecodable, match="decoding took more than 0 s"):
             decoders.decode(path)
         assert not decoder.is_alive
+
+
+def test_a_decoder_that_cannot_run_is_no_fault_of_the_recording(
+    tmp_path: Path, noise: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, noise, 16000)
+    monkeypatch.setattr(decoding.decoder_process, "__file__", "/nowhere/decoder_process.py")
+    with Decoders() as decoders, pytest.raises(Transient, match=r"cannot run .*exit status 2"):
+        decoders.decode(path)
 
 
 def test_a_prepared_clip_is_bounded_too(tmp_path: Path, noise: np.ndarray) -> None:

@@ -11,13 +11,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voice_trainer.errors import Transient
 from voice_trainer.job import children
 from voice_trainer.recordings import decoder_process
 
@@ -127,7 +128,8 @@ class _Decoder:
         """Return the answer; a process that gives none is ended.
 
         Raises:
-            Undecodable: it ended, or took too long.
+            Undecodable: the recording ended it, or took too long.
+            Transient: it cannot run at all.
         """
         pipe, answers = self._process.stdin, self._process.stdout
         assert pipe is not None  # noqa: S101 -- it was started with both
@@ -153,7 +155,15 @@ class _Decoder:
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
+            with suppress(subprocess.TimeoutExpired):  # its pipe may be closed before it has ended
+                self._process.wait(timeout=1)
             children.stop(self._process)
+            if self._process.returncode > 0:  # by itself: Python, a library or the program is missing
+                raise Transient(
+                    f"the decoder of recordings cannot run ({children.ending(self._process.returncode)}); "
+                    "use the trainer's image as it was released",
+                    reason="DecoderFailed",
+                )
             raise Undecodable(f"its decoder failed: {children.ending(self._process.returncode)}")
         return answer
 
