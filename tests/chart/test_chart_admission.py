@@ -97,7 +97,7 @@ def a_service(**spec):
     [
         pytest.param(a_config_map(), id="a ConfigMap with its label"),
         pytest.param(a_secret(), id="a Secret with its label"),
-        pytest.param(a_secret(name="voice-operator-signing-key", namespace="voice-system"), id="its signing key"),
+        pytest.param(a_secret(name="signing-key", namespace="voice-system"), id="a signing key"),
         pytest.param(a_job(), id="a Job like its own"),
         pytest.param(a_deployment(a_pod(container={"image": "voice-inference:0.1.0"})), id="a Deployment"),
         pytest.param(a_service(), id="a Service"),
