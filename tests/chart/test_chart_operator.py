@@ -30,6 +30,7 @@ def operator(installed, tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         config["listen"] = f"127.0.0.1:{probe.getsockname()[1]}"
+    config["storage"]["uri"] = (tmp_path / "store").as_uri()
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig_of_the_service_account(installed)))
     environment = os.environ | {
@@ -55,14 +56,19 @@ def kubeconfig_of_the_service_account(cluster):
     return config
 
 
-def test_the_operator_makes_the_default_servers_children(installed, operator):
+def wait(operator, condition):
     process, log = operator
-    children = ["deployment/default", "service/default", "configmap/default-voices"]
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    while installed.kubectl("get", "-n", "voice-system", *children).returncode != 0:
+    while not condition():
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.5)
+
+
+def test_the_operator_makes_the_default_servers_children(installed, operator):
+    _, log = operator
+    children = ["deployment/default", "service/default", "configmap/default-voices"]
+    wait(operator, lambda: installed.kubectl("get", "-n", "voice-system", *children).returncode == 0)
     assert "forbidden" not in log.read_text().lower()
     policy = installed.get("networkpolicy", "voice-operator-inference", "-n", "voice-system")["spec"]
     budget = installed.get("pdb", "voice-operator-default", "-n", "voice-system")["spec"]
@@ -71,5 +77,43 @@ def test_the_operator_makes_the_default_servers_children(installed, operator):
     assert policy["podSelector"]["matchLabels"].items() <= labels
     assert budget["selector"]["matchLabels"].items() <= labels
     (container,) = pod["spec"]["containers"]
-    assert container["envFrom"] == [{"secretRef": {"name": "voice-operator-s3"}}]
+    assert {"secretName": "voice-operator-s3", "defaultMode": 0o440} in [
+        one.get("secret") for one in pod["spec"]["volumes"]
+    ]
     assert container["ports"][0]["containerPort"] == policy["ingress"][0]["ports"][0]["port"]
+
+
+def test_the_operator_starts_and_stops_a_training_with_its_rights_and_under_its_policies(installed, operator):
+    _, log = operator
+    spec = {
+        "language": "en",
+        "dataset": {"uri": "s3://voices/datasets/alice", "digest": f"sha256:{'0' * 64}"},  # so that nothing is listed
+        "consent": {"holder": "Alice A.", "statement": "I agree."},
+    }
+    voice = {
+        "apiVersion": "voice.sovits.dev/v1alpha1",
+        "kind": "VoiceModel",
+        "metadata": {"name": "alice"},
+        "spec": spec,
+    }
+    applied = installed.kubectl("apply", "-n", "studio", "-f", "-", stdin=json.dumps(voice))
+    assert applied.returncode == 0, applied.stderr
+
+    def jobs():
+        return installed.get("jobs", "-n", "studio")["items"]
+
+    wait(operator, jobs)
+    (job,) = jobs()
+    documents = [item["metadata"]["name"] for item in installed.get("configmaps", "-n", "studio")["items"]]
+    assert any(name.endswith("-prepare") for name in documents)
+    assert job["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
+    wait(operator, lambda: "status" in installed.get("voice", "alice", "-n", "studio"))
+    assert installed.get("events.events.k8s.io", "-n", "studio")["items"], "events are written too"
+
+    revoked = '{"spec": {"consent": {"revoked": true}}}'
+    assert installed.kubectl("patch", "voice", "alice", "-n", "studio", "--type=merge", "-p", revoked).returncode == 0
+    wait(operator, lambda: all(one["metadata"].get("deletionTimestamp") for one in jobs()))
+    assert installed.kubectl("delete", "voice", "alice", "-n", "studio", "--wait=false").returncode == 0
+    said = log.read_text().lower()
+    assert "forbidden" not in said
+    assert "account may" not in said

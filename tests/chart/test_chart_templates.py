@@ -1,5 +1,7 @@
 """What the chart renders: valid objects, least rights, hardened pods, and the Secret where it is needed."""
 
+import json
+
 import pytest
 import yaml
 
@@ -52,7 +54,8 @@ VALUE_SETS = {
             "inference": {"from": [{"podSelector": {}}], "extraEgress": [{"ports": [{"port": 1}]}]},
             "operator": {"extraEgress": [{"ports": [{"port": 2}]}]},
             "apiServer": {"to": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]},
-            "storage": {"ports": [7070], "to": [{"namespaceSelector": {}}]},
+            "storage": {"ports": [7070], "to": [{"namespaceSelector": {}}], "podIdentity": False, "instanceRole": True},
+            "stages": {"extraEgress": [{"ports": [{"port": 3}]}]},
         },
         "podDisruptionBudget": {"maxUnavailable": "25%"},
         "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
@@ -61,6 +64,7 @@ VALUE_SETS = {
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: as-text-{{ .Release.Name }}}",
         ],
         "serviceAccount": {"annotations": {"role": "voices"}},
+        "admission": {"alsoTrusted": {"users": ["velero"], "groups": ["system:masters"]}, "images": ["mirror/t:1"]},
         "nameOverride": "voices",
     },
     "as little as possible": {
@@ -99,8 +103,8 @@ def test_the_schemas_do_notice_an_unknown_field(chart, conforms):
 
 @pytest.mark.parametrize("values", [pytest.param(values, id=name) for name, values in VALUE_SETS.items()])
 def test_every_namespaced_object_names_its_namespace(chart, values):
-    admission = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
-    cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"} | admission
+    policies = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"} | policies
     for item in chart.objects(values | {"extraObjects": []}):
         assert item["kind"] in cluster_wide or item["metadata"]["namespace"], item["metadata"]["name"]
 
@@ -191,13 +195,13 @@ def test_the_service_and_the_policy_select_the_operator_pod(chart):
     assert chart.one("NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
 
 
-def test_a_changed_configuration_or_key_restarts_the_operator(chart):
+def test_a_changed_configuration_restarts_the_operator_and_a_changed_key_does_not(chart):
     def annotations(values):
         return chart.one("Deployment", values)["spec"]["template"]["metadata"]["annotations"]
 
     assert annotations({}) == annotations({"operator": {"resources": {"limits": {"memory": "1Gi"}}}})
     assert annotations({}) != annotations({"bases": BASES})
-    assert annotations({}) != annotations({"storage": {"accessKey": "other", "secretKey": "secret"}})
+    assert annotations({"storage": KEYS}) == annotations({"storage": {"accessKey": "other", "secretKey": "secret"}})
 
 
 @pytest.mark.parametrize(
@@ -249,14 +253,23 @@ def test_an_existing_secret_is_used_and_none_is_made(chart):
     objects = chart.objects({"storage": {"existingSecret": "s3-keys"}})
     assert not [item for item in objects if item["kind"] == "Secret"]
     (deployment,) = [item for item in objects if item["kind"] == "Deployment"]
-    assert deployment["spec"]["template"]["spec"]["containers"][0]["envFrom"] == [{"secretRef": {"name": "s3-keys"}}]
+    pod = deployment["spec"]["template"]["spec"]
+    (volume,) = [volume for volume in pod["volumes"] if "secret" in volume]
+    assert volume["secret"] == {"secretName": "s3-keys", "defaultMode": 0o440}
+    (container,) = pod["containers"]
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == volume["name"]]
+    assert mount["readOnly"]
+    assert {"name": "VOICE_S3_CREDENTIALS_DIR", "value": mount["mountPath"]} in container["env"]
+    assert "envFrom" not in container
 
 
 def test_without_keys_there_is_no_secret_and_nobody_waits_for_one(chart):
     objects = chart.objects({})
     assert not [item for item in objects if item["kind"] == "Secret"]
     (deployment,) = [item for item in objects if item["kind"] == "Deployment"]
-    assert "envFrom" not in deployment["spec"]["template"]["spec"]["containers"][0]
+    pod = deployment["spec"]["template"]["spec"]
+    assert not [volume for volume in pod["volumes"] if "secret" in volume]
+    assert "VOICE_S3_CREDENTIALS_DIR" not in {variable["name"] for variable in pod["containers"][0]["env"]}
 
 
 def test_the_pods_service_accounts_are_made_where_pods_may_run_and_get_no_token(chart):
@@ -283,6 +296,33 @@ def rights(roles):
     }
 
 
+def test_the_admission_policies_hold_the_configured_account_images_and_namespaces(chart):
+    values = {
+        "serviceAccount": {"name": "voices"},
+        "images": {"trainer": {"digest": f"sha256:{'a' * 64}"}},
+        "admission": {"images": ["mirror/voice-trainer:1"], "alsoTrusted": {"groups": ["system:masters"]}},
+        "watchNamespaces": ["studio"],
+    }
+    objects = chart.objects(values)
+    policies = {
+        item["metadata"]["name"].rpartition(".")[2]: json.dumps(item["spec"])
+        for item in objects
+        if item["kind"] == "ValidatingAdmissionPolicy"
+    }
+    bindings = {item["spec"]["policyName"]: item["spec"] for item in objects if item["kind"].endswith("PolicyBinding")}
+    assert policies.keys() == {"account", "pods", "records"}
+    assert all("system:serviceaccount:voice-system:voices" in policy for policy in policies.values())
+    assert f"voice-trainer@sha256:{'a' * 64}" in policies["pods"]
+    assert "mirror/voice-trainer:1" in policies["pods"]
+    assert "system:masters" in policies["records"]
+    assert all(spec["validationActions"] == ["Deny"] for spec in bindings.values())
+    (chosen,) = bindings["voice-system.voice-operator.records"]["matchResources"]["namespaceSelector"][
+        "matchExpressions"
+    ]
+    assert chosen["values"] == ["studio", "voice-system"]
+    assert not [item for item in chart.objects({"admission": {"enabled": False}}) if "Admission" in item["kind"]]
+
+
 @pytest.mark.parametrize("namespaces", [[], ["studio"]])
 def test_the_operator_may_do_its_work_and_nothing_more(chart, namespaces):
     objects = chart.objects({"watchNamespaces": namespaces, "rbac": {"aggregate": False}})
@@ -297,7 +337,9 @@ def test_the_operator_may_do_its_work_and_nothing_more(chart, namespaces):
     ]
     assert reads == [("voice-system", ["voice-operator-signing-key"])], "it reads its own key and no other Secret"
     assert not any("*" in right for right in granted)
-    assert {verb for _, resource, verb in granted if resource == "pods"} == {"get", "list", "watch"}
+    assert {verb for _, resource, verb in granted if resource == "pods"} == {"list", "watch"}
+    assert {verb for _, resource, verb in granted if resource.endswith("/status")} == {"patch"}
+    assert not [resource for _, resource, _ in granted if resource.endswith("/finalizers")]
     assert {verb for _, resource, verb in granted if resource == "leases"} == {"list", "create", "get", "update"}
     assert ("batch", "jobs", "create") in granted
     assert ("voice.sovits.dev", "voicemodels/status", "patch") in granted
@@ -327,7 +369,8 @@ def test_a_second_release_would_take_the_same_names_in_a_watched_namespace(chart
         {(item["kind"], item["metadata"]["name"]) for item in objects if item["metadata"].get("namespace") == "studio"}
         for objects in releases
     ]
-    assert claims[0] == claims[1] == {("Role", "voice-operator"), ("RoleBinding", "voice-operator")}
+    taken = {("Role", "voice-operator"), ("RoleBinding", "voice-operator")}
+    assert claims[0] & claims[1] == taken
 
 
 def test_people_get_voices_with_the_built_in_roles(chart):
@@ -353,24 +396,71 @@ def test_policies_let_through_the_port_of_the_store(chart):
         )
         return {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
 
-    for name in ("voice-operator", "voice-operator-inference"):
+    for name in ("voice-operator", "voice-operator-inference", "voice-operator-stages"):
         assert 443 not in ports("http://s3.storage.svc:9000", "voice-operator-inference")
         assert {53, 9000, 7070} <= ports("http://s3.storage.svc:9000", name)
         assert {53, 80, 7070} <= ports("http://s3.example.com", name)
         assert {53, 443, 7070} <= ports("", name)
 
 
-@pytest.mark.parametrize("name", ["voice-operator", "voice-operator-inference"])
-def test_policies_let_through_proxies_and_where_a_cloud_hands_out_keys(chart, name):
-    def egress(values):
-        return chart.one("NetworkPolicy", values, name=name)["spec"]["egress"]
+POLICIES = ["voice-operator", "voice-operator-inference", "voice-operator-stages"]
+METADATA = {"169.254.169.254/32", "169.254.170.2/32", "fd00:ec2::254/128"}
 
-    proxied = egress({"proxy": {"https": "http://proxy:3128", "http": "http://proxy"}})
+
+def egress(chart, name, values):
+    return chart.one("NetworkPolicy", values, name=name)["spec"]["egress"]
+
+
+def opened(rules):
+    """The blocks of addresses that rules name; any address is none of them."""
+    blocks = [peer["ipBlock"]["cidr"] for rule in rules for peer in rule.get("to", ()) if "ipBlock" in peer]
+    return {block for block in blocks if not block.endswith("/0")}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_policies_let_through_proxies(chart, name):
+    proxied = egress(chart, name, {"proxy": {"https": "http://proxy:3128", "http": "http://proxy"}})
     assert {3128, 80} <= {port["port"] for rule in proxied for port in rule["ports"]}
-    nodes = [rule for rule in egress({}) if rule["ports"] == [{"protocol": "TCP", "port": 80}]]
-    assert {peer["ipBlock"]["cidr"] for rule in nodes for peer in rule["to"]} >= {"169.254.169.254/32"}
-    with_keys = egress({"storage": KEYS})
-    assert not [rule for rule in with_keys if any("ipBlock" in peer for peer in rule.get("to", ()))]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_metadata_services_are_closed_unless_the_values_open_them(chart, name):
+    agent = {"169.254.170.23/32", "fd00:ec2::23/128"}
+    plain_http = {"storage": KEYS | {"endpoint": "http://s3.example.com"}}
+    for values in ({}, plain_http):
+        store = [rule for rule in egress(chart, name, values) if {"namespaceSelector": {}} in rule.get("to", ())]
+        excepted = {
+            block for rule in store for peer in rule["to"] for block in peer.get("ipBlock", {}).get("except", ())
+        }
+        assert len(store) == 1
+        assert excepted == METADATA | agent
+    assert opened(egress(chart, name, plain_http)) == set(), "with keys nobody asks for some"
+    assert opened(egress(chart, name, {})) == agent
+    closed = {"networkPolicy": {"storage": {"podIdentity": False}}}
+    assert opened(egress(chart, name, closed)) == set()
+    node = {"networkPolicy": {"storage": {"instanceRole": True}}}
+    assert opened(egress(chart, name, node)) == agent | {"169.254.169.254/32", "fd00:ec2::254/128"}
+
+
+def test_stage_and_inference_pods_have_a_policy_wherever_values_name_a_namespace(chart):
+    values = {"storage": KEYS | {"secretNamespaces": ["studio"]}, "watchNamespaces": ["studio", "audiobooks"]}
+    found = [item for item in chart.objects(values) if item["kind"] == "NetworkPolicy"]
+    places = {(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found}
+    everywhere = {(where, name) for where in ("voice-system", "studio", "audiobooks") for name in POLICIES[1:]}
+    assert places == everywhere | {("voice-system", "voice-operator")}
+    for item in found:
+        if item["metadata"]["name"] == "voice-operator-stages":
+            assert item["spec"]["podSelector"] == {
+                "matchExpressions": [{"key": "voice.sovits.dev/stage", "operator": "Exists"}]
+            }
+            assert item["spec"]["policyTypes"] == ["Ingress", "Egress"]
+            assert "ingress" not in item["spec"], "nobody speaks to a stage"
+            assert {port["port"] for rule in item["spec"]["egress"] for port in rule["ports"]} == {53, 443}
+
+
+def test_more_egress_of_stage_pods(chart):
+    rule = {"ports": [{"port": 5000}]}
+    assert rule in egress(chart, "voice-operator-stages", {"networkPolicy": {"stages": {"extraEgress": [rule]}}})
 
 
 def test_the_operator_still_reaches_servers_when_only_a_gateway_may_ask_for_speech(chart):
@@ -380,7 +470,8 @@ def test_the_operator_still_reaches_servers_when_only_a_gateway_may_ask_for_spee
     )
     (rule,) = policy["spec"]["ingress"]
     operator = chart.one("Deployment")["spec"]["selector"]
-    assert rule["from"] == [{"podSelector": operator}, gateway]
+    system = {"matchLabels": {"kubernetes.io/metadata.name": "voice-system"}}
+    assert rule["from"] == [{"namespaceSelector": system, "podSelector": operator}, gateway]
 
 
 def test_crds_are_kept_unless_told_otherwise(chart):

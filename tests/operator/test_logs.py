@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -66,3 +66,14 @@ def test_kopf_does_not_log_every_event_of_every_object(capsys: pytest.CaptureFix
     configure("info", "json")
     logging.getLogger("kopf.objects").info("Handler 'VoiceModel-changed' succeeded.")
     assert lines(capsys) == []
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_name_forges_no_line_and_commands_no_terminal(
+    capsys: pytest.CaptureFixture[str], log_format: Literal["text", "json"]
+) -> None:
+    configure("info", log_format)
+    logging.getLogger("voice_operator").info("%s agreed", "Alice\n2026-11-29 ERROR forged\x1b[2J\u2028\u202e")
+    (line,) = capsys.readouterr().err.removesuffix("\n").split("\n")
+    assert line.isprintable()
+    assert "Alice\\n2026" in line

@@ -82,6 +82,9 @@ and a digest over a tag.
 {{/* Where the operator finds the authorities of the store's certificate. */}}
 {{- define "voice-operator.caFile" -}}/etc/voice-operator-ca/ca.crt{{- end -}}
 
+{{/* Where the operator finds the store's keys, as files. */}}
+{{- define "voice-operator.keysFolder" -}}/etc/voice-store{{- end -}}
+
 {{/* What is reached without the proxy: everything inside the cluster, the node's own services, and what the values name. */}}
 {{- define "voice-operator.noProxy" -}}
 {{- concat (list "localhost" "127.0.0.1" "::1" ".svc" ".cluster.local" "169.254.169.254" "169.254.170.23") .Values.proxy.noProxy | uniq | join "," -}}
@@ -100,6 +103,9 @@ Where the store is and through which proxy, as the operator's own environment; i
 {{- end }}
 {{- if ne .Values.storage.addressing "auto" }}
 - {name: VOICE_S3_ADDRESSING, value: {{ .Values.storage.addressing | quote }}}
+{{- end }}
+{{- if include "voice-operator.storageSecretName" . }}
+- {name: VOICE_S3_CREDENTIALS_DIR, value: {{ include "voice-operator.keysFolder" . | quote }}}
 {{- end }}
 {{- if .Values.storage.caConfigMap }}
 - {name: AWS_CA_BUNDLE, value: {{ include "voice-operator.caFile" . | quote }}}

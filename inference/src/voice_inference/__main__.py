@@ -15,6 +15,7 @@ from voice_inference.api.services import build_services
 from voice_inference.errors import InvalidSettings
 from voice_inference.settings import Settings, add_flags, read_settings
 from voice_store import ENVIRONMENT_HELP
+from voice_store.printable import PrintableFormatter
 
 EX_USAGE = 64  # of sysexits.h, as in the other programs of this project
 
@@ -44,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(settings: Settings) -> None:
     """Answer requests until SIGTERM or SIGINT; running requests may finish within the grace period."""
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[lines])
     config = uvicorn.Config(
         create_app(build_services(settings)),
         host=settings.host,

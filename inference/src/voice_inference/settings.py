@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, le=256, description="threads of one inference, 0: usable CPUs over the workers")
     workers: int = Field(1, ge=1, le=64, description="requests that are synthesised at the same time")
     queue: int = Field(16, ge=0, le=10_000, description="requests that may wait; more are answered with 429")
+    max_adapter_mib: int = Field(128, ge=1, le=4096, description="largest adapter of a voice, in MiB; more are refused")
     poll_seconds: float = Field(2.0, ge=0.05, le=3600, description="interval between polls of the desired voices")
     grace_seconds: int = Field(25, ge=0, le=3600, description="time for running requests after SIGTERM")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe message logged")

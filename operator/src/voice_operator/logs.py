@@ -8,6 +8,7 @@ from typing import Literal
 from pythonjsonlogger.json import JsonFormatter
 
 from voice_operator.reconcile.names import Key
+from voice_store.printable import PrintableFormatter
 
 LogFormat = Literal["text", "json"]
 
@@ -25,7 +26,7 @@ def configure(level: str, log_format: LogFormat) -> None:
         handler.setFormatter(JsonFormatter(_JSON, rename_fields=_NAMES, datefmt="%Y-%m-%dT%H:%M:%S%z"))
         handler.addFilter(_add_key)
     else:
-        handler.setFormatter(logging.Formatter(_TEXT))
+        handler.setFormatter(PrintableFormatter(_TEXT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("kopf").setLevel(logging.WARNING)  # it logs each watch event of each object
 

@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from voice_store.uris import check_key
 
 INDEX_LIMIT: Final = 4 * MIB
 FILES_LIMIT: Final = 100_000
+CONTAINERS_BESIDE_FILES: Final = 10_000  # a base's index has configurations, gates and sentences too
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -37,6 +38,9 @@ class BundleKind:
     schema: str
     choose: Callable[[bytes], Iterable[str]]  # from the index's bytes to the needed files
     size_limit: int  # bytes of the needed files together
+    file_limits: Mapping[str, int] = field(default_factory=dict)  # bytes of single files
+    index_limit: int | None = None  # bytes of the index; None: INDEX_LIMIT
+    files_limit: int = FILES_LIMIT  # how many files the index may name
 
 
 class BundleCache:
@@ -110,6 +114,9 @@ def parse_index(data: bytes, kind: BundleKind, what: str) -> dict[str, Content]:
         InvalidIndex: it is malformed; the message names the field.
     """
     where = f"{what}/{kind.index}"
+    # Each file is one object, and the rest of an index has few: a list of three bytes would take a hundred in memory.
+    if data.count(b"{") + data.count(b"[") > kind.files_limit + CONTAINERS_BESIDE_FILES:
+        raise InvalidIndex(f"{where} has too many objects and lists for {kind.files_limit} files; publish it again")
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -119,8 +126,8 @@ def parse_index(data: bytes, kind: BundleKind, what: str) -> dict[str, Content]:
     schema, files = document.get("schema"), document.get("files")
     if schema != kind.schema:
         raise InvalidIndex(f"{where}: schema is {str(schema)[:100]!r}, this program reads {kind.schema}")
-    if not isinstance(files, dict) or len(files) > FILES_LIMIT:
-        raise InvalidIndex(f"{where}: files must be an object of at most {FILES_LIMIT} entries; publish it again")
+    if not isinstance(files, dict) or len(files) > kind.files_limit:
+        raise InvalidIndex(f"{where}: files must be an object of at most {kind.files_limit} entries; publish it again")
     return {_name(name, where): _content(name, entry, where) for name, entry in files.items()}
 
 
@@ -136,6 +143,9 @@ def needed_files(data: bytes, kind: BundleKind, what: str) -> Mapping[str, Conte
         if name not in files:
             raise InvalidIndex(f"{what}/{kind.index}: files: {name} is not listed, and it is needed; publish it again")
         needed[name] = files[name]
+        if (limit := kind.file_limits.get(name)) is not None and files[name].size > limit:
+            size = files[name].size
+            raise InvalidIndex(f"{what}/{name} has {size} bytes, at most {limit} are allowed; publish it again")
     if (size := sum(promised.size for promised in needed.values())) > kind.size_limit:
         raise InvalidIndex(f"{what} has {size} bytes, at most {kind.size_limit} are allowed for {kind.name}")
     return needed
@@ -172,7 +182,7 @@ def _holds(folder: Path, kind: BundleKind, digest: str) -> bool:
 
 
 def _download(store: Store, part: Path, kind: BundleKind, digest: str) -> None:
-    data = store.read(kind.index, limit=INDEX_LIMIT)
+    data = store.read(kind.index, limit=kind.index_limit or INDEX_LIMIT)
     check_digest(data, digest, store.describe(kind.index))
     for name, promised in needed_files(data, kind, store.uri).items():
         store.download(name, part / name, limit=promised.size)

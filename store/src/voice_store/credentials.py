@@ -1,10 +1,10 @@
 """Where the keys come from: the first source that the environment names, each read by a provider of minio's.
 
-The order is that of AWS's own programs: static keys, web identity, the shared file, the container's service, the
-instance's role. minio's ``ChainedProvider`` would try them all and then say only that all failed; here the source that
-is named must answer, and what it says reaches the user. Two gaps of minio's are filled: its provider for containers
-takes addresses and tokens from the process alone and trusts any host, and its requests for a web identity carry the
-token in the address, from where access logs and error messages repeat it.
+The order is that of AWS's own programs: static keys (in variables, then in a folder of files), web identity, the shared
+file, the container's service, the instance's role. minio's ``ChainedProvider`` would try them all and then say only
+that all failed; here the source that is named must answer, and what it says reaches the user. Two gaps of minio's are
+filled: its provider for containers takes addresses and tokens from the process alone and trusts any host, and its
+requests for a web identity carry the token in the address, from where access logs and error messages repeat it.
 """
 
 from __future__ import annotations
@@ -43,12 +43,13 @@ from voice_store.errors import (
 )
 from voice_store.faults import network_fault
 from voice_store.proxies import Proxies
-from voice_store.settings import CredentialSources, S3Settings, Transport
+from voice_store.settings import CredentialSources, S3Settings, Transport, read_file
 
 INSTANCE_METADATA: Final = "http://169.254.169.254"
 ECS_SERVICE: Final = "http://169.254.170.2"
 CONTAINER_HOSTS: Final = frozenset({"169.254.170.2", "169.254.170.23", "fd00:ec2::23"})  # ECS, EKS, EKS over IPv6
 LOCAL: Final = Transport(connect_seconds=1, read_seconds=5, retries=1)  # it answers at once or is not there
+KEY_FILES: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 SESSION_NAME: Final = "voice-store"
 NO_KEYS: Final = (
     "no S3 credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod a role by web identity or "
@@ -94,6 +95,8 @@ def provider_of(settings: S3Settings, transport: Transport) -> Provider:
     sources = settings.credentials
     if sources.access_key:
         return StaticProvider(sources.access_key, sources.secret_key, sources.session_token or None)
+    if sources.folder and any((Path(sources.folder) / name).exists() for name in KEY_FILES):
+        return FolderProvider(Path(sources.folder))
     if sources.web_identity_token_file:
         return _web_identity(settings, transport)
     if sources.profile or (sources.shared_credentials_file and Path(sources.shared_credentials_file).is_file()):
@@ -152,6 +155,57 @@ def _instance(settings: S3Settings) -> Provider:
         service,
         "attach a role to the instance",
     )
+
+
+class FolderProvider(Provider):
+    """Keys in files, as a mounted Secret has them; files that changed are read again, so that keys can be rotated.
+
+    The kubelet replaces all files of a Secret at once, by a link to another folder: they are read below the folder that
+    the first one is in, so that an old key never goes with a new one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._version: tuple[object, ...] = ()
+        self._credentials: Credentials | None = None
+
+    def retrieve(self) -> Credentials:
+        """Return the keys of now.
+
+        Raises:
+            Misconfigured: a file is missing or cannot be read; the message names it.
+        """
+        with self._lock:
+            version = self._look()
+            if self._credentials is None or version != self._version:
+                self._credentials = self._read()
+                self._version = version
+            return self._credentials
+
+    def _look(self) -> tuple[object, ...]:
+        """Return what changes when a file does; a missing file counts."""
+        found: list[object] = []
+        for name in KEY_FILES:
+            path = self._folder / name
+            try:
+                about = path.stat()
+            except OSError:
+                found.append(None)
+            else:
+                found.append((str(path.resolve()), about.st_ino, about.st_mtime_ns, about.st_size))
+        return tuple(found)
+
+    def _read(self) -> Credentials:
+        folder = (self._folder / KEY_FILES[0]).resolve().parent
+        key, secret, token = (read_file(folder / name) for name in KEY_FILES)
+        for name, value in zip(KEY_FILES, (key, secret), strict=False):
+            if not value:
+                raise Misconfigured(
+                    f"{self._folder / name} is missing or empty; the Secret that is mounted there must have "
+                    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                )
+        return Credentials(key, secret, token or None)
 
 
 class _ContainerProvider(Provider):

@@ -7,6 +7,7 @@
 ``AWS_CA_BUNDLE``, ``SSL_CERT_FILE``               PEM file with certificate authorities besides the public ones
 ``HTTP_PROXY``, ``HTTPS_PROXY``, ``NO_PROXY``      as everywhere, in capitals or not
 ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``   keys, with ``AWS_SESSION_TOKEN`` where they are temporary
+``VOICE_S3_CREDENTIALS_DIR``                       folder with files of these names, read again when they change
 ``AWS_ROLE_ARN``, ``AWS_WEB_IDENTITY_TOKEN_FILE``  web identity (IRSA); ``AWS_ENDPOINT_URL_STS`` for another service
 ``AWS_PROFILE``, ``AWS_SHARED_CREDENTIALS_FILE``   keys in a file; absent: ``~/.aws/credentials`` where there is one
 ``AWS_CONTAINER_CREDENTIALS_FULL_URI``             pod identity, with ``AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE``
@@ -14,7 +15,9 @@
 ``AWS_EC2_METADATA_DISABLED``                      ``true``: never ask for the instance's role
 =================================================  ===================================================================
 
-The keys are secret, everything else is plain configuration; all of it may be absent.
+The keys are secret, everything else is plain configuration; all of it may be absent. The folder may also hold
+``AWS_REGION``, ``AWS_DEFAULT_REGION``, ``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL`` and ``VOICE_S3_ADDRESSING``, as a
+Secret may: they are read once, and the environment's own have the last word.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Literal, cast
 from urllib.parse import SplitResult, urlsplit
 
@@ -42,8 +46,20 @@ for s3:// URIs, all of it optional:
   AWS_CA_BUNDLE          PEM file with certificate authorities besides the public ones
   HTTP_PROXY, HTTPS_PROXY, NO_PROXY
   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
-                         keys; without them web identity, pod identity or the instance's role gives some
+  VOICE_S3_CREDENTIALS_DIR
+                         keys, or a folder with files of these three names; without them web identity,
+                         pod identity or the instance's role gives some
 """
+
+# What a folder of credentials may hold besides keys.
+PLAIN_FILES: Final = (
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL",
+    "VOICE_S3_ADDRESSING",
+)
+FILE_LIMIT: Final = 64 * 1024  # bytes; a session token has a few thousand
 
 _FORMS = "use http://host:port or https://host:port"
 _REGION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
@@ -67,6 +83,7 @@ class CredentialSources:
     access_key: str = ""
     secret_key: str = field(default="", repr=False)
     session_token: str = field(default="", repr=False)
+    folder: str = ""
     web_identity_token_file: str = ""
     role_arn: str = ""
     role_session_name: str = ""
@@ -99,6 +116,7 @@ class CredentialSources:
             access_key=environment.get("AWS_ACCESS_KEY_ID", ""),
             secret_key=environment.get("AWS_SECRET_ACCESS_KEY", ""),
             session_token=environment.get("AWS_SESSION_TOKEN", ""),
+            folder=environment.get("VOICE_S3_CREDENTIALS_DIR", ""),
             web_identity_token_file=environment.get("AWS_WEB_IDENTITY_TOKEN_FILE", ""),
             role_arn=environment.get("AWS_ROLE_ARN", ""),
             role_session_name=environment.get("AWS_ROLE_SESSION_NAME", ""),
@@ -134,6 +152,9 @@ class S3Settings:
         Raises:
             Misconfigured: one has a value that cannot work; the message names variable, value and remedy.
         """
+        if folder := environment.get("VOICE_S3_CREDENTIALS_DIR"):
+            given = {name: value for name, value in environment.items() if value}
+            environment = _plain_files(Path(folder)) | given
         endpoint = ""
         for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
             if value := environment.get(name):
@@ -168,6 +189,33 @@ class S3Settings:
         if self.addressing == "auto":
             return bool(_AWS_HOST.fullmatch(self.url.hostname or ""))
         return self.addressing == "virtual"
+
+
+def read_file(path: Path) -> str:
+    """Return what a file of the credentials' folder holds, without white space around it; empty: there is no file.
+
+    Raises:
+        Misconfigured: it cannot be read, or holds more than one line of text.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(FILE_LIMIT + 1)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be read: {error.strerror or error}; correct its owner or mode") from error
+    text = data.decode("utf-8", errors="replace").strip()
+    if len(data) > FILE_LIMIT or not text.isprintable():
+        raise Misconfigured(f"{path} must hold one line of at most {FILE_LIMIT} bytes; correct the Secret")
+    return text
+
+
+def _plain_files(folder: Path) -> dict[str, str]:
+    if not folder.is_dir():
+        raise Misconfigured(
+            f"VOICE_S3_CREDENTIALS_DIR is {str(folder)[:200]!r}, which is no folder; mount the Secret there"
+        )
+    return {name: value for name in PLAIN_FILES if (value := read_file(folder / name))}
 
 
 def _check_pair(environment: Mapping[str, str], first: str, second: str) -> None:

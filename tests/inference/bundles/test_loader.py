@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from sovits_core.text.symbols import symbols
 from voice_inference.bundles.base import Base
@@ -16,8 +19,8 @@ from voice_inference.bundles.loader import Loader
 from voice_inference.bundles.references import BaseReference, VoiceReference
 from voice_inference.engine.engine import sentences_of
 from voice_inference.errors import DigestMismatch, FetchFailed, InvalidBase, InvalidDocument, InvalidVoice, LoadError
-from voice_store import bundles
 
+MIB = 1 << 20
 Damage = Callable[[Any], None]  # changes a bundle before it is written and sealed again
 EVIL = "sha256:" + "e" * 64
 FILES = ["adapter_config.json", "adapter_model.safetensors", "prompt.safetensors", "voice.json"]
@@ -236,13 +239,121 @@ def test_a_bundle_that_is_too_large_is_refused_before_it_is_fetched(
     assert not list((tmp_path / "cache" / "voices").iterdir())
 
 
-def test_an_endless_manifest_is_not_read(
-    make_bundle: Any, loader: Loader, base: Base, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reference = make_bundle().seal()
-    monkeypatch.setattr(bundles, "INDEX_LIMIT", 100)
-    with pytest.raises(FetchFailed, match="larger than the 100 bytes"):
+def test_an_endless_manifest_is_not_read(make_bundle: Any, loader: Loader, base: Base) -> None:
+    bundle = make_bundle()
+    reference = bundle.seal(bundle.manifest() | {"padding": "x" * MIB})
+    with pytest.raises(FetchFailed, match=f"larger than the {MIB} bytes"):
         loader.load_voice(reference, base)
+
+
+def filled(name: str, content: bytes) -> Damage:
+    return lambda bundle: (bundle.folder / name).write_bytes(content)
+
+
+def header(size: int) -> bytes:
+    """A safetensors file with a header of so many bytes."""
+    return size.to_bytes(8, "little") + b"{" + b" " * (size - 2) + b"}"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        pytest.param(
+            filled("voice.json", b" " * (MIB + 1)),
+            f"voice.json has {MIB + 1} bytes, at most {MIB} are",
+            id="voice.json",
+        ),
+        pytest.param(
+            filled("adapter_config.json", bytes(MIB + 1)),
+            "adapter_config.json has .* at most",
+            id="adapter_config.json",
+        ),
+        pytest.param(
+            filled("prompt.safetensors", bytes(8 * MIB + 1)), "prompt.safetensors has .* at most", id="prompt"
+        ),
+        pytest.param(filled("adapter_model.safetensors", bytes(3 * MIB)), "at most 2097152 are", id="adapter"),
+        pytest.param(
+            filled("voice.json", b"[" + b"[]," * 20_000 + b"[]]"), "more than 10000 objects", id="lists in voice.json"
+        ),
+        pytest.param(filled("voice.json", b"[" * 9_000), "voice.json: ", id="deep lists in voice.json"),
+        pytest.param(
+            filled("prompt.safetensors", header(2 * MIB + 1)),
+            "header of 2097153 bytes, at most",
+            id="an endless header",
+        ),
+    ],
+)
+def test_a_bundle_with_an_oversized_file_is_refused_before_it_is_parsed(
+    make_bundle: Any, base: Base, tmp_path: Path, damage: Damage, message: str
+) -> None:
+    loader = Loader(tmp_path / "cache", threads=1, adapter_limit=2 * MIB)
+    bundle = make_bundle()
+    damage(bundle)
+    with pytest.raises((InvalidDocument, InvalidVoice), match=message):
+        loader.load_voice(bundle.seal(), base)
+
+
+def test_a_manifest_of_more_lists_than_files_is_refused(make_bundle: Any, loader: Loader, base: Base) -> None:
+    bundle = make_bundle()
+    with pytest.raises(InvalidDocument, match=r"manifest\.json has too many objects"):
+        loader.load_voice(bundle.seal(bundle.manifest() | {"more": [[]] * 20_000}), base)
+
+
+MEASURE = """
+import json, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from voice_inference.bundles.loader import Loader
+from voice_inference.bundles.references import BaseReference, VoiceReference
+from voice_inference.errors import LoadError
+
+given = json.load(sys.stdin)
+loader = Loader(Path(given["cache"]), threads=1)
+base = loader.load_base(BaseReference(**given["base"]))
+loader.load_voice(VoiceReference(**given["sound"]), base)
+
+def load(reference):
+    try:
+        loader.load_voice(VoiceReference(**reference), base)
+    except LoadError as error:
+        return str(error)
+
+def peak():  # not ru_maxrss, which begins with that of the process that started this one
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
+
+before = peak()
+with ThreadPoolExecutor(len(given["hostile"])) as pool:
+    errors = list(pool.map(load, given["hostile"]))
+print(json.dumps({"growth": peak() - before, "errors": errors}))
+"""
+
+
+def test_four_hostile_bundles_at_once_cost_little(make_bundle: Any, base: Base, tmp_path: Path) -> None:
+    """One that is as large as it may be everywhere used to take 1.6 GiB by itself."""
+    hostile = []
+    for number in range(4):
+        bundle = make_bundle(f"studio/hostile{number}", rank=128)
+        padding = "1," * (MIB // 4)
+        (bundle.folder / "voice.json").write_text(f'{{"x": [{padding}1], {json.dumps(bundle.voice)[1:]}')
+        (bundle.folder / "adapter_config.json").write_text(f'{{"x": [{padding}1], {json.dumps(bundle.config)[1:]}')
+        not_a_number(bundle)
+        filler = np.zeros(7 * MIB, np.uint8)
+        save_file(bundle.prompt | {"filler": filler}, bundle.folder / "prompt.safetensors")
+        save_file(bundle.adapter, bundle.folder / "adapter_model.safetensors")
+        hostile.append(bundle.seal().model_dump())
+    given = {
+        "cache": str(tmp_path / "other"),
+        "base": base.reference.model_dump(),
+        "sound": make_bundle().seal().model_dump(),
+        "hostile": hostile,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE], input=json.dumps(given), capture_output=True, text=True, check=True
+    )
+    found = json.loads(done.stdout)
+    assert all("not finite" in error for error in found["errors"])
+    assert found["growth"] < 200 * MIB
 
 
 def test_a_later_manifest_schema_is_refused(make_bundle: Any, loader: Loader, base: Base) -> None:

@@ -125,6 +125,20 @@ async def test_a_removal_waits_for_no_load(make_bundle: Any, desired: Any, start
         assert {entry.current.state for name, entry in sync.entries().items() if name != "bob"} == {"loading"}
 
 
+async def test_one_namespace_has_half_of_the_loads_while_others_wait(
+    make_bundle: Any, desired: Any, start_sync: Any
+) -> None:
+    mine = [make_bundle("studio/alice").seal(), make_bundle("studio/bob").seal()]
+    theirs = [make_bundle(f"crowd/hanging{number}").seal() for number in range(3 * PARALLEL_LOADS["current"])]
+    desired.write(*theirs, *mine)
+    async with start_sync() as sync:
+        sync.loader.hold(*(f"hanging{number}-1" for number in range(len(theirs))))
+        await sync.until(lambda: {"alice", "bob"} <= {name for name, revision in sync.serving().items() if revision})
+        begun = [name for name in sync.loader.begun if name.startswith("hanging")]
+        await sync.until(lambda: len([one for one in sync.loader.begun if one.startswith("hanging")]) == 4)
+        assert len(begun) <= PARALLEL_LOADS["current"], "and all of them once nobody else waits"
+
+
 async def test_what_comes_next_waits_until_all_that_is_to_be_served_has_begun(
     make_bundle: Any, desired: Any, start_sync: Any
 ) -> None:
@@ -161,7 +175,7 @@ async def test_the_swap_to_a_next_revision_downloads_and_builds_nothing_a_second
     async with start_sync() as sync:
         await sync.until(lambda: (found := sync.entries().get("alice")) and found.next.state == "ready")
         held = sync.entries()["alice"].next.voice
-        assert sync.serving() == {"alice": "alice-1"}
+        await sync.until(lambda: sync.serving() == {"alice": "alice-1"})
         shutil.rmtree(tmp_path / "store")
         desired.write(new)
         await sync.until(lambda: sync.serving() == {"alice": "alice-2"})

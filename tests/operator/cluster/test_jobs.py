@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from voice_operator.cluster.jobs import observed_job
+from voice_operator.cluster.pods import sentence
 from voice_operator.cluster.waiting import unexplained
 from voice_operator.reconcile.failures import failure_class
 from voice_operator.reconcile.observed import ObservedJob
@@ -263,6 +264,14 @@ QUOTA = 'Error creating: pods "alice-train-2-x" is forbidden: exceeded quota: gp
         pytest.param(
             a_job(age=30),
             [a_pod({"waiting": {"reason": "ContainerCreating"}}, node="n1", age=30)],
+            [an_event("FailedMount", 'MountVolume.SetUp failed for volume "store-keys" : secret "s3" not found')],
+            "SecretNotFound",
+            'secret "s3" not found in the voice\'s namespace',
+            id="the store's keys are not there",
+        ),
+        pytest.param(
+            a_job(age=30),
+            [a_pod({"waiting": {"reason": "ContainerCreating"}}, node="n1", age=30)],
             [an_event("FailedCreatePodSandBox", "failed to set up sandbox\nnetwork: no CNI")],
             "PodNotStarted",
             "failed to set up sandbox network: no CNI",
@@ -424,3 +433,7 @@ def test_the_hash_is_recognised_although_a_label_is_too_short_for_it() -> None:
 def test_a_job_of_somebody_else_is_ignored() -> None:
     stranger = a_job(labels={"voice.sovits.dev/stage": "bake"})
     assert observed_job(stranger, [], [], input_hash=HASH, now=NOW) is None
+
+
+def test_what_a_pod_says_last_is_one_printable_line() -> None:
+    assert sentence("two\nlines \x1b[2J\u202e") == "two lines \\x1b[2J\\u202e"

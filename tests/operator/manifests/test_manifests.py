@@ -64,7 +64,7 @@ def test_a_stage_pod_keeps_the_restricted_standard() -> None:
         "readOnlyRootFilesystem": True,
     }
     assert all(volume["emptyDir"]["sizeLimit"] for volume in pod["volumes"] if "emptyDir" in volume)
-    assert container["envFrom"] == [{"secretRef": {"name": "store"}}]
+    assert "envFrom" not in container
 
 
 @pytest.mark.parametrize(
@@ -304,13 +304,21 @@ def test_pods_know_where_the_store_is_and_whose_certificate_it_has() -> None:
 def test_without_a_secret_pods_get_keys_by_their_service_account_and_still_no_token() -> None:
     pods = [pod for pod, _ in pods_and_files(some_settings(**STORE))]
     assert [pod["serviceAccountName"] for pod in pods] == ["stages", "speaker"]
-    assert not any("envFrom" in pod["containers"][0] or pod["automountServiceAccountToken"] for pod in pods)
+    assert not any(volume["name"] == "store-keys" for pod in pods for volume in pod["volumes"])
+    assert not any("VOICE_S3_CREDENTIALS_DIR" in variables_of(pod) for pod in pods)
+    assert not any(pod["automountServiceAccountToken"] for pod in pods)
 
 
 def test_a_store_on_aws_with_keys_needs_only_the_secret() -> None:
     for pod, files in pods_and_files(some_settings()):
-        assert not {name for name in variables_of(pod) if name.startswith(("AWS_", "VOICE_S3", "HTTP"))}
-        assert pod["containers"][0]["envFrom"] == [{"secretRef": {"name": "store"}}]
+        named = {name for name in variables_of(pod) if name.startswith(("AWS_", "VOICE_S3", "HTTP"))}
+        assert named == {"VOICE_S3_CREDENTIALS_DIR"}
+        (volume,) = [volume for volume in pod["volumes"] if volume["name"] == "store-keys"]
+        assert volume["secret"] == {"secretName": "store", "defaultMode": 0o440}
+        (mount,) = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] == volume["name"]]
+        assert mount["readOnly"]
+        assert mount["mountPath"] == variables_of(pod)["VOICE_S3_CREDENTIALS_DIR"]
+        assert "envFrom" not in pod["containers"][0], "children inherit the environment"
         assert "serviceAccountName" not in pod
         assert len(files) == 1
 

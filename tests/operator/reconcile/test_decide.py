@@ -1074,3 +1074,14 @@ def test_a_pin_is_no_way_around_a_review_and_a_rollback_needs_none(state: Any, p
     assert decision.action.phase == phase
     assert decision.view.target is not None
     assert decision.view.target.name == (REVISION.name if phase == "Ready" else OLDER.name)
+
+
+@pytest.mark.parametrize("changes", [{}, {"revoked": True}, {"expires": "2020-01-01"}])
+def test_a_holders_name_is_one_printable_line_in_conditions_and_events(changes: dict[str, Any]) -> None:
+    holder = "Alice\n2026-11-29 ERROR forged\x1b[2J\r\u2028\u202e"
+    voice = a_voice(consent={"holder": holder, "statement": "I agree."} | changes)
+    _, status = settle(observe(voice))
+    messages = [condition.message for condition in status.conditions]
+    messages += [event.message for event in events_between(VoiceModelStatus(), status)]
+    assert all(message.isprintable() for message in messages)
+    assert any("Alice\\n2026-11-29 ERROR forged\\x1b[2J\\r\\u2028\\u202e" in message for message in messages)

@@ -7,12 +7,14 @@ import pytest
 
 from voice_trainer.evaluation.scores import align, compare, estimate
 from voice_trainer.recordings import audio
-from voice_trainer.recordings.audio import ANALYSIS_RATE, Samples
+from voice_trainer.recordings.audio import ANALYSIS_RATE
+from voice_trainer.recordings.decoding import Decoders, Samples
 
 
 @pytest.fixture(scope="module")
 def speech(spoken_dataset: Path) -> Samples:
-    samples, rate = audio.decode(min((spoken_dataset / "wavs").iterdir()))
+    with Decoders() as decoders:
+        samples, rate = audio.decode(min((spoken_dataset / "wavs").iterdir()), decoders)
     return audio.resample(samples, rate, ANALYSIS_RATE)
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from voice_inference.api.speech_service import SpeechService
 from voice_inference.bundles.loader import Loader
+from voice_inference.bundles.voice import MIB
 from voice_inference.engine.engine import Engine
 from voice_inference.engine.workers import Workers
 from voice_inference.metrics import Metrics
@@ -45,7 +46,8 @@ def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> S
         sources.append(OperatorSource(settings.operator_url, seals))
     if settings.voices:
         sources.append(FileSource(settings.voices, seals))
-    loader = Loader(settings.cache, threads=settings.threads_per_worker)
+    adapter_limit = settings.max_adapter_mib * MIB
+    loader = Loader(settings.cache, threads=settings.threads_per_worker, adapter_limit=adapter_limit)
     syncer = Syncer(NewestSource(sources), loader, registry, metrics, poll_seconds=settings.poll_seconds)
     speech = SpeechService(registry, Engine(metrics), workers, metrics)
     return Services(registry, speech, metrics, workers, syncer)

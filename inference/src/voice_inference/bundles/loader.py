@@ -11,18 +11,23 @@ from sovits_core.bundle.base import EMBEDDED
 from sovits_core.errors import TextRejected
 from sovits_core.text import phonemize
 from voice_inference.bundles.base import BASES, Base, load_base
+from voice_inference.bundles.budget import Budget
 from voice_inference.bundles.references import BaseReference, VoiceReference
-from voice_inference.bundles.voice import VOICES, Voice, load_voice
+from voice_inference.bundles.voice import ADAPTER_LIMIT, MIB, Voice, load_voice, memory_for, voice_bundles
 from voice_inference.errors import DigestMismatch, FetchFailed, InvalidDocument
 from voice_store import BundleCache, BundleKind, StoreFactory
+
+LOAD_BUDGET = 192 * MIB  # of memory, for all voices that are being loaded at a time
 
 
 class Loader:
     """Loads through a cache folder; ``threads`` is the number that one inference may use."""
 
-    def __init__(self, cache: Path, *, threads: int) -> None:
+    def __init__(self, cache: Path, *, threads: int, adapter_limit: int = ADAPTER_LIMIT) -> None:
         self._cache = BundleCache(cache)
         self._threads = threads
+        self._voices = voice_bundles(adapter_limit)
+        self._budget = Budget(LOAD_BUDGET)
 
     def load_base(self, reference: BaseReference) -> Base:
         """Fetch, check and load a base; raises ``LoadError``."""
@@ -37,11 +42,13 @@ class Loader:
 
     def load_voice(self, reference: VoiceReference, base: Base) -> Voice:
         """Fetch, check and load a voice for the base; raises ``LoadError``."""
-        return load_voice(self._fetch(VOICES, reference.uri, reference.digest), reference, base)
+        folder = self._fetch(self._voices, reference.uri, reference.digest)
+        with self._budget.hold(memory_for(folder)):
+            return load_voice(folder, reference, base)
 
     def prune(self, digests: set[str]) -> None:
         """Remove all cached bundles but those of the given digests; a rollback fetches a few megabytes again."""
-        for kind in (BASES, VOICES):
+        for kind in (BASES, self._voices):
             self._cache.keep_only(kind, digests)
 
     def _fetch(self, kind: BundleKind, uri: str, digest: str) -> Path:

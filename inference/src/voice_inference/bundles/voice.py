@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,32 +12,43 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError, safe_open
 
 from sovits_core.bundle.document import Document
 from sovits_core.validation import one_line
 from voice_inference.bundles.base import Base
 from voice_inference.bundles.references import VoiceReference
 from voice_inference.bundles.sessions import Adapter, AdapterInput, GraphSession
+from voice_inference.bundles.tensors import Tensors, open_tensors
 from voice_inference.errors import InvalidDocument, InvalidVoice
 from voice_store import BundleKind
 
 MIB = 1024 * 1024
 VOICE, ADAPTER_CONFIG = "voice.json", "adapter_config.json"
 ADAPTER, PROMPT = "adapter_model.safetensors", "prompt.safetensors"
-VOICES = BundleKind(
-    name="voices",
-    index="manifest.json",
-    schema="voice.sovits.dev/voice-bundle/v1",
-    choose=lambda _: (VOICE, ADAPTER_CONFIG, ADAPTER, PROMPT),  # reports and samples are for people
-    size_limit=128 * MIB,  # an adapter of rank 8 has a few
-)
+ADAPTER_LIMIT = 128 * MIB  # an adapter of rank 8 has a few
+FILE_LIMITS = {VOICE: MIB, ADAPTER_CONFIG: MIB, PROMPT: 8 * MIB}
+MAX_CONTAINERS = 10_000  # objects and lists in a JSON document; an empty list of three bytes takes hundreds in memory
+
+
+def voice_bundles(adapter_limit: int = ADAPTER_LIMIT) -> BundleKind:
+    """Return the kind of voice bundles, of adapters with at most so many bytes."""
+    return BundleKind(
+        name="voices",
+        index="manifest.json",
+        schema="voice.sovits.dev/voice-bundle/v1",
+        choose=lambda _: (VOICE, ADAPTER_CONFIG, ADAPTER, PROMPT),  # reports and samples are for people
+        size_limit=adapter_limit + sum(FILE_LIMITS.values()),
+        file_limits=FILE_LIMITS | {ADAPTER: adapter_limit},
+        index_limit=MIB,
+        files_limit=1000,
+    )
+
+
 SCHEMA = "voice.sovits.dev/voice/v1"
 MAX_RANK = 128
 MAX_PROMPT_TOKENS = 1500  # one minute at 25 tokens per second
 MAX_PROMPT_PHONES = 2048
 
-Tensors = Mapping[str, NDArray[Any]]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -128,19 +139,31 @@ def load_voice(folder: Path, reference: VoiceReference, base: Base) -> Voice:
     _check_identity(described, reference, base)
     rank = described.adapter.rank
     _check_scale(_parse(AdapterConfig, folder / ADAPTER_CONFIG), rank)
-    tensors = _read_tensors(folder / ADAPTER)
-    _check_keys(tensors, base)
-    shared: dict[AdapterInput, ort.OrtValue] = {}  # graphs share inputs of the same name, keys and shape
+    with open_tensors(folder / PROMPT) as tensors:
+        prompt = _prompt(tensors, base)
+    with open_tensors(folder / ADAPTER) as tensors:
+        _check_keys(tensors, base)
+        graphs = (base.prefill, base.step, base.decode)
+        _check_shapes(tensors, graphs, rank)
+        shared: dict[AdapterInput, ort.OrtValue] = {}  # graphs share inputs of the same name, keys and shape
+        prefill, step, decode = (_adapter(graph, tensors, rank, shared) for graph in graphs)
     return Voice(
         reference=reference,
         base=base,
         language=described.language,
-        prompt=_prompt(_read_tensors(folder / PROMPT), base),
-        prefill=_adapter(base.prefill, tensors, rank, shared),
-        step=_adapter(base.step, tensors, rank, shared),
-        decode=_adapter(base.decode, tensors, rank, shared),
+        prompt=prompt,
+        prefill=prefill,
+        step=step,
+        decode=decode,
         expires=described.consent.expires,
     )
+
+
+def memory_for(folder: Path) -> int:
+    """Return how many bytes loading a fetched bundle may take: its files are mapped, and become fp32 once more."""
+    sizes = {name: (folder / name).stat().st_size for name in (VOICE, ADAPTER_CONFIG, ADAPTER, PROMPT)}
+    documents = sizes[VOICE] + sizes[ADAPTER_CONFIG]
+    return 3 * (sizes[ADAPTER] + sizes[PROMPT]) + 16 * documents
 
 
 def _check_identity(described: VoiceDescription, reference: VoiceReference, base: Base) -> None:
@@ -170,10 +193,19 @@ def _check_scale(config: AdapterConfig, rank: int) -> None:
 
 
 def _check_keys(tensors: Tensors, base: Base) -> None:
-    if missing := base.adapter_keys - tensors.keys():
+    if missing := base.adapter_keys - tensors.names:
         raise InvalidVoice(f"the adapter lacks {len(missing)} tensors that the base needs, first {min(missing)}")
-    if unknown := tensors.keys() - base.adapter_keys:
+    if unknown := tensors.names - base.adapter_keys:
         raise InvalidVoice(f"the adapter has {len(unknown)} tensors that the base does not know, first {min(unknown)}")
+
+
+def _check_shapes(tensors: Tensors, graphs: Iterable[GraphSession], rank: int) -> None:
+    for lora in {lora: None for graph in graphs for lora in graph.lora}:
+        expected = lora.stack_shape(rank)[1:]
+        for key in lora.keys:
+            shape = tensors.shape(key)
+            if shape not in {expected, (*expected, 1)}:  # the second: of a convolution with kernel 1
+                raise InvalidVoice(f"{key} has the shape {list(shape)}, expected {list(expected)} at rank {rank}")
 
 
 def _adapter(graph: GraphSession, tensors: Tensors, rank: int, shared: dict[AdapterInput, ort.OrtValue]) -> Adapter:
@@ -188,16 +220,10 @@ def _stack(lora: AdapterInput, tensors: Tensors, rank: int) -> NDArray[np.float3
     expected = lora.stack_shape(rank)
     stack = np.empty(expected, dtype=np.float32)
     for index, key in enumerate(lora.keys):
-        tensor = tensors[key]
+        tensor = tensors.read(key)
         if tensor.dtype not in {np.dtype(np.float16), np.dtype(np.float32)}:
             raise InvalidVoice(f"{key} holds {tensor.dtype}, expected float16 or float32")
-        if tensor.ndim == len(expected) and tensor.shape[-1] == 1:  # of a convolution with kernel 1
-            tensor = tensor[..., 0]
-        if tensor.shape != expected[1:]:
-            raise InvalidVoice(
-                f"{key} has the shape {list(tensor.shape)}, expected {list(expected[1:])} at rank {rank}"
-            )
-        stack[index] = tensor
+        stack[index] = tensor.reshape(expected[1:])  # a convolution's last axis has the length 1
     if not np.isfinite(stack).all():
         raise InvalidVoice(f"the tensors of {lora.name} hold values that are not finite")
     return stack
@@ -207,41 +233,47 @@ def _prompt(tensors: Tensors, base: Base) -> Prompt:
     embedding = base.decode.shapes["ge"][1]
     tokens = _indices(tensors, "codes", maximum=MAX_PROMPT_TOKENS, below=base.end_token)
     phones = _indices(tensors, "phones", maximum=MAX_PROMPT_PHONES, below=base.document.s1.phonemes)
-    ge = tensors.get("ge")
+    ge = _tensor(tensors, "ge", (embedding,))
     if ge is None or ge.shape != (embedding,) or ge.dtype != np.float32 or not np.isfinite(ge).all():
         raise InvalidVoice(f"prompt.safetensors needs ge: {embedding} finite float32 values")
     return Prompt(tokens, phones, np.ascontiguousarray(ge[None, :, None]), _bert_features(tensors, phones.size, base))
 
 
 def _bert_features(tensors: Tensors, phones: int, base: Base) -> NDArray[np.float32] | None:
-    features, expected = tensors.get("bert"), (phones, base.prefill.shapes["bert"][2])
-    if features is None:
+    expected = (phones, base.prefill.shapes["bert"][2])
+    if "bert" not in tensors.names:
         return None
-    if features.shape != expected or features.dtype != np.float32 or not np.isfinite(features).all():
+    features = _tensor(tensors, "bert", expected)
+    if (
+        features is None
+        or features.shape != expected
+        or features.dtype != np.float32
+        or not np.isfinite(features).all()
+    ):
         raise InvalidVoice(f"prompt.safetensors: bert must be finite float32 of shape {expected}")
     return features
 
 
 def _indices(tensors: Tensors, name: str, *, maximum: int, below: int) -> NDArray[np.int64]:
-    found = tensors.get(name)
-    if found is None or found.ndim != 1 or found.dtype != np.int64 or not 1 <= found.size <= maximum:
+    shape = tensors.shape(name) if name in tensors.names else ()
+    found = tensors.read(name) if len(shape) == 1 and 1 <= shape[0] <= maximum else None
+    if found is None or found.dtype != np.int64:
         raise InvalidVoice(f"prompt.safetensors needs {name}: 1 to {maximum} int64 values")
     if found.min() < 0 or found.max() >= below:
         raise InvalidVoice(f"prompt.safetensors: {name} must lie between 0 and {below - 1}")
     return found
 
 
-def _read_tensors(path: Path) -> Tensors:
-    """Return all tensors of a safetensors file, a format that cannot hold code."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- it is no mapping
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
-        raise InvalidVoice(f"{path.name} is no safetensors file of plain numbers: {error}") from error
+def _tensor(tensors: Tensors, name: str, shape: tuple[int | None, ...]) -> NDArray[Any] | None:
+    """Return a tensor if there is one of that shape."""
+    return tensors.read(name) if name in tensors.names and tensors.shape(name) == shape else None
 
 
 def _parse(model: type[Model], path: Path) -> Model:
+    data = path.read_bytes()
+    if data.count(b"{") + data.count(b"[") > MAX_CONTAINERS:
+        raise InvalidDocument(f"{path.name} has more than {MAX_CONTAINERS} objects and lists; publish it again")
     try:
-        return model.model_validate_json(path.read_bytes())
+        return model.model_validate_json(data)
     except ValidationError as error:
         raise InvalidDocument(f"{path.name}: {one_line(error)}") from error

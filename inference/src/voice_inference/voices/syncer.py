@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -66,8 +66,39 @@ class Lane:
         self.role = role
         self.limit = PARALLEL_LOADS[role]
         self.threads = ThreadPoolExecutor(self.limit, thread_name_prefix=f"load-{role}")
-        self.waiting: deque[Reference] = deque()
+        self._waiting: dict[str, deque[Reference]] = {}  # by namespace
         self.tasks: dict[str | Identity, asyncio.Task[None]] = {}
+
+    def fill(self, references: Iterable[Reference]) -> None:
+        """Let these wait, in this order within a namespace, instead of what waited."""
+        self._waiting = {}
+        for reference in references:
+            self._waiting.setdefault(_namespace(reference.identity), deque()).append(reference)
+
+    def take(self) -> Reference | None:
+        """Take what is to start next: a base, else a revision of the namespace with the fewest loads.
+
+        So no namespace has more than half of the threads while another one waits: bundles that take long, or that
+        somebody made to, hold up nobody else's.
+        """
+        if not self._waiting:
+            return None
+        running = Counter(_namespace(identity) for identity in self.tasks)
+        namespace = "" if "" in self._waiting else min(self._waiting, key=lambda waiting: running[waiting])
+        reference = self._waiting[namespace].popleft()
+        if not self._waiting[namespace]:
+            del self._waiting[namespace]
+        return reference
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something waits for a thread."""
+        return bool(self._waiting)
+
+
+def _namespace(identity: str | Identity) -> str:
+    """Return whose revision it is; empty: a base, which is everybody's."""
+    return "" if isinstance(identity, str) else identity[0].partition("/")[0]
 
 
 class Syncer:
@@ -132,7 +163,7 @@ class Syncer:
         self._backoffs = {identity: backoff for identity, backoff in self._backoffs.items() if identity in wanted}
         now = time.monotonic()
         for lane in self._lanes:
-            lane.waiting = deque(
+            lane.fill(
                 reference
                 for reference in missing[lane.role]
                 if self._backoffs.setdefault(reference.identity, Backoff()).due <= now
@@ -142,11 +173,10 @@ class Syncer:
     def _start_loads(self) -> None:
         """Start what is queued, as far as there are threads; what comes next starts when nothing else waits."""
         for lane in self._lanes:
-            while lane.waiting and len(lane.tasks) < lane.limit:
-                reference = lane.waiting.popleft()
+            while len(lane.tasks) < lane.limit and (reference := lane.take()) is not None:
                 if not any(reference.identity in other.tasks for other in self._lanes):
                     lane.tasks[reference.identity] = asyncio.create_task(self._load(reference, lane))
-            if lane.waiting:
+            if lane.is_waiting:
                 return
 
     async def _load(self, reference: Reference, lane: Lane) -> None:

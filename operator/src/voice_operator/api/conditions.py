@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from voice_operator.api.schema import Schema, Time, map_list
+from voice_operator.api.schema import Message, Schema, Time, map_list
 
 ConditionStatus = Literal["True", "False", "Unknown"]
 
@@ -15,7 +15,7 @@ class Condition(Schema):
     type: str = Field(max_length=63, description="What this is about, in CamelCase.")
     status: ConditionStatus
     reason: str = Field(max_length=128, description="Why, in CamelCase; for programs.")
-    message: str = Field("", max_length=4096, description="Why, as a sentence; for people.")
+    message: Message = Field("", description="Why, as a sentence; for people.")
     observed_generation: int = Field(0, ge=0, description="The metadata.generation that this was derived from.")
     last_transition_time: Time
 

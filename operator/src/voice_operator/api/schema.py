@@ -3,8 +3,10 @@
 import json
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+from voice_store.printable import printable
 
 GROUP = "voice.sovits.dev"
 VERSION = "v1alpha1"
@@ -71,7 +73,15 @@ DECIMAL = "^-?[0-9]{1,9}([.][0-9]{1,9})?$"
 Digest = Annotated[str, Field(max_length=71)]
 Uri = Annotated[str, Field(max_length=1024)]
 ShortText = Annotated[str, Field(max_length=256)]
-Message = Annotated[str, Field(max_length=4096)]
+MAX_MESSAGE = 4096  # characters
+
+
+def _one_line(message: object) -> object:
+    """Return a message as one printable line: it may name what people or pods wrote."""
+    return printable(message)[:MAX_MESSAGE] if isinstance(message, str) and not message.isprintable() else message
+
+
+Message = Annotated[str, BeforeValidator(_one_line), Field(max_length=MAX_MESSAGE)]
 ObjectName = Annotated[str, Field(max_length=253)]
 Decimal = Annotated[str, Field(max_length=20)]
 Time = Annotated[str, Field(max_length=32, description="RFC 3339, UTC.")]

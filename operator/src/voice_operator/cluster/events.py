@@ -11,6 +11,7 @@ from voice_operator.cluster.kube import EVENTS, OWN_KINDS, Kube
 from voice_operator.errors import ClusterError, Conflict, OperatorError
 from voice_operator.reconcile.events import Event
 from voice_operator.reconcile.names import Key
+from voice_store.printable import printable
 
 REPORTER = f"{GROUP}/voice-operator"
 MAX_NOTE_BYTES = 1024  # the API server's own limit
@@ -57,7 +58,7 @@ class EventRecorder:
 
 def event_object(key: Key, uid: str, event: Event, now: str, instance: str) -> dict[str, Any]:
     """Return the Event; the same object, reason and sentence give the same name."""
-    text = event.message.encode()[:MAX_NOTE_BYTES].decode(errors="ignore")
+    text = printable(event.message).encode()[:MAX_NOTE_BYTES].decode(errors="ignore")
     digest = hashlib.sha256(f"{uid}|{event.type}|{event.reason}|{event.message}".encode()).hexdigest()[:16]
     return {
         "apiVersion": "events.k8s.io/v1",

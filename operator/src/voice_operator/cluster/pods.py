@@ -7,13 +7,14 @@ from voice_operator.cluster.kube import Object
 from voice_operator.manifests.stage_job import CONTAINER
 from voice_operator.masking import masked
 from voice_operator.reconcile.times import parse
+from voice_store.printable import printable
 
 MAX_SENTENCE = 1000  # characters
 
 
 def sentence(text: object) -> str:
-    """Return a message as one line without credentials, bounded."""
-    return " ".join(masked(str(text or "")).split())[:MAX_SENTENCE]
+    """Return a message as one printable line without credentials, bounded."""
+    return printable(" ".join(masked(str(text or "")).split()))[:MAX_SENTENCE]
 
 
 def moment(text: object) -> datetime | None:

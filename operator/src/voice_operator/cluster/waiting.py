@@ -1,5 +1,6 @@
 """Why a Job's pod does not run, in Kubernetes' own sentence: its status says most of it, Events the rest."""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ NO_POD_SECONDS = 5.0  # the Job controller makes a pod within a second
 NOT_STARTED_SECONDS = 15.0  # mounts and sandboxes take less; pulls say so themselves
 POD_DELETION_SECONDS = 60.0  # beyond its grace period, which the deletion's time includes
 
+_MISSING_SECRET = re.compile(r'secret "[^"]{1,253}" not found')
 _STARTING = {"", "ContainerCreating", "PodInitializing"}
 _IMAGE_TROUBLE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 _VOLUME_TROUBLE = {"FailedMount", "FailedAttachVolume", "FailedMapVolume"}
@@ -31,8 +33,7 @@ def waiting_for(pods: list[Object], events: Iterable[Object], now: datetime) -> 
         name = pod["metadata"]["name"]
         return Problem("PodDeleting", f"pod {name} should have been gone at {deleted}; its node {node} may be lost")
     if trouble:
-        reason = "VolumeNotMounted" if trouble.get("reason") in _VOLUME_TROUBLE else "PodNotStarted"
-        return Problem(reason, sentence(trouble.get("note")))
+        return _of_event(trouble)
     return _of_container(pod) or _of_scheduler(pod)
 
 
@@ -77,6 +78,15 @@ def _silent(job: Object, pods: list[Object]) -> Object | None:
     bound = bool((pod.get("spec") or {}).get("nodeName"))
     reasons = {_waiting(status).get("reason", "") for status in containers((pod,))} or {""}
     return pod if phase(pod) == "Pending" and bound and reasons <= _STARTING else None
+
+
+def _of_event(trouble: Object) -> Problem:
+    note = sentence(trouble.get("note"))
+    if trouble.get("reason") not in _VOLUME_TROUBLE:
+        return Problem("PodNotStarted", note)
+    if secret := _MISSING_SECRET.search(note):
+        return Problem("SecretNotFound", f"{secret[0]} in the voice's namespace")
+    return Problem("VolumeNotMounted", note)
 
 
 def _of_container(pod: Object) -> Problem | None:

@@ -6,6 +6,9 @@ from voice_operator.settings import Settings
 
 USER = 65532  # "nonroot" in distroless images; ours use the same
 CA_FILE = "ca.crt"
+KEYS = "store-keys"  # the volume with the store's keys
+KEYS_FOLDER = "/etc/voice-store"
+KEYS_MODE = 0o440  # the pod's fsGroup reads them
 
 
 def pod_security() -> dict[str, Any]:
@@ -29,16 +32,23 @@ def scratch(name: str, size: str) -> dict[str, Any]:
     return {"name": name, "emptyDir": {"sizeLimit": size}}
 
 
-def store_credentials(settings: Settings) -> dict[str, Any]:
-    """Return the part of a container that brings the store's keys in, from a Secret beside the pod."""
+def store_keys(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the volumes and the mounts that bring the store's keys in, from a Secret beside the pod.
+
+    Files, because child processes inherit an environment, and because a changed Secret changes no running environment.
+    """
     name = settings.storage.secret_name
-    return {"envFrom": [{"secretRef": {"name": name}}]} if name else {}
+    if not name:
+        return [], []
+    volume = {"name": KEYS, "secret": {"secretName": name, "defaultMode": KEYS_MODE}}
+    return [volume], [{"name": KEYS, "mountPath": KEYS_FOLDER, "readOnly": True}]
 
 
 def store_environment(settings: Settings, folder: str) -> dict[str, str]:
     """Return the variables that say where the store is; ``folder`` is where the ConfigMap with ``store_files`` lies."""
     ca = {"AWS_CA_BUNDLE": f"{folder}/{CA_FILE}"} if settings.storage.ca else {}
-    return settings.storage.environment() | ca | settings.proxy.environment()
+    keys = {"VOICE_S3_CREDENTIALS_DIR": KEYS_FOLDER} if settings.storage.secret_name else {}
+    return settings.storage.environment() | keys | ca | settings.proxy.environment()
 
 
 def store_files(settings: Settings) -> dict[str, str]:

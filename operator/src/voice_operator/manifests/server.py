@@ -10,8 +10,8 @@ from voice_operator.manifests.pod import (
     pull_secrets,
     scratch,
     service_account,
-    store_credentials,
     store_environment,
+    store_keys,
     variables,
 )
 from voice_operator.manifests.voice_list import FILE, FOLDER, list_volume, server_metadata
@@ -81,6 +81,7 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
     if public_key:
         environment["VOICE_PUBLIC_KEY"] = public_key  # the last word: without it a server accepts any revision
     resources = server.spec.resources
+    key_volumes, key_mounts = store_keys(settings)
     pod: dict[str, Any] = {
         **service_account(inference.service_account_name),
         "automountServiceAccountToken": False,
@@ -92,7 +93,6 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
                 "name": CONTAINER,
                 **image(settings, settings.images.inference),
                 "env": variables(environment),
-                **store_credentials(settings),
                 "ports": [{"name": "http", "containerPort": inference.port, "protocol": "TCP"}],
                 "startupProbe": _probe("/healthz", period=2, failures=150),
                 # The server closes its port at SIGTERM; by then the pod must be out of all EndpointSlices.
@@ -106,6 +106,7 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
                     {"name": "voices", "mountPath": FOLDER, "readOnly": True},
                     {"name": "cache", "mountPath": CACHE},
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- as above
+                    *key_mounts,
                 ],
             }
         ],
@@ -113,6 +114,7 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
             list_volume(server),
             scratch("cache", inference.cache),
             scratch("tmp", "1Gi"),
+            *key_volumes,
         ],
         **pull_secrets(settings),
     }

@@ -14,8 +14,8 @@ from voice_operator.manifests.pod import (
     pull_secrets,
     scratch,
     service_account,
-    store_credentials,
     store_environment,
+    store_keys,
     variables,
 )
 from voice_operator.reconcile.effects import StartJob
@@ -125,6 +125,7 @@ def _capacity(voice: Voice, start: StartJob) -> Capacity | None:
 def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> dict[str, Any]:
     stage: StagePlacement = getattr(settings.stages, start.stage)
     document = document_name(voice.name, input_hash, start.stage)
+    key_volumes, key_mounts = store_keys(settings)
     return {
         "restartPolicy": "Never",
         "activeDeadlineSeconds": seconds(voice.spec.compute.timeout),  # of the pod: a Job's would count its queue time
@@ -139,7 +140,6 @@ def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> 
                 **image(settings, settings.images.trainer),
                 "args": ["run", "--job", f"{FOLDER}/{FILE}", "--stages", STEPS[start.stage]],
                 "env": variables(ENVIRONMENT | store_environment(settings, FOLDER)),
-                **store_credentials(settings),
                 "resources": _resources(stage, _gpus(voice, start.stage), start.memory_factor),
                 "securityContext": container_security(),
                 "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -148,6 +148,7 @@ def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> 
                     {"name": "keys", "mountPath": attempt_keys.FOLDER, "readOnly": True},
                     {"name": "work", "mountPath": "/work"},
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- as above
+                    *key_mounts,
                 ],
             }
         ],
@@ -156,6 +157,7 @@ def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> 
             attempt_keys.keys_volume(document),
             scratch("work", stage.scratch),
             scratch("tmp", "1Gi"),
+            *key_volumes,
         ],
         **pull_secrets(settings),
         **_placement(stage, _capacity(voice, start)),

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 from scipy import signal
 
-from voice_trainer.recordings.audio import ANALYSIS_RATE, Samples
+from voice_trainer.recordings.audio import ANALYSIS_RATE
+from voice_trainer.recordings.decoding import Samples
 
 Curve = Sequence[tuple[float, float]]
 

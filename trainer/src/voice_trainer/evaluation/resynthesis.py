@@ -11,8 +11,9 @@ from sovits_core.models.networks import Networks
 from sovits_core.synthesis.generation import synthesize
 from voice_trainer.evaluation.scores import ClipScores, compare
 from voice_trainer.evaluation.voice import FeaturedClip, TrainedVoice
-from voice_trainer.recordings.audio import ANALYSIS_RATE, Samples, resample
+from voice_trainer.recordings.audio import ANALYSIS_RATE, resample
 from voice_trainer.recordings.clips import Clip
+from voice_trainer.recordings.decoding import Samples
 
 PROMPT_SECONDS = (3.0, 10.0)  # the range of prompts in the family's training
 PROMPT_CANDIDATES = 6  # the cleanest ones; each costs one resynthesis

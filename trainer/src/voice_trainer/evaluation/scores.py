@@ -11,7 +11,8 @@ import pesq
 import pystoi
 from scipy import signal, stats
 
-from voice_trainer.recordings.audio import ANALYSIS_RATE, Samples
+from voice_trainer.recordings.audio import ANALYSIS_RATE
+from voice_trainer.recordings.decoding import Samples
 
 SHIFT_SECONDS = 0.02  # the largest lag that alignment removes
 PESQ_SECONDS = 0.3  # below this PESQ has no utterance to measure

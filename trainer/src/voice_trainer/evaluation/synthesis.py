@@ -17,7 +17,7 @@ from sovits_core.text import Phonemes, PolyphoneReader, phonemize_for_synthesis
 from sovits_core.text.symbols import phone_ids
 from voice_trainer.evaluation.voice import FeaturedClip
 from voice_trainer.job.base import JobBase
-from voice_trainer.recordings.audio import Samples
+from voice_trainer.recordings.decoding import Samples
 from voice_trainer.recordings.polyphones import load_polyphones
 from voice_trainer.training.networks import Encoders
 from voice_trainer.training.tokens import tokenizer_for

@@ -13,8 +13,9 @@ from sovits_core.formats.adapters import load_adapter
 from sovits_core.models.networks import Networks
 from voice_trainer.job.base import JobBase
 from voice_trainer.job.workspace import Workspace
-from voice_trainer.recordings.audio import Samples, read_flac
+from voice_trainer.recordings.audio import read_flac
 from voice_trainer.recordings.clips import Clip, analysis_samples, read_clips, training_copy
+from voice_trainer.recordings.decoding import Samples
 from voice_trainer.training.clip_features import ClipFeatures, load_clip_features
 from voice_trainer.training.networks import load_networks
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from voice_store.printable import PrintableFormatter
 from voice_trainer.job import results
 
 logger = logging.getLogger(__name__)
@@ -89,9 +90,12 @@ def open_display(level: str, seconds: float) -> Iterator[Display]:
     if sys.stderr.isatty():
         console = Console(stderr=True)
         handler = RichHandler(console=console, show_path=False, log_time_format="%H:%M:%S")
-        logging.basicConfig(level=level.upper(), format="%(message)s", handlers=[handler])
+        handler.setFormatter(PrintableFormatter("%(message)s"))
+        logging.basicConfig(level=level.upper(), handlers=[handler])
         with BarDisplay(console).live() as display:
             yield display
     else:
-        logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+        lines = logging.StreamHandler(sys.stderr)
+        lines.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(message)s"))
+        logging.basicConfig(level=level.upper(), handlers=[lines])
         yield LogDisplay(seconds)

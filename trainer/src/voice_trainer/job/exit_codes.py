@@ -8,6 +8,7 @@ from pathlib import Path
 
 import voice_store
 from sovits_core import errors as model_errors
+from voice_store.printable import printable
 from voice_trainer import errors
 from voice_trainer.job.results import Failure
 from voice_trainer.settings import TERMINATION_LOG
@@ -68,5 +69,5 @@ def _is_out_of_gpu_memory(error: BaseException) -> bool:
 
 
 def _shortened(message: str) -> str:
-    data = " ".join(message.split()).encode()
+    data = printable(" ".join(message.split())).encode()
     return data.decode() if len(data) <= MESSAGE_LIMIT else data[:MESSAGE_LIMIT].decode(errors="ignore") + " …"

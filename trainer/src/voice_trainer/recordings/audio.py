@@ -2,52 +2,33 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
-from voice_trainer.errors import Transient
-
-Samples = NDArray[np.float32]  # mono, full scale is 1.0
+from voice_trainer.errors import BadData, Transient
+from voice_trainer.job import children
+from voice_trainer.recordings.decoding import DECODED_SECONDS, Decoders, Samples, Undecodable, container_of
 
 TRAINING_RATE = 32_000  # Hz, of the synthesizer
 ANALYSIS_RATE = 16_000  # Hz, of HuBERT, the voice activity detector and PESQ
 PEAK = 0.95  # full scale is 1.0; the rest is room for resampling's overshoot
-DECODED_SECONDS = 120.0  # of sound, well above the longest clip that is accepted
-DECODE_SECONDS = 60.0  # of wall clock for one clip
-RATES = (8_000, 192_000)  # Hz
-CHANNELS = 8
 LOUDNESS_PASSES = 3
 LOUDNESS_TOLERANCE = 0.3  # dB, below the audible difference
 
 
-class Undecodable(Exception):
-    """The bytes are no sound in the format that the file's name claims."""
-
-
-def decode(path: Path) -> tuple[Samples, int]:
+def decode(path: Path, decoders: Decoders) -> tuple[Samples, int]:
     """Return mono samples and their rate, at most ``DECODED_SECONDS`` of them: a few bytes of FLAC can hold hours.
 
     Raises:
-        Undecodable: neither libsndfile nor ffmpeg can read the file.
+        Undecodable: it is no format that is taken, or neither libsndfile nor ffmpeg can read it.
     """
+    container = container_of(path)
     try:
-        with soundfile.SoundFile(path) as source:
-            if not (RATES[0] <= source.samplerate <= RATES[1] and source.channels <= CHANNELS):
-                raise Undecodable(
-                    f"{source.samplerate} Hz with {source.channels} channels is not a recording of speech"
-                )
-            rate = source.samplerate
-            samples = source.read(int(DECODED_SECONDS * rate), dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError):
-        return _decode_with_ffmpeg(path), TRAINING_RATE
-    mono = samples.mean(axis=1)
-    if not np.isfinite(mono).all():
-        raise Undecodable("it holds numbers that are not finite")
-    return np.asarray(mono, dtype=np.float32), int(rate)
+        return decoders.decode(path)
+    except children.ChildFailed:
+        return _decode_with_ffmpeg(path, container), TRAINING_RATE
 
 
 def resample(samples: Samples, rate: int, wanted: int) -> Samples:
@@ -89,36 +70,28 @@ def write_flac(path: Path, samples: Samples, rate: int) -> None:
 
 
 def read_flac(path: Path) -> Samples:
-    """Read a file that ``write_flac`` wrote."""
-    samples, _ = soundfile.read(path, dtype="float32")
+    """Read a file that ``write_flac`` wrote; it was in the store meanwhile, so its size is bounded again.
+
+    Raises:
+        BadData: it is something else.
+    """
+    with soundfile.SoundFile(path) as source:
+        if source.format != "FLAC" or source.channels != 1:
+            raise BadData(
+                f"{path.name} is no mono FLAC; remove the voice's workspace and prepare the recordings again",
+                reason="ClipDamaged",
+            )
+        samples = source.read(int(DECODED_SECONDS * source.samplerate), dtype="float32")
     return np.asarray(samples, dtype=np.float32)
 
 
-def _decode_with_ffmpeg(path: Path) -> Samples:
+def _decode_with_ffmpeg(path: Path, container: str) -> Samples:
     # The demuxer is forced: a playlist under another name could make ffmpeg open other files.
-    source = ["-protocol_whitelist", "file", "-f", path.suffix[1:].lower(), "-i", f"file:{path}"]
+    source = ["-protocol_whitelist", "file", "-f", container, "-i", f"file:{path}", "-t", str(DECODED_SECONDS)]
     try:
-        data = _ffmpeg(
-            [
-                *source,
-                "-t",
-                str(DECODED_SECONDS),
-                "-vn",
-                "-ac",
-                "1",
-                "-ar",
-                str(TRAINING_RATE),
-                "-f",
-                "f32le",
-                "pipe:1",
-            ],
-            b"",
-        )
-    except subprocess.CalledProcessError as error:
-        lines = error.stderr.decode(errors="replace").strip().splitlines()
-        raise Undecodable(lines[-1][:120] if lines else "ffmpeg cannot decode it") from error
-    except subprocess.TimeoutExpired as error:
-        raise Undecodable(f"decoding took more than {DECODE_SECONDS:.0f} s") from error
+        data = _ffmpeg([*source, "-vn", "-ac", "1", "-ar", str(TRAINING_RATE), "-f", "f32le", "pipe:1"], b"")
+    except children.ChildFailed as error:
+        raise Undecodable(str(error)[:120]) from error
     return np.frombuffer(data, dtype="<f4").copy()
 
 
@@ -127,14 +100,14 @@ def _filter(samples: Samples, rate: int, graph: str) -> Samples:
     arguments = [*pcm, "-i", "pipe:0", "-af", graph, "-f", "f32le", "-ac", "1", "pipe:1"]
     try:
         data = _ffmpeg(arguments, np.ascontiguousarray(samples, dtype="<f4").tobytes())
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        raise Transient(f"ffmpeg -af {graph} failed: {error.stderr!r:.200}", reason="FfmpegFailed") from error
+    except children.ChildFailed as error:
+        raise Transient(f"ffmpeg -af {graph} failed: {error!s:.200}", reason="FfmpegFailed") from error
     return np.frombuffer(data, dtype="<f4").copy()
 
 
 def _ffmpeg(arguments: list[str], data: bytes) -> bytes:
     command = ["ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", *arguments]
     try:
-        return subprocess.run(command, input=data, capture_output=True, check=True, timeout=DECODE_SECONDS).stdout
+        return children.run(command, data)
     except FileNotFoundError as error:
         raise Transient("ffmpeg is not installed; the trainer's image has it", reason="FfmpegMissing") from error

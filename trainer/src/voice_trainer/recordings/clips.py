@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from voice_trainer.job.document import Document
-from voice_trainer.recordings.audio import Samples, read_flac
+from voice_trainer.recordings.audio import read_flac
+from voice_trainer.recordings.decoding import Samples
 
 CLIPS_FILE = "clips.json"
 HELD_OUT_FRACTION = 0.1

@@ -8,7 +8,8 @@ import numpy as np
 import webrtcvad
 from numpy.typing import NDArray
 
-from voice_trainer.recordings.audio import ANALYSIS_RATE, Samples
+from voice_trainer.recordings.audio import ANALYSIS_RATE
+from voice_trainer.recordings.decoding import Samples
 
 AGGRESSIVENESS = 2  # of WebRTC's detector: 0 lets most pass, 3 least
 FRAME_SECONDS = 0.03

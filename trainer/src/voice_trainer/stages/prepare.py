@@ -23,6 +23,7 @@ from voice_trainer.job.workspace import Workspace
 from voice_trainer.recordings import audio
 from voice_trainer.recordings.clips import Clip, analysis_copy, held_out_ids, training_copy, write_clips
 from voice_trainer.recordings.dataset import DatasetDigest, Problems, Recording, fetch, read_dataset, shown
+from voice_trainer.recordings.decoding import DECODED_SECONDS, Decoders, Undecodable
 from voice_trainer.recordings.polyphones import load_polyphones
 from voice_trainer.recordings.vad import detect
 
@@ -74,9 +75,10 @@ def prepare(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LIM
     chosen_gates(job.evaluation.gates, base.gates, job.evaluation.minimum_gates)
     _require_language(job, base)
     front_end = _FrontEnd(job.language, base.symbols, load_polyphones(workspace.base, job.language))
-    accepted, digest = _accept(job, front_end, workspace)
-    _require_enough(accepted, limits)
-    clips = _normalise_all(accepted, base.sample_rate, job.training.seed, workspace)
+    with Decoders() as decoders:
+        accepted, digest = _accept(job, front_end, workspace, decoders)
+        _require_enough(accepted, limits)
+        clips = _normalise_all(accepted, base.sample_rate, job.training.seed, workspace, decoders)
     write_clips(workspace.folder("prepare"), clips)
     return {
         "clips": len(clips),
@@ -104,7 +106,9 @@ def _require_language(job: TrainingJob, base: BaseDocument) -> None:
             raise BadData(f"evaluation.texts: {shown(text)}: {error}", reason="UnspeakableText") from error
 
 
-def _accept(job: TrainingJob, front_end: _FrontEnd, workspace: Workspace) -> tuple[list[Accepted], str]:
+def _accept(
+    job: TrainingJob, front_end: _FrontEnd, workspace: Workspace, decoders: Decoders
+) -> tuple[list[Accepted], str]:
     """Check every clip, collecting all problems; return the clips in the order of the transcripts, and the digest."""
     store = open_store(job.dataset.uri)
     problems = Problems()
@@ -118,7 +122,7 @@ def _accept(job: TrainingJob, front_end: _FrontEnd, workspace: Workspace) -> tup
         path = fetch(store, recording, raw, problems)
         if path is not None:
             digest.add(recording.key, path)
-            clip = _examine(recording, path, front_end, problems)
+            clip = _examine(recording, path, front_end, decoders, problems)
             accepted += [clip] if clip else []
         progress.report(number, 2 * len(recordings))
     digest.require(job.dataset.digest)
@@ -126,12 +130,14 @@ def _accept(job: TrainingJob, front_end: _FrontEnd, workspace: Workspace) -> tup
     return accepted, digest.value()
 
 
-def _examine(recording: Recording, path: Path, front_end: _FrontEnd, problems: Problems) -> Accepted | None:
+def _examine(
+    recording: Recording, path: Path, front_end: _FrontEnd, decoders: Decoders, problems: Problems
+) -> Accepted | None:
     """Return the clip, or ``None`` after adding what is wrong with it to the problems."""
     phones = _phones(recording, front_end, problems)
     try:
-        samples, rate = audio.decode(path)
-    except audio.Undecodable as error:
+        samples, rate = audio.decode(path, decoders)
+    except Undecodable as error:
         problems.add("UnreadableClip", f"{recording.key} cannot be decoded ({error}); export it again as WAV or FLAC")
         return None
     seconds = len(samples) / rate
@@ -150,7 +156,7 @@ def _examine(recording: Recording, path: Path, front_end: _FrontEnd, problems: P
 
 
 def _clip_length(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds < audio.DECODED_SECONDS else f"at least {audio.DECODED_SECONDS:.0f} s"
+    return f"{seconds:.2f} s" if seconds < DECODED_SECONDS else f"at least {DECODED_SECONDS:.0f} s"
 
 
 def _phones(recording: Recording, front_end: _FrontEnd, problems: Problems) -> tuple[str, ...]:
@@ -198,21 +204,23 @@ def _require_enough(accepted: list[Accepted], limits: Limits) -> None:
         )
 
 
-def _normalise_all(accepted: list[Accepted], rate: int, seed: int, workspace: Workspace) -> list[Clip]:
+def _normalise_all(
+    accepted: list[Accepted], rate: int, seed: int, workspace: Workspace, decoders: Decoders
+) -> list[Clip]:
     """Write both copies of every clip; ffmpeg does the work in its own processes, so threads are enough."""
     held_out = held_out_ids([(clip.recording.id, clip.speech_seconds) for clip in accepted], seed)
     folder = workspace.folder("prepare")
     progress = workspace.progress("prepare")
     clips = []
     with ThreadPoolExecutor(max_workers=usable_cpus()) as pool:
-        for clip in pool.map(lambda clip: _normalise(clip, rate, folder, held_out), accepted):
+        for clip in pool.map(lambda clip: _normalise(clip, rate, folder, held_out, decoders), accepted):
             clips.append(clip)
             progress.report(len(accepted) + len(clips), 2 * len(accepted), already=len(accepted))
     return clips
 
 
-def _normalise(clip: Accepted, rate: int, folder: Path, held_out: frozenset[str]) -> Clip:
-    samples, original_rate = audio.decode(clip.path)
+def _normalise(clip: Accepted, rate: int, folder: Path, held_out: frozenset[str], decoders: Decoders) -> Clip:
+    samples, original_rate = audio.decode(clip.path, decoders)
     begin, end = clip.span
     trimmed = samples[int(begin * original_rate) : int(end * original_rate)]
     training = audio.normalise(trimmed, original_rate, rate, rms_dbfs=LOUDNESS)

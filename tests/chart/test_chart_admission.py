@@ -1,0 +1,257 @@
+"""The chart's admission policies on a real API server: what the operator's account may not do whatever RBAC lets it."""
+
+import json
+import time
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.cluster
+
+OPERATOR = "system:serviceaccount:voice-system:voice-operator"
+LABELS = {"app.kubernetes.io/managed-by": "voice-operator"}
+DIGEST = "sha256:" + "0" * 64
+SECURITY = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+TIMEOUT_SECONDS = 30
+
+
+def as_if_rbac_allowed_everything(cluster, name, subject):
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": subject}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+    binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name}}
+    cluster.kubectl("apply", "-f", "-", stdin=json.dumps(binding | {"roleRef": role, "subjects": [subject]}))
+
+
+@pytest.fixture(scope="module")
+def installed(cluster):
+    """The chart, and accounts for which RBAC is no limit, so that only the policies are."""
+    for name, subject in (("all", OPERATOR), ("all-bob", "bob"), ("all-velero", "velero")):
+        as_if_rbac_allowed_everything(cluster, name, subject)
+    trusted = {"alsoTrusted": {"users": ["velero"]}}
+    cluster.install({"watchNamespaces": ["studio", "audiobooks"], "admission": trusted})
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while write(cluster, "create", a_config_map(labels={}), dry=True) == "":  # policies come into force within seconds
+        assert time.monotonic() < deadline, "the policies never came into force"
+        time.sleep(0.2)
+    yield cluster
+    cluster.kubectl("delete", "clusterrolebinding", "all", "all-bob", "all-velero")
+    cluster.clear()
+
+
+def write(cluster, verb, body, *flags, user=OPERATOR, dry=False):
+    """Send an object as somebody; returns what the API server says against it, and nothing where it agrees."""
+    dry_run = ["--dry-run=server"] if dry else []
+    done = cluster.kubectl(verb, "--as", user, *dry_run, *flags, "-f", "-", stdin=json.dumps(body))
+    return done.stderr if done.returncode else ""
+
+
+def metadata(name="x", *, labels=LABELS, namespace="studio"):
+    return {"name": name, "namespace": namespace, "labels": dict(labels)}
+
+
+def a_config_map(**about):
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(**about), "data": {}}
+
+
+def a_secret(kind="Opaque", **about):
+    account = {"annotations": {"kubernetes.io/service-account.name": "default"}}
+    return {"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": metadata(**about) | account}
+
+
+def a_pod(**changes):
+    container = {"name": "stage", "image": "voice-trainer:0.1.0", "args": ["run"], "securityContext": SECURITY}
+    volumes = [
+        {"name": "job", "configMap": {"name": "x"}},
+        {"name": "keys", "secret": {"secretName": "voice-operator-s3"}},
+        {"name": "work", "emptyDir": {}},
+        {"name": "voices", "projected": {"sources": [{"configMap": {"name": "x"}}]}},
+    ]
+    pod = {"restartPolicy": "Never", "automountServiceAccountToken": False, "volumes": volumes}
+    pod["containers"] = [container | changes.pop("container", {})]
+    pod["volumes"] = volumes + changes.pop("volumes", [])
+    return pod | changes
+
+
+def a_job(pod=None, **about):
+    spec = {"template": {"spec": pod or a_pod()}}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata(**about), "spec": spec}
+
+
+def a_deployment(pod):
+    pod = pod | {"restartPolicy": "Always"}
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": pod}}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(), "spec": spec}
+
+
+def a_service(**spec):
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(),
+        "spec": {"ports": [{"port": 80}], "selector": {"a": "b"}} | spec,
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(a_config_map(), id="a ConfigMap with its label"),
+        pytest.param(a_secret(), id="a Secret with its label"),
+        pytest.param(a_secret(name="signing-key", namespace="voice-system"), id="a signing key"),
+        pytest.param(a_job(), id="a Job like its own"),
+        pytest.param(a_deployment(a_pod(container={"image": "voice-inference:0.1.0"})), id="a Deployment"),
+        pytest.param(a_service(), id="a Service"),
+    ],
+)
+def test_the_operator_may_make(installed, body):
+    assert write(installed, "create", body, dry=True) == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        pytest.param(a_config_map(labels={}), "lacks the label", id="a ConfigMap without its label"),
+        pytest.param(a_secret(labels={}), "lacks the label", id="a Secret without its label"),
+        pytest.param(a_job(labels={}), "lacks the label", id="a Job without its label"),
+        pytest.param(
+            {"apiVersion": "v1", "kind": "Pod", "metadata": metadata(), "spec": a_pod()},
+            "may not CREATE /pods; it writes Jobs",
+            id="a pod",
+        ),
+        pytest.param(
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "RoleBinding",
+                "metadata": metadata(),
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"},
+            },
+            "may not CREATE rbac.authorization.k8s.io/rolebindings",
+            id="rights",
+        ),
+        pytest.param(
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata()},
+            "may not CREATE /serviceaccounts",
+            id="an account",
+        ),
+        pytest.param(
+            {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata()},
+            "may only write the Lease voice-system/voice-operator",
+            id="somebody else's Lease",
+        ),
+        pytest.param(
+            a_secret(kind="kubernetes.io/service-account-token"), "of the type Opaque", id="a Secret that gets a token"
+        ),
+        pytest.param(a_service(type="LoadBalancer"), "of the type ClusterIP", id="a Service for the world"),
+        pytest.param(a_service(externalIPs=["203.0.113.1"]), "without external addresses", id="an address of others"),
+    ],
+)
+def test_the_operator_may_not_make(installed, body, sentence):
+    assert sentence in write(installed, "create", body, "--validate=false", dry=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        pytest.param({"container": {"image": "evil:1"}}, "may not run the image evil:1; it runs voice-", id="image"),
+        pytest.param({"initContainers": [{"name": "i", "image": "evil:1"}]}, "the image", id="another first container"),
+        pytest.param({"container": {"command": ["sh"]}}, "another command", id="command"),
+        pytest.param({"serviceAccountName": "builder"}, "as the ServiceAccount builder", id="account"),
+        pytest.param({"automountServiceAccountToken": True}, "automountServiceAccountToken=false", id="token"),
+        pytest.param({"hostNetwork": True}, "hostNetwork, hostPID, hostIPC", id="the node's network"),
+        pytest.param({"hostPID": True}, "hostNetwork, hostPID, hostIPC", id="the node's processes"),
+        pytest.param(
+            {"container": {"ports": [{"containerPort": 1, "hostPort": 1}]}}, "or a hostPort", id="a port of the node"
+        ),
+        pytest.param({"container": {"securityContext": {"privileged": True}}}, "privileged", id="privileged"),
+        pytest.param({"container": {"securityContext": {}}}, "allowPrivilegeEscalation=false", id="escalation"),
+        pytest.param(
+            {"container": {"securityContext": SECURITY | {"capabilities": {"add": ["SYS_ADMIN"]}}}},
+            "added capabilities",
+            id="capabilities",
+        ),
+        pytest.param({"volumes": [{"name": "h", "hostPath": {"path": "/"}}]}, "no hostPath", id="the node's files"),
+        pytest.param(
+            {"volumes": [{"name": "c", "persistentVolumeClaim": {"claimName": "c"}}]}, "no claim", id="a claim"
+        ),
+        pytest.param(
+            {"volumes": [{"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]},
+            "no token",
+            id="a projected token",
+        ),
+    ],
+)
+def test_the_operators_jobs_and_deployments_are_its_own_images_in_plain_pods(installed, changes, sentence):
+    for body in (a_job(a_pod(**changes)), a_deployment(a_pod(**changes))):
+        assert sentence in write(installed, "create", body, dry=True)
+
+
+def test_the_operator_may_not_touch_what_is_somebody_elses(installed):
+    theirs = a_config_map(name="theirs", labels={})
+    assert write(installed, "create", theirs, user="bob") == ""
+    taken = a_config_map(name="theirs")
+    flags = ("--server-side", "--force-conflicts")
+    assert "it lacks the label" in write(installed, "apply", taken, *flags)
+    done = installed.kubectl("delete", "configmap", "theirs", "-n", "studio", "--as", OPERATOR)
+    assert "may not DELETE /configmaps theirs" in done.stderr
+    installed.kubectl("delete", "configmap", "theirs", "-n", "studio")
+
+
+def test_a_job_of_an_earlier_image_can_still_be_suspended_and_deleted(installed):
+    """An upgrade changes the images; Jobs that run meanwhile are the operator's still."""
+    old = a_job(a_pod(container={"image": "voice-trainer:0.0.9"}), name="old")
+    assert write(installed, "create", old, user="bob") == ""
+    where = ("job", "old", "-n", "studio", "--as", OPERATOR)
+    suspended = installed.kubectl("patch", *where, "--type=merge", "-p", '{"spec": {"suspend": true}}')
+    assert suspended.returncode == 0, suspended.stderr
+    assert installed.kubectl("delete", *where).returncode == 0
+
+
+def a_revision(repository):
+    crd = yaml.safe_load((repository / "crds" / "voicerevisions.voice.sovits.dev.yaml").read_text())
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    body = {"apiVersion": "voice.sovits.dev/v1alpha1", "kind": "VoiceRevision", "metadata": metadata("alice-3fa9c2d1")}
+    known = {
+        "voiceModel": "alice",
+        "inputHash": "3fa9c2d1" * 8,
+        "workspace": "s3://voices/studio/alice/" + "3fa9c2d1" * 8,
+        "language": "en",
+        "dataset": {"uri": "s3://voices/datasets/alice", "digest": DIGEST},
+        "base": {"name": "tiny", "uri": "embedded:tiny", "digest": ""},
+        "training": {},
+        "trainerImage": "voice-trainer:0.1.0",
+        "consent": {"holder": "Alice A.", "statement": "I agree.", "evidence": ""},
+        "artifacts": {"uri": "s3://voices/studio/alice/revisions/alice-3fa9c2d1", "digest": DIGEST, "size": 1},
+        "evaluation": {"scores": {}, "gates": []},
+    }
+    return body | {"spec": {name: value for name, value in known.items() if name in schema["properties"]}}
+
+
+def test_only_the_operator_and_who_is_trusted_too_write_revisions_and_statuses(installed, repository):
+    revision = a_revision(repository)
+    refused = write(installed, "create", revision, user="bob")
+    assert "VoiceRevisions are written by the voice operator alone, not by bob" in refused
+    assert "admission.alsoTrusted" in refused
+    assert write(installed, "create", revision, user="velero", dry=True) == ""
+    assert write(installed, "create", revision) == ""
+
+    changed = revision | {"spec": revision["spec"] | {"language": "ja"}}
+    assert write(installed, "replace", changed, user="bob") != ""
+    labelled = installed.kubectl("label", "vrev", "alice-3fa9c2d1", "-n", "studio", "team=a", "--as", "bob")
+    assert labelled.returncode == 0, labelled.stderr
+
+    status = ("--subresource=status", "--type=merge", "-n", "studio", "-p", '{"status": {"state": "Candidate"}}')
+    by_bob = installed.kubectl("patch", "vrev", "alice-3fa9c2d1", *status, "--as", "bob")
+    assert "the status of voicerevisions alice-3fa9c2d1 is written by the voice operator alone" in by_bob.stderr
+    server = ("vserver", "default", "-n", "voice-system", "--subresource=status", "--type=merge")
+    by_bob = installed.kubectl("patch", *server, "-p", '{"status": {"phase": "Ready"}}', "--as", "bob")
+    assert "the status of voiceservers default is written" in by_bob.stderr
+
+    deleted = installed.kubectl("delete", "vrev", "alice-3fa9c2d1", "-n", "studio", "--wait=false", "--as", OPERATOR)
+    assert "may not delete voice.sovits.dev/voicerevisions" in deleted.stderr
+    assert installed.kubectl("delete", "vrev", "alice-3fa9c2d1", "-n", "studio", "--as", "bob").returncode == 0
+
+
+def test_an_installation_for_some_namespaces_leaves_revisions_elsewhere_to_others(installed, repository):
+    revision = a_revision(repository)
+    revision["metadata"]["namespace"] = "default"
+    assert write(installed, "create", revision, user="bob", dry=True) == ""
