@@ -1,4 +1,4 @@
-"""Go programs built once from the modules that `dev/tools` pins, kept in the cache under their version."""
+"""Go programs built once from the module `dev/tools`, kept in the cache under their version."""
 
 from __future__ import annotations
 
@@ -14,18 +14,15 @@ from dev.paths import TOOLS, cache, exclusive_lock
 from dev.terminal import PATH, run_long, step
 
 KUBERNETES = "k8s.io/kubernetes"
-ADDONS = TOOLS / "addons"
-COREDNS = TOOLS / "coredns"
 
 
 @dataclass(frozen=True)
 class Program:
-    """One program: its package, the module folder that pins it, and the variable that holds its version."""
+    """One program: its package, the module that `dev/tools` pins for it, and the variable that holds its version."""
 
     name: str
     package: str
     module: str
-    folder: Path
     cold_minutes: float
     """Of two idle cores, on top of what the programs before it in `PROGRAMS` compiled."""
     version_variable: str = ""
@@ -34,10 +31,10 @@ class Program:
         """The version that the module pins."""
         if not self.module:
             return "v1"
-        go_mod = (self.folder / "go.mod").read_text()
+        go_mod = (TOOLS / "go.mod").read_text()
         pinned = re.search(rf"^(?:require)?\s*{re.escape(self.module)} (v\S+)", go_mod, re.MULTILINE)
         if not pinned:
-            raise DevError(f"{self.folder}/go.mod does not pin {self.module}", remedy="restore the file from git")
+            raise DevError(f"{TOOLS}/go.mod does not pin {self.module}", remedy="restore the file from git")
         return pinned[1]
 
     def binary(self) -> Path:
@@ -58,12 +55,7 @@ class Program:
 
 def kubernetes(name: str, cold_minutes: float) -> Program:
     """One of Kubernetes' own programs."""
-    return Program(name, f"{KUBERNETES}/cmd/{name}", KUBERNETES, TOOLS, cold_minutes)
-
-
-def addon(name: str, package: str, module: str, cold_minutes: float, version_variable: str) -> Program:
-    """A tool from the second module."""
-    return Program(name, package, module, ADDONS, cold_minutes, version_variable)
+    return Program(name, f"{KUBERNETES}/cmd/{name}", KUBERNETES, cold_minutes)
 
 
 PROGRAMS = {
@@ -75,23 +67,23 @@ PROGRAMS = {
         kubernetes("kubelet", 1.5),
         kubernetes("kube-proxy", 0.5),
         kubernetes("kubectl", 1),
-        addon("helm", "helm.sh/helm/v3/cmd/helm", "helm.sh/helm/v3", 2, "helm.sh/helm/v3/internal/version.version"),
-        addon(
+        Program("helm", "helm.sh/helm/v3/cmd/helm", "helm.sh/helm/v3", 0.5, "helm.sh/helm/v3/internal/version.version"),
+        Program(
             "versitygw",
             "github.com/versity/versitygw/cmd/versitygw",
             "github.com/versity/versitygw",
             1,
             "main.Version",
         ),
-        addon(
+        Program(
             "kubeconform",
             "github.com/yannh/kubeconform/cmd/kubeconform",
             "github.com/yannh/kubeconform",
             0.5,
             "main.version",
         ),
-        Program("coredns", "github.com/coredns/coredns", "github.com/coredns/coredns", COREDNS, 3.5),
-        Program("pause", "./pause", "", TOOLS, 0),
+        Program("coredns", "./coredns", "github.com/coredns/coredns", 0.5),
+        Program("pause", "./pause", "", 0),
     )
 }
 
@@ -102,7 +94,7 @@ def build(name: str) -> Path:
 
 
 def build_all(names: Sequence[str]) -> dict[str, Path]:
-    """Return the programs' binaries; those that are missing are built, the ones of a module by one `go build`.
+    """Return the programs' binaries; those that are missing are built, by one `go build`.
 
     One command compiles a package of one program while another program's links: linking alone keeps one core busy.
 
@@ -116,14 +108,13 @@ def build_all(names: Sequence[str]) -> dict[str, Path]:
     if all(binary.exists() for binary in binaries.values()):
         return binaries
     with exclusive_lock(cache() / "locks" / "go", "building Go programs"):
-        missing = [PROGRAMS[name] for name, binary in binaries.items() if not binary.exists()]
-        for folder in dict.fromkeys(program.folder for program in missing):
-            compile_module(folder, [program for program in missing if program.folder == folder])
+        if missing := [PROGRAMS[name] for name, binary in binaries.items() if not binary.exists()]:
+            compile_programs(missing)
     return binaries
 
 
-def compile_module(folder: Path, programs: Sequence[Program]) -> None:
-    """Build programs of one module; each finished file appears at once or not at all."""
+def compile_programs(programs: Sequence[Program]) -> None:
+    """Build programs; each finished file appears at once or not at all."""
     if not shutil.which("go", path=PATH):
         raise DevError("Go is needed to build Kubernetes", remedy="install Go 1.26 or newer from https://go.dev/dl")
     names = ", ".join(f"{program.name} {program.version()}" for program in programs)
@@ -142,7 +133,7 @@ def compile_module(folder: Path, programs: Sequence[Program]) -> None:
         command += ["-ldflags", " ".join(["-s", "-w", *variables]), "-o", f"{unfinished}/"]
         run_long(
             [*command, *(program.package for program in programs)],
-            cwd=folder,
+            cwd=TOOLS,
             # Static, so that the same file runs in an image that holds nothing else.
             env={"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"},
             log=cache() / "logs" / f"build-{first.name}.log",

@@ -45,7 +45,9 @@ def up(cluster: Cluster, *, control_plane_only: bool = False) -> None:
                 # First of all: images can be loaded while Kubernetes is being built.
                 for each in cluster.nodes:
                     node.start_runtime(cluster, each)
-                builds.build_all(NODE_PROGRAMS)
+                builds.build_all(
+                    (*NODE_PROGRAMS, "helm")
+                )  # it is next, and nearly all of it is compiled with the others
         client = controlplane.up(cluster)
         if cluster.nodes and not control_plane_only:
             addons.load_pause_image(cluster)
