@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from voice_operator.admission import Admission
+from voice_operator.alerts import AlertDispatcher
+from voice_operator.cluster.alert_client import AlertClient
 from voice_operator.cluster.credentials import load_credentials
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.inference import Inference
@@ -52,7 +54,11 @@ async def run(settings: Settings, identity: str) -> None:
     lists = VoiceListReconciler(cluster, queue, _now)
     servers = ServerReconciler(cluster, lists, queue, metrics, _now)
     admission = Admission(settings.max_concurrent_trainings, queue.add)
-    voices = VoiceReconciler(cluster=cluster, recorder=recorder, admission=admission, metrics=metrics, clock=_now)
+    alert_client = AlertClient(settings.alerts.targets, settings.storage.ca)
+    alerts = AlertDispatcher(settings.alerts, alert_client.post, enqueue=queue.add, metrics=metrics, clock=_now)
+    voices = VoiceReconciler(
+        cluster=cluster, recorder=recorder, admission=admission, alerts=alerts, metrics=metrics, clock=_now
+    )
     revisions = RevisionReconciler(cluster, recorder, _now)
     controller = Controller(
         queue,
@@ -96,13 +102,15 @@ async def run(settings: Settings, identity: str) -> None:
         ),
         "watchdog": watchdog.run(),
         "sync": sync(),
+        "alerts": alerts.run(),
     }
     parts |= {f"reflector {number}": one.run(settings.resync_seconds) for number, one in enumerate(reflectors)}
     parts |= {f"worker {number}": work(Priority.LOW) for number in range(settings.workers)}
     parts |= {f"urgent worker {number}": work(Priority.URGENT) for number in range(URGENT_WORKERS)}
     if election is not None:
         parts["election"] = election.run()
-    closing = [inference.close, kube.close] if election is None else [election.release, inference.close, kube.close]
+    closing = [alert_client.close, inference.close, kube.close]
+    closing = closing if election is None else [election.release, *closing]
     try:
         await _run_until_one_ends(parts)
     finally:
