@@ -68,7 +68,9 @@ SERVED = a_status("Serving", stalled=False)
             id="failed gates, by input and gates",
         ),
         pytest.param(
-            a_status("WorseThanActive", candidate_revision="alice-2"), [("WorseThanActive", "alice-2")], id="a worse one"
+            a_status("WorseThanActive", candidate_revision="alice-2"),
+            [("WorseThanActive", "alice-2")],
+            id="a worse one",
         ),
         pytest.param(
             a_status("AwaitingReview", stalled=False, candidate_revision="alice-2"),
