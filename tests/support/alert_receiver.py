@@ -1,11 +1,13 @@
 """A real HTTP server that receives alerts, and behaves as a test says: slow, broken, busy, or well."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,3 +86,27 @@ async def a_receiver(port: int = 0) -> AsyncIterator[Receiver]:
         yield receiver
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def a_receiver_in_a_thread() -> Iterator[Receiver]:
+    """Listen beside a test that waits; what it reads and sets is small enough to be shared."""
+    started, end = threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+    found: list[Receiver] = []
+
+    async def serve() -> None:
+        async with a_receiver() as receiver:
+            found.append(receiver)
+            started.set()
+            await end.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield found[0]
+    finally:
+        loop.call_soon_threadsafe(end.set)
+        thread.join(10)
+        loop.close()

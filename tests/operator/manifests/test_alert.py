@@ -4,7 +4,11 @@ import base64
 import hashlib
 import hmac
 import json
+import re
+import time
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,7 +80,7 @@ def test_slack_gets_one_text() -> None:
     }
 
 
-def test_no_text_of_others_can_call_a_channel_or_disguise_a_link() -> None:
+def test_no_text_of_others_can_call_a_channel_or_hide_an_address() -> None:
     message = "<!channel> <https://evil.example|log in here> & more"
     text = json.loads(alert_request(replace(ALERT, message=message), "slack").body)["text"]
     assert "<" not in text
@@ -92,6 +96,22 @@ def test_the_signature_is_the_one_of_standard_webhooks() -> None:
         "webhook-timestamp": "1614265330",
         "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
     }
+
+
+def test_the_function_of_the_documentation_verifies_it(repository: Path) -> None:
+    page = (repository / "docs" / "alerts.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    names: dict[str, Any] = {"base64": base64, "hashlib": hashlib, "hmac": hmac, "time": time}
+    exec(code, names)  # noqa: S102 -- our own page
+    verify = names["verify"]
+    request = alert_request(ALERT, "webhook")
+    secrets = signing_secrets(f"whsec_{base64.b64encode(b'x' * 24).decode()} {WRITTEN}")
+    headers = signed(request, secrets, int(time.time()))
+    assert verify(headers, request.body, WRITTEN)
+    assert not verify(headers, request.body + b" ", WRITTEN)
+    assert not verify(headers | {"webhook-id": "msg_other"}, request.body, WRITTEN)
+    assert not verify(headers, request.body, "whsec_" + base64.b64encode(b"y" * 24).decode())
+    assert not verify(signed(request, secrets, int(time.time()) - 400), request.body, WRITTEN), "too old"
 
 
 def test_two_secrets_give_two_signatures_during_a_rotation() -> None:
