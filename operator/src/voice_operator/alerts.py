@@ -179,8 +179,7 @@ class AlertDispatcher:
             log.warning("%s: given up after %d attempts: %s", about, delivery.attempts, answer.why)
             self._end(lane, delivery, delivered=False)
             return
-        delay = min(BASE_DELAY_SECONDS * 2.0 ** min(delivery.attempts - 1, 30), MAX_DELAY_SECONDS)
-        delay = max(delay * (1 + JITTER * self._jitter()), retry_after)
+        delay = max(delay_seconds(delivery.attempts, self._jitter()), retry_after)
         self._metrics.alerts.labels(lane.target.name, delivery.alert.kind, "retried").inc()
         log.warning("%s: %s; tried again in %.0f s", about, answer.why, delay)
         asyncio.get_running_loop().call_later(delay, lane.ready.put_nowait, delivery)
@@ -194,6 +193,12 @@ class AlertDispatcher:
         delivery.outcome = Outcome(alert.kind, alert.key, target, delivered, render(self._clock()))
         self._metrics.alerts.labels(target, alert.kind, "sent" if delivered else "failed").inc()
         self._enqueue(delivery.key, Priority.LOW)
+
+
+def delay_seconds(attempts: int, jitter: float) -> float:
+    """Return the pause after so many failed attempts; ``jitter`` is from 0 to 1."""
+    delay: float = min(BASE_DELAY_SECONDS * 2.0 ** min(attempts - 1, 30), MAX_DELAY_SECONDS)
+    return delay * (1 + JITTER * jitter)
 
 
 def _is_unwritten(delivery: _Delivery, target: str, voice: Voice, status: VoiceModelStatus) -> bool:
