@@ -48,8 +48,7 @@ async def run(settings: Settings, identity: str) -> None:
     queue, recorder, watchdog = WorkQueue(metrics), EventRecorder(kube), Watchdog()
     enqueuer = Enqueuer(queue, metrics)
     metrics.watch_phases(lambda: (voice.phase or "Preparing" for voice in enqueuer.caches.voices.values()))
-    inference = Inference(enqueuer.caches)
-    signing = Signing(enqueuer.caches)
+    inference, signing = Inference(enqueuer.caches), Signing(enqueuer.caches)
     cluster = Cluster(kube, enqueuer.caches, store, inference, settings, signing)
     lists = VoiceListReconciler(cluster, queue, _now)
     servers = ServerReconciler(cluster, lists, queue, metrics, _now)
@@ -109,14 +108,13 @@ async def run(settings: Settings, identity: str) -> None:
     parts |= {f"urgent worker {number}": work(Priority.URGENT) for number in range(URGENT_WORKERS)}
     if election is not None:
         parts["election"] = election.run()
-    closing = [alert_client.close, inference.close, kube.close]
-    closing = closing if election is None else [election.release, *closing]
+    first = [] if election is None else [election.release]
     try:
         await _run_until_one_ends(parts)
     finally:
         queue.shut_down()
         await runner.cleanup()
-        for close in closing:
+        for close in (*first, alert_client.close, inference.close, kube.close):
             await close()
         store.close()
 

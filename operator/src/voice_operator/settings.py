@@ -8,10 +8,10 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from voice_operator.errors import InvalidSettings
-from voice_operator.rules import Policy, Tenancy, Tenant
-from voice_operator.section import Section
 from voice_operator.manifests.alert import Mode, TargetKind
 from voice_operator.reconcile.alerts import AlertKind
+from voice_operator.rules import Policy, Tenancy, Tenant
+from voice_operator.section import Section
 from voice_operator.units import quantity, seconds
 from voice_operator.validation import sentences
 
