@@ -1,8 +1,12 @@
 """The chart writes the operator's configuration; the operator's own reader must understand all of it."""
 
+import json
+from typing import get_args
+
 import pytest
 import yaml
 
+from voice_operator.reconcile.alerts import AlertKind
 from voice_operator.settings import Settings
 
 
@@ -169,6 +173,32 @@ def test_all_that_an_administrator_may_decide_arrives(read):
     assert settings.workers == 8
     assert settings.resync_seconds == 60
     assert settings.max_concurrent_trainings == 3
+
+
+def test_the_targets_of_alerts_are_understood(read):
+    assert read().alerts.targets == ()
+    secret = {"name": "alerting", "key": "slack-url"}
+    slack = {"name": "team", "kind": "slack", "urlSecret": secret, "alerts": ["GatesFailed"], "namespaces": ["studio"]}
+    hook = {
+        "name": "audit",
+        "kind": "cloudevents",
+        "mode": "binary",
+        "url": "http://sink.audit.svc:8080/?a=b",
+        "hmacSecret": {"name": "alerting", "key": "key"},
+    }
+    alerts = read({"alerts": {"targets": [slack, hook], "consentExpiryDays": 30}}).alerts
+    assert alerts.consent_expiry_days == 30
+    first, second = alerts.targets
+    assert str(first.url_file) == "/etc/voice-operator-alerts/team/url"
+    assert (first.url, first.hmac_file, first.alerts, first.namespaces) == (None, None, ("GatesFailed",), ("studio",))
+    assert str(second.hmac_file) == "/etc/voice-operator-alerts/audit/hmac"
+    assert (second.url, second.url_file, second.mode) == (hook["url"], None, "binary")
+
+
+def test_the_schema_knows_each_alert_of_the_operator(chart):
+    schema = json.loads((chart.folder / "values.schema.json").read_text())
+    known = schema["definitions"]["alertTarget"]["properties"]["alerts"]["items"]["enum"]
+    assert known == list(get_args(AlertKind))
 
 
 def test_the_example_values_are_understood(read, example_values):

@@ -57,6 +57,12 @@ VALUE_SETS = {
             "storage": {"ports": [7070], "to": [{"namespaceSelector": {}}], "podIdentity": False, "instanceRole": True},
             "stages": {"extraEgress": [{"ports": [{"port": 3}]}]},
         },
+        "alerts": {
+            "targets": [
+                {"name": "team", "kind": "slack", "urlSecret": {"name": "alerting", "key": "slack"}},
+                {"name": "sink", "kind": "cloudevents", "url": "https://sink:8443/"},
+            ]
+        },
         "podDisruptionBudget": {"maxUnavailable": "25%"},
         "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
         "extraObjects": [
@@ -461,6 +467,63 @@ def test_stage_and_inference_pods_have_a_policy_wherever_values_name_a_namespace
 def test_more_egress_of_stage_pods(chart):
     rule = {"ports": [{"port": 5000}]}
     assert rule in egress(chart, "voice-operator-stages", {"networkPolicy": {"stages": {"extraEgress": [rule]}}})
+
+
+ALERTS = {
+    "targets": [
+        {"name": "team", "kind": "slack", "urlSecret": {"name": "alerting", "key": "slack"}},
+        {
+            "name": "audit",
+            "kind": "webhook",
+            "url": "http://sink.audit.svc:8080/x",
+            "hmacSecret": {"name": "keys", "key": "hmac"},
+        },
+        {"name": "plain", "kind": "webhook", "url": "http://plain/y"},
+    ]
+}
+
+
+def test_secrets_of_alerts_are_files_of_the_operator_alone_and_one_that_is_missing_does_not_stop_it(chart):
+    objects = chart.objects({"alerts": ALERTS, "storage": KEYS})
+    (deployment,) = [item for item in objects if item["kind"] == "Deployment"]
+    (volume,) = [one for one in deployment["spec"]["template"]["spec"]["volumes"] if one["name"] == "alerts"]
+    found = [
+        (one["secret"]["name"], one["secret"]["items"], one["secret"]["optional"])
+        for one in volume["projected"]["sources"]
+    ]
+    assert found == [
+        ("alerting", [{"key": "slack", "path": "team/url"}], True),
+        ("keys", [{"key": "hmac", "path": "audit/hmac"}], True),
+    ]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+    assert mounts["alerts"] == {"name": "alerts", "mountPath": "/etc/voice-operator-alerts", "readOnly": True}
+    rules = [rule for item in objects if item["kind"] in {"Role", "ClusterRole"} for rule in item["rules"]]
+    read = [
+        rule
+        for rule in rules
+        if "secrets" in rule["resources"] and not {"get", "list", "watch"}.isdisjoint(rule["verbs"])
+    ]
+    names = {name for rule in read for name in rule.get("resourceNames", ["*"])}
+    assert names.isdisjoint({"*", "alerting", "keys"}), "nobody reads them by the API"
+
+
+def test_without_secrets_of_alerts_nothing_is_mounted(chart):
+    for alerts in ({}, {"targets": [ALERTS["targets"][2]]}):
+        volumes = chart.one("Deployment", {"alerts": alerts})["spec"]["template"]["spec"]["volumes"]
+        assert "alerts" not in [volume["name"] for volume in volumes]
+
+
+def test_the_operator_reaches_the_targets_of_alerts_and_inference_pods_do_not(chart):
+    def rules(alerts, name="voice-operator"):
+        peers = {"alerts": {"ports": [9999], "to": [{"ipBlock": {"cidr": "10.1.0.0/16"}}]}}
+        policy = chart.one("NetworkPolicy", {"alerts": alerts, "storage": KEYS, "networkPolicy": peers}, name=name)
+        return [rule for rule in policy["spec"]["egress"] if {"protocol": "TCP", "port": 9999} in rule["ports"]]
+
+    (rule,) = rules(ALERTS)
+    assert {port["port"] for port in rule["ports"]} == {9999, 443, 8080, 80}
+    assert rule["to"] == [{"ipBlock": {"cidr": "10.1.0.0/16"}}]
+    assert rules({}) == rules(ALERTS, "voice-operator-inference") == []
 
 
 def test_the_operator_still_reaches_servers_when_only_a_gateway_may_ask_for_speech(chart):

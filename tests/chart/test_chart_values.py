@@ -90,6 +90,20 @@ import yaml
         pytest.param({"policy": {"max": {"timeout": "1 day"}}}, ["/policy/max/timeout"], id="a time that is none"),
         pytest.param({"inference": {"bareNames": "Studio"}}, ["/inference/bareNames"], id="bare names of nobody"),
         pytest.param({"serving": {"allowedNamespaces": "*"}}, ["/serving/allowedNamespaces"], id="a text for names"),
+        *(
+            pytest.param(
+                {"alerts": {"targets": [{"name": "t", "kind": "slack"} | target]}}, ["/alerts/targets/0"], id=case
+            )
+            for case, target in {
+                "a target without an address": {},
+                "a target with two": {"url": "https://a", "urlSecret": {"name": "s", "key": "k"}},
+                "a password in an address": {"url": "https://user:pass@a/"},
+                "an address of a file": {"url": "file:///etc/passwd"},
+                "an unknown alert": {"url": "https://a", "alerts": ["Everything"]},
+                "a target of an unknown kind": {"url": "https://a", "kind": "pager"},
+                "a Secret without a key": {"urlSecret": {"name": "s"}},
+            }.items()
+        ),
         pytest.param({"stages": {"serviceAccount": "x"}}, ["/stages/serviceAccount", "object"], id="an account's name"),
     ],
 )
@@ -118,6 +132,11 @@ def test_the_schema_refuses_and_names_the_key(chart, values, named):
             {"storage": {"existingSecret": "s", "accessKey": "a"}},
             "storage.existingSecret excludes storage.accessKey",
             id="keys twice",
+        ),
+        pytest.param(
+            {"alerts": {"targets": [{"name": "a", "kind": "slack", "url": "https://a"}] * 2}},
+            "alerts.targets: a is there twice",
+            id="one target twice",
         ),
         pytest.param(
             {"serving": {"base": "v2Pro"}},

@@ -21,6 +21,7 @@ from dev.operator_process import OperatorProcess
 from dev.ports import free_port
 from dev.stage_results import prover_of
 from tests.support import voices
+from tests.support.alert_receiver import WRITTEN_SECRET, Receiver, a_receiver_in_a_thread
 from tests.support.kubelet import Kubelet
 from tests.support.voices import Object, make_server
 from tests.support.waiting import wait_for
@@ -302,9 +303,24 @@ class Scene:
 
 
 @pytest.fixture(scope="session")
+def alert_receiver() -> Iterator[Receiver]:
+    """A server that is told of all alerts."""
+    with a_receiver_in_a_thread() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
 def settings_file(
-    trainer: Trainer, inference: FakeInference, operator_url: str, tmp_path_factory: pytest.TempPathFactory
+    trainer: Trainer,
+    inference: FakeInference,
+    alert_receiver: Receiver,
+    operator_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
+    path = tmp_path_factory.mktemp("settings") / "config.yaml"
+    secret = path.with_name("hmac")
+    secret.write_text(WRITTEN_SECRET)
+    hook = {"name": "hook", "kind": "webhook", "url": alert_receiver.url, "hmacFile": str(secret)}
     resources = {"requests": {"cpu": "250m", "memory": "1Gi"}}
     config = {
         "images": {"trainer": "voice-trainer:test", "inference": "voice-inference:test"},
@@ -315,10 +331,10 @@ def settings_file(
         "inference": {"port": inference.server_port, "resources": resources},
         "watchNamespaces": [NAMESPACE],
         "namespace": NAMESPACE,
+        "alerts": {"targets": [hook]},
         "operatorUrl": operator_url,
         "listen": operator_url.removeprefix("http://"),
     }
-    path = tmp_path_factory.mktemp("settings") / "config.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
 

@@ -91,6 +91,26 @@ def test_the_operators_own_namespace_is_always_watched_too(tmp_path: Path) -> No
             id="no PEM",
         ),
         pytest.param({"proxy": {"https": "proxy:3128"}}, "proxy.https", id="a proxy without scheme"),
+        pytest.param(
+            {"alerts": {"targets": [{"name": "team", "kind": "slack"}]}},
+            "alerts.targets: team needs either url or urlFile; give one of them",
+            id="a target without an address",
+        ),
+        pytest.param(
+            {"alerts": {"targets": [{"name": "team", "kind": "slack", "url": "https://a", "urlFile": "/b"}]}},
+            "team needs either url or urlFile",
+            id="a target with two",
+        ),
+        pytest.param(
+            {"alerts": {"targets": [{"name": "team", "kind": "slack", "url": "https://a"}] * 2}},
+            "alerts.targets: team is there twice; names must be unique",
+            id="one target twice",
+        ),
+        pytest.param(
+            {"alerts": {"targets": [{"name": "team", "kind": "slack", "url": "https://u:p@a/"}]}},
+            "alerts.targets.0.url",
+            id="a password in an address",
+        ),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, change: dict[str, object], sentence: str) -> None:

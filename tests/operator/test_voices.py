@@ -13,6 +13,8 @@ from tests.support.api_server import ApiServer, an_api_server
 from tests.support.signing import seal_of, signing
 
 from voice_operator.admission import Admission
+from voice_operator.alerts import AlertDispatcher
+from voice_operator.cluster.alert_client import AlertClient
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.inference import Inference
@@ -96,6 +98,13 @@ def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path) -> None:
                 cluster=cluster,
                 recorder=EventRecorder(kube),
                 admission=Admission(0, WorkQueue().add),
+                alerts=AlertDispatcher(
+                    settings.alerts,
+                    AlertClient((), "").post,
+                    enqueue=WorkQueue().add,
+                    metrics=metrics,
+                    clock=lambda: NOW,
+                ),
                 metrics=metrics,
                 clock=lambda: NOW,
             )

@@ -38,6 +38,10 @@ tenancy:
   {{- toYaml .Values.tenancy | nindent 2 }}
 policy:
   {{- toYaml (omit .Values.policy "admission") | nindent 2 }}
+alerts:
+  consentExpiryDays: {{ .Values.alerts.consentExpiryDays }}
+  targets:
+    {{- include "voice-operator.alertTargets" . | nindent 4 }}
 watchNamespaces: {{ include "voice-operator.namespaces" . | splitList "\n" | compact | toJson }}
 operatorUrl: {{ include "voice-operator.url" . | quote }}
 workers: {{ .Values.operator.workers }}
@@ -45,4 +49,38 @@ resyncSeconds: {{ .Values.operator.resyncSeconds }}
 leaseName: {{ include "voice-operator.fullname" . }}
 signingKeySecret: {{ include "voice-operator.fullname" . }}-signing-key
 maxConcurrentTrainings: {{ .Values.operator.maxConcurrentTrainings }}
+{{- end -}}
+
+{{/* The targets of alerts; what Secrets hold is a file for the operator, mounted below this folder. */}}
+{{- define "voice-operator.alertsFolder" -}}/etc/voice-operator-alerts{{- end -}}
+{{- define "voice-operator.alertTargets" -}}
+{{- $targets := list -}}
+{{- $names := list -}}
+{{- range .Values.alerts.targets -}}
+{{- if has .name $names -}}
+{{- fail (printf "alerts.targets: %s is there twice; names must be unique" .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- $target := omit . "urlSecret" "hmacSecret" -}}
+{{- $folder := printf "%s/%s" (include "voice-operator.alertsFolder" $) .name -}}
+{{- if .urlSecret -}}{{- $_ := set $target "urlFile" (printf "%s/url" $folder) -}}{{- end -}}
+{{- if .hmacSecret -}}{{- $_ := set $target "hmacFile" (printf "%s/hmac" $folder) -}}{{- end -}}
+{{- $targets = append $targets $target -}}
+{{- end -}}
+{{- toYaml $targets -}}
+{{- end -}}
+
+{{/* The keys of Secrets that targets name, as files; optional, so that a missing one costs a target and not the operator. */}}
+{{- define "voice-operator.alertFiles" -}}
+{{- range $target := .Values.alerts.targets }}
+{{- range $file, $secret := dict "url" $target.urlSecret "hmac" $target.hmacSecret }}
+{{- with $secret }}
+- secret:
+    name: {{ .name }}
+    optional: true
+    items:
+      - {key: {{ .key | quote }}, path: {{ $target.name }}/{{ $file }}}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end -}}

@@ -76,6 +76,13 @@ class Metrics:
             "voice_operator_event_to_job_duration_seconds",
             "Time from a watch event about a voice, or about a Job of it, to the creation of its next Job.",
         )
+        self.alerts = self._counter(
+            "voice_operator_alerts",
+            "Alerts by result: sent, retried (an attempt failed), failed (given up), dropped (the queue is full).",
+            "target",
+            "alert",
+            "result",
+        )
         self._received_at: dict[Key, float] = {}  # time of the first watch event since the last pass
         for kind in get_args(KindName):
             self._initialize(kind)

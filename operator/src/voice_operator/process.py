@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from voice_operator.admission import Admission
+from voice_operator.alerts import AlertDispatcher
+from voice_operator.cluster.alert_client import AlertClient
 from voice_operator.cluster.credentials import load_credentials
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.inference import Inference
@@ -46,13 +48,16 @@ async def run(settings: Settings, identity: str) -> None:
     queue, recorder, watchdog = WorkQueue(metrics), EventRecorder(kube), Watchdog()
     enqueuer = Enqueuer(queue, metrics)
     metrics.watch_phases(lambda: (voice.phase or "Preparing" for voice in enqueuer.caches.voices.values()))
-    inference = Inference(enqueuer.caches)
-    signing = Signing(enqueuer.caches)
+    inference, signing = Inference(enqueuer.caches), Signing(enqueuer.caches)
     cluster = Cluster(kube, enqueuer.caches, store, inference, settings, signing)
     lists = VoiceListReconciler(cluster, queue, _now)
     servers = ServerReconciler(cluster, lists, queue, metrics, _now)
     admission = Admission(settings.max_concurrent_trainings, queue.add)
-    voices = VoiceReconciler(cluster=cluster, recorder=recorder, admission=admission, metrics=metrics, clock=_now)
+    alert_client = AlertClient(settings.alerts.targets, settings.storage.ca)
+    alerts = AlertDispatcher(settings.alerts, alert_client.post, enqueue=queue.add, metrics=metrics, clock=_now)
+    voices = VoiceReconciler(
+        cluster=cluster, recorder=recorder, admission=admission, alerts=alerts, metrics=metrics, clock=_now
+    )
     revisions = RevisionReconciler(cluster, recorder, _now)
     controller = Controller(
         queue,
@@ -96,19 +101,20 @@ async def run(settings: Settings, identity: str) -> None:
         ),
         "watchdog": watchdog.run(),
         "sync": sync(),
+        "alerts": alerts.run(),
     }
     parts |= {f"reflector {number}": one.run(settings.resync_seconds) for number, one in enumerate(reflectors)}
     parts |= {f"worker {number}": work(Priority.LOW) for number in range(settings.workers)}
     parts |= {f"urgent worker {number}": work(Priority.URGENT) for number in range(URGENT_WORKERS)}
     if election is not None:
         parts["election"] = election.run()
-    closing = [inference.close, kube.close] if election is None else [election.release, inference.close, kube.close]
+    first = [] if election is None else [election.release]
     try:
         await _run_until_one_ends(parts)
     finally:
         queue.shut_down()
         await runner.cleanup()
-        for close in closing:
+        for close in (*first, alert_client.close, inference.close, kube.close):
             await close()
         store.close()
 

@@ -8,6 +8,8 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from voice_operator.errors import InvalidSettings
+from voice_operator.manifests.alert import Mode, TargetKind
+from voice_operator.reconcile.alerts import AlertKind
 from voice_operator.rules import Policy, Tenancy, Tenant
 from voice_operator.section import Section
 from voice_operator.units import quantity, seconds
@@ -16,6 +18,7 @@ from voice_operator.validation import sentences
 _MAX_CONFIG_BYTES = 1 << 20
 _MAX_CA_BYTES = 256 << 10  # it travels in ConfigMaps, which hold 1 MiB, beside the list of a server's voices
 _PROXY = "^(https?://[^ ]+)?$"
+ALERT_URL = r"^https?://[^/?#@\s]+([/?][^#\s]*)?$"  # no password in it: that is what urlSecret is for
 
 StoreUri = Annotated[str, Field(pattern=r"^(s3://[a-z0-9][a-z0-9.-]*[a-z0-9](/[A-Za-z0-9._/-]*)?|file:///.*)$")]
 Tolerations = tuple[dict[str, Any], ...]
@@ -189,6 +192,44 @@ class DefaultServer(Section):
     name: str = Field(min_length=1)
 
 
+class AlertTarget(Section):
+    """Somebody who is told of alerts. Addresses come from here alone, never from a resource."""
+
+    name: str = Field(pattern="^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")
+    kind: TargetKind
+    url: str | None = Field(None, pattern=ALERT_URL)
+    url_file: Path | None = Field(None, description="File with the URL, where that is a secret itself, as Slack's is.")
+    hmac_file: Path | None = Field(None, description="File with the signing secret, whsec_...; absent: not signed.")
+    mode: Mode = Field("structured", description="Content mode of CloudEvents.")
+    namespaces: tuple[str, ...] = Field(("*",), min_length=1, description="Whose voices; *: all.")
+    alerts: tuple[AlertKind, ...] = Field((), description="Which alerts; empty: all.")
+
+    @model_validator(mode="after")
+    def _has_one_address(self) -> Self:
+        if (self.url is None) == (self.url_file is None):
+            raise ValueError(f"alerts.targets: {self.name} needs either url or urlFile; give one of them")
+        return self
+
+    def wants(self, kind: AlertKind, namespace: str) -> bool:
+        """Return whether the target is told of such an alert."""
+        return (not self.alerts or kind in self.alerts) and not {"*", namespace}.isdisjoint(self.namespaces)
+
+
+class Alerts(Section):
+    """Who is told what people must know of voices."""
+
+    targets: tuple[AlertTarget, ...] = Field((), max_length=16)
+    consent_expiry_days: int = Field(14, ge=0, le=365, description="How many days before its end a consent is told of.")
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [target.name for target in self.targets]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"alerts.targets: {', '.join(twice)} is there twice; names must be unique")
+        return self
+
+
 class Settings(Section):
     """The whole file."""
 
@@ -202,6 +243,7 @@ class Settings(Section):
     default_server: DefaultServer | None = None
     tenancy: Tenancy = Field(default_factory=Tenancy)
     policy: Policy = Field(default_factory=Policy)
+    alerts: Alerts = Field(default_factory=Alerts)
     watch_namespaces: tuple[str, ...] = Field((), description="Empty: all namespaces.")
     operator_url: str = Field(
         "",

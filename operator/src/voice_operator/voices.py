@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from voice_operator.admission import Admission
+from voice_operator.alerts import AlertDispatcher
 from voice_operator.api.schema import API_VERSION
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.cluster.apply import apply
@@ -45,12 +46,14 @@ class VoiceReconciler:
         cluster: Cluster,
         recorder: EventRecorder,
         admission: Admission,
+        alerts: AlertDispatcher,
         metrics: Metrics,
         clock: Callable[[], datetime],
     ) -> None:
         self._cluster = cluster
         self._recorder = recorder
         self._admission = admission
+        self._alerts = alerts
         self._metrics = metrics
         self._clock = clock
         self._idle: dict[Key, int] = {}  # passes in a row that changed nothing and wanted to be repeated at once
@@ -73,6 +76,7 @@ class VoiceReconciler:
         if item is None or is_deleting(item):
             self._idle.pop(key, None)
             self._admission.settle(key, running=False)
+            self._alerts.forget(key)
             return None
         voice = voice_from(item)
         now = self._clock()
@@ -83,7 +87,7 @@ class VoiceReconciler:
             # The Job's own event brings the next pass, which writes the first status: of a thousand new voices each has
             # its Job before any has its status.
             return WAITING_POLL_SECONDS
-        status = status_of(decision)
+        status = self._alerts.with_outcomes(key, voice.uid, status_of(decision))
         changed = status != voice.status
         if changed:
             await self._write(voice, status)
@@ -93,6 +97,7 @@ class VoiceReconciler:
             for event in events_between(voice.status, status):
                 log.info("%s: %s: %s", key, event.reason, event.message)
                 await self._recorder.record(key, voice.uid, event)
+        self._alerts.offer(key, voice, status)
         waits = (self._bounded(key, decision.action.requeue_after, changed=changed), _until_expiry(voice, now))
         return min((wait for wait in waits if wait is not None), default=None)
 

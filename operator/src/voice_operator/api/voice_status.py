@@ -132,7 +132,20 @@ class ObservedDataset(Schema):
         return self.digest or self.fingerprint
 
 
+Targets = Annotated[
+    tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=32, json_schema_extra=atomic_list())
+]
 Scores = Annotated[dict[Annotated[str, Field(max_length=63)], Decimal], Field(max_length=32)]
+
+
+class AlertRecord(Schema):
+    """An alert that was told, so that no target is told twice."""
+
+    kind: str = Field(max_length=63)
+    key: str = Field(max_length=253, description="What it is about: a revision, an input, a day, a generation.")
+    time: Time
+    sent: Targets = Field((), description="Targets that took it.")
+    failed: Targets = Field((), description="Targets that did not, and were given up for it.")
 
 
 class VoiceModelStatus(Schema):
@@ -174,3 +187,6 @@ class VoiceModelStatus(Schema):
     progress: Progress | None = None
     server: ObjectName | None = Field(None, description="VoiceServer that serves it, as namespace/name.")
     endpoint: Uri | None = Field(None, description="Address of the Service that serves the voice.")
+    alerts: Annotated[tuple[AlertRecord, ...], Field(max_length=64, json_schema_extra=atomic_list())] | None = Field(
+        None, description="Alerts that targets of the installation were told, the newest of each kind."
+    )

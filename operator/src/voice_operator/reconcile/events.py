@@ -21,7 +21,8 @@ class Event:
 
 def events_between(old: VoiceModelStatus, new: VoiceModelStatus) -> tuple[Event, ...]:
     """Return one Event for each change between two statuses, in causal order."""
-    return (*_consent(old, new), *_unproved(old, new), *_stages(old, new), *_outcome(old, new))
+    changes = (_consent, _unproved, _stages, _outcome, _alerts)
+    return tuple(event for events in changes for event in events(old, new))
 
 
 def _consent(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
@@ -81,6 +82,15 @@ def _outcome(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
         and (earlier is None or earlier.reason != current.reason)
     ):
         yield Event("Warning", current.reason, current.message)
+
+
+def _alerts(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
+    known = {(record.kind, record.key): record.failed for record in old.alerts or ()}
+    for record in new.alerts or ():
+        for target in record.failed:
+            if target not in known.get((record.kind, record.key), ()):
+                message = f"the target {target} was given up for the alert {record.kind}; the operator's log says why"
+                yield Event("Warning", "AlertNotDelivered", message, "Alert")
 
 
 def _condition(status: VoiceModelStatus, kind: str) -> Condition | None:

@@ -60,6 +60,7 @@ def status_of(decision: Decision) -> VoiceModelStatus:
         progress=_progress(view, action),
         server=server.id if server else None,
         endpoint=server.endpoint if server else None,
+        alerts=old.alerts,
     )
 
 
