@@ -1,7 +1,6 @@
 // Pins every Go program of `python3 -m dev.cluster` in one module, so that what two of them need is compiled once: helm
 // and CoreDNS are of the releases that use Kubernetes' own client libraries. Kubernetes publishes its go.mod with local
 // replaces of its staging modules, so every staging module is pinned to the matching v0.x release here.
-module is pinned to the matching v0.x release here.
 module voice-operator.dev/tools
 
 go 1.26
