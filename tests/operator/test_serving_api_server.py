@@ -311,14 +311,3 @@ def test_the_voices_of_a_deleted_server_are_not_ready_at_once(serving: Serving) 
     assert serving.user.condition("dora", "Serving")["status"] == "False"
     serving.user.patch("voicemodel", "dora", {"spec": {"serving": {"server": "default"}}})
     serving.scene.wait_until_ready("dora")
-
-
-def test_a_review_that_nobody_can_give_yet_cannot_be_asked_for(serving: Serving) -> None:
-    """So that no pin leads past it."""
-    voice = serving.user.get("voicemodel", "dora")
-    told = serving.user.refused(
-        {key: voice[key] for key in ("apiVersion", "kind")}
-        | {"metadata": {"name": "reviewed", "namespace": NAMESPACE}}
-        | {"spec": voice["spec"] | {"review": {"required": True}}}
-    )
-    assert "spec.review.required is not available yet" in told

@@ -76,6 +76,8 @@ class Enqueuer:
         for revision in (old, new):
             if revision is not None:
                 self._add_voice(*revision.voice, Priority.LOW)
+        if old is not None and (new is None or old.record != new.record):
+            self._add_lists_of(old.voice)  # an approval is gone, or somebody rejected it
 
     def _on_server(self, key: ObjectKey, old: Object | None, new: Object | None) -> None:
         self._queue.add(Key("VoiceServer", *key))
@@ -100,6 +102,11 @@ class Enqueuer:
         key = Key("VoiceModel", namespace, name)
         self._metrics.event_received(key)
         self._queue.add(key, priority)
+
+    def _add_lists_of(self, voice: ObjectKey) -> None:
+        record = self.caches.voices.get(*voice)
+        for server in record.servers if record is not None else ():
+            self._add_list(server, Priority.URGENT)
 
     def _add_list(self, server: str, priority: Priority) -> None:
         namespace, _, name = server.partition("/")

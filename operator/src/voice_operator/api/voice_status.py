@@ -172,6 +172,16 @@ class VoiceModelStatus(Schema):
         None, description="Base that the voice is made from: spec.base, else the default base when it was first seen."
     )
     dataset: ObservedDataset | None = None
+    requested_by: Annotated[tuple[ShortText, ...], Field(max_length=16, json_schema_extra=atomic_list())] = Field(
+        (),
+        description=(
+            "Who changed the spec since inputHash came up, as the annotation voice.sovits.dev/requested-by names them; "
+            "copied to the revision."
+        ),
+    )
+    revoked_at: Time | None = Field(
+        None, description="When the operator saw spec.consent.revoked; it stays, whatever becomes of the spec."
+    )
     active_revision: ObjectName | None = Field(None, description="VoiceRevision that is served.")
     candidate_revision: ObjectName | None = Field(None, description="VoiceRevision that is to be served next.")
     previous_revision: ObjectName | None = Field(
