@@ -79,6 +79,7 @@ VOICE = {
         "holder": "Alice A.",
         "statement": "I agree.",
         "evidence": "s3://voices/evidence/studio/alice.pdf",
+        "evidenceDigest": "sha256:" + "f" * 64,
         "expires": "2099-11-01",
     },
     "source": {"repository": "https://git.example.com/voices", "commit": "3f2a9c1d", "author": "Bob B."},

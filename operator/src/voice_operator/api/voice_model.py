@@ -88,6 +88,20 @@ class Consent(Schema):
             ),
         ),
     )
+    evidence_digest: str = Field(
+        "",
+        max_length=71,
+        description=(
+            "SHA-256 of the evidence, which must then be an s3:// object: nothing is trained before the operator has "
+            "found it there with this digest. Empty: the address is only recorded."
+        ),
+        json_schema_extra=rules(
+            (
+                f"self == '' || self.matches('{DIGEST}')",
+                "spec.consent.evidenceDigest must be sha256: and 64 hex digits, or empty",
+            )
+        ),
+    )
     expires: str | None = Field(
         None,
         max_length=10,
@@ -115,6 +129,10 @@ class Consent(Schema):
                     "spec.consent.revoked never goes back to false: a new permission is a new VoiceModel, "
                     "with spec.consent.evidence of its own"
                 ),
+            ),
+            (
+                "!has(self.evidenceDigest) || self.evidenceDigest == '' || self.evidence.startsWith('s3://')",
+                "spec.consent.evidenceDigest needs spec.consent.evidence to be an s3:// object",
             ),
             (
                 "self.holder == oldSelf.holder",

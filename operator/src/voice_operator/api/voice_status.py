@@ -132,6 +132,13 @@ class ObservedDataset(Schema):
         return self.digest or self.fingerprint
 
 
+class ObservedEvidence(Schema):
+    """The evidence of the consent, as the operator found it."""
+
+    uri: Uri
+    digest: Digest
+
+
 Targets = Annotated[
     tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=32, json_schema_extra=atomic_list())
 ]
@@ -178,6 +185,9 @@ class VoiceModelStatus(Schema):
             "Who changed the spec since inputHash came up, as the annotation voice.sovits.dev/requested-by names them; "
             "copied to the revision."
         ),
+    )
+    evidence: ObservedEvidence | None = Field(
+        None, description="Evidence that was found with the digest of spec.consent.evidenceDigest."
     )
     revoked_at: Time | None = Field(
         None, description="When the operator saw spec.consent.revoked; it stays, whatever becomes of the spec."

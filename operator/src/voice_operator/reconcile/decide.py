@@ -175,6 +175,14 @@ def serve_newest(view: View) -> Action | None:
     return None if view.current is None or view.target is None else _serve(view, view.target)
 
 
+def wait_for_evidence(view: View) -> Action | None:
+    """A consent whose evidence has a digest is trained on once that is in place; what runs already goes on."""
+    problem = view.observed.evidence_problem
+    if problem is None or view.running:
+        return None
+    return Action("Preparing", problem.reason, problem.message, requeue_after=DATASET_POLL_SECONDS)
+
+
 def wait_for_store(view: View) -> Action | None:
     """Without the outputs of the stages a Job might train what is trained already."""
     problem = view.observed.store_problem
@@ -293,6 +301,7 @@ CHECKS: tuple[Check, ...] = (
     keep_active_revision,
     serve_newest,
     refuse_training,
+    wait_for_evidence,
     wait_for_store,
     stop_after_failure,
     wait_for_running_job,

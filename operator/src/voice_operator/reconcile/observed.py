@@ -14,6 +14,7 @@ from voice_operator.api.voice_status import (
     FailureClass,
     GateVerdict,
     ObservedDataset,
+    ObservedEvidence,
     Progress,
     ResolvedBase,
     StageName,
@@ -242,6 +243,8 @@ class Observed:
     dataset_refused: bool = False  # the recordings would have to be listed, and may not be
     dataset: ObservedDataset | None = None
     dataset_problem: Problem | None = None
+    evidence: ObservedEvidence | None = None
+    evidence_problem: Problem | None = None  # why the evidence of the consent is not what the spec names
     store_problem: Problem | None = None  # why the outputs of stages could not be read
     input_hash: str | None = None  # names what belongs to the input of training_hash
     training_hash: str | None = None

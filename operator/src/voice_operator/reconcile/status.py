@@ -52,6 +52,7 @@ def status_of(decision: Decision) -> VoiceModelStatus:
         base=voice.base if observed.base_known else old.base,
         dataset=observed.dataset,
         requested_by=requesters_of(voice, observed.input_hash) if view.current is None else old.requested_by,
+        evidence=observed.evidence,
         revoked_at=old.revoked_at or (render(view.now) if voice.spec.consent.revoked else None),
         active_revision=active,
         candidate_revision=candidate,
