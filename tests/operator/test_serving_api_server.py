@@ -161,13 +161,13 @@ def test_a_server_is_ready_when_its_pods_are_of_the_present_template(serving: Se
     )
     serving.scene.wait("its status", lambda: serving.server_condition()["isCurrent"])
     assert serving.server_condition()["reason"] == "RollingOut"
-    user.patch("voicemodel", "dora", {"spec": {"consent": {"revoked": True}}})
-    serving.wait_for_list("the revoked voice to leave", lambda voices: "dora" not in voices)
+    user.patch("voicemodel", "dora", {"spec": {"consent": {"expires": "2020-01-01"}}})
+    serving.wait_for_list("the voice without consent to leave", lambda voices: "dora" not in voices)
     time.sleep(2)
     assert serving.server_condition()["status"] == "False", "as long as no new pod is up"
     serving.make_ready()
     serving.scene.wait("the server", lambda: serving.server_condition()["status"] == "True")
-    user.patch("voicemodel", "dora", {"spec": {"consent": {"revoked": False}}})
+    user.patch("voicemodel", "dora", {"spec": {"consent": {"expires": None}}})
     serving.scene.wait_until_ready("dora")
 
 
