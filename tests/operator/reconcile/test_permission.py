@@ -118,6 +118,13 @@ def served(observed: Observed) -> tuple[str | None, str, str]:
         ),
         pytest.param(observe(NEW, status={}), None, "AwaitingReview", "nothing is served", id="nor one that is lost"),
         pytest.param(
+            observe(replace(NEW, adoptable=True), status={}),
+            None,
+            "AwaitingReview",
+            "nothing is served",
+            id="nor a revision from a backup, whose owner is gone",
+        ),
+        pytest.param(
             observe(OLD, revision(2, "eve")), OLD.name, "AwaitingReview", "of eve does not count", id="nor who asked"
         ),
         pytest.param(
