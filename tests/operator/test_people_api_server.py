@@ -203,7 +203,7 @@ def binding(user: str, role: str) -> Object:
 def a_voice(name: str, named: str = "", **spec: Any) -> Object:
     known = {
         "language": "en",
-        "dataset": {"uri": f"s3://voices/datasets/{name}", "digest": "sha256:" + "a" * 64},
+        "dataset": {"uri": f"s3://voices/datasets/{NAMESPACE}/{name}", "digest": "sha256:" + "a" * 64},
         "consent": {"holder": "Alice A.", "statement": "I agree that my voice is trained and used."},
         "base": "tiny",
     }

@@ -164,18 +164,20 @@ def test_evidence_with_a_digest_is_looked_at_once_before_a_training(dataset: Pat
     evidence = {"evidence": f"file://{form}", "evidenceDigest": digest}
     consent = {"holder": "Alice A.", "statement": "I agree."}
 
+    allowed = settings(tenancy={"datasets": ["file:///"], "evidence": ["file:///"]})
+
     def problem(voice: Voice) -> tuple[str, bool]:
-        action = decide(observe(voice, settings()), NOW).action
+        action = decide(observe(voice, allowed), NOW).action
         return action.reason, any(isinstance(effect, StartJob) for effect in action.effects)
 
     asked = a_voice(dataset, consent=consent | evidence)
     assert problem(asked) == ("EvidenceNotFound", False)
     form.write_bytes(b"another form")
     assert problem(asked) == ("EvidenceMismatch", False)
-    assert digest in decide(observe(asked, settings()), NOW).action.message
+    assert digest in decide(observe(asked, allowed), NOW).action.message
     form.write_bytes(b"signed")
     assert problem(asked) == ("Preparing", True)
-    found = observe(asked, settings())
+    found = observe(asked, allowed)
     assert status_after(found).evidence == found.evidence
     form.unlink()
     assert problem(replace(asked, status=status_after(found))) == ("Preparing", True), "read once"
