@@ -21,7 +21,7 @@ _BOUNDS = {
 
 
 def resource_page(crd: Schema) -> str:
-    """Return the reference of one kind: every field of spec and status, with type, default, bounds and rules."""
+    """Return the reference of one kind: every field with type, default, bounds and rules."""
     names, version = crd["spec"]["names"], crd["spec"]["versions"][0]
     schema = version["schema"]["openAPIV3Schema"]
     short = ", ".join(f"`{name}`" for name in names.get("shortNames", ()))
@@ -43,10 +43,9 @@ def resource_page(crd: Schema) -> str:
             f"| {'`-o wide`' if column.get('priority') else ''} |"
             for column in columns
         ]
-    for part in ("spec", "status"):
-        if part not in schema["properties"]:
+    for part, section in schema["properties"].items():
+        if "properties" not in section:
             continue
-        section = schema["properties"][part]
         lines += ["", f"## {part}", "", section.get("description", ""), "", "| field | type | default | about |"]
         lines += ["| --- | --- | --- | --- |", *_rows(section, part)]
         rules = list(_rules(section, part))

@@ -393,6 +393,27 @@ def test_people_get_voices_with_the_built_in_roles(chart):
     assert not {resource for _, resource, _ in rights([editor])} & {"voicerevisions", "voicemodels/status"}
 
 
+def test_reviewers_and_consent_officers_are_named_and_no_part_of_the_built_in_roles(chart):
+    for role, allowed in (
+        ("reviewer", {("voicerevisions", "patch"), ("voicerevisions", "approve")}),
+        ("consent-officer", {("voicemodels", "patch")}),
+    ):
+        found = chart.one("ClusterRole", name=f"voice-system:voice-operator:{role}")
+        assert not [label for label in found["metadata"]["labels"] if "aggregate-to-" in label]
+        granted = {(resource, verb) for _, resource, verb in rights([found])}
+        assert {one for one in granted if one[1] not in {"get", "list", "watch"}} == allowed
+
+
+def test_policies_for_people_bind_the_namespaces_of_the_installation(chart):
+    kind = "ValidatingAdmissionPolicyBinding"
+    for policy in ("review", "voices"):
+        name = f"voice-system.voice-operator.{policy}"
+        assert "matchResources" not in chart.one(kind, name=name)["spec"]
+        bound = chart.one(kind, {"watchNamespaces": ["studio"]}, name=name)["spec"]["matchResources"]
+        (selected,) = bound["namespaceSelector"]["matchExpressions"]
+        assert selected["values"] == ["studio", "voice-system"]
+
+
 def test_policies_let_through_the_port_of_the_store(chart):
     def ports(endpoint, name):
         policy = chart.one(

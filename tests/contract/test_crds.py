@@ -120,7 +120,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert defaults("retries") == {"outOfMemory": 2, "transient": 2, "preemption": 20}
     assert defaults("retention") == {"unusedDays": 90, "keepRevisions": 5, "legalHold": False}
     assert defaults("serving") == {"server": "default", "pin": ""}
-    assert defaults("review") == {"required": False, "approvals": 1}
+    assert defaults("review") == {"required": False, "approvals": 1, "separation": True, "timeout": ""}
     assert "gates" not in defaults("evaluation"), "absent gates are the base's own"
     assert spec["suspend"]["default"] is False
 
@@ -134,7 +134,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
             ["READY", "PHASE", "REVISION", "PROGRESS", "PESQ", "STOI", "AGE"],
             ["STAGE", "SERVER", "URI", "REASON"],
         ),
-        (KINDS[1], ["vrev"], ["VOICE", "STATE", "PESQ", "STOI", "AGE"], ["URI", "DIGEST"]),
+        (KINDS[1], ["vrev"], ["VOICE", "STATE", "APPROVED", "PESQ", "STOI", "AGE"], ["URI", "DIGEST", "REVIEW"]),
         (KINDS[2], ["vserver"], ["READY", "BASE", "REPLICAS", "VOICES", "AGE"], ["ENDPOINT", "REASON"]),
     ],
     ids=IDS,

@@ -1,7 +1,7 @@
 """No painted doors: every field of every spec changes what the trainer reads, a manifest or a decision.
 
 A field is found by walking the types, so a new one is checked without anybody thinking of it. What nothing reads yet
-stands in ``UNREAD`` or ``UNFINISHED``, and the CRD refuses it at apply.
+stands in ``UNREAD``, and the CRD refuses it at apply.
 """
 
 import ast
@@ -21,7 +21,7 @@ import voice_operator
 import voice_trainer
 from voice_operator.api.structural import structural_schema
 from voice_operator.api.voice_model import MEASURED, Metric, Training, VoiceModelSpec
-from voice_operator.api.voice_revision import VoiceRevisionSpec, VoiceRevisionStatus
+from voice_operator.api.voice_revision import ReviewDecision, VoiceRevisionSpec
 from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import (
     STAGES,
@@ -53,6 +53,7 @@ from voice_operator.reconcile.observed import (
     ObservedServer,
     PodVoices,
     Proof,
+    RevisionRecord,
     StageOutput,
     Voice,
     VoiceServer,
@@ -66,11 +67,9 @@ from voice_trainer.evaluation.scores import ClipScores, mean_scores
 from voice_trainer.job.document import Gate, TrainingJob, read_job
 
 UNREAD = {
-    "review.approvals": "nothing records an approval",
     "retention.unusedDays": "no revision is deleted by age",
     "retention.keepRevisions": "no revision is deleted by number",
 }
-UNFINISHED = {"review.required": "a trained voice would wait for ever: nothing records an approval"}
 NOT_MEASURED = {"speakerSimilarity", "cer"}
 
 VOICE = {
@@ -80,11 +79,13 @@ VOICE = {
         "holder": "Alice A.",
         "statement": "I agree.",
         "evidence": "s3://voices/evidence/studio/alice.pdf",
+        "evidenceDigest": "sha256:" + "f" * 64,
         "expires": "2099-11-01",
     },
     "source": {"repository": "https://git.example.com/voices", "commit": "3f2a9c1d", "author": "Bob B."},
     "base": "tiny",
     "evaluation": {"texts": ["Hello."], "gates": [{"metric": "pesq", "min": "3.5", "max": "4.5"}]},
+    "review": {"required": True},
 }
 SERVER = {
     "base": "tiny",
@@ -102,6 +103,7 @@ OTHERS = {
     "training.learningRate": "1e-3",
     "evaluation.gates[].min": "3.6",
     "evaluation.gates[].max": "4.6",
+    "review.timeout": "1m",
     "compute.timeout": "90m",
     "compute.schedulingTimeout": "5m",
 }
@@ -116,7 +118,11 @@ SETTINGS = Settings.model_validate(
 )
 OUTPUT = StageOutput("2026-11-23T06:00:00Z", "2026-11-23T06:01:00Z", scores={"pesq": "3.9"})
 MEASURED_ONCE = {"intervals": {"pesq": "0.1"}, "scores": {"pesq": "3.9"}}
-TRAINED = ObservedRevision("alice-3fa9c2d1", HASH, "tiny", "s3://voices/alice", DIGEST, **MEASURED_ONCE)
+APPROVALS = tuple(
+    ReviewDecision(by=name, decision="Approved", at="2026-11-23T06:00:00Z", digest=DIGEST) for name in ("bob", "dave")
+)
+RECORD = RevisionRecord(DIGEST, "Alice A.", created=NOW - timedelta(days=1), requested_by=("bob",), decisions=APPROVALS)
+TRAINED = ObservedRevision("alice-3fa9c2d1", HASH, "tiny", "s3://voices/alice", DIGEST, **MEASURED_ONCE, record=RECORD)
 BETTER = replace(TRAINED, name="alice-00000000", input_hash="0" * 64, digest="sha256:0", scores={"pesq": "4.4"})
 
 
@@ -347,8 +353,8 @@ def refused(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, di
 
 def test_the_crd_refuses_exactly_what_is_not_available() -> None:
     rules = dict(refused(structural_schema(VoiceModelSpec)))
-    assert rules.keys() == UNREAD.keys() | UNFINISHED.keys() | {"evaluation.gates[].metric"}
-    for path in UNREAD.keys() | UNFINISHED.keys():
+    assert rules.keys() == UNREAD.keys() | {"evaluation.gates[].metric"}
+    for path in UNREAD:
         assert rules[path]["rule"] == f"self == {json.dumps(rules[path]['default'])}"
         assert rules[path]["message"] == f"spec.{path} is not available yet; leave it out"
 
@@ -379,16 +385,6 @@ def fields_below(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
         for part in (field.annotation, *get_args(field.annotation)):
             if isinstance(part, type) and issubclass(part, BaseModel):
                 yield from fields_below(part)
-
-
-def test_a_review_still_has_no_end() -> None:
-    """Until a revision can carry approvals, `review.required` only holds a voice back, and so it is refused."""
-    voice = Voice("studio", "alice", "uid", 3, VoiceModelSpec.model_validate(VOICE | {"review": {"required": True}}),
-                  VoiceModelStatus())  # fmt: skip
-    trained = next(scene for scene in scenes(voice) if scene.revisions)
-    assert decide(trained, NOW).action.phase == "AwaitingReview"
-    fields = [*VoiceRevisionSpec.model_fields, *VoiceRevisionStatus.model_fields]
-    assert not [name for name in fields if "approv" in name], "approvals exist: take review.required off UNFINISHED"
 
 
 # The trainer uses what it reads, and measures what a gate may name.
@@ -435,7 +431,7 @@ def a_record(spec: VoiceModelSpec, mark: str) -> dict[str, Any]:
     published = StageOutput("", "", uri=f"s3://voices/{mark}", digest="sha256:" + mark * 64, size=int(mark))
     scores = {"pesq": f"3.{mark}"}
     evaluated = StageOutput("", "", scores=scores, intervals=scores, gates=gates)
-    voice = Voice("studio", f"voice-{mark}", "uid", 1, spec, VoiceModelStatus())
+    voice = Voice("studio", f"voice-{mark}", "uid", 1, spec, VoiceModelStatus(), requester=f"user-{mark}")
     proof = Proof("train" if mark == "1" else "publish", f"job-{mark}", int(mark), f"sha256:{mark * 64}")
     effect = CreateRevision(f"voice-{mark}-{mark * 8}", published, evaluated, (proof,))
     made: dict[str, Any] = voice_revision(voice, effect, mark * 64, dataset, settings)["spec"]

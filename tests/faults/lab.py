@@ -120,8 +120,8 @@ class Lab:
     def edit(self, voice: str, **spec: Any) -> None:
         self.client.patch("voicemodels", voice, {"spec": spec})
 
-    def revoke(self, voice: str, *, revoked: bool = True) -> None:
-        self.edit(voice, consent={"revoked": revoked})
+    def revoke(self, voice: str) -> None:
+        self.edit(voice, consent={"revoked": True})
 
     def delete(self, voice: str) -> None:
         self.client.delete("voicemodels", voice)

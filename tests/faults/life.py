@@ -1,4 +1,4 @@
-"""A whole life of a voice, station by station: trained, trained again, revoked, agreed to again, deleted."""
+"""A whole life of a voice, station by station: trained, trained again, expired, renewed, revoked, deleted."""
 
 from tests.faults.lab import Lab
 from tests.faults.snapshot import differences
@@ -58,17 +58,22 @@ def _train_again(lab: Lab, voice: str) -> None:
     lab.edit(voice, training={"seed": 2})
 
 
+def _expire(lab: Lab, voice: str) -> None:
+    lab.edit(voice, consent={"expires": "2020-01-01"})
+
+
+def _renew(lab: Lab, voice: str) -> None:
+    lab.edit(voice, consent={"expires": None})
+
+
 def _revoke(lab: Lab, voice: str) -> None:
     lab.revoke(voice)
-
-
-def _agree_again(lab: Lab, voice: str) -> None:
-    lab.revoke(voice, revoked=False)
 
 
 STATIONS = {
     "is trained": _begin,
     "is trained again": _train_again,
+    "is no longer agreed to": _expire,
+    "is agreed to again": _renew,
     "is revoked": _revoke,
-    "is agreed to again": _agree_again,
 }

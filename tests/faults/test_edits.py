@@ -17,7 +17,7 @@ SETTLED_SECONDS = 120
 AGREED = {"holder": "Alice A.", "statement": "I agree that my voice is trained and used."}
 
 UNHINDERED = {
-    "consent": AGREED | {"revoked": False, "expires": None},
+    "consent": AGREED | {"expires": None},
     "suspend": False,
     "base": "tiny",
     "serving": {"server": "default"},
@@ -28,7 +28,8 @@ UNHINDERED = {
 EDITS: dict[str, list[Any]] = {
     "training": [{"seed": seed} for seed in range(4)],
     "consent": [UNHINDERED["consent"]] * 3
-    + [AGREED | {"revoked": True}, AGREED | {"expires": "2020-01-01"}, AGREED | {"expires": "2099-12-31"}],
+    + [AGREED | {"expires": "2020-01-01"}] * 2
+    + [AGREED | {"expires": "2099-12-31"}],
     "suspend": [False, False, True],
     "base": ["tiny", "tiny", "tiny", "unknown"],
     "serving": [{"server": "default"}, {"server": "default"}, {"server": "absent"}],

@@ -77,6 +77,16 @@ CONSENT = {"holder": "Alice A.", "statement": "I agree."}
             {"compute": {"capacity": "Cheap"}}, "spec.compute.capacity: Unsupported value", id="a capacity nobody sells"
         ),
         pytest.param({"compute": {"gpus": -1}}, "spec.compute.gpus", id="fewer than no GPUs"),
+        pytest.param({"review": {"timeout": "soon"}}, "spec.review.timeout must be a duration", id="no duration"),
+        pytest.param({"review": {"approvals": 0}}, "spec.review.approvals", id="nobody's approval"),
+        pytest.param(
+            {"consent": CONSENT | {"evidenceDigest": "sha256:1"}}, "spec.consent.evidenceDigest must be", id="no digest"
+        ),
+        pytest.param(
+            {"consent": CONSENT | {"evidenceDigest": "sha256:" + "a" * 64}},
+            "spec.consent.evidenceDigest needs spec.consent.evidence to be an s3:// object",
+            id="a digest of nothing",
+        ),
         pytest.param({"compute": {"queueName": "Big Queue"}}, "spec.compute.queueName must be", id="no queue's name"),
         pytest.param({"retention": {"keepRevisions": 1}}, "spec.retention.keepRevisions", id="nothing to roll back to"),
         pytest.param({"serving": {"server": "A B"}}, "spec.serving.server must be", id="no server's name"),
@@ -96,8 +106,6 @@ CONSENT = {"holder": "Alice A.", "statement": "I agree."}
         *(
             pytest.param({part: {field: value}}, f"spec.{part}.{field} is not available yet; leave it out", id=field)
             for part, field, value in (
-                ("review", "required", True),
-                ("review", "approvals", 2),
                 ("retention", "unusedDays", 30),
                 ("retention", "keepRevisions", 10),
             )
@@ -133,27 +141,28 @@ def test_the_smallest_voice_gets_all_defaults(user: Any, a_voice: Callable[..., 
 def test_explain_says_what_an_absent_base_is(user: Any) -> None:
     told = " ".join(user.run("explain", "voicemodel.spec.base").stdout.split())
     assert "Absent: the installation's default base (chart value defaultBase)" in told
-    assert "Not available yet." in user.run("explain", "voicemodel.spec.review.required").stdout
+    told = " ".join(user.run("explain", "voicemodel.spec.retention.unusedDays").stdout.split())
+    assert "Not available yet." in told
 
 
 def test_what_is_not_available_yet_does_not_stop_an_object_that_has_it_already(user: Any, a_voice: Any) -> None:
     """A voice from before the refusals goes on: the API server checks only what a request changes."""
     crd = "voicemodels.voice.sovits.dev"
     rules = json.loads(user.run("get", "crd", crd, "-o", "json").stdout)
-    required = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/review/properties/required"
-    without = json.dumps([{"op": "remove", "path": f"{required}/x-kubernetes-validations"}])
+    days = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/retention/properties/unusedDays"
+    without = json.dumps([{"op": "remove", "path": f"{days}/x-kubernetes-validations"}])
     user.run("patch", "crd", crd, "--type=json", "-p", without)
-    old = a_voice("old", suspend=True, review={"required": True})
+    old = a_voice("old", suspend=True, retention={"unusedDays": 30})
     old["metadata"]["namespace"] = "default"
     wait_until_accepted(user, old)
     user.run("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(plain(rules)))
-    refused = a_voice("new", review={"required": True})
+    refused = a_voice("new", retention={"unusedDays": 30})
     wait_until_refused(user, refused)
     status = {"apiVersion": old["apiVersion"], "kind": old["kind"], "status": {"phase": "Suspended"}}
     status["metadata"] = {"name": "old", "namespace": "default"}
     user.run("apply", "--server-side", "--subresource=status", "-f", "-", stdin=yaml.safe_dump(status))
     user.run("patch", "voice", "old", "-n", "default", "--type=merge", "-p", '{"spec": {"suspend": false}}')
-    assert user.get("voice", "old", "default")["spec"]["review"]["required"] is True
+    assert user.get("voice", "old", "default")["spec"]["retention"]["unusedDays"] == 30
 
 
 def plain(crd: dict[str, Any]) -> dict[str, Any]:

@@ -199,6 +199,33 @@ def test_a_revision_enqueues_the_voice_of_its_spec_and_not_of_its_label() -> Non
     assert taken(queue) == {Key("VoiceRevision", "studio", "alice-1"): NORMAL, VOICE: LOW}
 
 
+def test_a_decision_of_people_reaches_the_lists_at_once() -> None:
+    enqueuer, queue = an_enqueuer()
+    enqueuer.caches.voices.update(a_voice())
+    spec = {
+        "voiceModel": "alice",
+        "inputHash": "0" * 64,
+        "workspace": "s3://voices/x",
+        "language": "en",
+        "dataset": {"uri": "s3://data/alice"},
+        "base": {"name": "tiny", "uri": "embedded:tiny"},
+        "training": {},
+        "consent": CONSENT,
+        "artifacts": {"uri": ARTIFACTS["uri"], "digest": ARTIFACTS["digest"]},
+        "evaluation": {"scores": {}},
+    }
+    enqueuer.caches.revisions.update(an_object("alice-1", spec=spec))
+    assert taken(queue)[LIST] == NORMAL
+    enqueuer.caches.revisions.update(an_object("alice-1", spec=spec, status={"state": "Active"}))
+    assert LIST not in taken(queue), "what nobody decided about changes no list"
+    rejected = {"by": "rita", "decision": "Rejected", "at": "2026-11-23T06:07:00Z", "digest": "", "reason": "no"}
+    enqueuer.caches.revisions.update(an_object("alice-1", spec=spec, review={"decisions": [rejected]}))
+    assert taken(queue)[LIST] == URGENT
+    revoked = {"labels": {"voice.sovits.dev/revoked": "true"}}
+    enqueuer.caches.revisions.update(an_object("alice-1", spec=spec, metadata=revoked))
+    assert taken(queue)[LIST] == URGENT
+
+
 def test_everything_goes_behind_whatever_else_waits() -> None:
     enqueuer, queue = an_enqueuer()
     enqueuer.caches.voices.update(a_voice())

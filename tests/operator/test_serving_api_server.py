@@ -161,13 +161,13 @@ def test_a_server_is_ready_when_its_pods_are_of_the_present_template(serving: Se
     )
     serving.scene.wait("its status", lambda: serving.server_condition()["isCurrent"])
     assert serving.server_condition()["reason"] == "RollingOut"
-    user.patch("voicemodel", "dora", {"spec": {"consent": {"revoked": True}}})
-    serving.wait_for_list("the revoked voice to leave", lambda voices: "dora" not in voices)
+    user.patch("voicemodel", "dora", {"spec": {"consent": {"expires": "2020-01-01"}}})
+    serving.wait_for_list("the voice without consent to leave", lambda voices: "dora" not in voices)
     time.sleep(2)
     assert serving.server_condition()["status"] == "False", "as long as no new pod is up"
     serving.make_ready()
     serving.scene.wait("the server", lambda: serving.server_condition()["status"] == "True")
-    user.patch("voicemodel", "dora", {"spec": {"consent": {"revoked": False}}})
+    user.patch("voicemodel", "dora", {"spec": {"consent": {"expires": None}}})
     serving.scene.wait_until_ready("dora")
 
 
@@ -311,14 +311,3 @@ def test_the_voices_of_a_deleted_server_are_not_ready_at_once(serving: Serving) 
     assert serving.user.condition("dora", "Serving")["status"] == "False"
     serving.user.patch("voicemodel", "dora", {"spec": {"serving": {"server": "default"}}})
     serving.scene.wait_until_ready("dora")
-
-
-def test_a_review_that_nobody_can_give_yet_cannot_be_asked_for(serving: Serving) -> None:
-    """So that no pin leads past it."""
-    voice = serving.user.get("voicemodel", "dora")
-    told = serving.user.refused(
-        {key: voice[key] for key in ("apiVersion", "kind")}
-        | {"metadata": {"name": "reviewed", "namespace": NAMESPACE}}
-        | {"spec": voice["spec"] | {"review": {"required": True}}}
-    )
-    assert "spec.review.required is not available yet" in told

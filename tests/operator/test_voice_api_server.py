@@ -147,9 +147,18 @@ def test_a_revoked_consent_stops_training(scene: Any) -> None:
     scene.wait("the Job to go", lambda: not user.jobs("regret"))
     scene.wait("the reason", lambda: user.condition("regret", "ConsentValid")["reason"] == "ConsentRevoked")
 
-    user.patch("voicemodel", "regret", {"spec": {"consent": {"revoked": False}}})
-    scene.wait("a new attempt", lambda: any(name.endswith("-prepare-2") for name in user.jobs("regret")))
-    assert "lastFailure" not in user.status("regret")["stages"][0], "taking the Job away was no failure"
+
+def test_a_consent_that_ends_stops_training_until_it_is_renewed(scene: Any) -> None:
+    user = scene.user
+    scene.apply("late")
+    scene.reach_job("late", "prepare")
+    user.patch("voicemodel", "late", {"spec": {"consent": {"expires": "2020-01-01"}}})
+    scene.wait("the Job to go", lambda: not user.jobs("late"))
+    scene.wait("the reason", lambda: user.condition("late", "ConsentValid")["reason"] == "ConsentExpired")
+
+    user.patch("voicemodel", "late", {"spec": {"consent": {"expires": None}}})
+    scene.wait("a new attempt", lambda: any(name.endswith("-prepare-2") for name in user.jobs("late")))
+    assert "lastFailure" not in user.status("late")["stages"][0], "taking the Job away was no failure"
 
 
 def test_a_revoked_consent_unloads_the_voice(scene: Any) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``voice-operator run``, ``voice-operator verify`` and ``voice-operator crds``."""
+"""The command line: ``voice-operator run``, ``verify``, ``crds``, ``approve`` and ``reject``."""
 
 import argparse
 import asyncio
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from voice_operator import __version__, crds
+from voice_operator import __version__, crds, decisions
 from voice_operator.environment import PREFIX, Environment
 from voice_operator.errors import LeadershipLost, OperatorError, WatchStalled
 from voice_operator.logs import configure
@@ -24,8 +24,11 @@ def main(arguments: list[str] | None = None) -> None:
     if given[:1] == ["crds"]:
         crds.main(given[1:])
         return
-    options = _parser().parse_args(given or ["run"])
     try:
+        if given[:1] in (["approve"], ["reject"]):
+            decisions.main(given)
+            return
+        options = _parser().parse_args(given or ["run"])
         environment = Environment.load(
             config=options.config, log_level=options.log_level, log_format=options.log_format
         )
@@ -81,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     for command in (run_command, verify_command):
         _add_environment(command)
     commands.add_parser("crds", help="write the CustomResourceDefinitions")
+    commands.add_parser("approve", help="approve a VoiceRevision, in your own name")
+    commands.add_parser("reject", help="reject a VoiceRevision, in your own name")
     return parser
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from voice_operator.api.schema import GROUP, VALIDATIONS, VERSION, name_rule
 from voice_operator.api.structural import structural_schema
 from voice_operator.api.voice_model import VoiceModelSpec
-from voice_operator.api.voice_revision import VoiceRevisionSpec, VoiceRevisionStatus
+from voice_operator.api.voice_revision import RevisionReview, VoiceRevisionSpec, VoiceRevisionStatus
 from voice_operator.api.voice_server import VoiceServerSpec, VoiceServerStatus
 from voice_operator.api.voice_status import VoiceModelStatus
 
@@ -46,6 +46,7 @@ class Kind:
     spec_rules: tuple[tuple[str, str], ...] = ()
     checks_name: bool = True
     scale: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, type[BaseModel]] = field(default_factory=dict)  # objects of lists, beside spec and status
 
     @property
     def name(self) -> str:
@@ -91,12 +92,15 @@ KINDS = (
         columns=(
             Column("VOICE", ".spec.voiceModel"),
             Column("STATE", ".status.state"),
+            Column("APPROVED", ".status.approvals"),
             Column("PESQ", ".spec.evaluation.scores.pesq"),
             Column("STOI", ".spec.evaluation.scores.stoi"),
             AGE,
             Column("URI", ".spec.artifacts.uri", wide=True),
             Column("DIGEST", ".spec.artifacts.digest", wide=True),
+            Column("REVIEW", ".status.review", wide=True),
         ),
+        beside={"review": RevisionReview},
         spec_rules=(("self == oldSelf", "spec of a VoiceRevision never changes; change the VoiceModel instead"),),
         checks_name=False,
     ),
@@ -139,6 +143,7 @@ def crd(kind: Kind) -> dict[str, Any]:
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": spec,
+            **{name: _with_lists(structural_schema(model)) for name, model in kind.beside.items()},
             "status": structural_schema(kind.status),
         },
     }
@@ -172,6 +177,13 @@ def crd(kind: Kind) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _with_lists(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return an object's schema whose lists are there from the start: a JSON patch can append to them at once."""
+    empty: dict[str, Any] = {name: [] for name in schema["properties"]}
+    properties = {name: {**part, "default": []} for name, part in schema["properties"].items()}
+    return {**schema, "properties": properties, "default": empty}
 
 
 def manifest(kind: Kind) -> str:

@@ -76,6 +76,10 @@ class Enqueuer:
         for revision in (old, new):
             if revision is not None:
                 self._add_voice(*revision.voice, Priority.LOW)
+        if old is None or new is None or old.record != new.record:  # somebody may have rejected it
+            for revision in (old, new):
+                if revision is not None:
+                    self._add_lists_of(revision.voice, Priority.NORMAL if old is None else Priority.URGENT)
 
     def _on_server(self, key: ObjectKey, old: Object | None, new: Object | None) -> None:
         self._queue.add(Key("VoiceServer", *key))
@@ -100,6 +104,11 @@ class Enqueuer:
         key = Key("VoiceModel", namespace, name)
         self._metrics.event_received(key)
         self._queue.add(key, priority)
+
+    def _add_lists_of(self, voice: ObjectKey, priority: Priority) -> None:
+        record = self.caches.voices.get(*voice)
+        for server in record.servers if record is not None else ():
+            self._add_list(server, priority)
 
     def _add_list(self, server: str, priority: Priority) -> None:
         namespace, _, name = server.partition("/")

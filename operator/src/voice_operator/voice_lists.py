@@ -1,7 +1,8 @@
 """Reconciles the lists of voices: what each server must serve, derived from all voices, written where pods read it.
 
-Beside the voices only the seals of their revisions count. Nothing else is asked: no base, no object store, no pod and
-no readable spec of the server, so that nothing can keep a voice served whose permission is gone.
+Beside the voices only their revisions count: their seals, and what they record of consent and review. Nothing else is
+asked: no base, no object store, no pod and no readable spec of the server, so that nothing can keep a voice served
+whose permission is gone.
 """
 
 import asyncio
@@ -65,12 +66,15 @@ class VoiceListReconciler:
     def voices(self, namespace: str, server: str) -> tuple[DesiredVoice, ...]:
         """Return the voices that a server must serve now."""
         server_id = f"{namespace}/{server}"
+        caches = self._cluster.caches
         return desired_voices(
-            self._cluster.caches.voices.group(server_id),
+            caches.voices.group(server_id),
             server_id,
             self._clock(),
             storage=self._cluster.settings.storage.uri,
             sealed=self._cluster.signing.sealed_artifacts,
+            recorded=caches.record_of,
+            must_be_reviewed=self._cluster.settings.policy.review.required,
         )
 
     def generation(self, namespace: str, server: str) -> int:

@@ -80,7 +80,7 @@ class VoiceReconciler:
             return None
         voice = voice_from(item)
         now = self._clock()
-        consent_valid = consent_problem(voice.spec.consent, now) is None
+        consent_valid = consent_problem(voice.spec.consent, now, revoked_at=voice.status.revoked_at) is None
         observed = await observe_voice(self._cluster, voice, now=now, consent_valid=consent_valid)
         decision = await self._apply(key, self._admit(key, decide(observed, now)), job_created)
         if voice.status.input_hash is None and _has_started_a_job(decision) and not observed.unproved:

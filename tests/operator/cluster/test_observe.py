@@ -1,6 +1,7 @@
 """What is found out about a voice: its base, and what tells its recordings from others; neither changes by itself."""
 
 import asyncio
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.observe import observe_voice
 from voice_operator.cluster.store import open_store
 from voice_operator.reconcile.decide import decide
+from voice_operator.reconcile.effects import StartJob
 from voice_operator.reconcile.observed import Observed, Voice
 from voice_operator.reconcile.status import status_of
 from voice_operator.reconcile.times import render
@@ -154,6 +156,32 @@ def test_recordings_are_told_apart_by_their_fingerprint_and_pinned_ones_by_their
     pinned = observe(a_voice(dataset, dataset={"uri": f"file://{dataset}", "digest": PINNED}), settings())
     assert pinned.dataset == ObservedDataset(uri=f"file://{dataset}", digest=PINNED, fingerprint="", generation=1)
     assert pinned.input_hash != found.input_hash
+
+
+def test_evidence_with_a_digest_is_looked_at_once_before_a_training(dataset: Path, tmp_path: Path) -> None:
+    form = tmp_path / "form.pdf"
+    digest = "sha256:" + hashlib.sha256(b"signed").hexdigest()
+    evidence = {"evidence": f"file://{form}", "evidenceDigest": digest}
+    consent = {"holder": "Alice A.", "statement": "I agree."}
+
+    allowed = settings(tenancy={"datasets": ["file:///"], "evidence": ["file:///"]})
+
+    def problem(voice: Voice) -> tuple[str, bool]:
+        action = decide(observe(voice, allowed), NOW).action
+        return action.reason, any(isinstance(effect, StartJob) for effect in action.effects)
+
+    asked = a_voice(dataset, consent=consent | evidence)
+    assert problem(asked) == ("EvidenceNotFound", False)
+    form.write_bytes(b"another form")
+    assert problem(asked) == ("EvidenceMismatch", False)
+    assert digest in decide(observe(asked, allowed), NOW).action.message
+    form.write_bytes(b"signed")
+    assert problem(asked) == ("Preparing", True)
+    found = observe(asked, allowed)
+    assert status_after(found).evidence == found.evidence
+    form.unlink()
+    assert problem(replace(asked, status=status_after(found))) == ("Preparing", True), "read once"
+    assert problem(a_voice(dataset, consent=consent | {"evidence": f"file://{form}"})) == ("Preparing", True)
 
 
 def test_a_status_of_0_1_0_trains_nothing(dataset: Path) -> None:

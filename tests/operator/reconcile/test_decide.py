@@ -385,7 +385,7 @@ def recorded(**changes: Any) -> VoiceModelStatus:
             observe(a_voice(review={"required": True}), revisions=(replace(REVISION, state="Candidate"),)),
             "AwaitingReview",
             "AwaitingReview",
-            [],
+            [SetRevisionState("alice-3fa9c2d1", "Candidate", False, review="Waiting", approvals="0/1")],
             id="what needs approval is not served",
         ),
         pytest.param(
@@ -562,7 +562,7 @@ def test_a_lost_consent_takes_the_voice_off_the_server() -> None:
 
 def test_a_job_that_the_operator_took_away_is_no_failure() -> None:
     running = recorded(stages=(StageStatus(name="prepare", state="Running", attempt=1, job=job().name),))
-    voice = a_voice(running, consent={"holder": "A", "statement": "s", "revoked": True})
+    voice = a_voice(running, consent={"holder": "A", "statement": "s", "expires": "2020-01-01"})
     _, status = settle(observe(voice, jobs=(job(),)))
     decision, status = settle(observe(a_voice(status)))
     assert decision.action.effects == (StartJob("prepare", 2),)
@@ -1057,15 +1057,15 @@ def test_a_voice_that_moves_to_a_closed_server_stays_where_it_is() -> None:
 def test_a_review_that_the_installation_requires_holds_a_new_voice_and_not_the_served_one() -> None:
     new = replace(a_voice(), must_be_reviewed=True)
     action = decide(observe(new, revisions=(REVISION,), server=a_server(a_pod("p1"))), NOW).action
-    assert action.message == f"{REVISION.name} waits for approval (chart value policy.review.required)"
+    assert action.message.startswith(f"{REVISION.name} waits for approval (chart value policy.review.required): 0 of 1")
     served = replace(a_voice(recorded(active_revision=REVISION.name)), must_be_reviewed=True)
     assert decide(observe(served, revisions=(REVISION,), server=a_server(a_pod("p1"))), NOW).action.phase == "Ready"
 
 
 @pytest.mark.parametrize(
-    ("state", "phase"), [("Candidate", "AwaitingReview"), (None, "AwaitingReview"), ("Superseded", "Ready")]
+    ("state", "phase"), [("Candidate", "AwaitingReview"), (None, "AwaitingReview"), ("Superseded", "AwaitingReview")]
 )
-def test_a_pin_is_no_way_around_a_review_and_a_rollback_needs_none(state: Any, phase: str) -> None:
+def test_a_pin_is_no_way_around_a_review_also_where_it_is_a_rollback(state: Any, phase: str) -> None:
     pinned = replace(
         a_voice(recorded(active_revision=OLDER.name), serving={"pin": REVISION.name}), must_be_reviewed=True
     )

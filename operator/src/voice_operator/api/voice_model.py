@@ -22,10 +22,15 @@ Capacity = Literal["Spot", "OnDemand", "SpotThenOnDemand"]
 Metric = Literal["pesq", "stoi", "speakerSimilarity", "cer"]
 MEASURED: tuple[Metric, ...] = ("pesq", "stoi")  # by the trainer; a gate on another would hold every voice back
 
-_DURATION = (
-    "self.matches('^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$') && self != '' "
-    "&& duration(self) >= duration('1m') && duration(self) <= duration('240h')"
-)
+
+def _duration(most: str) -> str:
+    return (
+        "self.matches('^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$') && self != '' "
+        f"&& duration(self) >= duration('1m') && duration(self) <= duration('{most}')"
+    )
+
+
+_DURATION = _duration(most="240h")
 
 
 class Dataset(Schema):
@@ -83,6 +88,20 @@ class Consent(Schema):
             ),
         ),
     )
+    evidence_digest: str = Field(
+        "",
+        max_length=71,
+        description=(
+            "SHA-256 of the evidence, which must then be an s3:// object: nothing is trained before the operator has "
+            "found it there with this digest. Empty: the address is only recorded."
+        ),
+        json_schema_extra=rules(
+            (
+                f"self == '' || self.matches('{DIGEST}')",
+                "spec.consent.evidenceDigest must be sha256: and 64 hex digits, or empty",
+            )
+        ),
+    )
     expires: str | None = Field(
         None,
         max_length=10,
@@ -94,7 +113,36 @@ class Consent(Schema):
             ),
         ),
     )
-    revoked: bool = Field(False, description="True withdraws the permission: training stops and the voice is unloaded.")
+    revoked: bool = Field(
+        False,
+        description=(
+            "True withdraws the permission for ever: training stops and the voice is unloaded. A new permission is a "
+            "new VoiceModel with its own evidence."
+        ),
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "!(has(oldSelf.revoked) && oldSelf.revoked) || (has(self.revoked) && self.revoked)",
+                (
+                    "spec.consent.revoked never goes back to false: a new permission is a new VoiceModel, "
+                    "with spec.consent.evidence of its own"
+                ),
+            ),
+            (
+                "!has(self.evidenceDigest) || self.evidenceDigest == '' || self.evidence.startsWith('s3://')",
+                "spec.consent.evidenceDigest needs spec.consent.evidence to be an s3:// object",
+            ),
+            (
+                "self.holder == oldSelf.holder",
+                (
+                    "spec.consent.holder never changes: another person's voice is another VoiceModel; delete this "
+                    "one, or make one beside it"
+                ),
+            ),
+        )
+    )
 
 
 class Source(Schema):
@@ -202,15 +250,29 @@ class Review(Schema):
 
     required: bool = Field(
         False,
-        description="True holds a trained voice until it is approved. Not available yet.",
-        json_schema_extra=unavailable("spec.review.required", default=False),
+        description=(
+            "True holds a revision back until people with the verb approve on it have approved it; revisions that "
+            "were made meanwhile need their approvals for ever."
+        ),
     )
-    approvals: int = Field(
-        1,
-        ge=1,
-        le=10,
-        description="How many people must approve. Not available yet.",
-        json_schema_extra=unavailable("spec.review.approvals", default=1),
+    approvals: int = Field(1, ge=1, le=10, description="How many different people must approve.")
+    separation: bool = Field(
+        True,
+        description=(
+            "True keeps who changed the spec from approving the result; the annotation voice.sovits.dev/requested-by "
+            "must then name who changes it."
+        ),
+    )
+    timeout: str = Field(
+        "",
+        max_length=16,
+        description="How long after a revision was made its approvals may come, as 72h; empty: without end.",
+        json_schema_extra=rules(
+            (
+                f"self == '' || ({_duration(most='8760h')})",
+                "spec.review.timeout must be a duration between 1m and 8760h, such as 72h, or empty",
+            ),
+        ),
     )
 
 

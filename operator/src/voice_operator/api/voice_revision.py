@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from voice_operator.api.schema import (
     DIGEST,
@@ -12,6 +12,7 @@ from voice_operator.api.schema import (
     ObjectName,
     Schema,
     ShortText,
+    Time,
     Uri,
     atomic_list,
     map_list,
@@ -75,6 +76,14 @@ class StageProof(Schema):
     manifest: Digest = Field(description="SHA-256 of the stage's manifest.json.")
 
 
+class RecordedReview(Schema):
+    """What spec.review of the VoiceModel asked for when the revision was made."""
+
+    required: bool
+    approvals: int = Field(1, ge=1)
+    separation: bool = True
+
+
 class VoiceRevisionSpec(Schema):
     """The trained artifacts and their origin. Immutable."""
 
@@ -104,6 +113,56 @@ class VoiceRevisionSpec(Schema):
     provenance: Annotated[tuple[StageProof, ...], Field(max_length=8, json_schema_extra=map_list("stage"))] = Field(
         (), description="The stages, in order; empty: published before there were receipts."
     )
+    review: RecordedReview | None = Field(
+        None, description="Review that the revision must pass; absent: made before this was recorded."
+    )
+    requested_by: Annotated[tuple[ShortText, ...], Field(max_length=16, json_schema_extra=atomic_list())] = Field(
+        (), description="Who changed the spec that led to the revision; empty: not known."
+    )
+
+
+class ReviewDecision(Schema):
+    """What one person decided about the revision. Admission holds the name against the one who asks."""
+
+    by: str = Field(min_length=1, max_length=256, description="Username of who decides, as the API server knows it.")
+    decision: Literal["Approved", "Rejected"]
+    at: Time
+    digest: str = Field(max_length=71, description="spec.artifacts.digest of the revision that was reviewed.")
+    reason: str = Field("", max_length=1024, description="Why; a rejection needs one.")
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "self.decision == 'Approved' || self.reason.matches('[^ ]')",
+                "a rejection must say why: fill in its reason",
+            ),
+            (
+                "self.at.matches('^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$')",
+                "at of a decision must be a time in UTC such as 2026-11-23T06:07:00Z",
+            ),
+        )
+    )
+
+
+class RevisionReview(Schema):
+    """What people decided about the revision. Records are added and never changed or removed."""
+
+    decisions: Annotated[
+        tuple[ReviewDecision, ...],
+        Field(
+            max_length=32,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["by", "decision"]},
+        ),
+    ] = ()
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "!has(oldSelf.decisions) || (has(self.decisions) && oldSelf.decisions.all(one, one in self.decisions))",
+                "review.decisions only grows: records are never changed or removed",
+            )
+        )
+    )
 
 
 class VoiceRevisionStatus(Schema):
@@ -112,4 +171,10 @@ class VoiceRevisionStatus(Schema):
     state: Literal["Candidate", "Active", "Superseded"] | None = None
     legal_hold: bool = Field(
         False, description="Copied from the voice: true keeps the artifacts when this object is deleted."
+    )
+    review: Literal["Waiting", "Approved", "Rejected", "TimedOut"] | None = Field(
+        None, description="State of the review; absent: none is needed."
+    )
+    approvals: str | None = Field(
+        None, max_length=16, description="Approvals that count, of those that are needed, as 1/2."
     )

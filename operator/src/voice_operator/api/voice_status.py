@@ -132,6 +132,13 @@ class ObservedDataset(Schema):
         return self.digest or self.fingerprint
 
 
+class ObservedEvidence(Schema):
+    """The evidence of the consent, as the operator found it."""
+
+    uri: Uri
+    digest: Digest
+
+
 Targets = Annotated[
     tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=32, json_schema_extra=atomic_list())
 ]
@@ -172,6 +179,19 @@ class VoiceModelStatus(Schema):
         None, description="Base that the voice is made from: spec.base, else the default base when it was first seen."
     )
     dataset: ObservedDataset | None = None
+    requested_by: Annotated[tuple[ShortText, ...], Field(max_length=16, json_schema_extra=atomic_list())] = Field(
+        (),
+        description=(
+            "Who changed the spec since inputHash came up, as the annotation voice.sovits.dev/requested-by names them; "
+            "copied to the revision."
+        ),
+    )
+    evidence: ObservedEvidence | None = Field(
+        None, description="Evidence that was found with the digest of spec.consent.evidenceDigest."
+    )
+    revoked_at: Time | None = Field(
+        None, description="When the operator saw spec.consent.revoked; it stays, whatever becomes of the spec."
+    )
     active_revision: ObjectName | None = Field(None, description="VoiceRevision that is served.")
     candidate_revision: ObjectName | None = Field(None, description="VoiceRevision that is to be served next.")
     previous_revision: ObjectName | None = Field(

@@ -10,7 +10,7 @@ from voice_operator.cluster.observe import Cluster
 from voice_operator.errors import Conflict, NotFound, OwnershipConflict, UnprovedResult
 from voice_operator.manifests.attempt_keys import attempt_secret
 from voice_operator.manifests.job_document import job_document_config_map
-from voice_operator.manifests.labels import SEAL, VOICE_MODEL, owner
+from voice_operator.manifests.labels import REVOKED, SEAL, VOICE_MODEL, owner
 from voice_operator.manifests.revision import sealed, voice_revision
 from voice_operator.manifests.stage_job import stage_job
 from voice_operator.reconcile.effects import (
@@ -18,6 +18,7 @@ from voice_operator.reconcile.effects import (
     CreateRevision,
     DeleteJob,
     Effect,
+    MarkRevoked,
     SealRevision,
     SetRevisionState,
     StartJob,
@@ -56,8 +57,13 @@ async def apply(effect: Effect, observed: Observed, cluster: Cluster) -> None:
         case SealRevision():
             annotations = {"metadata": {"annotations": {SEAL: effect.seal}}}
             await _merge(VOICE_REVISIONS, voice.namespace, effect.name, annotations, cluster)
+        case MarkRevoked():
+            metadata = {"labels": {REVOKED: "true"}}
+            await _merge(VOICE_REVISIONS, voice.namespace, effect.name, {"metadata": metadata}, cluster)
         case SetRevisionState():
             status = {"state": effect.state, "legalHold": effect.legal_hold}
+            review = {"review": effect.review, "approvals": effect.approvals}
+            status |= {name: value for name, value in review.items() if value is not None}
             metadata = {"name": effect.name, "namespace": voice.namespace}
             body = {"apiVersion": API_VERSION, "kind": "VoiceRevision", "metadata": metadata, "status": status}
             cluster.caches.revisions.update(await kube.apply(VOICE_REVISIONS, body, subresource="status"))

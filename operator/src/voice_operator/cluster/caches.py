@@ -6,11 +6,12 @@ from typing import Any
 
 from voice_operator.cluster.cache import Cache, Groups, ObjectKey, OnChange
 from voice_operator.cluster.kube import DEPLOYMENTS, JOBS, PODS, Kube, Object
-from voice_operator.cluster.objects import pack, trimmed, unmanaged, unpack, voice_record
+from voice_operator.cluster.objects import pack, revision_record, trimmed, unmanaged, unpack, voice_record
 from voice_operator.cluster.reflector import Reflector
 from voice_operator.manifests.labels import SERVER, VOICE_MODEL
 from voice_operator.reconcile.desired import VoiceRecord
 from voice_operator.reconcile.names import KindName
+from voice_operator.reconcile.observed import RevisionRecord
 
 JOB_NAME = "batch.kubernetes.io/job-name"
 
@@ -20,6 +21,7 @@ class Revision:
     """A VoiceRevision in its cache: which voice it is for, by its spec and not by its label, and the packed object."""
 
     voice: ObjectKey
+    record: RevisionRecord | None  # None: it does not match the CRD
     packed: bytes
 
 
@@ -71,6 +73,12 @@ class Caches:
         found = self.revisions.get(namespace, name)
         return None if found is None else unpack(found.packed)
 
+    def record_of(self, voice: str, revision: str) -> RevisionRecord | None:
+        """Return what a VoiceRevision of a voice (namespace/name) records; None: there is none that can be read."""
+        namespace, _, name = voice.partition("/")
+        found = self.revisions.get(namespace, revision)
+        return found.record if found is not None and found.voice == (namespace, name) else None
+
     def revisions_of(self, namespace: str, voice: str) -> list[Object]:
         """Return the VoiceRevisions of a voice, by name."""
         return [unpack(one.packed) for one in self.revisions.group((namespace, voice))]
@@ -109,7 +117,7 @@ def _of(namespace: str) -> ObjectKey:
 
 def _revision(item: Object, _: Revision | None) -> Revision:
     voice = str((item.get("spec") or {}).get("voiceModel", ""))
-    return Revision((item["metadata"]["namespace"], voice), pack(item))
+    return Revision((item["metadata"]["namespace"], voice), revision_record(item), pack(item))
 
 
 def _by(label: str) -> Groups[Object]:

@@ -7,16 +7,16 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from voice_operator.api.schema import Schema
-from voice_operator.api.voice_model import Consent, VoiceModelSpec
-from voice_operator.api.voice_revision import VoiceRevisionSpec
+from voice_operator.api.voice_model import Consent, Review, VoiceModelSpec
+from voice_operator.api.voice_revision import RevisionReview, VoiceRevisionSpec
 from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import Artifacts, Loading, VoiceModelStatus
 from voice_operator.cluster.kube import Object
 from voice_operator.errors import InvalidObject
-from voice_operator.manifests.labels import RETRY, VOICE_MODEL
+from voice_operator.manifests.labels import REQUESTED_BY, RETRY, REVOKED, VOICE_MODEL
 from voice_operator.reconcile.desired import VoiceRecord
 from voice_operator.reconcile.hashing import base_identity, training_hash_of
-from voice_operator.reconcile.observed import ObservedRevision, ServerRef, Voice, VoiceServer
+from voice_operator.reconcile.observed import ObservedRevision, RevisionRecord, ServerRef, Voice, VoiceServer
 from voice_operator.reconcile.times import parse
 from voice_operator.validation import sentences
 
@@ -30,6 +30,8 @@ class RecordedStatus(Schema):
     server: str | None = None
     artifacts: Artifacts | None = None
     loading: Loading | None = None
+    active_revision: str | None = None
+    revoked_at: str | None = None
 
 
 def voice_from(item: Object) -> Voice:
@@ -41,7 +43,6 @@ def voice_from(item: Object) -> Voice:
     metadata = item["metadata"]
     spec = _part("VoiceModel", VoiceModelSpec, item, "spec")
     status = _part("VoiceModel", VoiceModelStatus, item, "status")
-    request = str((metadata.get("annotations") or {}).get(RETRY, ""))[:256]
     created = metadata.get("creationTimestamp")
     return Voice(
         metadata["namespace"],
@@ -50,8 +51,9 @@ def voice_from(item: Object) -> Voice:
         metadata["generation"],
         spec,
         status,
-        request,
-        parse(created) if created else None,
+        request=_annotation(item, RETRY),
+        created_at=parse(created) if created else None,
+        requester=_annotation(item, REQUESTED_BY),
         size=_size(item),
     )
 
@@ -72,11 +74,15 @@ def voice_record(item: Object, old: VoiceRecord | None) -> VoiceRecord:
         deleting=is_deleting(item),
         consent=consent,
         created=str(metadata.get("creationTimestamp", "")),
+        review=_or_none(Review, spec.get("review") or {}),
+        requester=_annotation(item, REQUESTED_BY),
         requested_server=str((spec.get("serving") or {}).get("server", "")),
         phase=(known.phase if known else "") or "",
         server=known.server if known else None,
         artifacts=known.artifacts if known else None,
         loading=known.loading if known else None,
+        active_revision=known.active_revision if known else None,
+        revoked_at=known.revoked_at if known else None,
         packed=pack(item),
     )
 
@@ -152,6 +158,31 @@ def revision_from(item: Object, voice: Voice) -> ObservedRevision:
         deleting=is_deleting(item) or not (owned or adoptable),
         labelled=(metadata.get("labels") or {}).get(VOICE_MODEL) == voice.name,
         adoptable=adoptable,
+        record=_record(item, spec),
+        reviewed=(status.get("review"), status.get("approvals")),
+    )
+
+
+def revision_record(item: Object) -> RevisionRecord | None:
+    """Return what a VoiceRevision says about the people behind it; None: it does not match the CRD."""
+    try:
+        return _record(item, revision_spec(item))
+    except InvalidObject:
+        return None
+
+
+def _record(item: Object, spec: VoiceRevisionSpec) -> RevisionRecord:
+    created = item["metadata"].get("creationTimestamp")
+    return RevisionRecord(
+        digest=spec.artifacts.digest,
+        holder=spec.consent.holder,
+        evidence=spec.consent.evidence,
+        revoked=REVOKED in (item["metadata"].get("labels") or {}),
+        created=parse(created) if created else None,
+        rules=spec.review,
+        requested_by=spec.requested_by,
+        author=spec.source.author,
+        decisions=_part("VoiceRevision", RevisionReview, item, "review").decisions,
     )
 
 
@@ -189,6 +220,10 @@ def is_deleting(item: Object) -> bool:
 def is_owned_by(item: Object, uid: str) -> bool:
     """Return whether ``uid`` is an owner of the object."""
     return any(reference.get("uid") == uid for reference in item["metadata"].get("ownerReferences") or ())
+
+
+def _annotation(item: Object, name: str) -> str:
+    return str((item["metadata"].get("annotations") or {}).get(name, ""))[:256]
 
 
 def _id(item: Object) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from voice_operator.api.voice_status import STAGES, ObservedDataset, Progress, StageName
+from voice_operator.api.voice_status import STAGES, ObservedDataset, ObservedEvidence, Progress, StageName
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.jobs import is_finished, observed_job
@@ -81,6 +81,7 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
             base_known=known,
             known_bases=tuple(sorted(settings.bases)),
             dataset=status.dataset,
+            evidence=status.evidence,
             dataset_problem=problem,
             input_hash=status.input_hash,
             training_hash=status.training_hash,
@@ -108,6 +109,9 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
     unfinished = [job for job in jobs if job.state == "Running" and job.input_hash == digest]
     running: list[StageName] = [job.stage for job in unfinished]
     published = any(revision.input_hash == digest for revision in revisions)
+    evidence, evidence_problem = status.evidence, None
+    if not published:
+        evidence, evidence_problem = await _evidence(cluster.store, voice)
     store_problem: Problem | None = None
     results = Results()
     if refusal is not None and not published:
@@ -138,6 +142,8 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
         complete=store_problem is None,
         refusal=refusal,
         dataset=dataset,
+        evidence=evidence,
+        evidence_problem=evidence_problem,
         store_problem=store_problem,
         input_hash=digest,
         training_hash=training,
@@ -216,6 +222,28 @@ async def _dataset(
     if fingerprint is None:
         return None, Problem("DatasetNotFound", f"spec.dataset.uri: there is nothing below {uri}")
     return ObservedDataset(uri=uri, fingerprint=fingerprint, generation=voice.generation), None
+
+
+async def _evidence(store: Store, voice: Voice) -> tuple[ObservedEvidence | None, Problem | None]:
+    """Return the evidence of the consent, read once; only where the spec has its digest, and before a training."""
+    consent, recorded = voice.spec.consent, voice.status.evidence
+    if not consent.evidence_digest:
+        return None, None
+    wanted = ObservedEvidence(uri=consent.evidence, digest=consent.evidence_digest)
+    if recorded == wanted:
+        return recorded, None
+    try:
+        found = await store.digest(consent.evidence)
+    except StoreError as error:
+        return None, Problem("EvidenceUnreachable", str(error))
+    if found is None:
+        return None, Problem("EvidenceNotFound", f"spec.consent.evidence: there is no object {consent.evidence}")
+    if found != wanted.digest:
+        message = (
+            f"spec.consent.evidence: {consent.evidence} is {found}, spec.consent.evidenceDigest is {wanted.digest}"
+        )
+        return None, Problem("EvidenceMismatch", f"{message}; put the signed form there, or correct the digest")
+    return wanted, None
 
 
 async def _jobs(cluster: Cluster, voice: Voice, digest: str | None, now: datetime) -> tuple[ObservedJob, ...]:

@@ -13,6 +13,7 @@ from voice_operator.errors import InvalidSettings, StoreError
 from voice_store import Misconfigured, NotFound, StoreFactory, StoreUri, Transport
 
 MAX_DOCUMENT_BYTES = 8 << 20
+MAX_EVIDENCE_BYTES = 64 << 20  # a scan, or a recording of the permission
 MAX_LISTED = 200_000
 THREADS = 8
 TRANSPORT = Transport(connect_seconds=2, read_seconds=5, retries=1, connections=THREADS)  # a pass must not wait long
@@ -57,6 +58,22 @@ class Store:
             return next((entry.modified for entry in found if entry.key == location.name), None)
 
         return await self._run(modified, uri, READ_SECONDS)
+
+    async def digest(self, uri: str) -> str | None:
+        """Return the SHA-256 of one object as ``sha256:…``, or None where there is none.
+
+        Raises:
+            StoreError: the store does not answer, refuses, or the object has more than MAX_EVIDENCE_BYTES.
+        """
+
+        def digest(location: StoreUri) -> str | None:
+            try:
+                found = self._factory.open(location.parent).content(location.name, limit=MAX_EVIDENCE_BYTES)
+            except NotFound:
+                return None
+            return found.digest
+
+        return await self._run(digest, uri, LIST_SECONDS)
 
     async def fingerprint(self, uri: str) -> str | None:
         """Return ``sha256:…`` over names, sizes and tags of everything below ``uri``; None: nothing is there.

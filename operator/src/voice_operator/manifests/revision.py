@@ -6,6 +6,7 @@ from voice_operator.api.schema import API_VERSION
 from voice_operator.api.voice_revision import (
     FINALIZER,
     PublishedArtifacts,
+    RecordedReview,
     ResolvedDataset,
     RevisionEvaluation,
     StageProof,
@@ -17,6 +18,7 @@ from voice_operator.reconcile.algorithm import versions_for
 from voice_operator.reconcile.effects import CreateRevision
 from voice_operator.reconcile.names import workspace_uri
 from voice_operator.reconcile.observed import Voice
+from voice_operator.reconcile.review import requesters_of
 from voice_operator.reconcile.seals import spec_digest, statement
 from voice_operator.settings import Settings
 from voice_operator.signing import SigningKey
@@ -51,6 +53,12 @@ def voice_revision(
             StageProof(stage=one.folder, job=one.job, attempt=one.attempt, manifest=one.manifest)
             for one in effect.provenance
         ),
+        review=RecordedReview(
+            required=voice.review_required,
+            approvals=voice.spec.review.approvals,
+            separation=voice.spec.review.separation,
+        ),
+        requested_by=requesters_of(voice, input_hash),
     )
     return {
         "apiVersion": API_VERSION,

@@ -1,20 +1,65 @@
-"""Validity of the speaker's consent."""
+"""Validity of the speaker's consent. A revocation is for ever: it outlives edits, restores and the loss of a status."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
 from voice_operator.api.voice_model import Consent
-from voice_operator.reconcile.observed import Problem
+from voice_operator.reconcile.observed import Problem, RevisionRecord
 
 
-def consent_problem(consent: Consent, now: datetime) -> Problem | None:
-    """Return why nothing may be trained or served, or None. ``expires`` names the last day that is allowed, in UTC."""
+def consent_problem(
+    consent: Consent, now: datetime, *, revoked_at: str | None = None, revisions: Iterable[RevisionRecord] = ()
+) -> Problem | None:
+    """Return why nothing may be trained or served, or None. ``expires`` names the last day that is allowed, in UTC.
+
+    ``revoked_at`` is the status's record of a revocation; ``revisions`` are those of the voice, of which some may be
+    marked as made under a consent that was revoked.
+    """
     if not consent.holder.strip() or not consent.statement.strip():
         return Problem(
             "ConsentMissing",
             "spec.consent must name the holder and say what they agreed to; nothing is trained or served",
         )
+    return _revocation(consent, revoked_at, revisions) or _expiry(consent, now)
+
+
+def consent_mismatch(consent: Consent, record: RevisionRecord) -> Problem | None:
+    """Return why the present consent does not cover a revision, or None."""
+    if record.revoked:
+        return Problem("ConsentRevoked", "the consent that it was made under was revoked; delete it to train again")
+    if record.holder is not None and record.holder != consent.holder:
+        return Problem(
+            "HolderChanged",
+            f"it is the voice of {record.holder}, but spec.consent.holder is {consent.holder}; "
+            "another person's voice is another VoiceModel",
+        )
+    return None
+
+
+def _is_another(consent: Consent, record: RevisionRecord) -> bool:
+    """Return whether the consent is another one than the one that a revision was made under: it has other evidence."""
+    return bool(consent.evidence) and consent.evidence != record.evidence
+
+
+def _revocation(consent: Consent, revoked_at: str | None, revisions: Iterable[RevisionRecord]) -> Problem | None:
     if consent.revoked:
         return Problem("ConsentRevoked", f"{consent.holder} has revoked the consent; nothing is trained or served")
+    if revoked_at is not None:
+        return Problem(
+            "ConsentRevoked",
+            f"the consent was revoked at {revoked_at}, and no edit of spec.consent.revoked takes that back; a new "
+            "permission is a new VoiceModel, with spec.consent.evidence of its own",
+        )
+    if any(one.revoked and not _is_another(consent, one) for one in revisions):
+        return Problem(
+            "ConsentRevoked",
+            "revisions of this voice were made under a consent that was revoked; a new permission needs "
+            "spec.consent.evidence of its own, and other revisions: delete the old ones (kubectl delete vrev)",
+        )
+    return None
+
+
+def _expiry(consent: Consent, now: datetime) -> Problem | None:
     if consent.expires is None:
         return None
     try:

@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from voice_operator.api.voice_status import GateVerdict, Phase
+from voice_operator.reconcile.consent import consent_mismatch
 from voice_operator.reconcile.effects import (
     AdoptRevision,
     CreateRevision,
     DeleteJob,
     Effect,
+    MarkRevoked,
     SealRevision,
     SetRevisionState,
     StartJob,
@@ -18,8 +20,9 @@ from voice_operator.reconcile.effects import (
 from voice_operator.reconcile.failures import batch_size_divisor, memory_factor, reset_at, retry_at, why_final
 from voice_operator.reconcile.names import revision_name
 from voice_operator.reconcile.observed import Observed, ObservedJob, ObservedRevision
+from voice_operator.reconcile.permission import review_of
 from voice_operator.reconcile.proofs import inputs_of
-from voice_operator.reconcile.serving import awaits_review, regressions
+from voice_operator.reconcile.serving import regressions
 from voice_operator.reconcile.stages import scheduling_deadline
 from voice_operator.reconcile.times import render
 from voice_operator.reconcile.view import View, is_given_up, policy_of, view_of
@@ -32,6 +35,13 @@ WAITING_POLL_SECONDS = 10.0  # between passes over a change that normally comes 
 DATASET_POLL_SECONDS = 30.0
 STORE_POLL_SECONDS = 30.0
 REFUSAL_POLL_SECONDS = 60.0  # between passes over what is not allowed: other voices may make room
+MAX_REVIEW_WAIT_SECONDS = 6 * 3600.0  # for the end of a review: a clock may be set meanwhile
+
+REVIEW_REASONS = {
+    "Waiting": "AwaitingReview",
+    "Rejected": "ReviewRejected",
+    "TimedOut": "ReviewTimedOut",
+}
 
 
 @dataclass(frozen=True)
@@ -76,9 +86,9 @@ def serve_the_pin(view: View) -> Action | None:
         return replace(action, effects=stop + action.effects)
     if pin in view.observed.unsealed:
         return Action("Failed", "NotSealed", not_sealed(pin), stop, stalled=True)
-    pinned = next((found for found in view.observed.revisions if found.name == pin and not found.deleting), None)
-    if pinned is not None and awaits_review(view.observed.voice, pinned):
-        return replace(_awaiting_review(view, pinned), effects=stop)
+    held = _held(view)
+    if held is not None:
+        return replace(held, effects=stop + held.effects)
     known = ", ".join(sorted(revision.name for revision in view.observed.revisions)) or "none"
     message = f"spec.serving.pin names {pin}, but the revisions of this voice are: {known}"
     return Action("Failed", "PinNotFound", message, stop, stalled=True)
@@ -144,11 +154,8 @@ def refuse_unsealed(view: View) -> Action | None:
 
 
 def wait_for_review(view: View) -> Action | None:
-    """A trained voice that people must approve is not served before they do."""
-    voice = view.observed.voice
-    if view.current is None or not voice.review_required or view.current.name == voice.status.active_revision:
-        return None
-    return _awaiting_review(view, view.current)
+    """What people must approve is not served before they do, nor what they rejected, nor another person's voice."""
+    return _held(view)
 
 
 def keep_active_revision(view: View) -> Action | None:
@@ -166,6 +173,14 @@ def keep_active_revision(view: View) -> Action | None:
 def serve_newest(view: View) -> Action | None:
     """The present input is trained: serve it."""
     return None if view.current is None or view.target is None else _serve(view, view.target)
+
+
+def wait_for_evidence(view: View) -> Action | None:
+    """A consent whose evidence has a digest is trained on once that is in place; what runs already goes on."""
+    problem = view.observed.evidence_problem
+    if problem is None or view.running:
+        return None
+    return Action("Preparing", problem.reason, problem.message, requeue_after=DATASET_POLL_SECONDS)
 
 
 def wait_for_store(view: View) -> Action | None:
@@ -286,6 +301,7 @@ CHECKS: tuple[Check, ...] = (
     keep_active_revision,
     serve_newest,
     refuse_training,
+    wait_for_evidence,
     wait_for_store,
     stop_after_failure,
     wait_for_running_job,
@@ -309,7 +325,7 @@ def decide(observed: Observed, now: datetime) -> Decision:
     view = view_of(observed, now)
     opinions = (check(view) for check in CHECKS)
     action = next(opinion for opinion in opinions if opinion is not None)
-    due = _adoptions(view) + _seals(view) + _given_up_jobs(view) + _revision_states(view)
+    due = _adoptions(view) + _seals(view) + _revocations(view) + _given_up_jobs(view) + _revision_states(view)
     return Decision(view, replace(action, effects=action.effects + due))
 
 
@@ -327,12 +343,6 @@ def described(job: ObservedJob) -> str:
     if job.waiting is not None:
         return f"{name}: {job.waiting.message}"
     return f"{name} is running" if job.started else f"{name} has not started yet"
-
-
-def _awaiting_review(view: View, revision: ObservedRevision) -> Action:
-    by_spec = view.observed.voice.spec.review.required
-    where = "spec.review.required" if by_spec else "chart value policy.review.required"
-    return Action("AwaitingReview", "AwaitingReview", f"{revision.name} waits for approval ({where})")
 
 
 def _refused(view: View) -> Action | None:
@@ -365,6 +375,41 @@ def _serve(view: View, target: ObservedRevision) -> Action:
             requeue_after=REFUSAL_POLL_SECONDS,
         )
     return Action("Loading", serving.problem.reason, serving.problem.message, requeue_after=WAITING_POLL_SECONDS)
+
+
+def _held(view: View) -> Action | None:
+    """Return why people do not permit the revision that the spec asks for, and what is served instead."""
+    revision, voice = view.requested, view.observed.voice
+    if revision is None:
+        return None
+    served = view.plan.served.name if view.plan is not None and view.plan.server is not None else ""
+    stays = f"; {served} stays served" if served else "; nothing is served"
+    mismatch = consent_mismatch(voice.spec.consent, revision.record)
+    if mismatch is not None:
+        message = f"{revision.name} is not served: {mismatch.message}{stays}"
+        return Action("Failed", mismatch.reason, message, stalled=True)
+    review = review_of(revision, voice, view.now)
+    if review.permits:
+        return None
+    if review.state != "Waiting":
+        message = f"{revision.name} is not served: {review.message}{stays}"
+        return Action("Failed", REVIEW_REASONS[review.state], message, stalled=True)
+    until = "" if review.ends is None else f" until {render(review.ends)}"
+    asked = voice.spec.review.required or (revision.record.rules is not None and revision.record.rules.required)
+    by = "" if asked else " (chart value policy.review.required)"
+    message = f"{revision.name} waits for approval{by}{until}: {review.message}{stays}"
+    waits = [] if review.ends is None else [(review.ends - view.now).total_seconds(), MAX_REVIEW_WAIT_SECONDS]
+    if view.serving is not None and not view.serving.loaded:
+        waits.append(WAITING_POLL_SECONDS)
+    return Action("AwaitingReview", "AwaitingReview", message, requeue_after=min(waits, default=None))
+
+
+def _revocations(view: View) -> tuple[Effect, ...]:
+    """Mark what was made under a revoked consent: the marks survive the loss of the voice's status."""
+    if view.consent is None or view.consent.reason != "ConsentRevoked":
+        return ()
+    kept = (revision for revision in view.observed.revisions if not revision.deleting)
+    return tuple(MarkRevoked(revision.name) for revision in kept if not revision.record.revoked)
 
 
 def _given_up_jobs(view: View) -> tuple[Effect, ...]:
@@ -404,8 +449,11 @@ def _revision_states(view: View) -> tuple[Effect, ...]:
     states = []
     for revision in view.observed.revisions:
         state = _revision_state(view, revision)
-        if not revision.deleting and (revision.state, revision.legal_hold) != (state, hold):
-            states.append(SetRevisionState(revision.name, state, hold))
+        review = review_of(revision, view.observed.voice, view.now)
+        reviewed = (None if review.state == "NotRequired" else review.state, review.count)
+        known = (revision.state, revision.legal_hold, revision.reviewed)
+        if not revision.deleting and known != (state, hold, reviewed):
+            states.append(SetRevisionState(revision.name, state, hold, *reviewed))
     return tuple(states)
 
 

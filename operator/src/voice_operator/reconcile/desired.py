@@ -4,14 +4,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from voice_operator.api.voice_model import Consent
+from voice_operator.api.voice_model import Consent, Review
 from voice_operator.api.voice_status import Artifacts, Loading
 from voice_operator.reconcile.consent import consent_problem
 from voice_operator.reconcile.names import revision_uri
-from voice_operator.reconcile.observed import DesiredRevision, DesiredVoice
+from voice_operator.reconcile.observed import DesiredRevision, DesiredVoice, RevisionRecord
+from voice_operator.reconcile.permission import is_permitted
 from voice_operator.reconcile.seals import SealedRevision
 
 Sealed = Callable[[str, Artifacts], SealedRevision | None]  # of a voice, what its status names
+Recorded = Callable[[str, str], RevisionRecord | None]  # of a voice, the revision of a name
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,15 @@ class VoiceRecord:
     deleting: bool
     consent: Consent | None  # None: the spec cannot be read, so nothing is permitted
     created: str = ""  # RFC 3339, so that texts sort by time
+    review: Review | None = field(default_factory=Review)  # None: the spec cannot be read
+    requester: str = ""  # who changed the spec last; empty: nobody says
     requested_server: str = ""  # spec.serving.server
     phase: str = ""  # status.phase
     server: str | None = None  # status.server
     artifacts: Artifacts | None = None
     loading: Loading | None = None
+    active_revision: str | None = None  # status.activeRevision
+    revoked_at: str | None = None  # status.revokedAt
     packed: bytes = field(default=b"", repr=False, compare=False)  # the object, compressed
 
     @property
@@ -44,16 +50,30 @@ class VoiceRecord:
 
 
 def desired_voices(
-    records: Iterable[VoiceRecord], server: str, now: datetime, *, storage: str, sealed: Sealed
+    records: Iterable[VoiceRecord],
+    server: str,
+    now: datetime,
+    *,
+    storage: str,
+    sealed: Sealed,
+    recorded: Recorded = lambda _, __: RevisionRecord(),
+    must_be_reviewed: bool = False,
 ) -> tuple[DesiredVoice, ...]:
     """Return the voices of a server, by id. Only voices and their revisions count: no base, no store, no server object.
 
-    A status only chooses among the sealed revisions of its voice. Addresses follow from names and ``storage``.
+    A status only chooses among the sealed revisions of its voice that people permit: ``recorded`` tells what one says
+    about them, ``must_be_reviewed`` whether the installation asks for a review of every voice. Addresses follow from
+    names and ``storage``.
     """
 
-    def bundle(voice: str, artifacts: Artifacts | None) -> DesiredRevision | None:
-        found = None if artifacts is None else sealed(voice, artifacts)
-        return None if found is None else _bundle(found, storage)
+    def bundle(record: VoiceRecord, artifacts: Artifacts | None) -> DesiredRevision | None:
+        found = None if artifacts is None else sealed(record.id, artifacts)
+        if found is None:
+            return None
+        permitted = permits(record, found, recorded(record.id, found.revision), must_be_reviewed=must_be_reviewed)
+        if not permitted:
+            return None
+        return _bundle(found, storage)
 
     found = (_desired(record, server, bundle) for record in records if _permitted(record, now))
     return tuple(sorted((voice for voice in found if voice is not None), key=lambda voice: voice.id))
@@ -66,7 +86,9 @@ def concerns_lists(old: VoiceRecord | None, new: VoiceRecord | None) -> bool:
 
 def forbids(record: VoiceRecord | None) -> bool:
     """Return whether nothing may be served or trained, on whatever day."""
-    return record is None or record.deleting or record.consent is None or record.consent.revoked
+    if record is None or record.deleting or record.consent is None:
+        return True
+    return record.consent.revoked or record.revoked_at is not None
 
 
 def withdraws(old: VoiceRecord | None, new: VoiceRecord | None) -> bool:
@@ -90,15 +112,33 @@ def end_of_consent(expires: str | None) -> datetime | None:
 
 
 def _permitted(record: VoiceRecord, now: datetime) -> bool:
-    return not record.deleting and record.consent is not None and consent_problem(record.consent, now) is None
+    if record.deleting or record.consent is None:
+        return False
+    return consent_problem(record.consent, now, revoked_at=record.revoked_at) is None
+
+
+def permits(
+    record: VoiceRecord, sealed: SealedRevision, recorded: RevisionRecord | None, *, must_be_reviewed: bool
+) -> bool:
+    """Return whether people permit to serve a revision; ``recorded`` is what it says about them, None: not known.
+
+    Of a revision that is not known nobody can say who approved it.
+    """
+    if record.consent is None or record.review is None:
+        return False
+    if recorded is None:
+        return not record.review.required
+    active = sealed.revision == record.active_revision
+    people = record.consent, record.review, record.requester
+    return is_permitted(recorded, *people, active=active, floor=must_be_reviewed)
 
 
 def _desired(
-    record: VoiceRecord, server: str, bundle: Callable[[str, Artifacts | None], DesiredRevision | None]
+    record: VoiceRecord, server: str, bundle: Callable[[VoiceRecord, Artifacts | None], DesiredRevision | None]
 ) -> DesiredVoice | None:
-    served = bundle(record.id, record.artifacts if record.server == server else None)
+    served = bundle(record, record.artifacts if record.server == server else None)
     loading = record.loading.artifacts if record.loading and record.loading.server == server else None
-    following = bundle(record.id, loading)
+    following = bundle(record, loading)
     shown = served or following
     if shown is None or record.consent is None:
         return None
@@ -130,4 +170,5 @@ def _bundle(found: SealedRevision, storage: str) -> DesiredRevision:
 def _for_lists(record: VoiceRecord | None) -> object:
     if record is None or record.deleting or record.consent is None:
         return None
-    return record.consent, record.server, record.artifacts, record.loading
+    people = record.consent, record.review, record.requester, record.active_revision, record.revoked_at
+    return people, record.server, record.artifacts, record.loading

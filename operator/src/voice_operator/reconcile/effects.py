@@ -54,11 +54,13 @@ class AdoptRevision:
 
 @dataclass(frozen=True)
 class SetRevisionState:
-    """Write the state and the legal hold of a VoiceRevision."""
+    """Write the status of a VoiceRevision."""
 
     name: str
     state: str
     legal_hold: bool
+    review: str | None = None  # None: no review is needed
+    approvals: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,4 +71,13 @@ class SealRevision:
     seal: str
 
 
-Effect = StartJob | DeleteJob | SuspendJob | CreateRevision | AdoptRevision | SealRevision | SetRevisionState
+@dataclass(frozen=True)
+class MarkRevoked:
+    """Label a VoiceRevision: the consent that it was made under was revoked."""
+
+    name: str
+
+
+Effect = (
+    StartJob | DeleteJob | SuspendJob | CreateRevision | AdoptRevision | SealRevision | MarkRevoked | SetRevisionState
+)

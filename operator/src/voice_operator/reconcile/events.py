@@ -21,7 +21,7 @@ class Event:
 
 def events_between(old: VoiceModelStatus, new: VoiceModelStatus) -> tuple[Event, ...]:
     """Return one Event for each change between two statuses, in causal order."""
-    changes = (_consent, _unproved, _stages, _outcome, _alerts)
+    changes = (_consent, _unproved, _stages, _review, _outcome, _alerts)
     return tuple(event for events in changes for event in events(old, new))
 
 
@@ -61,6 +61,14 @@ def _stages(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
             yield Event("Normal", "SpotGivenUp", message, stage.name.capitalize())
         if stage.state == "Succeeded" and earlier.state != "Succeeded":
             yield Event("Normal", CONDITION_OF_STAGE[stage.name], f"{stage.name} is done", stage.name.capitalize())
+
+
+def _review(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
+    earlier, current = _condition(old, "Approved"), _condition(new, "Approved")
+    if current is None or (earlier is not None and earlier.message == current.message):
+        return
+    if current.reason in {"AwaitingReview", "Approved"}:  # a rejection and a time-out stall the voice
+        yield Event("Normal", current.reason, current.message, "Review")
 
 
 def _outcome(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:

@@ -7,12 +7,14 @@ from fractions import Fraction
 from typing import Literal
 
 from voice_operator.api.voice_model import Capacity, Gate, VoiceModelSpec
+from voice_operator.api.voice_revision import RecordedReview, ReviewDecision
 from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import (
     Artifacts,
     FailureClass,
     GateVerdict,
     ObservedDataset,
+    ObservedEvidence,
     Progress,
     ResolvedBase,
     StageName,
@@ -42,6 +44,7 @@ class Voice:
     status: VoiceModelStatus
     request: str = ""  # the retry annotation
     created_at: datetime | None = None
+    requester: str = ""  # who changed the spec last; empty: nobody says
     default_base: str = ""  # what a voice without spec.base and without history is made from
     size: int = 0  # bytes of labels, annotations and spec
     minimum_gates: tuple[Gate, ...] = ()  # of the installation
@@ -141,6 +144,21 @@ class StageOutput:
 
 
 @dataclass(frozen=True)
+class RevisionRecord:
+    """What a VoiceRevision says about the people behind it: who consented, who asked for it, who decided about it."""
+
+    digest: str = ""  # of its artifacts
+    holder: str | None = None  # of the consent that it was made under; None: not known
+    evidence: str = ""  # of that consent
+    revoked: bool = False  # that consent was revoked
+    created: datetime | None = None
+    rules: RecordedReview | None = None  # that it was made under; None: made before these were recorded
+    requested_by: tuple[str, ...] = ()  # who changed the spec that led to it
+    author: str = ""  # of the commit that led to it
+    decisions: tuple[ReviewDecision, ...] = ()
+
+
+@dataclass(frozen=True)
 class ObservedRevision:
     """A VoiceRevision of this voice."""
 
@@ -164,6 +182,8 @@ class ObservedRevision:
     labelled: bool = True  # False: the label that leads from a voice to its revisions was removed
     adoptable: bool = False  # True: it was made for this voice, but its owner is an earlier object of the same name
     missing_seal: str = ""  # that must be written on the object; empty: it is there
+    record: RevisionRecord = RevisionRecord()
+    reviewed: tuple[str | None, str | None] = (None, None)  # status.review and status.approvals
 
     @property
     def artifacts(self) -> Artifacts:
@@ -223,6 +243,8 @@ class Observed:
     dataset_refused: bool = False  # the recordings would have to be listed, and may not be
     dataset: ObservedDataset | None = None
     dataset_problem: Problem | None = None
+    evidence: ObservedEvidence | None = None
+    evidence_problem: Problem | None = None  # why the evidence of the consent is not what the spec names
     store_problem: Problem | None = None  # why the outputs of stages could not be read
     input_hash: str | None = None  # names what belongs to the input of training_hash
     training_hash: str | None = None

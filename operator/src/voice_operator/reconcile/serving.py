@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from voice_operator.api.voice_status import VoiceModelStatus
-from voice_operator.reconcile.observed import Observed, ObservedRevision, ObservedServer, PodVoices, Problem, Voice
+from voice_operator.reconcile.observed import Observed, ObservedRevision, ObservedServer, PodVoices, Problem
+from voice_operator.reconcile.permission import may_be_served
 from voice_operator.reconcile.regression import Regression, regressions_between
 from voice_operator.reconcile.times import parse
 
@@ -32,26 +33,16 @@ class ServingPlan:
 
 
 def target_revision(observed: Observed, *, consent_valid: bool) -> ObservedRevision | None:
-    """Return the revision to serve: the pinned one, else the newest approved one, else the one served already."""
+    """Return the revision to serve: the pinned one, else the newest one, else the last one; each only if permitted."""
     if not consent_valid:
         return None
-    voice = observed.voice
-    usable = {revision.name: revision for revision in observed.revisions if not revision.deleting}
-    if voice.spec.serving.pin:
-        pinned = usable.get(voice.spec.serving.pin)
-        approved = pinned is not None and not awaits_review(voice, pinned)
-        return pinned if approved else usable.get(voice.status.active_revision or "")
+    pin = observed.voice.spec.serving.pin
+    if pin:
+        return _usable(observed, pin) or active_revision(observed)
     newest = current_revision(observed)
-    approved = newest is not None and not newest.deleting and not voice.review_required
-    if approved and not regressions(observed):
+    if newest is not None and may_be_served(newest, observed.voice) and not regressions(observed):
         return newest
-    return usable.get(voice.status.active_revision or "")
-
-
-def awaits_review(voice: Voice, revision: ObservedRevision) -> bool:
-    """Return whether people must approve a revision first; one that was served before needs nobody."""
-    served = revision.name == voice.status.active_revision or revision.state in {"Active", "Superseded"}
-    return voice.review_required and not served
+    return active_revision(observed)
 
 
 def regressions(observed: Observed) -> tuple[Regression, ...]:
@@ -63,9 +54,14 @@ def regressions(observed: Observed) -> tuple[Regression, ...]:
 
 
 def active_revision(observed: Observed) -> ObservedRevision | None:
-    """Return the revision that is served by the status, if it can be served on."""
-    name = observed.voice.status.active_revision
-    return next((found for found in observed.revisions if found.name == name and not found.deleting), None)
+    """Return the revision that is served by the status, or was served last, if it may be served on."""
+    status = observed.voice.status
+    return _usable(observed, status.active_revision) or _usable(observed, status.previous_revision)
+
+
+def _usable(observed: Observed, name: str | None) -> ObservedRevision | None:
+    found = (revision for revision in observed.revisions if revision.name == name)
+    return next((revision for revision in found if may_be_served(revision, observed.voice)), None)
 
 
 def current_revision(observed: Observed) -> ObservedRevision | None:
@@ -86,11 +82,11 @@ def serving_plan(observed: Observed, target: ObservedRevision, now: datetime) ->
     A server that changes its base, or a voice that changes its server, is the same case: what is served goes on.
     """
     voice, server = observed.voice, observed.server
-    active = next((revision for revision in observed.revisions if revision.name == voice.status.active_revision), None)
+    active = _usable(observed, voice.status.active_revision)
     state = serving_state(observed, target)
     moved = server is not None and observed.serving_server is not None and observed.serving_server.id != server.id
     serving = observed.serving_server
-    stays = active is not None and not active.deleting and serving is not None and serving.access is None
+    stays = active is not None and serving is not None and serving.access is None
     if stays and not state.loaded and active is not None and (active.name != target.name or server is None or moved):
         loading = server if server is not None and server.access is None and _may_load(server, target) else None
         begun = loading_since(voice.status, target, loading)

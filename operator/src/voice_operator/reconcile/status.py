@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 from voice_operator.api.conditions import Condition, ConditionStatus
 from voice_operator.api.voice_status import STAGES, Loading, Progress, StageStatus, VoiceModelStatus
-from voice_operator.reconcile.decide import Action, Decision, described
+from voice_operator.reconcile.decide import REVIEW_REASONS, Action, Decision, described
 from voice_operator.reconcile.effects import DeleteJob
 from voice_operator.reconcile.identity import recorded_evaluation
+from voice_operator.reconcile.permission import may_be_served, review_of
 from voice_operator.reconcile.proofs import STAGE_OF
+from voice_operator.reconcile.review import requesters_of
 from voice_operator.reconcile.serving import is_served, loading_since
 from voice_operator.reconcile.stages import stopped
 from voice_operator.reconcile.times import render
@@ -49,6 +51,9 @@ def status_of(decision: Decision) -> VoiceModelStatus:
         evaluation_hash=_evaluation_hash(view),
         base=voice.base if observed.base_known else old.base,
         dataset=observed.dataset,
+        requested_by=requesters_of(voice, observed.input_hash) if view.current is None else old.requested_by,
+        evidence=observed.evidence,
+        revoked_at=old.revoked_at or (render(view.now) if voice.spec.consent.revoked else None),
         active_revision=active,
         candidate_revision=candidate,
         previous_revision=previous,
@@ -169,15 +174,15 @@ def _gates_condition(view: View) -> ConditionUpdate:
 
 def _approval_condition(view: View) -> ConditionUpdate:
     voice = view.observed.voice
-    if not voice.review_required:
+    revision = view.requested
+    if revision is None and not voice.review_required:
         return ConditionUpdate("Approved", "True", "NotRequired")
-    if view.current is None:
+    if revision is None:
         return ConditionUpdate("Approved", "Unknown", "NothingToApprove")
-    if view.current.name == voice.status.active_revision:
-        return ConditionUpdate(
-            "Approved", "True", "ServedAlready", f"{view.current.name} was served before a review was required"
-        )
-    return ConditionUpdate("Approved", "False", "AwaitingReview", f"{view.current.name} waits for approval")
+    review = review_of(revision, voice, view.now)
+    reason = REVIEW_REASONS.get(review.state, review.state)
+    message = f"{revision.name}: {review.message}" if review.message else ""
+    return ConditionUpdate("Approved", _condition_status(review.permits), reason, message)
 
 
 def _serving_condition(view: View) -> ConditionUpdate:
@@ -206,7 +211,7 @@ def _revisions(view: View) -> tuple[str | None, str | None, str | None]:
     if view.serving is not None and view.serving.loaded:
         previous = old.active_revision if old.active_revision not in {None, target} else old.previous_revision
         return target, waiting if waiting != target and not view.observed.voice.spec.serving.pin else None, previous
-    names = {revision.name for revision in view.observed.revisions}
+    names = {one.name for one in view.observed.revisions if one.deleting or may_be_served(one, view.observed.voice)}
     active = old.active_revision if old.active_revision in names else None
     return active, target if target != active else None, old.previous_revision
 

@@ -50,6 +50,14 @@ class View:
         return None if self.plan is None else self.plan.state
 
     @property
+    def requested(self) -> ObservedRevision | None:
+        """The revision that the spec asks for: the pinned one, else the one of the present input."""
+        pin = self.observed.voice.spec.serving.pin
+        if not pin:
+            return self.current
+        return next((one for one in self.observed.revisions if one.name == pin and not one.deleting), None)
+
+    @property
     def next_stage(self) -> StageStatus | None:
         """The first stage that is not done."""
         return next((stage for stage in self.stages if stage.state != "Succeeded"), None)
@@ -67,7 +75,12 @@ class View:
 
 def view_of(observed: Observed, now: datetime) -> View:
     """Derive the view; pure, so that the same observation always gives the same view."""
-    consent = consent_problem(observed.voice.spec.consent, now)
+    consent = consent_problem(
+        observed.voice.spec.consent,
+        now,
+        revoked_at=observed.voice.status.revoked_at,
+        revisions=[revision.record for revision in observed.revisions if not revision.deleting],
+    )
     target = target_revision(observed, consent_valid=consent is None)
     active = [job for job in observed.jobs if job.state == "Running"]
     stages = _stages(observed, now) if observed.complete and consent is None else _recorded_stages(observed)

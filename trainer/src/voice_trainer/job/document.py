@@ -46,6 +46,7 @@ class Consent(Document):
     holder: str = ""
     statement: str = ""
     evidence: str = ""
+    evidence_digest: str = ""
     expires: Annotated[date | None, BeforeValidator(lambda value: value or None)] = None
     revoked: bool = False
 
