@@ -179,7 +179,7 @@ async def test_the_swap_to_a_next_revision_downloads_and_builds_nothing_a_second
         shutil.rmtree(tmp_path / "store")
         desired.write(new)
         await sync.until(lambda: sync.serving() == {"alice": "alice-2"})
-        assert sync.registry.find("alice") is held
+        assert sync.registry.find("studio/alice") is held
         assert sorted(sync.loader.begun) == ["alice-1", "alice-2", "tiny"]
 
 
