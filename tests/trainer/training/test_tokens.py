@@ -15,6 +15,7 @@ from sovits_core.text import phonemize
 from sovits_core.text.phones import sound_phones
 from voice_trainer.job.base import JobBase
 from voice_trainer.recordings.audio import TRAINING_RATE, decode, resample
+from voice_trainer.recordings.decoding import Decoders
 from voice_trainer.training.networks import Encoders, load_encoders, load_networks
 from voice_trainer.training.tokens import Tokenizer, tokenizer_for
 
@@ -33,7 +34,8 @@ def networks(base: JobBase) -> tuple[Synthesizer, Encoders]:
 @pytest.fixture(scope="module")
 def clip(spoken_dataset: Path) -> tuple[Tensor, str]:
     name, text = (spoken_dataset / "metadata.csv").read_text().splitlines()[0].split("|")
-    samples, rate = decode(spoken_dataset / "wavs" / f"{name}.wav")
+    with Decoders() as decoders:
+        samples, rate = decode(spoken_dataset / "wavs" / f"{name}.wav", decoders)
     return torch.from_numpy(resample(samples, rate, TRAINING_RATE)), text
 
 
