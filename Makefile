@@ -58,7 +58,7 @@ test-fast: setup  ## What needs no cluster.
 test-faults: setup  ## The operator under every fault (docs/reliability.md), into out/faults (about 2 hours; FAULTS=quick: a part).
 	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m faults tests/faults
 
-test-security: setup  ## Attacks of people with exactly their rights (docs/security.md), into out/security (some minutes).
+test-security: setup  ## Attacks of people with exactly their rights (docs/attacks.md), into out/security (some minutes).
 	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m security tests/security
 
 try: .venv/.synced  ## From recordings to a served voice on this machine: no cluster, no root, no Go. VOICE=folder, PORT=number, ONCE=1.

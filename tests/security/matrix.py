@@ -1,4 +1,4 @@
-"""What was measured between tenants, as JSON for programs and as the table of docs/security.md."""
+"""What was measured between tenants, as JSON for programs and as the table of docs/attacks.md."""
 
 import json
 from dataclasses import asdict, dataclass
