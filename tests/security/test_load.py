@@ -7,7 +7,7 @@ from tests.security.installation import TEAM_A, TEAM_B, Installation, refusal
 from tests.support.voices import make_voice
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.cluster, pytest.mark.security]
+pytestmark = [pytest.mark.cluster, pytest.mark.security, pytest.mark.usefixtures("speech")]
 
 VOICES = 266
 PADDING = 60_000  # bytes of annotations, a little less than the policy allows

@@ -10,7 +10,7 @@ from tests.security.installation import TEAM_A, Installation, SpeechServer, sett
 from tests.support.voices import make_voice
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.cluster, pytest.mark.security, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.security, pytest.mark.slow, pytest.mark.usefixtures("speech")]
 
 
 @pytest.mark.xfail(reason="a revoked voice's files stay in the store until the voice is deleted", strict=False)

@@ -7,7 +7,7 @@ from tests.security.installation import REVISION_LABEL, TEAM_A, Installation, re
 from tests.support.voices import Object, make_voice
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.cluster, pytest.mark.security]
+pytestmark = [pytest.mark.cluster, pytest.mark.security, pytest.mark.usefixtures("speech")]
 
 REQUESTED_BY = "voice.sovits.dev/requested-by"
 
