@@ -44,7 +44,8 @@ def test_a_revocation_outlives_its_voice_and_a_restore_of_its_status(installatio
     velero = installation.person("velero", TEAM_A)
     before = {"revokedAt": None, "activeRevision": velero.objects("voicerevisions")[0]["metadata"]["name"]}
     velero.patch("voicemodels", revoked, {"status": before}, status=True)
-    wait_for("the operator's word", lambda: installation.condition(TEAM_A, revoked).get("reason") == "ConsentRevoked")
+    wait_for("the operator's word", lambda: "revokedAt" in velero.get("voicemodels", revoked)["status"])
+    assert "activeRevision" not in velero.get("voicemodels", revoked)["status"]
     (revision,) = velero.objects("voicerevisions", f"{REVISION_LABEL}={revoked}")
     unlabel = {"metadata": {"labels": {"voice.sovits.dev/revoked": None}}}
     said = refusal(lambda: velero.patch("voicerevisions", revision["metadata"]["name"], unlabel))
