@@ -20,7 +20,7 @@ export VOICE_OPERATOR_CACHE := $(CACHE)
 export FAULTS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-fast test-faults try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-voice docs clean
+.PHONY: help setup check format test test-fast test-faults test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-voice docs clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ test-fast: setup  ## What needs no cluster.
 
 test-faults: setup  ## The operator under every fault (docs/reliability.md), into out/faults (about 2 hours; FAULTS=quick: a part).
 	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m faults tests/faults
+
+test-security: setup  ## Attacks of people with exactly their rights (docs/attacks.md), into out/security (some minutes).
+	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m security tests/security
 
 try: .venv/.synced  ## From recordings to a served voice on this machine: no cluster, no root, no Go. VOICE=folder, PORT=number, ONCE=1.
 	@command -v ffmpeg >/dev/null || $(UV) sync --frozen --all-packages --group try --quiet

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -27,12 +27,20 @@ class OperatorProcess:
     """One replica: started, asked, stopped and killed by its id."""
 
     def __init__(
-        self, config: Path, kubeconfig: Path, log: Path, url: str, environment: Mapping[str, str] | None = None
+        self,
+        config: Path,
+        kubeconfig: Path,
+        log: Path,
+        url: str,
+        environment: Mapping[str, str] | None = None,
+        *,
+        flags: Sequence[str] = (),
     ) -> None:
         self.config = config
         self.log = log
         self.url = url
         self.process: subprocess.Popen[bytes] | None = None
+        self._flags = flags
         self._environment = {
             **os.environ,
             "KUBECONFIG": str(kubeconfig),
@@ -57,7 +65,7 @@ class OperatorProcess:
 
     def launch(self) -> None:
         """Start it without waiting."""
-        command = [sys.executable, "-m", "voice_operator", "run", "--config", str(self.config)]
+        command = [sys.executable, "-m", "voice_operator", "run", "--config", str(self.config), *self._flags]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
 

@@ -14,24 +14,31 @@ SCORES = {"pesq": "3.9", "stoi": "0.91"}
 STARTED, COMPLETED = "2026-11-23T06:00:00Z", "2026-11-23T06:01:00Z"
 
 
-def results_of(document: Mapping[str, Any], stages: Iterable[str], secret: Mapping[str, Any]) -> dict[str, bytes]:
+def results_of(
+    document: Mapping[str, Any],
+    stages: Iterable[str],
+    secret: Mapping[str, Any],
+    bundle: Mapping[str, bytes] | None = None,
+) -> dict[str, bytes]:
     """The objects of stages that succeed, by URI and in the order in which they are written.
 
     ``document`` is the job document, and ``secret`` has the keys by which the attempt proves what it made.
 
-    A bundle depends on the input alone, so that voices of one input can be compared whatever their names.
+    ``bundle`` has the files of the voice's bundle. Without it there is a stand-in which depends on the input alone, so
+    that voices of one input can be compared whatever their names.
     """
-    store, objects = document["store"], {}
+    store, objects = document["store"], dict[str, bytes]()
     prover, manifests = prover_of(document, secret), dict(document["receipts"]["inputs"])
     for stage in stages:
         summary: dict[str, Any] = {}
         if stage == "evaluate":
             summary = {"passed": True, "scores": SCORES}
         elif stage == "publish":
-            bundle = json.dumps({"inputHash": document["inputHash"]}).encode()
-            objects[f"{store['revision']}/manifest.json"] = bundle
-            digest = f"sha256:{hashlib.sha256(bundle).hexdigest()}"
-            summary = {"uri": store["revision"], "digest": digest, "size": len(bundle)}
+            files = bundle or {"manifest.json": json.dumps({"inputHash": document["inputHash"]}).encode()}
+            objects |= {f"{store['revision']}/{name}": content for name, content in files.items()}
+            digest = f"sha256:{hashlib.sha256(files['manifest.json']).hexdigest()}"
+            size = sum(len(content) for content in files.values())
+            summary = {"uri": store["revision"], "digest": digest, "size": size}
         manifest = {
             "schema": "voice.sovits.dev/stage/v1",
             "stage": stage,

@@ -13,6 +13,7 @@ NEEDED = [
     ("patch", "voicemodels.voice.sovits.dev/status"),
     ("create", "voicerevisions.voice.sovits.dev"),
     ("delete", "jobs.batch"),
+    ("get", "deployments.apps"),
     ("patch", "deployments.apps"),
     ("create", "configmaps"),
     ("create", "services"),

@@ -4,7 +4,7 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,12 @@ class ApiFailed(Exception):
 class Client:
     """Objects of one namespace, by the plural of their kind. Safe in threads: each has its own connection."""
 
-    def __init__(self, kubeconfig: Path, namespace: str) -> None:
+    def __init__(self, kubeconfig: Path, namespace: str, headers: Mapping[str, str] | None = None) -> None:
+        """``headers`` go with every request, such as those by which an administrator acts as somebody else."""
         self.kubeconfig = kubeconfig
         self.namespace = namespace
         self._address, self._tls = credentials_of(kubeconfig)
+        self._headers = dict(headers or {})
         self._local = threading.local()
         self._open: list[http.client.HTTPSConnection] = []
 
@@ -126,7 +128,7 @@ class Client:
             connection = self._local.connection = self._connect(timeout=30)
             self._open.append(connection)
         content = None if body is None else json.dumps(body)
-        connection.request(method, path, content, {"Content-Type": kind})
+        connection.request(method, path, content, {"Content-Type": kind, **self._headers})
         answer = connection.getresponse()
         document = json.loads(answer.read() or b"{}")
         if answer.status >= HTTPStatus.BAD_REQUEST:

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from dev.stage_results import document_name_of, results_of, stages_of
@@ -58,6 +58,7 @@ class Node:
 
     def __init__(self, client: Client, bucket: Bucket) -> None:
         self.plan: Plan = lambda _: Outcome()
+        self.bundle: Callable[[Object], Mapping[str, bytes] | None] = lambda _: None  # the stand-in
         self.errors: list[Exception] = []
         self._client = client
         self._bucket = bucket
@@ -125,7 +126,7 @@ class Node:
         config_map = self._client.get("configmaps", document_name_of(pod))
         secret = self._client.get("secrets", document_name_of(pod))
         document = json.loads(config_map["data"]["job.json"])
-        for uri, content in results_of(document, stages_of(pod), secret).items():
+        for uri, content in results_of(document, stages_of(pod), secret, self.bundle(document)).items():
             self._bucket.write(uri, content)
 
 

@@ -41,12 +41,18 @@ class InvalidRequest(InferenceError):
 
 
 class UnknownVoice(InferenceError):
-    """No voice of this name is served here."""
+    """No voice of this name is served here; the sentence names no voices of other namespaces than the one asked for."""
 
-    def __init__(self, name: str, known: tuple[str, ...], total: int) -> None:
-        others = f"; known voices: {', '.join(known)}" if known else "; no voice is served yet"
-        more = f" and {total - len(known)} more" if total > len(known) else ""
-        super().__init__(f"There is no voice {name[:100]!r}{others}{more}.")
+    def __init__(self, name: str, namespace: str, known: tuple[str, ...], total: int) -> None:
+        """``known`` are some of the ``total`` voices of the namespace; it is empty for a bare name that means none."""
+        if not namespace:
+            hint = "name it with its namespace, as in team/alice"
+        elif known:
+            more = f" and {total - len(known)} more" if total > len(known) else ""
+            hint = f"known voices of {namespace[:100]}: {', '.join(known)}{more}"
+        else:
+            hint = f"no voice of {namespace[:100]} is served here"
+        super().__init__(f"There is no voice {name[:100]!r}; {hint}.")
 
 
 class ConsentEnded(InferenceError):

@@ -192,9 +192,11 @@ GOOD = {"input": "Hello.", "voice": "studio/alice"}
         pytest.param(GOOD | {"input": "a" * 4097}, 400, "input", "4096", id="an input that is too long"),
         pytest.param({"input": "Hello."}, 400, "voice", "required", id="no voice"),
         pytest.param(GOOD | {"voice": 7}, 400, "voice", "valid", id="a voice that is a number"),
-        pytest.param(GOOD | {"voice": "nobody"}, 404, "voice", "known voices: ", id="an unknown voice"),
-        pytest.param(GOOD | {"voice": {"id": "x"}}, 404, "voice", "known voices: ", id="an unknown voice's id"),
-        pytest.param(GOOD | {"voice": "alice"}, 404, "voice", "known voices: ", id="a voice without its namespace"),
+        pytest.param(
+            GOOD | {"voice": "studio/nobody"}, 404, "voice", "known voices of studio: ", id="an unknown voice"
+        ),
+        pytest.param(GOOD | {"voice": {"id": "x"}}, 404, "voice", "with its namespace", id="an unknown voice's id"),
+        pytest.param(GOOD | {"voice": "alice"}, 404, "voice", "with its namespace", id="a voice without its namespace"),
         pytest.param(GOOD | {"response_format": "mp3"}, 400, "response_format", "wav, pcm", id="mp3"),
         pytest.param(GOOD | {"speed": 5}, 400, "speed", "4", id="too fast for OpenAI"),
         pytest.param(GOOD | {"speed": 1.5}, 400, "speed", "use 1.0", id="too fast for this server"),

@@ -70,7 +70,7 @@ def test_a_bare_name_means_the_voice_of_one_namespace_whoever_else_has_the_name(
     assert case.registry.find("alice") is case.registry.find("studio/alice") is ours
     assert case.registry.find("other/alice") is theirs
     case.update(theirs)
-    with pytest.raises(UnknownVoice, match="'alice'; known voices: other/alice"):
+    with pytest.raises(UnknownVoice, match="'alice'; no voice of studio is served here"):
         case.registry.find("alice")
 
 
@@ -80,7 +80,7 @@ def test_without_a_namespace_for_them_bare_names_mean_nothing(case: Case) -> Non
     registry.update(DesiredVoices(1, case.base.reference, (entry(alice),)))
     registry.record_voice(alice)
     assert registry.find("studio/alice") is alice
-    with pytest.raises(UnknownVoice, match="'alice'; known voices: studio/alice"):
+    with pytest.raises(UnknownVoice, match="'alice'; name it with its namespace"):
         registry.find("alice")
 
 
@@ -90,6 +90,17 @@ def test_an_unknown_name_is_answered_with_at_most_ten_known_ones(case: Case) -> 
         case.registry.find("nobody")
     assert str(refused.value).count("studio/") == 10
     assert "2 more" in str(refused.value)
+
+
+def test_an_unknown_name_is_answered_without_voices_of_other_namespaces(case: Case) -> None:
+    case.update(case.load("studio/alice"), case.load("other/secret"))
+    for name, namespace in (("studio/bob", "studio"), ("bob", "studio"), ("third/alice", "third")):
+        with pytest.raises(UnknownVoice) as refused:
+            case.registry.find(name)
+        assert "secret" not in str(refused.value)
+        assert namespace in str(refused.value)
+    with pytest.raises(UnknownVoice, match="known voices of studio: studio/alice"):
+        case.registry.find("studio/bob")
 
 
 def test_a_voice_that_is_not_loaded_yet_says_why(case: Case) -> None:

@@ -210,7 +210,9 @@ class VoiceRegistry:
         if entry is None:
             if voice_id in self._expired:
                 raise ConsentEnded(voice_id, self._expired[voice_id])
-            raise UnknownVoice(name, tuple(self._entries)[:MAX_LISTED_NAMES], len(self._entries))
+            namespace, slash, _ = voice_id.partition("/")
+            beside = [known for known in self._entries if slash and known.startswith(f"{namespace}/")]
+            raise UnknownVoice(name, namespace if slash else "", tuple(beside[:MAX_LISTED_NAMES]), len(beside))
         if entry.serving is None:
             error = entry.current.error
             reason = f"cannot be loaded: {error}" if error else "is being loaded"
