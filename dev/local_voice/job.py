@@ -45,8 +45,9 @@ class LocalVoice:
         return str(self.document()["revision"])
 
     def document(self) -> dict[str, Any]:
-        """The job document of all stages; the operator writes the same for each of its Jobs."""
-        return job_document(self.voice, StartJob("prepare", attempt=1), self.input_hash, self.settings)
+        """The job document of all stages, without what the operator's Jobs have for tenants: keys and prefixes."""
+        document = job_document(self.voice, StartJob("prepare", attempt=1), self.input_hash, self.settings)
+        return {name: part for name, part in document.items() if name not in {"receipts", "allowed"}}
 
     def workspace(self) -> Path:
         """The folder of the stages' results."""
