@@ -170,7 +170,7 @@ def _refusal(cluster: Cluster, voice: Voice, server: Object | None) -> Problem |
         voice.base,
         tenant=settings.tenant(voice.namespace),
         policy=settings.policy,
-        size=voice.size,
+        size=0 if record is None else record.size,
         place=cluster.caches.place_of(record) if counted and record is not None else 0,
     )
     return problem or (None if server is None else _access(cluster, voice, server))
