@@ -26,7 +26,7 @@ from tests.support.s3_server import KEYS
 from tests.support.voices import DIGEST, Object, make_server, make_voice
 from tests.support.waiting import wait_for
 
-ATTACKER, VICTIM, SERVER = "team-a", "team-b", "default"
+ATTACKER, VICTIM, SYSTEM, SERVER = "team-a", "team-b", "voice-system", "default"
 PADDED = 266
 PADDING_BYTES = 255 << 10  # an object may have 256 KiB of annotations
 LISTED = 12  # voices whose recordings lie among too many objects
@@ -160,10 +160,10 @@ def scene(admin: Path, s3_port: int, bucket: Path, folder: Path, voices: int) ->
     inference = Inference(VICTIM, SERVER)
     url = f"http://127.0.0.1:{free_port()}"
     inference.replicas = [url]
+    for name in (ATTACKER, VICTIM, SYSTEM):
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        victim.request("POST", victim.path("namespaces"), namespace)
     for client in (attacker, victim):
-        metadata = {"name": client.namespace}
-        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
-        client.request("POST", client.path("namespaces"), namespace)
         wait_for("the service account", lambda client=client: client.find("serviceaccounts", "default"))  # type: ignore[misc]
     config = folder / "config.yaml"
     config.write_text(yaml.safe_dump(_settings(url, inference.server_port)))
@@ -203,7 +203,7 @@ def _settings(url: str, port: int) -> Object:
         "tenancy": {"datasets": ["s3://voices/datasets/{namespace}/"]},
         "policy": {"max": {"objectBytes": 131072}},
         "inference": {"port": port},
-        "namespace": VICTIM,
+        "namespace": SYSTEM,
         "listen": url.removeprefix("http://"),
     }
     return settings
