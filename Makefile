@@ -20,7 +20,7 @@ export VOICE_OPERATOR_CACHE := $(CACHE)
 export FAULTS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-fast test-faults test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-voice docs clean
+.PHONY: help setup check format test test-fast test-faults test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-attack bench-voice docs clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ bench: .venv/.synced  ## Speed of the networks at the official sizes, and ORT be
 
 bench-operator: setup  ## Memory, delays and API requests of the operator by number of voices, into out/bench/operator.json and .png.
 	@$(PYTHON) -m dev.operator_bench $(if $(SIZES),--sizes "$(SIZES)")
+
+bench-attack: setup  ## One tenant floods, another revokes: delays and memory, into out/security/flood.json (about 4 minutes).
+	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m security tests/security/test_flood.py
 
 bench-voice: setup  ## Measure a base's speech and that of voices fine-tuned on it, into out/bench/voice.html (BASE=folder, SPEAKERS=names).
 	@$(UV) sync --frozen --all-packages --group bench --quiet

@@ -17,7 +17,7 @@ from tests.support.api_server import ApiServer, an_api_server, eventually
 from voice_operator.cluster.kube import Kube, Object
 from voice_operator.cluster.watchdog import DELIVERY_TIMEOUT_SECONDS, Watchdog
 from voice_operator.errors import WatchStalled
-from voice_operator.handlers import EndlessBackoff, Enqueuer, watch
+from voice_operator.handlers import CHUNK, EndlessBackoff, Enqueuer, watch
 from voice_operator.metrics import Metrics
 from voice_operator.queue import Priority, WorkQueue
 from voice_operator.reconcile.names import Key
@@ -65,9 +65,9 @@ def an_enqueuer() -> tuple[Enqueuer, WorkQueue]:
 
 def taken(queue: WorkQueue) -> dict[Key, Priority]:
     """Take all that waits from the queue, with its priority."""
-    found = {key: priority for priority, keys in queue._ready.items() for key in keys}
-    for key in found:
-        queue._ready[found[key]].remove(key)
+    found = {key: priority for key, (_, priority) in queue._dirty.items()}
+    for key, priority in found.items():
+        queue._ready[queue._lanes.pop(key)].remove(key, priority)
         del queue._dirty[key]
     return found
 
@@ -238,6 +238,13 @@ def test_everything_goes_behind_whatever_else_waits() -> None:
     assert taken(queue) == dict.fromkeys((LIST, SERVER, Key("VoiceRevision", "studio", "alice-1"), VOICE), LOW)
 
 
+def test_the_queue_knows_how_large_a_voice_is() -> None:
+    enqueuer, queue = an_enqueuer()
+    enqueuer.caches.voices.update(a_voice(annotations={"example.org/padding": "x" * 10_000}))
+    assert 10_000 < queue.size_of(VOICE) < 11_000
+    assert queue.size_of(SERVER) == 0
+
+
 @dataclass
 class Clock:
     """A monotonic clock that tests set."""
@@ -320,6 +327,26 @@ def test_kopfs_events_feed_the_caches(watched: Watched) -> None:
     watched(scenario)
 
 
+def test_kopfs_first_list_comes_in_small_parts_and_kopf_lets_go_of_what_it_read(watched: Watched) -> None:
+    async def scenario(scene: Scene) -> None:
+        for number in range(2 * CHUNK + 1):
+            scene.put(f"voice{number}")
+        gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
+        scene.server.requests.clear()
+        scene.server.send({"type": "ERROR", "object": gone}, plural="voicemodels")
+        parts = f"/voicemodels?limit={CHUNK}"
+        await eventually("three parts", lambda: sum(parts in url for url in scene.server.requests) == 3)
+        await eventually("all voices", lambda: len(scene.voices()) == 2 * CHUNK + 1)
+        await eventually("no task with an event", lambda: not _workers(), seconds=2)
+
+    watched(scenario)
+
+
+def _workers() -> list[str]:
+    """The tasks in which kopf keeps the last event of each object."""
+    return [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("worker for")]
+
+
 def test_kopf_ends_all_watches_when_one_meets_an_unexpected_error_event(watched: Watched) -> None:
     """WatchingError: until 1.45 the watch ended and nobody was told; since then kopf ends, and must be begun anew."""
 
@@ -343,10 +370,11 @@ def test_kopf_reports_no_deletion_that_a_410_hides_and_our_list_finds_it(watched
         scene.server.loses = lambda event: event["type"] == "DELETED"
         scene.server.delete("bob", plural="voicemodels")
         gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
-        before = sum(url.endswith("/voicemodels") for url in scene.server.requests)
+        list_of_voices = f"/voicemodels?limit={CHUNK}"
+        before = sum(url.endswith(list_of_voices) for url in scene.server.requests)
         scene.server.send({"type": "ERROR", "object": gone}, plural="voicemodels")
         await eventually(
-            "kopf's own list", lambda: sum(url.endswith("/voicemodels") for url in scene.server.requests) > before
+            "kopf's own list", lambda: sum(url.endswith(list_of_voices) for url in scene.server.requests) > before
         )
         scene.put("carol")
         await eventually("the watch after it", lambda: "carol" in scene.voices())

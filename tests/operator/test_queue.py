@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
 from voice_operator.metrics import Metrics
-from voice_operator.queue import Priority, WorkQueue, run_worker
-from voice_operator.reconcile.names import Key
+from voice_operator.queue import Crew, Priority, WorkQueue, crews, run_worker
+from voice_operator.reconcile.names import Key, KindName
 
 ALICE, BOB, CAROL, DAN = (Key("VoiceModel", "studio", name) for name in ("alice", "bob", "carol", "dan"))
 URGENT, NORMAL, LOW = Priority
@@ -133,7 +133,7 @@ def test_an_urgent_worker_leaves_everything_else_to_others() -> None:
         async def reconcile(key: Key) -> None:
             processed.append(key)
 
-        worker = asyncio.create_task(run_worker(queue, reconcile, URGENT))
+        worker = asyncio.create_task(run_worker(queue, reconcile, Crew(lowest=URGENT)))
         queue.add(ALICE)
         queue.add(BOB, LOW)
         await asyncio.sleep(0.01)
@@ -160,7 +160,7 @@ def test_an_urgent_key_waits_for_no_busy_worker() -> None:
                 await asyncio.sleep(60)  # on an object store that does not answer
 
         workers = [asyncio.create_task(run_worker(queue, hang)) for _ in range(3)]
-        workers.append(asyncio.create_task(run_worker(queue, hang, URGENT)))
+        workers.append(asyncio.create_task(run_worker(queue, hang, Crew(lowest=URGENT))))
         for key in (ALICE, BOB, CAROL):
             queue.add(key)
         await asyncio.sleep(0.01)
@@ -169,6 +169,158 @@ def test_an_urgent_key_waits_for_no_busy_worker() -> None:
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+
+    run(scenario())
+
+
+def key(namespace: str, name: str, kind: KindName = "VoiceModel") -> Key:
+    return Key(kind, namespace, name)
+
+
+def test_namespaces_take_turns_each_with_its_most_urgent_key_first() -> None:
+    async def scenario() -> None:
+        queue = WorkQueue()
+        for number in range(3):
+            queue.add(key("team-a", f"{number}"), URGENT)
+        queue.add(key("team-b", "4"), LOW)
+        queue.add(key("team-b", "3"), NORMAL)
+        queue.add(key("team-c", "5"), LOW)
+        assert await order(queue) == "035142"
+
+    run(scenario())
+
+
+class Workers:
+    """The crews of an operator, whose passes over one namespace never end."""
+
+    def __init__(self, stuck: str) -> None:
+        self.queue = WorkQueue()
+        self.begun: list[Key] = []
+        self._stuck = stuck
+
+    async def _reconcile(self, key: Key) -> None:
+        self.begun.append(key)
+        if key.namespace == self._stuck:
+            await asyncio.sleep(60)
+
+    async def __aenter__(self) -> Self:
+        found = [crew for crew in crews(8) for _ in range(crew.size)]
+        self._tasks = [asyncio.create_task(run_worker(self.queue, self._reconcile, crew)) for crew in found]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def at_work(self, namespace: str) -> int:
+        return sum(key.namespace == namespace for key in self.begun)
+
+
+@pytest.mark.parametrize("priority", Priority)
+@pytest.mark.parametrize("kind", ["VoiceModel", "VoiceList"])
+def test_no_namespace_can_fill_the_workers_with_passes_that_hang(kind: KindName, priority: Priority) -> None:
+    async def scenario() -> None:
+        async with Workers(stuck="team-a") as workers:
+            for number in range(500):
+                workers.queue.add(key("team-a", f"{number}", kind), priority)
+            await asyncio.sleep(0.05)
+            assert workers.at_work("team-a") <= 6 + 1 + 1, "of 12"
+            others = [key("team-b", "alice"), key("team-b", "default", "VoiceList"), key("team-c", "bob")]
+            for other in others:
+                workers.queue.add(other, LOW)
+            await asyncio.sleep(0.05)
+            assert {*others} <= {*workers.begun}
+
+    run(scenario())
+
+
+def test_nothing_but_lists_fills_the_workers_of_lists() -> None:
+    async def scenario() -> None:
+        async with Workers(stuck="team-a") as workers:
+            for number in range(500):
+                workers.queue.add(key("team-a", f"{number}"), URGENT)
+            await asyncio.sleep(0.05)
+            own = key("team-a", "default", "VoiceList")
+            workers.queue.add(own, LOW)
+            await asyncio.sleep(0.05)
+            assert own in workers.begun, "a namespace keeps not even its own revocations waiting"
+
+    run(scenario())
+
+
+def test_a_namespace_that_is_alone_is_worked_for_by_most_workers() -> None:
+    async def scenario() -> None:
+        async with Workers(stuck="studio") as workers:
+            for number in range(20):
+                workers.queue.add(key("studio", f"{number}"))
+            await asyncio.sleep(0.05)
+            assert workers.at_work("studio") == 6
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_large_objects_are_worked_on_one_at_a_time_and_keep_no_other_key_waiting(priority: Priority) -> None:
+    async def scenario() -> None:
+        async with Workers(stuck="team-a") as workers:
+            workers.queue.size_of = lambda key: 255 << 10 if key.name.isdecimal() else 2000
+            for number in range(20):
+                workers.queue.add(key("team-a", f"{number}"), priority)
+            await asyncio.sleep(0.05)
+            assert workers.at_work("team-a") == 1
+            others = [key("team-a", "alice"), key("team-a", "default", "VoiceList"), key("team-b", "bob")]
+            for other in others:
+                workers.queue.add(other, LOW)
+            await asyncio.sleep(0.05)
+            assert {*others} <= {*workers.begun}
+
+    run(scenario())
+
+
+def test_a_worker_of_large_objects_rests_most_of_the_time() -> None:
+    async def scenario() -> None:
+        queue, begun = WorkQueue(), list[float]()
+
+        async def reconcile(_: Key) -> None:
+            begun.append(asyncio.get_running_loop().time())
+            await asyncio.sleep(0.02)
+
+        worker = asyncio.create_task(run_worker(queue, reconcile, crews(8)[-1]))
+        queue.size_of = lambda _: 255 << 10
+        queue.add(ALICE)
+        queue.add(BOB)
+        await asyncio.sleep(0.3)
+        assert begun[1] - begun[0] >= 0.1
+        worker.cancel()
+
+    run(scenario())
+
+
+def test_an_object_that_grows_while_it_waits_is_found_again() -> None:
+    async def scenario() -> None:
+        queue = WorkQueue()
+        queue.add(ALICE, LOW)
+        queue.size_of = lambda _: 255 << 10
+        queue.add(ALICE, URGENT)
+        assert await queue.get() == ALICE
+        assert len(queue) == 0
+
+    run(scenario())
+
+
+def test_a_share_is_free_again_when_a_pass_has_ended() -> None:
+    async def scenario() -> None:
+        queue, crew = WorkQueue(), Crew("general", 4, share=1)
+        queue.add(ALICE)
+        queue.add(BOB)
+        first = await queue.get(crew)
+        waiting = asyncio.create_task(queue.get(crew))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        queue.done(first)
+        queue.add(CAROL)  # whoever ends a pass takes the next key itself, or another one comes
+        assert await asyncio.wait_for(waiting, timeout=1) == BOB
 
     run(scenario())
 

@@ -1,7 +1,8 @@
 """Passes over one voice: how soon the next one follows, and that no mistake becomes a hot loop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.support.signing import seal_of, signing
 
 from voice_operator.admission import Admission
 from voice_operator.alerts import AlertDispatcher
+from voice_operator.cluster import listings
 from voice_operator.cluster.alert_client import AlertClient
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.events import EventRecorder
@@ -26,7 +28,8 @@ from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
 from voice_operator.reconcile.names import Key
 from voice_operator.settings import Settings
-from voice_operator.voices import VoiceReconciler
+from voice_operator.voices import LISTING_POLL_SECONDS, VoiceReconciler
+from voice_store import Entry, FolderStore
 
 NOW = datetime(2026, 11, 23, 23, 0, tzinfo=UTC)
 ALICE = Key("VoiceModel", "studio", "alice")
@@ -114,6 +117,30 @@ def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path) -> None:
                 await kube.close()
 
     asyncio.run(asyncio.wait_for(whole(), timeout=20))
+
+
+def test_a_pass_ends_while_the_recordings_are_being_listed_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listings, "TIMEOUT_SECONDS", 0.02)
+    listed = threading.Event()
+
+    def entries(_: FolderStore) -> Iterator[Entry]:
+        listed.wait(5)
+        yield Entry("1.wav", 1, "tag")
+
+    monkeypatch.setattr(FolderStore, "entries", entries)
+
+    async def scenario(scene: Scene) -> None:
+        scene.put(dataset={"uri": f"file://{tmp_path}/datasets/studio/alice"})
+        assert await scene.passes(2) == [LISTING_POLL_SECONDS] * 2
+        assert "status" not in scene.server.objects["voicemodels", "studio", "alice"]
+        listed.set()
+        await asyncio.sleep(0.05)
+        await scene.passes(1)
+        assert ("jobs", "studio") in {(kind, namespace) for kind, namespace, _ in scene.server.objects}
+
+    run(scenario, tmp_path)
 
 
 def test_a_label_that_was_taken_away_is_restored_and_nothing_else_changes(tmp_path: Path) -> None:

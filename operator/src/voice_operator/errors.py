@@ -16,6 +16,7 @@ OperatorError
 │   ├── Conflict
 │   └── Expired
 ├── StoreError           the object store failed; the next attempt may succeed
+├── ListingUnderWay      a prefix has many objects; the voice is looked at again when it is listed
 └── AnswerTooLarge       a server sent more than it may
 """
 
@@ -90,6 +91,10 @@ class WatchStalled(OperatorError):
 
 class StoreError(OperatorError):
     """The object store refused or failed a request. The message names the URI."""
+
+
+class ListingUnderWay(OperatorError):
+    """What lies below a prefix is being listed, and that takes longer than a pass may wait."""
 
 
 class AnswerTooLarge(OperatorError):

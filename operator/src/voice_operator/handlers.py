@@ -22,6 +22,8 @@ from voice_operator.reconcile.desired import VoiceRecord, concerns_lists, forbid
 from voice_operator.reconcile.names import Key, KindName
 
 MAX_BACKOFF_SECONDS = 30.0
+CHUNK = 20  # objects in each answer of kopf's first list; each may have 1.5 MiB, and kopf holds an answer three times
+IDLE_SECONDS = 0.1  # after which kopf lets go of the last event of an object
 
 
 class EndlessBackoff:
@@ -44,6 +46,7 @@ class Enqueuer:
             on_server=self._on_server,
             on_child=self._on_child,
         )
+        queue.size_of = self._size_of
 
     def everything(self) -> None:
         """Enqueue all objects, after whatever else waits."""
@@ -61,6 +64,10 @@ class Enqueuer:
         """Enqueue the lists of all servers: somebody may have edited what pods read."""
         for namespace, name in self.caches.servers:
             self._queue.add(Key("VoiceList", namespace, name), Priority.LOW)
+
+    def _size_of(self, key: Key) -> int:
+        voice = self.caches.voices.get(key.namespace, key.name) if key.kind == "VoiceModel" else None
+        return 0 if voice is None else voice.size
 
     def _on_voice(self, key: ObjectKey, old: VoiceRecord | None, new: VoiceRecord | None) -> None:
         if concerns_lists(old, new):
@@ -149,6 +156,8 @@ def _registry(caches: Caches, watchdog: Watchdog, *, namespaced: bool) -> kopf.O
         settings.networking.error_backoffs = EndlessBackoff()
         settings.networking.request_timeout = 30
         settings.watching.server_timeout = 300
+        settings.watching.chunk_size = CHUNK
+        settings.queueing.idle_timeout = IDLE_SECONDS
         settings.scanning.disabled = namespaced
 
     @kopf.on.login(registry=registry)

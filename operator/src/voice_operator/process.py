@@ -22,15 +22,14 @@ from voice_operator.controller import Controller
 from voice_operator.handlers import Enqueuer, watch
 from voice_operator.http import application, serve
 from voice_operator.metrics import Metrics
-from voice_operator.queue import Priority, WorkQueue, run_worker
+from voice_operator.queue import Crew, Priority, WorkQueue, crews, run_worker
+from voice_operator.reconcile.names import Key
 from voice_operator.relists import relist_own_kinds
 from voice_operator.revisions import RevisionReconciler
 from voice_operator.servers import ServerReconciler
 from voice_operator.settings import Settings
 from voice_operator.voice_lists import VoiceListReconciler
 from voice_operator.voices import VoiceReconciler
-
-URGENT_WORKERS = 2  # besides the others, for what may never wait
 
 
 async def run(settings: Settings, identity: str) -> None:
@@ -48,6 +47,7 @@ async def run(settings: Settings, identity: str) -> None:
     queue, recorder, watchdog = WorkQueue(metrics), EventRecorder(kube), Watchdog()
     enqueuer = Enqueuer(queue, metrics)
     metrics.watch_phases(lambda: (voice.phase or "Preparing" for voice in enqueuer.caches.voices.values()))
+    store.listings.on_end = lambda owner: queue.add(Key("VoiceModel", *owner), Priority.LOW)
     inference, signing = Inference(enqueuer.caches), Signing(enqueuer.caches)
     cluster = Cluster(kube, enqueuer.caches, store, inference, settings, signing)
     lists = VoiceListReconciler(cluster, queue, _now)
@@ -87,11 +87,11 @@ async def run(settings: Settings, identity: str) -> None:
         has_synced.set()
         await asyncio.Event().wait()
 
-    async def work(lowest: Priority) -> None:
+    async def work(crew: Crew) -> None:
         await has_synced.wait()
         await leads.wait()
         await signing.load(kube, settings.namespace, settings.signing_key_secret)
-        await run_worker(queue, controller.reconcile, lowest)
+        await run_worker(queue, controller.reconcile, crew)
 
     runner = await serve(application(lists, metrics, has_synced, watchdog.check), settings.listen)
     parts: dict[str, Coroutine[Any, Any, None]] = {
@@ -104,8 +104,8 @@ async def run(settings: Settings, identity: str) -> None:
         "alerts": alerts.run(),
     }
     parts |= {f"reflector {number}": one.run(settings.resync_seconds) for number, one in enumerate(reflectors)}
-    parts |= {f"worker {number}": work(Priority.LOW) for number in range(settings.workers)}
-    parts |= {f"urgent worker {number}": work(Priority.URGENT) for number in range(URGENT_WORKERS)}
+    for crew in crews(settings.workers):
+        parts |= {f"{crew.name} worker {number}": work(crew) for number in range(crew.size)}
     if election is not None:
         parts["election"] = election.run()
     first = [] if election is None else [election.release]

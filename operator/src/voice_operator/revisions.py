@@ -92,8 +92,9 @@ class RevisionReconciler:
             message = f"nothing was deleted: {spec.artifacts.uri} is not the folder of this revision"
             return Event("Warning", "ArtifactsKept", message, "Purge")
         try:
-            count = await self._cluster.store.remove_below(spec.workspace, first=COMMIT_POINTS)
-            count += await self._cluster.store.remove_below(spec.artifacts.uri, first=("manifest.json",))
+            store, namespace = self._cluster.store, key.namespace
+            count = await store.remove_below(spec.workspace, first=COMMIT_POINTS, namespace=namespace)
+            count += await store.remove_below(spec.artifacts.uri, first=("manifest.json",), namespace=namespace)
         except StoreError as error:
             if self._clock() - parse(item["metadata"]["deletionTimestamp"]) < PURGE_TIMEOUT:
                 raise

@@ -253,7 +253,12 @@ class Settings(Section):
     listen: str = Field(
         "0.0.0.0:8080", pattern="^[^ ]+:[0-9]+$", description="Address of the operator's own HTTP endpoint."
     )
-    workers: int = Field(8, ge=1, le=64, description="How many objects are worked on at a time.")
+    workers: int = Field(
+        8,
+        ge=1,
+        le=64,
+        description="How many objects are worked on at a time; at most three quarters for one namespace.",
+    )
     resync_seconds: float = Field(
         30, gt=0, description="How often everything is listed again, in case that a watch lost an event."
     )

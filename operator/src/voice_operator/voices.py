@@ -15,7 +15,7 @@ from voice_operator.cluster.kube import VOICE_MODELS
 from voice_operator.cluster.objects import is_deleting, voice_from
 from voice_operator.cluster.observe import Cluster, observe_voice
 from voice_operator.cluster.trainings import running_trainings
-from voice_operator.errors import OwnershipConflict
+from voice_operator.errors import ListingUnderWay, OwnershipConflict
 from voice_operator.manifests.stage_job import GPU_STAGES
 from voice_operator.metrics import Metrics
 from voice_operator.reconcile.admission import hold, holds_slot, needs_slot, waits_since
@@ -32,6 +32,7 @@ from voice_operator.reconcile.status import status_of
 CONFLICT_POLL_SECONDS = 60.0  # between passes over a name that is taken
 MIN_POLL_SECONDS = 2.0  # a pass that comes sooner must have changed something
 MAX_POLL_SECONDS = 300.0
+LISTING_POLL_SECONDS = 60.0  # the end of a listing brings the voice back at once
 MAX_CONSENT_WAIT_SECONDS = 6 * 3600.0  # for the end of the consent: a clock may be set meanwhile
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,9 @@ class VoiceReconciler:
         try:
             with self._metrics.event_to_job(key) as job_created:
                 return await self._reconcile(key, job_created)
+        except ListingUnderWay:
+            self._admission.settle(key, running=False)
+            return LISTING_POLL_SECONDS
         except Exception:
             self._admission.settle(key, running=False)  # a voice that cannot be reconciled must not hold up the line
             raise

@@ -62,10 +62,99 @@ def test_a_list_follows_its_pages() -> None:
         ]
 
     with_server(answer, scenario)
-    path = "/apis/batch/v1/namespaces/studio/jobs?limit=500&labelSelector=a%3Db%2Cc%3Dd"
-    everywhere = "/apis/batch/v1/jobs?limit=500&labelSelector=a"
+    path = "/apis/batch/v1/namespaces/studio/jobs?limit={}&labelSelector=a%3Db%2Cc%3Dd"
+    everywhere = "/apis/batch/v1/jobs?limit={}&labelSelector=a"
     token = "&continue=a+token%3D%26"
-    assert asked == [path, path + token, everywhere, everywhere + token]
+    pages = [path, path + token, everywhere, everywhere + token]
+    assert asked == [page.format(size) for page, size in zip(pages, (50, 100, 200, 400), strict=True)]
+
+
+def a_list(objects: int, size: int, asked: list[int]) -> Answer:
+    """So many objects of so many bytes; ``asked`` gets the limit of each request."""
+
+    async def answer(request: web.Request) -> web.Response:
+        limit, begin = int(request.query["limit"]), int(request.query.get("continue", "0"))
+        asked.append(limit)
+        end = min(begin + limit, objects)
+        metadata = {"resourceVersion": "41"} | ({"continue": str(end)} if end < objects else {})
+        items = [{"metadata": {"name": f"voice{number}"}, "padding": "x" * size} for number in range(begin, end)]
+        return web.json_response({"metadata": metadata, "items": items})
+
+    return answer
+
+
+def test_pages_shrink_to_what_objects_weigh() -> None:
+    asked: list[int] = []
+
+    async def scenario(kube: Kube) -> None:
+        assert len(await kube.list(VOICE_MODELS)) == 130
+        assert asked[0] == kube_module.FIRST_PAGE
+        assert max(asked[1:]) * (255 << 10) <= kube_module.PAGE_BYTES
+        before = len(asked)
+        await kube.list(VOICE_MODELS)
+        assert asked[before] == asked[1], "the next list knows it already"
+
+    with_server(a_list(130, 255 << 10, asked), scenario)
+
+
+def test_a_page_that_is_too_large_is_asked_for_again_with_fewer_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kube_module, "MAX_ANSWER_BYTES", 10_000)
+    asked: list[int] = []
+
+    async def scenario(kube: Kube) -> None:
+        names = [item["metadata"]["name"] for item in await kube.list(VOICE_MODELS)]
+        assert names == [f"voice{number}" for number in range(60)], "each once, and in order"
+        assert asked[:3] == [50, 12, 3]
+
+    with_server(a_list(60, 2000, asked), scenario)
+
+
+def test_one_object_that_is_too_large_is_an_error_and_no_endless_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kube_module, "MAX_ANSWER_BYTES", 1000)
+    asked: list[int] = []
+
+    async def scenario(kube: Kube) -> None:
+        with pytest.raises(ClusterError, match="TooLarge"):
+            await kube.list(VOICE_MODELS)
+        assert asked == [50, 12, 3, 1]
+
+    with_server(a_list(60, 2000, asked), scenario)
+
+
+def test_after_a_page_that_was_too_slow_the_next_list_begins_with_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kube_module, "TIMEOUT", aiohttp.ClientTimeout(total=0.2))
+    asked: list[int] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(int(request.query["limit"]))
+        await asyncio.sleep(0.01 * asked[-1])
+        return web.json_response({"metadata": {"resourceVersion": "41"}, "items": []})
+
+    async def scenario(kube: Kube) -> None:
+        with pytest.raises(ClusterError, match="Unreachable"):
+            await kube.list(VOICE_MODELS)
+        await kube.list(VOICE_MODELS)
+        assert asked == [50, 12]
+
+    with_server(answer, scenario)
+
+
+def test_lists_keep_no_other_request_waiting() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if "limit" in request.query:
+            await asyncio.sleep(60)
+        return web.json_response(VOICE)
+
+    async def scenario(kube: Kube) -> None:
+        lists = [asyncio.create_task(kube.list(VOICE_MODELS)) for _ in range(3 * kube_module.CONNECTIONS)]
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(2):
+            assert await kube.get(VOICE_MODELS, "studio", "alice") == VOICE
+        for one in lists:
+            one.cancel()
+        await asyncio.gather(*lists, return_exceptions=True)
+
+    with_server(answer, scenario)
 
 
 def test_a_list_whose_continuation_is_too_old_must_begin_anew() -> None:

@@ -1,5 +1,6 @@
 """What is read of objects in the cluster: records for the lists never fail, and everything else says what is wrong."""
 
+import json
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from voice_operator.cluster.objects import (
     voice_record,
 )
 from voice_operator.errors import InvalidObject
+from voice_operator.manifests.labels import QUEUE_NAME, RETRY, SEAL, VOICE_MODEL
 from voice_operator.reconcile.observed import Voice
 
 CONSENT = {"holder": "Alice A.", "statement": "I agree."}
@@ -89,6 +91,26 @@ def test_an_object_is_packed_without_what_the_api_server_keeps_about_it() -> Non
     assert unpack(pack(item)) == an_object(spec=SPEC)
     assert unmanaged(item) == an_object(spec=SPEC)
     assert "managedFields" in item["metadata"], "the object itself is left as it is"
+
+
+@pytest.mark.parametrize("kind", ["labels", "annotations"])
+def test_an_object_is_kept_without_labels_and_annotations_that_nothing_reads(kind: str) -> None:
+    noise = {f"example.org/{number}": "".join(map(str, range(200))) for number in range(500)}
+    noise |= {f"voice.sovits.dev/noise-{number}": "x" * 10_000 for number in range(500)}
+    item = an_object(spec=SPEC)
+    item["metadata"][kind] = noise | {RETRY: "x" * 2000}
+    record = voice_record(item, None)
+    assert record.size > 5_000_000, "it counts as it was written"
+    assert len(json.dumps(unpack(record.packed))) < 50_000
+    assert item["metadata"][kind][RETRY] == "x" * 2000, "what was read is not changed"
+
+
+def test_an_object_keeps_the_labels_and_annotations_that_decisions_read() -> None:
+    metadata = {"labels": {VOICE_MODEL: "alice", QUEUE_NAME: "queue"}, "annotations": {RETRY: "again", SEAL: "seal"}}
+    item = an_object(spec=SPEC)
+    item["metadata"] |= metadata
+    kept = unpack(pack(item))["metadata"]
+    assert {kind: kept[kind] for kind in metadata} == metadata
 
 
 def test_of_a_pod_only_what_decisions_read_is_kept() -> None:

@@ -85,10 +85,11 @@ def a_revision(name: str, base: str, state: str) -> dict[str, Any]:
 class NeverAsked:
     """A store whose recordings must not be listed; ``read`` tells that there are no manifests."""
 
-    async def fingerprint(self, uri: str) -> None:
-        pytest.fail(f"listed: {uri}")
+    @property
+    def listings(self) -> Any:
+        pytest.fail("listed")
 
-    async def read(self, uri: str) -> None:
+    async def read(self, uri: str, _: str) -> None:
         assert uri.startswith("file:///x/studio/alice/"), "only the voice's own folder"
 
 

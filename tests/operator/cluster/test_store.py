@@ -17,6 +17,7 @@ from voice_operator.errors import InvalidDocument, StoreError
 from voice_operator.reconcile.observed import StageFolder, Voice
 from voice_operator.reconcile.proofs import CHAIN, STAGE_OF, Verifier, digest_of_bytes
 from voice_operator.signing import tag_of
+from voice_store import FolderStore
 
 HASH = "3fa9c2d1" * 8
 SPEC = {
@@ -55,6 +56,16 @@ def test_a_fingerprint_changes_with_content_and_not_with_time(tmp_path: Path) ->
     assert run(store.fingerprint(uri)) == first
     (tmp_path / "wavs" / "2.wav").write_bytes(b"b")
     assert run(store.fingerprint(uri)) != first
+
+
+def test_the_order_of_a_listing_changes_no_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abc":
+        (tmp_path / name).write_text(name)
+    store, uri = open_store("file:///"), f"file://{tmp_path}"
+    sorted_ = run(store.fingerprint(uri))
+    entries = FolderStore.entries
+    monkeypatch.setattr(FolderStore, "entries", lambda self: reversed(list(entries(self))))
+    assert run(store.fingerprint(uri)) == sorted_
 
 
 def test_removing_a_folder_leaves_its_neighbours(tmp_path: Path) -> None:

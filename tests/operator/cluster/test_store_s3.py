@@ -1,6 +1,9 @@
 """The object store, on a real S3 server: what the operator reads, lists and removes there."""
 
 import asyncio
+import hashlib
+import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +12,8 @@ from typing import Any
 import pytest
 from tests.support.s3_server import KEYS, s3_server
 
+import voice_store
+from voice_operator.cluster import store as store_module
 from voice_operator.cluster.store import Store, open_store
 from voice_operator.errors import StoreError
 
@@ -65,6 +70,52 @@ def test_a_dataset_is_recognised_by_its_files(store: Store, bucket: Path) -> Non
     assert first == run(store.fingerprint("s3://voices/datasets/bob/"))
     put(bucket, "datasets/bob/wavs/2.wav", "RIFF")
     assert run(store.fingerprint("s3://voices/datasets/bob")) != first
+
+
+def test_a_fingerprint_is_that_of_the_sorted_keys_however_they_come(
+    store: Store, environment: dict[str, str], bucket: Path
+) -> None:
+    for key in ("a.wav", "a-b/x", "a/x", "aa", "b/2", "b/10", "ä", "Z"):
+        put(bucket, f"datasets/sorted/{key}", key)
+    found = voice_store.open_store("s3://voices/datasets/sorted", environment).list()
+    lines = "".join(f"{entry.key}\t{entry.size}\t{entry.etag}\n" for entry in found)
+    expected = f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+    assert run(store.fingerprint("s3://voices/datasets/sorted")) == expected
+
+
+def test_a_prefix_with_too_many_objects_is_refused_when_they_are_counted(
+    store: Store, bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "MAX_LISTED", 10)
+    for number in range(11):
+        put(bucket, f"datasets/many/{number}", "x")
+    with pytest.raises(StoreError, match="holds more than 10 objects; name a narrower prefix"):
+        run(store.fingerprint("s3://voices/datasets/many"))
+
+
+def test_a_listing_that_nobody_waits_for_stops(store: Store, bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2500):  # three parts
+        (bucket / "stopped").mkdir(exist_ok=True)
+        (bucket / "stopped" / f"{number}").touch()
+    monkeypatch.setattr(store_module, "LIST_SECONDS", 0.01)
+    with pytest.raises(StoreError, match="has not answered"):
+        run(store.fingerprint("s3://voices/stopped"))
+    store.close()
+    deadline = time.monotonic() + 5
+    while any(thread.name.startswith("store-list") for thread in threading.enumerate()):
+        assert time.monotonic() < deadline, "the thread goes on"
+        time.sleep(0.01)
+
+
+def test_a_purge_of_many_objects_goes_on_where_the_last_one_ended(
+    store: Store, bucket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "PURGED_AT_ONCE", 7)
+    for number in range(40):
+        put(bucket, f"studio/dan/1/{number}", "x")
+    put(bucket, "studio/dan/1/train/manifest.json", "{}")
+    assert run(store.remove_below("s3://voices/studio/dan/1", first=("train/manifest.json",))) == 41
+    assert not [path for path in (bucket / "studio/dan").rglob("*") if path.is_file()]
 
 
 def test_only_what_is_below_a_folder_is_removed(store: Store, bucket: Path) -> None:

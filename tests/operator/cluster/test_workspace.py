@@ -32,7 +32,8 @@ class Bucket:
         self.objects: dict[str, bytes] = {}
         self.asked: list[str] = []
 
-    async def read(self, uri: str) -> bytes | None:
+    async def read(self, uri: str, namespace: str) -> bytes | None:
+        assert namespace == ALICE.namespace, "whose share of the threads it takes"
         self.asked.append(uri.removeprefix(f"{URI}/"))
         return self.objects.get(uri)
 

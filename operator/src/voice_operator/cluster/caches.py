@@ -6,7 +6,7 @@ from typing import Any
 
 from voice_operator.cluster.cache import Cache, Groups, ObjectKey, OnChange
 from voice_operator.cluster.kube import DEPLOYMENTS, JOBS, PODS, Kube, Object
-from voice_operator.cluster.objects import pack, revision_record, trimmed, unmanaged, unpack, voice_record
+from voice_operator.cluster.objects import lean, pack, revision_record, trimmed, unmanaged, unpack, voice_record
 from voice_operator.cluster.reflector import Reflector
 from voice_operator.manifests.labels import SERVER, VOICE_MODEL
 from voice_operator.reconcile.desired import VoiceRecord
@@ -43,7 +43,7 @@ class Caches:
             voice_record, groups=lambda voice: (*voice.servers, _of(voice.namespace)), on_change=on_voice
         )
         self.revisions: Cache[Revision] = Cache(_revision, groups=lambda one: (one.voice,), on_change=on_revision)
-        self.servers: Cache[Object] = Cache(unmanaged, on_change=on_server)
+        self.servers: Cache[Object] = Cache(lean, on_change=on_server)
         self.jobs: Cache[Object] = Cache(trimmed, groups=_by(VOICE_MODEL), on_change=child_changed)
         self.stage_pods: Cache[Object] = Cache(trimmed, groups=_by(JOB_NAME), on_change=child_changed)
         self.server_pods: Cache[Object] = Cache(trimmed, groups=_by(SERVER), on_change=child_changed)

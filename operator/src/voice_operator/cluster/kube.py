@@ -24,9 +24,12 @@ from voice_operator.reconcile.names import KindName
 
 FIELD_MANAGER = "voice-operator"
 CONNECTIONS = 16
+LIST_CONNECTIONS = 4  # of their own: long answers must not keep short requests waiting
 UNBOUNDED = 0  # connections of watches, which stay open, and of leases, which must not wait for others
-PAGE = 500
-MAX_ANSWER_BYTES = 64 << 20
+PAGE = 500  # objects in an answer, at most
+FIRST_PAGE = 50  # while it is not known how large they are
+PAGE_BYTES = 2 << 20  # of an answer, about: parsed, it takes several times as much
+MAX_ANSWER_BYTES = 16 << 20  # an object has at most 1.5 MiB
 TIMEOUT = aiohttp.ClientTimeout(
     total=45, connect=20, sock_connect=5, sock_read=20
 )  # seconds; a wait for a connection included
@@ -43,6 +46,7 @@ Object = dict[str, Any]
 _JSON = "application/json"
 _MERGE = "application/merge-patch+json"
 _APPLY = "application/apply-patch+yaml"
+_PLAIN = {"Accept-Encoding": "identity"}  # compressing large answers would keep the API server busy
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class Kube:
         self._sessions: dict[int, aiohttp.ClientSession] = {}
         self._metrics = metrics
         self._throttled_until = 0.0
+        self._page_sizes: dict[Resource, int] = {}  # objects in the next answer
         self.fence: Callable[[], None] = lambda: None  # called before each write; raises where this process may not
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
@@ -131,25 +136,43 @@ class Kube:
         labels: Mapping[str, str | None] | None = None,
         fields: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Page]:
-        """Yield all objects of a namespace (None: of all) as one consistent state, PAGE at a time.
+        """Yield all objects of a namespace (None: of all) as one consistent state, PAGE at a time or fewer.
 
+        Pages have as many objects as make about PAGE_BYTES. One that is too large is asked for again with fewer, and
+        after one that was too slow the next list begins with fewer: no object keeps the others from being listed.
         ``labels`` have to be equal; with None as value the label only has to be there.
 
         Raises:
             Expired: the list took longer than the API server keeps its state.
             ClusterError: the request failed.
         """
-        query = {"limit": str(PAGE)} | _selector(labels)
+        query = _selector(labels)
         if fields:
             query["fieldSelector"] = ",".join(f"{name}={value}" for name, value in fields.items())
         while True:
-            page = await self._request("list", resource, _path(resource, namespace), query=query)
+            page = await self._page(resource, _path(resource, namespace), query)
             metadata = page.get("metadata") or {}
             version = str(metadata.get("resourceVersion", ""))
-            yield Page(page.get("items") or [], int(version) if version.isdecimal() else 0)
+            yield Page(page.pop("items", None) or [], int(version) if version.isdecimal() else 0)
             if not metadata.get("continue"):
                 return
             query["continue"] = metadata["continue"]
+
+    async def _page(self, resource: Resource, path: str, query: Mapping[str, str]) -> Object:
+        """Return a part of a list, and note how many objects the next one should have."""
+        while True:
+            size = self._page_sizes.get(resource, FIRST_PAGE)
+            try:
+                status, data = await self._ask("list", resource, path, query={"limit": str(size), **query})
+            except ClusterError as error:
+                self._page_sizes[resource] = max(size // 4, 1)
+                if error.reason != "TooLarge" or size == 1:
+                    raise
+                continue
+            page = _checked(f"GET {path}", status, data)
+            fitting = PAGE_BYTES * max(len(page.get("items") or ()), 1) // len(data)
+            self._page_sizes[resource] = max(min(fitting, 2 * size, PAGE), 1)
+            return page
 
     async def watch(
         self, resource: Resource, namespace: str | None, labels: Mapping[str, str | None] | None, version: str
@@ -249,6 +272,24 @@ class Kube:
         query: Mapping[str, str] | None = None,
     ) -> Object:
         url = path + (f"?{urlencode(query)}" if query else "")
+        status, data = await self._ask(
+            verb, resource, path, method=method, body=body, content_type=content_type, query=query
+        )
+        return _checked(f"{method} {url}", status, data)
+
+    async def _ask(
+        self,
+        verb: str,
+        resource: Resource,
+        path: str,
+        *,
+        method: str = "GET",
+        body: Object | None = None,
+        content_type: str = _JSON,
+        query: Mapping[str, str] | None = None,
+    ) -> tuple[int, bytes]:
+        """Return status and body of the answer; where there are too many requests, ask again later."""
+        url = path + (f"?{urlencode(query)}" if query else "")
         # Requests for leases wait for nothing: they have a priority level of their own at the API server, and no time.
         is_lease = resource == LEASES
         for attempt in range(1, THROTTLED_ATTEMPTS + 1):
@@ -258,7 +299,7 @@ class Kube:
                     self.fence()  # after the wait, in which the lease may have ended
             started, code = time.monotonic(), "<error>"
             try:
-                connections = UNBOUNDED if is_lease else CONNECTIONS
+                connections = UNBOUNDED if is_lease else LIST_CONNECTIONS if verb == "list" else CONNECTIONS
                 status, data = await self._send(method, url, body, content_type, connections)
                 code = str(status)
             finally:
@@ -266,7 +307,7 @@ class Kube:
                 self._metrics.api_duration.labels(verb, resource.plural).observe(time.monotonic() - started)
             if status != HTTPStatus.TOO_MANY_REQUESTS or attempt == THROTTLED_ATTEMPTS or is_lease:
                 break
-        return _checked(f"{method} {url}", status, data)
+        return status, data
 
     async def _wait_while_throttled(self) -> None:
         """Wait as long as the API server asked all its clients to, in its last answer with 429."""
@@ -307,7 +348,8 @@ class Kube:
         timeout: aiohttp.ClientTimeout | None = None,
         connections: int = CONNECTIONS,
     ) -> Any:  # aiohttp's type is private
-        headers = self._authorization() | {"Accept": _JSON, "Content-Type": content_type, "User-Agent": FIELD_MANAGER}
+        about = {"Accept": _JSON, "Content-Type": content_type, "User-Agent": FIELD_MANAGER} | _PLAIN
+        headers = self._authorization() | about
         address = URL(self._credentials.server.rstrip("/") + url, encoded=True)
         return self._session(connections).request(
             method, address, headers=headers, data=content, allow_redirects=False, timeout=timeout or TIMEOUT

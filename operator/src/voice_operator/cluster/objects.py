@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from voice_operator.api.schema import Schema
+from voice_operator.api.schema import GROUP, Schema
 from voice_operator.api.voice_model import Consent, Review, VoiceModelSpec
 from voice_operator.api.voice_revision import RevisionReview, VoiceRevisionSpec
 from voice_operator.api.voice_server import VoiceServerSpec
@@ -21,6 +21,10 @@ from voice_operator.reconcile.times import parse
 from voice_operator.validation import sentences
 
 Model = TypeVar("Model", bound=BaseModel)
+
+READ_PREFIXES = (f"{GROUP}/", "kueue.x-k8s.io/", "batch.kubernetes.io/")  # of labels and annotations
+MAX_NAMES = 32  # of them on one object
+MAX_VALUE = 1024  # characters; the longest, a seal, has some 100
 
 
 class RecordedStatus(Schema):
@@ -54,7 +58,6 @@ def voice_from(item: Object) -> Voice:
         request=_annotation(item, RETRY),
         created_at=parse(created) if created else None,
         requester=_annotation(item, REQUESTED_BY),
-        size=_size(item),
     )
 
 
@@ -83,6 +86,7 @@ def voice_record(item: Object, old: VoiceRecord | None) -> VoiceRecord:
         loading=known.loading if known else None,
         active_revision=known.active_revision if known else None,
         revoked_at=known.revoked_at if known else None,
+        size=_size(item),
         packed=pack(item),
     )
 
@@ -95,8 +99,8 @@ def _size(item: Object) -> int:
 
 
 def pack(item: Object) -> bytes:
-    """Compress an object without its managedFields: thousands of them are kept."""
-    return zlib.compress(json.dumps(unmanaged(item), separators=(",", ":")).encode(), 1)
+    """Compress an object without what nothing reads: thousands of them are kept."""
+    return zlib.compress(json.dumps(lean(item), separators=(",", ":")).encode(), 1)
 
 
 def unpack(packed: bytes) -> Object:
@@ -110,13 +114,28 @@ def unmanaged(item: Object, _: Object | None = None) -> Object:
     return item | {"metadata": {key: value for key, value in item["metadata"].items() if key != "managedFields"}}
 
 
+def lean(item: Object, _: Object | None = None) -> Object:
+    """Return an object with the labels and annotations that are ours: others may have 256 KiB of each, by anybody."""
+    kept = unmanaged(item)
+    for kind in ("labels", "annotations"):
+        if found := kept["metadata"].get(kind):
+            kept["metadata"][kind] = _ours(found)
+    return kept
+
+
+def _ours(found: dict[str, str]) -> dict[str, str]:
+    """Return labels or annotations whose names somebody reads, so many and so long as they may be."""
+    names = sorted(name for name in found if name.startswith(READ_PREFIXES))
+    return {name: found[name][:MAX_VALUE] for name in names[:MAX_NAMES]}
+
+
 def trimmed(item: Object, _: Object | None = None) -> Object:
     """Reduce a Job or a pod to what decisions read: of its containers name, ports and resources, and no volumes."""
     spec = item.get("spec") or {}
     kept = {key: value for key, value in spec.items() if key not in {"template", "volumes", "containers"}}
     if "template" in spec:
         kept["template"] = {"spec": {"containers": _containers(spec["template"].get("spec") or {})}}
-    return unmanaged(item) | {"spec": kept | {"containers": _containers(spec)}}
+    return lean(item) | {"spec": kept | {"containers": _containers(spec)}}
 
 
 def _containers(spec: Object) -> list[Object]:

@@ -52,6 +52,9 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
     """Return the observed state of the voice. Without consent its recordings are not even listed.
 
     What the object store does not tell is left out and named in ``store_problem``: nothing served depends on it.
+
+    Raises:
+        ListingUnderWay: the recordings are being listed, and that takes long.
     """
     settings, status = cluster.settings, voice.status
     revisions, unsealed = _revisions(cluster, voice)
@@ -170,7 +173,7 @@ def _refusal(cluster: Cluster, voice: Voice, server: Object | None) -> Problem |
         voice.base,
         tenant=settings.tenant(voice.namespace),
         policy=settings.policy,
-        size=voice.size,
+        size=0 if record is None else record.size,
         place=cluster.caches.place_of(record) if counted and record is not None else 0,
     )
     return problem or (None if server is None else _access(cluster, voice, server))
@@ -216,7 +219,7 @@ async def _dataset(
     if not allowed:
         return None, None
     try:
-        fingerprint = await store.fingerprint(uri)
+        fingerprint = await store.listings.fingerprint(uri, (voice.namespace, voice.name))
     except StoreError as error:
         return None, Problem("DatasetUnreachable", str(error))
     if fingerprint is None:
@@ -233,7 +236,7 @@ async def _evidence(store: Store, voice: Voice) -> tuple[ObservedEvidence | None
     if recorded == wanted:
         return recorded, None
     try:
-        found = await store.digest(consent.evidence)
+        found = await store.digest(consent.evidence, voice.namespace)
     except StoreError as error:
         return None, Problem("EvidenceUnreachable", str(error))
     if found is None:

@@ -1,126 +1,198 @@
-"""The object store, asked from the event loop: each call runs in one of a few threads."""
+"""The object store, asked from the event loop: each call runs in a thread, and namespaces share these fairly."""
 
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 import voice_store
+from voice_operator.cluster.listings import Listings
+from voice_operator.cluster.threads import FairThreads
 from voice_operator.errors import InvalidSettings, StoreError
-from voice_store import Misconfigured, NotFound, StoreFactory, StoreUri, Transport
+from voice_store import Entry, Misconfigured, NotFound, StoreFactory, StoreUri, Transport
 
 MAX_DOCUMENT_BYTES = 8 << 20
 MAX_EVIDENCE_BYTES = 64 << 20  # a scan, or a recording of the permission
 MAX_LISTED = 200_000
-THREADS = 8
-TRANSPORT = Transport(connect_seconds=2, read_seconds=5, retries=1, connections=THREADS)  # a pass must not wait long
+THREADS = 8  # for documents
+SHARE = 6  # of them, for one namespace
+LIST_THREADS = 4  # for what may take long: listings and purges
+LIST_SHARE = 2
+CONNECTIONS = THREADS + LIST_THREADS
+TRANSPORT = Transport(connect_seconds=2, read_seconds=5, retries=1, connections=CONNECTIONS)  # a pass must not wait
 READ_SECONDS = 12.0  # for one document
 LIST_SECONDS = 60.0  # for everything below a prefix
+PURGED_AT_ONCE = 1000  # keys
+
+UNSORTED = "unsorted"
 
 Result = TypeVar("Result")
 
 
 class Store:
-    """Every object store the operator may meet."""
+    """Every object store the operator may meet. ``namespace`` is whose share of the threads a call takes."""
 
     def __init__(self, factory: StoreFactory, schemes: frozenset[str]) -> None:
         self._factory = factory
         self._schemes = schemes
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store")
+        self._documents = FairThreads("store", THREADS, SHARE)
+        self._long = FairThreads("store-list", LIST_THREADS, LIST_SHARE)
+        self.listings = Listings(self.fingerprint)
 
-    async def read(self, uri: str) -> bytes | None:
+    async def read(self, uri: str, namespace: str = "") -> bytes | None:
         """Return a small document, or None where there is none.
 
         Raises:
             StoreError: the store does not answer, refuses, or the document is too large.
         """
 
-        def read(location: StoreUri) -> bytes | None:
+        def read(location: StoreUri, _: threading.Event) -> bytes | None:
             try:
                 return self._factory.open(location.parent).read(location.name, limit=MAX_DOCUMENT_BYTES)
             except NotFound:
                 return None
 
-        return await self._run(read, uri, READ_SECONDS)
+        return await self._run(read, uri, READ_SECONDS, self._documents, namespace)
 
-    async def modified(self, uri: str) -> datetime | None:
+    async def modified(self, uri: str, namespace: str = "") -> datetime | None:
         """Return when a document was written last, by the store's clock; None: there is none.
 
         Raises:
             StoreError: the store does not answer or refuses.
         """
 
-        def modified(location: StoreUri) -> datetime | None:
-            found = self._factory.open(location.parent).list(location.name, limit=MAX_LISTED)
+        def modified(location: StoreUri, stopped: threading.Event) -> datetime | None:
+            found = _until(stopped, self._factory.open(location.parent).entries(location.name))
             return next((entry.modified for entry in found if entry.key == location.name), None)
 
-        return await self._run(modified, uri, READ_SECONDS)
+        return await self._run(modified, uri, READ_SECONDS, self._documents, namespace)
 
-    async def digest(self, uri: str) -> str | None:
+    async def digest(self, uri: str, namespace: str = "") -> str | None:
         """Return the SHA-256 of one object as ``sha256:…``, or None where there is none.
 
         Raises:
             StoreError: the store does not answer, refuses, or the object has more than MAX_EVIDENCE_BYTES.
         """
 
-        def digest(location: StoreUri) -> str | None:
+        def digest(location: StoreUri, _: threading.Event) -> str | None:
             try:
                 found = self._factory.open(location.parent).content(location.name, limit=MAX_EVIDENCE_BYTES)
             except NotFound:
                 return None
             return found.digest
 
-        return await self._run(digest, uri, LIST_SECONDS)
+        return await self._run(digest, uri, LIST_SECONDS, self._long, namespace)
 
-    async def fingerprint(self, uri: str) -> str | None:
+    async def fingerprint(self, uri: str, namespace: str = "") -> str | None:
         """Return ``sha256:…`` over names, sizes and tags of everything below ``uri``; None: nothing is there.
+
+        It may wait long for its turn; LIST_SECONDS count from then.
 
         Raises:
             StoreError: the store does not answer or refuses, or there are too many objects.
         """
 
-        def fingerprint(location: StoreUri) -> str | None:
-            found = self._factory.open(location).list(limit=MAX_LISTED)
-            lines = "".join(f"{entry.key}\t{entry.size}\t{entry.etag}\n" for entry in found)
-            return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}" if found else None
+        def fingerprint(location: StoreUri, stopped: threading.Event) -> str | None:
+            store = self._factory.open(location)
+            found = digest_in_order(_until(stopped, store.entries()), uri)
+            if found == UNSORTED:
+                entries = sorted(_counted(_until(stopped, store.entries()), uri), key=lambda entry: entry.key)
+                found = digest_in_order(entries, uri)
+            return found
 
-        return await self._run(fingerprint, uri, LIST_SECONDS)
+        return await self._run(fingerprint, uri, LIST_SECONDS, self._long, namespace, from_its_turn=True)
 
-    async def remove_below(self, uri: str, *, first: tuple[str, ...] = ()) -> int:
+    async def remove_below(self, uri: str, *, first: tuple[str, ...] = (), namespace: str = "") -> int:
         """Remove everything below ``uri``, the keys of ``first`` before the others; return how many objects that were.
+
+        What is removed when the time is over stays removed: the next call goes on from there.
 
         Raises:
             StoreError: the store does not answer or refuses.
         """
 
-        def remove(location: StoreUri) -> int:
+        def remove(location: StoreUri, stopped: threading.Event) -> int:
             store = self._factory.open(location)
-            keys = [entry.key for entry in store.entries()]
-            store.delete_all([key for key in first if key in keys])
-            store.delete_all([key for key in keys if key not in first])
-            return len(keys)
+            there = [key for key in first if store.exists(key)]
+            store.delete_all(there)
+            count = len(there)
+            # A listing goes on behind the last key that it gave, whatever is removed before that.
+            entries = _until(stopped, store.entries())
+            while part := [entry.key for entry in islice(entries, PURGED_AT_ONCE)]:
+                store.delete_all(part)
+                count += len(part)
+            return count
 
-        return await self._run(remove, uri, LIST_SECONDS)
+        return await self._run(remove, uri, LIST_SECONDS, self._long, namespace)
 
     def close(self) -> None:
         """Let the threads end."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.listings.close()
+        self._documents.close()
+        self._long.close()
 
-    async def _run(self, call: Callable[[StoreUri], Result], uri: str, seconds: float) -> Result:
-        """Run a call in a thread; when its time is over the thread goes on, but nobody waits for it."""
+    async def _run(
+        self,
+        call: Callable[[StoreUri, threading.Event], Result],
+        uri: str,
+        seconds: float,
+        threads: FairThreads,
+        namespace: str,
+        *,
+        from_its_turn: bool = False,
+    ) -> Result:
+        """Run a call in a thread; when its time is over it is told to stop, and nobody waits for it."""
+        stopped, loop = threading.Event(), asyncio.get_running_loop()
         try:
             location = StoreUri.parse(uri)
             if location.scheme not in self._schemes:
                 raise StoreError(f"{uri}: the operator has no access to {location.scheme}:// addresses")
-            async with asyncio.timeout(seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, call, location)
+            async with asyncio.timeout(None if from_its_turn else seconds) as limit:
+                ends = (lambda: limit.reschedule(loop.time() + seconds)) if from_its_turn else (lambda: None)
+                return await threads.run(namespace, partial(call, location, stopped), ends)
         except TimeoutError as error:
             raise StoreError(f"{uri}: the object store has not answered within {seconds:.0f} s") from error
         except voice_store.StoreError as error:
             raise StoreError(str(error)) from error
+        finally:
+            stopped.set()
+
+
+def digest_in_order(entries: Iterable[Entry], uri: str) -> str | None:
+    """Return the fingerprint of entries that come sorted by key, UNSORTED where they do not, None where there are none.
+
+    Nothing is kept of them: a listing of 200,000 objects takes no memory.
+
+    Raises:
+        StoreError: there are more than MAX_LISTED.
+    """
+    digest, last = hashlib.sha256(), None
+    for entry in _counted(entries, uri):
+        if last is not None and entry.key < last:
+            return UNSORTED
+        digest.update(f"{entry.key}\t{entry.size}\t{entry.etag}\n".encode())
+        last = entry.key
+    return None if last is None else f"sha256:{digest.hexdigest()}"
+
+
+def _counted(entries: Iterable[Entry], uri: str) -> Iterator[Entry]:
+    for number, entry in enumerate(entries):
+        if number >= MAX_LISTED:
+            raise StoreError(f"{uri} holds more than {MAX_LISTED} objects; name a narrower prefix")
+        yield entry
+
+
+def _until(stopped: threading.Event, entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Yield entries until nobody waits for them any more."""
+    for entry in entries:
+        if stopped.is_set():
+            raise StoreError("nobody waits for this listing any more")
+        yield entry
 
 
 def open_store(storage_uri: str, environment: Mapping[str, str] = os.environ) -> Store:

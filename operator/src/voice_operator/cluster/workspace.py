@@ -93,7 +93,7 @@ class Workspace:
 
     async def _refusal(self, is_present: Callable[[StageOutput], bool]) -> StageOutput | None:
         """Return a recorded evaluation whose gates failed: what forbids needs no proof."""
-        data = await self._store.read(self._manifest("evaluate"))
+        data = await self._read(self._manifest("evaluate"))
         try:
             output = None if data is None else self._output("evaluate", data)
         except InvalidDocument:
@@ -103,7 +103,7 @@ class Workspace:
     async def _add(self, stage: StageName, results: Results) -> bool:
         """Add what a stage left that is not recorded as done; return whether that is a proved result."""
         *earlier, last = FOLDERS[stage] if stage != "evaluate" else ("evaluate",)
-        if earlier and await self._store.read(self._manifest(last)) is None:
+        if earlier and await self._read(self._manifest(last)) is None:
             return False
         for folder in (*earlier, last):
             if not await self._add_folder(folder, results):
@@ -125,7 +125,7 @@ class Workspace:
 
     async def _add_folder(self, folder: StageFolder, results: Results) -> bool:
         uri = self._manifest(folder)
-        data = await self._store.read(uri)
+        data = await self._read(uri)
         if data is None:
             return False
         proof = await self._proof(folder, data)
@@ -142,12 +142,15 @@ class Workspace:
         known = self._memo.get(self._memo_key(folder))
         if known is not None and known.manifest == digest_of_bytes(manifest):
             return known
-        receipt = await self._store.read(f"{self._uri}/{folder}/receipt.json")
+        receipt = await self._read(f"{self._uri}/{folder}/receipt.json")
         proof = self._verifier.proof(folder, manifest, receipt)
         if receipt is not None or not self._verifier.may_be_older:
             return proof
-        modified = await self._store.modified(self._manifest(folder))
+        modified = await self._store.modified(self._manifest(folder), self._verifier.voice.namespace)
         return self._verifier.older(folder, manifest, modified) or proof
+
+    async def _read(self, uri: str) -> bytes | None:
+        return await self._store.read(uri, self._verifier.voice.namespace)
 
     def _manifest(self, folder: StageFolder) -> str:
         return f"{self._uri}/{folder}/manifest.json"
@@ -160,7 +163,7 @@ class Workspace:
         for folder in PROGRESS_FOLDERS[stage]:
             uri = f"{self._uri}/{folder}/progress.json"
             try:
-                data = await self._store.read(uri)
+                data = await self._read(uri)
                 document = ProgressDocument.read(data, uri) if data is not None else None
             except (StoreError, InvalidDocument):
                 document = None  # shown to people only; no decision depends on it

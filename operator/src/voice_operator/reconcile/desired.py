@@ -35,6 +35,7 @@ class VoiceRecord:
     loading: Loading | None = None
     active_revision: str | None = None  # status.activeRevision
     revoked_at: str | None = None  # status.revokedAt
+    size: int = field(default=0, compare=False)  # bytes of labels, annotations and spec, as JSON
     packed: bytes = field(default=b"", repr=False, compare=False)  # the object, compressed
 
     @property

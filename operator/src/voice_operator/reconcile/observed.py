@@ -46,7 +46,6 @@ class Voice:
     created_at: datetime | None = None
     requester: str = ""  # who changed the spec last; empty: nobody says
     default_base: str = ""  # what a voice without spec.base and without history is made from
-    size: int = 0  # bytes of labels, annotations and spec
     minimum_gates: tuple[Gate, ...] = ()  # of the installation
     must_be_reviewed: bool = False  # the installation says so
 
