@@ -1,5 +1,6 @@
 """`make try`, run for real: recordings become a voice that speaks on this machine, and bad input ends as a sentence."""
 
+import hashlib
 import json
 import os
 import pty
@@ -192,12 +193,27 @@ def readme_curl() -> list[str]:
     return shlex.split(line)
 
 
+def renamed(bundle: Path, namespace: str, name: str) -> str:
+    """Make a bundle that of another voice; return its digest."""
+    voice = json.loads((bundle / "voice.json").read_bytes())
+    voice["voice"] |= {"namespace": namespace, "name": name}
+    content = json.dumps(voice).encode()
+    (bundle / "voice.json").write_bytes(content)
+    manifest = json.loads((bundle / "manifest.json").read_bytes())
+    manifest["files"]["voice.json"] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    return f"sha256:{hashlib.sha256((bundle / 'manifest.json').read_bytes()).hexdigest()}"
+
+
 @pytest.fixture
 def server_of_the_readme(trial: Trial, tmp_path: Path) -> Iterator[str]:
     """A real server that serves the README's voice: the one of the trial under its name."""
     (desired,) = trial.out.glob("sample/voices.json")
     document = json.loads(desired.read_text(encoding="utf-8"))
-    document["voices"][0]["id"] = "studio/alice"
+    (entry,) = document["voices"]
+    (published,) = (trial.out / "sample").glob("store/try/sample/revisions/*")
+    bundle = shutil.copytree(published, tmp_path / "bundle")
+    entry |= {"id": "studio/alice", "uri": bundle.as_uri(), "digest": renamed(bundle, "studio", "alice")}
     with local_server(document, tmp_path, free_port(18081)) as server:
         server.wait_for("studio/alice")
         yield server.address
