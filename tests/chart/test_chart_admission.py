@@ -215,7 +215,7 @@ def a_revision(repository):
         "inputHash": "3fa9c2d1" * 8,
         "workspace": "s3://voices/studio/alice/" + "3fa9c2d1" * 8,
         "language": "en",
-        "dataset": {"uri": "s3://voices/datasets/alice", "digest": DIGEST},
+        "dataset": {"uri": "s3://voices/datasets/studio/alice", "digest": DIGEST},
         "base": {"name": "tiny", "uri": "embedded:tiny", "digest": ""},
         "training": {},
         "trainerImage": "voice-trainer:0.1.0",

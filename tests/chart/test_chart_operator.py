@@ -31,6 +31,7 @@ def operator(installed, tmp_path):
         probe.bind(("127.0.0.1", 0))
         config["listen"] = f"127.0.0.1:{probe.getsockname()[1]}"
     config["storage"]["uri"] = (tmp_path / "store").as_uri()
+    config["tenancy"]["datasets"] = ["s3://"]
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig_of_the_service_account(installed)))
     environment = os.environ | {
@@ -87,7 +88,8 @@ def test_the_operator_starts_and_stops_a_training_with_its_rights_and_under_its_
     _, log = operator
     spec = {
         "language": "en",
-        "dataset": {"uri": "s3://voices/datasets/alice", "digest": f"sha256:{'0' * 64}"},  # so that nothing is listed
+        # With a digest, so that nothing is listed.
+        "dataset": {"uri": "s3://voices/datasets/studio/alice", "digest": f"sha256:{'0' * 64}"},
         "consent": {"holder": "Alice A.", "statement": "I agree."},
     }
     voice = {
