@@ -351,7 +351,7 @@ def test_recordings_of_another_namespace_are_refused_and_start_no_job(scene: Any
 
 def test_a_full_server_takes_no_other_voice_and_keeps_those_it_has(scene: Any) -> None:
     user = scene.user
-    scene.apply("early", serving={"server": "small"})
+    scene.apply("seated", serving={"server": "small"})
     user.apply(
         {
             "apiVersion": "voice.sovits.dev/v1alpha1",
@@ -360,17 +360,17 @@ def test_a_full_server_takes_no_other_voice_and_keeps_those_it_has(scene: Any) -
             "spec": {"base": "tiny", "replicas": 0, "maxVoices": 1},
         }
     )
-    scene.train("early")
-    scene.wait("its place", lambda: user.status("early").get("server") == "operator-tests/small")
-    scene.apply("late", serving={"server": "small"})
-    scene.wait("the refusal", lambda: user.condition("late", "Ready")["reason"] == "ServerFull")
-    assert user.jobs("late") == [], "nothing is trained that nobody could serve"
+    scene.train("seated")
+    scene.wait("its place", lambda: user.status("seated").get("server") == "operator-tests/small")
+    scene.apply("standing", serving={"server": "small"})
+    scene.wait("the refusal", lambda: user.condition("standing", "Ready")["reason"] == "ServerFull")
+    assert user.jobs("standing") == [], "nothing is trained that nobody could serve"
     user.patch("voiceserver", "small", {"spec": {"maxVoices": 0}})
     time.sleep(2)
-    assert user.status("early").get("server") == "operator-tests/small"
+    assert user.status("seated").get("server") == "operator-tests/small"
     user.patch("voiceserver", "small", {"spec": {"maxVoices": 2}})
-    scene.reach_job("late", "prepare")
-    for voice in ("early", "late"):
+    scene.reach_job("standing", "prepare")
+    for voice in ("seated", "standing"):
         user.delete("voicemodel", voice)
     user.delete("voiceserver", "small")
 
