@@ -16,7 +16,7 @@ from tests.security.flood import FLOOD, LISTED, PADDED, Delay, Scene, scene
 from tests.support.s3_server import s3_server
 from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.security, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.security, pytest.mark.slow]
 
 OBJECTS = int(os.environ.get("ATTACK_OBJECTS", "200000"))  # below one prefix
 REVOKED_SECONDS = 5.0
