@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import threading
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,8 +37,10 @@ def environment(bucket: Path, tool: Callable[[str], Path]) -> Iterator[dict[str,
 
 
 @pytest.fixture
-def store(environment: dict[str, str]) -> Store:
-    return open_store("s3://voices", environment)
+def store(environment: dict[str, str]) -> Iterator[Store]:
+    opened = open_store("s3://voices", environment)
+    yield opened
+    opened.close()
 
 
 def put(bucket: Path, key: str, text: str) -> None:
@@ -98,13 +99,15 @@ def test_a_listing_that_nobody_waits_for_stops(store: Store, bucket: Path, monke
         (bucket / "stopped").mkdir(exist_ok=True)
         (bucket / "stopped" / f"{number}").touch()
     monkeypatch.setattr(store_module, "LIST_SECONDS", 0.01)
+    before = set(threading.enumerate())
     with pytest.raises(StoreError, match="has not answered"):
         run(store.fingerprint("s3://voices/stopped"))
+    started = set(threading.enumerate()) - before
+    assert started
     store.close()
-    deadline = time.monotonic() + 20
-    while any(thread.name.startswith("store-list") for thread in threading.enumerate()):
-        assert time.monotonic() < deadline, "the thread goes on"
-        time.sleep(0.01)
+    for thread in started:
+        thread.join(timeout=20)
+        assert not thread.is_alive(), f"{thread.name} goes on"
 
 
 def test_a_purge_of_many_objects_goes_on_where_the_last_one_ended(
