@@ -1,6 +1,7 @@
 """Keys of one voice and one hour, from a real token service (MinIO): what they reach, and that they are renewed."""
 
 import asyncio
+import base64
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,9 +10,11 @@ from pathlib import Path
 import pytest
 from dev.ports import free_port
 from tests.operator.manifests.test_manifests import a_voice, some_settings
+from tests.operator.test_voices import Scene, run
 from tests.support.waiting import wait_for
 
 import voice_store
+from voice_operator.cluster import session_keys
 from voice_operator.cluster.session_keys import SessionMinter
 from voice_operator.errors import StoreError
 from voice_operator.manifests.session_policy import session_policy
@@ -22,6 +25,7 @@ from voice_store.sessions import TokenService
 pytestmark = [pytest.mark.security, pytest.mark.slow]
 
 ROOT = {"AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": "operator-secret", "AWS_REGION": "us-east-1"}
+FOLDERS = ("s3://voices/studio/alice", "s3://voices/studio/bob", "s3://data/alice", "s3://data/bob")
 SECRET = "alice-3fa9c2d1-train"
 
 
@@ -42,7 +46,7 @@ def environment(tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFa
         wait_for("MinIO", lambda: _answers(found), 60)
         for uri in ("s3://voices", "s3://data"):
             voice_store.open_store(uri, found).make_root()
-        for uri in ("s3://voices/studio/alice", "s3://voices/studio/bob", "s3://data/alice", "s3://data/bob"):
+        for uri in (*FOLDERS, "s3://voices/datasets/studio/alice"):
             voice_store.open_store(uri, found).write("clip.wav", b"RIFF")
         yield found
     finally:
@@ -145,7 +149,7 @@ def test_a_client_with_a_folder_takes_renewed_keys(keys: Callable[[str], dict[st
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        pytest.param({"AWS_SECRET_ACCESS_KEY": "wrong"}, "the token service .* answers 403", id="wrong keys"),
+        pytest.param({"AWS_SECRET_ACCESS_KEY": "wrong"}, "the token service .* answers AccessDenied", id="wrong keys"),
         pytest.param({"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}, "the token service http://127.0.0.1:9", id="away"),
     ],
 )
@@ -158,3 +162,49 @@ def test_a_service_that_gives_none_is_named(
         asyncio.run(minter.files("studio", SECRET, session_policy(a_voice(), "train", settings(), "us-east-1")))
     minter.close()
     assert "wrong" not in str(refused.value)
+
+
+STORAGE = {"uri": "s3://voices", "sessionKeys": {"enabled": True, "duration": "15m"}}
+
+
+def keys_of_job(scene: Scene) -> dict[str, str]:
+    """The files of the Secret that was written last."""
+    (secret,) = [item for (kind, _, _), item in scene.server.objects.items() if kind == "secrets"]
+    return {name: base64.b64decode(value).decode() for name, value in secret["data"].items()}
+
+
+def test_a_jobs_secret_has_keys_that_work_and_are_renewed_while_it_runs(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put(dataset={"uri": "s3://voices/datasets/studio/alice"})
+        await scene.passes(1)
+        first = keys_of_job(scene)
+        (job,) = [item for (kind, _, _), item in scene.server.objects.items() if kind == "jobs"]
+        scene.voices._cluster.caches.jobs.update(job)
+        assert voice_store.open_store("s3://voices/studio/alice", first).read("clip.wav") == b"RIFF"
+        await scene.passes(1)
+        assert keys_of_job(scene) == first, "they last"
+        monkeypatch.setattr(session_keys.SessionMinter, "seconds_left", lambda *_: 0)
+        await scene.passes(1)
+        renewed = keys_of_job(scene)
+        assert renewed["AWS_ACCESS_KEY_ID"] != first["AWS_ACCESS_KEY_ID"]
+        assert renewed["keys.json"] == first["keys.json"]
+        assert voice_store.open_store("s3://voices/studio/alice", renewed).read("clip.wav") == b"RIFF"
+
+    run(scenario, storage=STORAGE, environment=environment)
+
+
+def test_no_job_starts_without_keys_and_the_voice_says_why(environment: dict[str, str]) -> None:
+    away = STORAGE | {"sessionKeys": {"enabled": True, "endpoint": "http://127.0.0.1:9"}}
+
+    async def scenario(scene: Scene) -> None:
+        scene.put(dataset={"uri": "s3://voices/datasets/studio/alice"})
+        await scene.passes(1)
+        assert {kind for kind, _, _ in scene.server.objects} == {"voicemodels", "configmaps"}
+        conditions = scene.server.objects["voicemodels", "studio", "alice"]["status"]["conditions"]
+        (ready,) = [one for one in conditions if one["type"] == "Ready"]
+        assert ready["reason"] == "StoreError"
+        assert "no keys of the store for the next Job: the token service http://127.0.0.1:9" in ready["message"]
+
+    run(scenario, storage=away, environment=environment)

@@ -108,6 +108,12 @@ class Storage(Section):
         file = given.get("caFile") if isinstance(given, dict) else None
         return given | {"ca": _certificates(file)} if file else given
 
+    @model_validator(mode="after")
+    def _session_keys_are_of_s3(self) -> Self:
+        if self.session_keys.enabled and not self.uri.startswith("s3://"):
+            raise ValueError(f"sessionKeys.enabled is true, but uri is {self.uri}; only s3:// has keys")
+        return self
+
     def environment(self) -> dict[str, str]:
         """Return the variables that tell a pod where the store is; the keys come from elsewhere."""
         variables = {
