@@ -1,4 +1,4 @@
-"""Go programs built once from the module `dev/tools`, kept in the cache under their version."""
+"""Go programs built once from the modules in `dev/tools`, kept in the cache under their version."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ class Program:
     cold_minutes: float
     """Of two idle cores, on top of what the programs before it in `PROGRAMS` compiled."""
     version_variable: str = ""
+    folder: Path = TOOLS
+    """The module that pins it."""
 
     def version(self) -> str:
         """The version that the module pins."""
         if not self.module:
             return "v1"
-        go_mod = (TOOLS / "go.mod").read_text()
+        go_mod = (self.folder / "go.mod").read_text()
         pinned = re.search(rf"^(?:require)?\s*{re.escape(self.module)} (v\S+)", go_mod, re.MULTILINE)
         if not pinned:
-            raise DevError(f"{TOOLS}/go.mod does not pin {self.module}", remedy="restore the file from git")
+            raise DevError(f"{self.folder}/go.mod does not pin {self.module}", remedy="restore the file from git")
         return pinned[1]
 
     def binary(self) -> Path:
@@ -84,6 +86,7 @@ PROGRAMS = {
         ),
         Program("coredns", "./coredns", "github.com/coredns/coredns", 0.5),
         Program("pause", "./pause", "", 0),
+        Program("minio", "github.com/minio/minio", "github.com/minio/minio", 8, folder=TOOLS / "minio"),
     )
 }
 
@@ -94,7 +97,7 @@ def build(name: str) -> Path:
 
 
 def build_all(names: Sequence[str]) -> dict[str, Path]:
-    """Return the programs' binaries; those that are missing are built, by one `go build`.
+    """Return the programs' binaries; those that are missing are built, by one `go build` for each module.
 
     One command compiles a package of one program while another program's links: linking alone keeps one core busy.
 
@@ -108,13 +111,14 @@ def build_all(names: Sequence[str]) -> dict[str, Path]:
     if all(binary.exists() for binary in binaries.values()):
         return binaries
     with exclusive_lock(cache() / "locks" / "go", "building Go programs"):
-        if missing := [PROGRAMS[name] for name, binary in binaries.items() if not binary.exists()]:
-            compile_programs(missing)
+        missing = [PROGRAMS[name] for name, binary in binaries.items() if not binary.exists()]
+        for folder in dict.fromkeys(program.folder for program in missing):
+            compile_programs([program for program in missing if program.folder == folder])
     return binaries
 
 
 def compile_programs(programs: Sequence[Program]) -> None:
-    """Build programs; each finished file appears at once or not at all."""
+    """Build programs of one module; each finished file appears at once or not at all."""
     if not shutil.which("go", path=PATH):
         raise DevError("Go is needed to build Kubernetes", remedy="install Go 1.26 or newer from https://go.dev/dl")
     names = ", ".join(f"{program.name} {program.version()}" for program in programs)
@@ -133,7 +137,7 @@ def compile_programs(programs: Sequence[Program]) -> None:
         command += ["-ldflags", " ".join(["-s", "-w", *variables]), "-o", f"{unfinished}/"]
         run_long(
             [*command, *(program.package for program in programs)],
-            cwd=TOOLS,
+            cwd=first.folder,
             # Static, so that the same file runs in an image that holds nothing else.
             env={"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"},
             log=cache() / "logs" / f"build-{first.name}.log",

@@ -70,7 +70,8 @@ REVISION: dict[str, Any] = {
 def prover(tmp_path: Path, stage: StageName, attempt: int, voice: Voice = ALICE, key: SigningKey = KEY) -> Prover:
     """What the trainer signs with in the pod of an attempt, from the documents that the operator writes."""
     start = StartJob(stage, attempt)
-    (tmp_path / "keys.json").write_bytes(base64.b64decode(attempt_secret(voice, start, HASH, key)["data"]["keys.json"]))
+    secret = attempt_secret(voice, stage, attempt, HASH, key, store_keys={})
+    (tmp_path / "keys.json").write_bytes(base64.b64decode(secret["data"]["keys.json"]))
     document = job_document(voice, start, HASH, SETTINGS)
     document["receipts"]["keys"] = str(tmp_path / "keys.json")
     (tmp_path / "job.json").write_text(json.dumps(document))

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.kube import Kube
 from voice_operator.cluster.observe import Cluster
+from voice_operator.cluster.session_keys import session_minter
 from voice_operator.cluster.store import open_store
 from voice_operator.errors import InvalidObject
 from voice_operator.metrics import Metrics
@@ -82,12 +83,19 @@ class Scene:
         return [await self.voices.reconcile(ALICE) for _ in range(number)]
 
 
-def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path) -> None:
+def run(
+    scenario: Callable[[Scene], Awaitable[None]],
+    folder: Path | None = None,
+    *,
+    storage: dict[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Run a scenario with a store in a folder, or with the one that storage and environment name."""
     settings = Settings.model_validate(
         {
             "images": {"trainer": "t", "inference": "i"},
             "bases": {"tiny": {"uri": "embedded:tiny"}},
-            "storage": {"uri": f"file://{folder}"},
+            "storage": storage or {"uri": f"file://{folder}"},
         }
     )
 
@@ -95,8 +103,9 @@ def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path) -> None:
         async with an_api_server() as server:
             metrics, caches = Metrics(), Caches()
             kube = Kube(lambda: kopf.ConnectionInfo(server=server.url), metrics)
-            store = open_store(settings.storage.uri, {})
-            cluster = Cluster(kube, caches, store, Inference(caches), settings, signing(caches))
+            store = open_store(settings.storage.uri, environment or {})
+            minter = session_minter(settings.storage.session_keys, lambda: datetime.now(UTC), environment or {})
+            cluster = Cluster(kube, caches, store, Inference(caches), settings, signing(caches), minter)
             voices = VoiceReconciler(
                 cluster=cluster,
                 recorder=EventRecorder(kube),
@@ -115,6 +124,7 @@ def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path) -> None:
                 await scenario(Scene(server, caches, voices))
             finally:
                 await kube.close()
+                cluster.close()
 
     asyncio.run(asyncio.wait_for(whole(), timeout=20))
 

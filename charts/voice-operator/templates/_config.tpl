@@ -18,6 +18,7 @@ storage:
   caFile: {{ include "voice-operator.caFile" . }}
   {{- end }}
   secretName: {{ include "voice-operator.storageSecretName" . | quote }}
+  sessionKeys: {{ toJson .Values.storage.sessionKeys }}
 proxy:
   http: {{ .Values.proxy.http | quote }}
   https: {{ .Values.proxy.https | quote }}

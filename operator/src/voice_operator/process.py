@@ -15,6 +15,7 @@ from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.kube import Kube
 from voice_operator.cluster.lease import LeaderElection
 from voice_operator.cluster.observe import Cluster
+from voice_operator.cluster.session_keys import session_minter
 from voice_operator.cluster.signing import Signing
 from voice_operator.cluster.store import open_store
 from voice_operator.cluster.watchdog import Watchdog
@@ -49,7 +50,9 @@ async def run(settings: Settings, identity: str) -> None:
     metrics.watch_phases(lambda: (voice.phase or "Preparing" for voice in enqueuer.caches.voices.values()))
     store.listings.on_end = lambda owner: queue.add(Key("VoiceModel", *owner), Priority.LOW)
     inference, signing = Inference(enqueuer.caches), Signing(enqueuer.caches)
-    cluster = Cluster(kube, enqueuer.caches, store, inference, settings, signing)
+    cluster = Cluster(
+        kube, enqueuer.caches, store, inference, settings, signing, session_minter(settings.storage.session_keys, _now)
+    )
     lists = VoiceListReconciler(cluster, queue, _now)
     servers = ServerReconciler(cluster, lists, queue, metrics, _now)
     admission = Admission(settings.max_concurrent_trainings, queue.add)
@@ -116,7 +119,7 @@ async def run(settings: Settings, identity: str) -> None:
         await runner.cleanup()
         for close in (*first, alert_client.close, inference.close, kube.close):
             await close()
-        store.close()
+        cluster.close()
 
 
 async def _run_until_one_ends(parts: dict[str, Coroutine[Any, Any, None]]) -> None:

@@ -20,6 +20,8 @@ _MAX_CA_BYTES = 256 << 10  # it travels in ConfigMaps, which hold 1 MiB, beside 
 _PROXY = "^(https?://[^ ]+)?$"
 ALERT_URL = r"^https?://[^/?#@\s]+([/?][^#\s]*)?$"  # no password in it: that is what urlSecret is for
 
+SESSION_SECONDS = (900, 43_200)  # what token services take
+
 StoreUri = Annotated[str, Field(pattern=r"^(s3://[a-z0-9][a-z0-9.-]*[a-z0-9](/[A-Za-z0-9._/-]*)?|file:///.*)$")]
 Tolerations = tuple[dict[str, Any], ...]
 
@@ -38,6 +40,35 @@ class Base(Section):
 
     uri: str = Field(min_length=1, description="embedded:tiny, s3://... or file:///...")
     digest: str = Field("", pattern="^(sha256:[0-9a-f]{64})?$")
+
+
+class SessionKeys(Section):
+    """Keys of the store that the operator asks a token service for: each Job gets its own, for one voice's folders."""
+
+    enabled: bool = False
+    endpoint: str = Field(
+        "",
+        pattern="^(https?://[^/?#@ ]+/?)?$",
+        description="Address of the token service; empty: the store's own where it has one, else AWS's, by region.",
+    )
+    role_arn: str = Field(
+        "",
+        pattern="^(arn:[a-z-]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+)?$",
+        description="Role whose rights the keys narrow; AWS needs one, MinIO none.",
+    )
+    duration: str = Field("1h", description="How long keys last; they are renewed after half of it.")
+
+    @property
+    def duration_seconds(self) -> int:
+        """``duration`` in seconds."""
+        return seconds(self.duration)
+
+    @field_validator("duration")
+    @classmethod
+    def _is_possible(cls, duration: str) -> str:
+        if not SESSION_SECONDS[0] <= seconds(duration) <= SESSION_SECONDS[1]:
+            raise ValueError(f"is {duration}; token services give keys for 15m to 12h")
+        return duration
 
 
 class Storage(Section):
@@ -63,6 +94,7 @@ class Storage(Section):
             "that has voices or servers; empty: pods get keys from their service account or their node."
         ),
     )
+    session_keys: SessionKeys = Field(default_factory=SessionKeys)
 
     @field_validator("uri")
     @classmethod
@@ -75,6 +107,12 @@ class Storage(Section):
         """Read caFile, so that every manifest is made from the settings alone."""
         file = given.get("caFile") if isinstance(given, dict) else None
         return given | {"ca": _certificates(file)} if file else given
+
+    @model_validator(mode="after")
+    def _session_keys_are_of_s3(self) -> Self:
+        if self.session_keys.enabled and not self.uri.startswith("s3://"):
+            raise ValueError(f"sessionKeys.enabled is true, but uri is {self.uri}; only s3:// has keys")
+        return self
 
     def environment(self) -> dict[str, str]:
         """Return the variables that tell a pod where the store is; the keys come from elsewhere."""

@@ -1,7 +1,7 @@
 """Reconciles VoiceModels: observe, decide, apply effects, write status and Events."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,23 +9,23 @@ from voice_operator.admission import Admission
 from voice_operator.alerts import AlertDispatcher
 from voice_operator.api.schema import API_VERSION
 from voice_operator.api.voice_status import VoiceModelStatus
-from voice_operator.cluster.apply import apply
+from voice_operator.cluster.apply import apply, renew_keys
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.kube import VOICE_MODELS
 from voice_operator.cluster.objects import is_deleting, voice_from
 from voice_operator.cluster.observe import Cluster, observe_voice
 from voice_operator.cluster.trainings import running_trainings
-from voice_operator.errors import ListingUnderWay, OwnershipConflict
+from voice_operator.errors import ListingUnderWay, OwnershipConflict, StoreError
 from voice_operator.manifests.stage_job import GPU_STAGES
 from voice_operator.metrics import Metrics
 from voice_operator.reconcile.admission import hold, holds_slot, needs_slot, waits_since
 from voice_operator.reconcile.consent import consent_problem
-from voice_operator.reconcile.decide import WAITING_POLL_SECONDS, Decision, decide
+from voice_operator.reconcile.decide import STORE_POLL_SECONDS, WAITING_POLL_SECONDS, Decision, decide
 from voice_operator.reconcile.desired import end_of_consent
-from voice_operator.reconcile.effects import StartJob
+from voice_operator.reconcile.effects import DeleteJob, StartJob
 from voice_operator.reconcile.events import events_between
 from voice_operator.reconcile.names import Key
-from voice_operator.reconcile.observed import Voice
+from voice_operator.reconcile.observed import ObservedJob, Voice
 from voice_operator.reconcile.outcomes import outcomes_between
 from voice_operator.reconcile.status import status_of
 
@@ -102,7 +102,11 @@ class VoiceReconciler:
                 log.info("%s: %s: %s", key, event.reason, event.message)
                 await self._recorder.record(key, voice.uid, event)
         self._alerts.offer(key, voice, status)
-        waits = (self._bounded(key, decision.action.requeue_after, changed=changed), _until_expiry(voice, now))
+        waits = (
+            self._bounded(key, decision.action.requeue_after, changed=changed),
+            _until_expiry(voice, now),
+            await renew_keys(voice, _with_pods(decision), self._cluster),
+        )
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _bounded(self, key: Key, requeue_after: float | None, *, changed: bool) -> float | None:
@@ -124,7 +128,7 @@ class VoiceReconciler:
         return decision if place is None else replace(decision, action=hold(decision.action, start, place))
 
     async def _apply(self, key: Key, decision: Decision, job_created: Callable[[], None]) -> Decision:
-        """Apply the effects; an ownership conflict becomes the voice's state."""
+        """Apply the effects; an ownership conflict, or a Job without keys, becomes the voice's state."""
         try:
             for effect in decision.action.effects:
                 await apply(effect, decision.view.observed, self._cluster)
@@ -141,6 +145,16 @@ class VoiceReconciler:
                 requeue_after=CONFLICT_POLL_SECONDS,
             )
             return replace(decision, action=conflict)
+        except StoreError as error:
+            self._admission.settle(key, running=False)
+            waiting = replace(
+                decision.action,
+                reason=type(error).__name__,
+                effects=(),
+                message=f"no keys of the store for the next Job: {error}",
+                requeue_after=STORE_POLL_SECONDS,
+            )
+            return replace(decision, action=waiting)
         return decision
 
     async def _write(self, voice: Voice, status: VoiceModelStatus) -> None:
@@ -159,6 +173,12 @@ class VoiceReconciler:
 
 def _has_started_a_job(decision: Decision) -> bool:
     return any(isinstance(effect, StartJob) for effect in decision.action.effects)
+
+
+def _with_pods(decision: Decision) -> Iterable[ObservedJob]:
+    """Return the Jobs that run on after this pass and whose pods need keys."""
+    stopped = {effect.name for effect in decision.action.effects if isinstance(effect, DeleteJob)}
+    return [job for job in decision.view.running if not job.suspended and job.name not in stopped]
 
 
 def _until_expiry(voice: Voice, now: datetime) -> float | None:

@@ -127,7 +127,7 @@ def _web_identity(settings: S3Settings, transport: Transport) -> Provider:
             sts_endpoint=address,
             role_arn=sources.role_arn,
             role_session_name=sources.role_session_name or SESSION_NAME,
-            http_client=_Client(_Service(service, remedy, settings), pool_for(address, settings, transport)),
+            http_client=ServiceClient(Service(service, remedy, settings), pool_for(address, settings, transport)),
         ),
         service,
         remedy,
@@ -141,7 +141,7 @@ def _container(settings: S3Settings) -> Provider:
     service = f"the container's credentials service {address}"
     remedy = "check that the node runs the pod identity agent"
     here = replace(settings, proxies=Proxies())
-    client = _Client(_Service(service, remedy, settings), pool_for(address, here, LOCAL))
+    client = ServiceClient(Service(service, remedy, settings), pool_for(address, here, LOCAL))
     return _Source(_ContainerProvider(address, sources, client), service, remedy)
 
 
@@ -149,7 +149,7 @@ def _instance(settings: S3Settings) -> Provider:
     address = settings.credentials.metadata_endpoint or INSTANCE_METADATA
     service = f"the instance's metadata service {address}"
     here = replace(settings, proxies=Proxies())
-    client = _Client(_Service(service, "", settings, is_last=True), pool_for(address, here, LOCAL))
+    client = ServiceClient(Service(service, "", settings, is_last=True), pool_for(address, here, LOCAL))
     return _Source(
         IamAwsProvider(custom_endpoint=address.rstrip("/"), http_client=client),
         service,
@@ -251,7 +251,7 @@ class _Source(Provider):
 
 
 @dataclass(frozen=True)
-class _Service:
+class Service:
     """Who is asked for keys, as messages name it; the last one that could have any may be missing."""
 
     name: str
@@ -260,10 +260,10 @@ class _Service:
     is_last: bool = False
 
 
-class _Client(urllib3.PoolManager):
+class ServiceClient(urllib3.PoolManager):
     """Asks a service for keys: tokens travel in the body, refusals become errors of ours."""
 
-    def __init__(self, service: _Service, through: urllib3.PoolManager) -> None:
+    def __init__(self, service: Service, through: urllib3.PoolManager) -> None:
         super().__init__(num_pools=1)
         self._service = service
         self._through = through

@@ -1,8 +1,10 @@
 """Applies effects. All are idempotent: names are fixed, and an existing object is adopted if this voice owns it."""
 
+from collections.abc import Iterable
 from typing import Any, assert_never
 
 from voice_operator.api.schema import API_VERSION
+from voice_operator.api.voice_status import StageName
 from voice_operator.cluster.cache import Cache
 from voice_operator.cluster.kube import CONFIG_MAPS, JOBS, SECRETS, VOICE_REVISIONS, Object, Resource
 from voice_operator.cluster.objects import is_deleting, is_owned_by
@@ -12,6 +14,7 @@ from voice_operator.manifests.attempt_keys import attempt_secret
 from voice_operator.manifests.job_document import job_document_config_map
 from voice_operator.manifests.labels import REVOKED, SEAL, VOICE_MODEL, owner
 from voice_operator.manifests.revision import sealed, voice_revision
+from voice_operator.manifests.session_policy import session_policy
 from voice_operator.manifests.stage_job import stage_job
 from voice_operator.reconcile.effects import (
     AdoptRevision,
@@ -24,7 +27,8 @@ from voice_operator.reconcile.effects import (
     StartJob,
     SuspendJob,
 )
-from voice_operator.reconcile.observed import Observed, Voice
+from voice_operator.reconcile.names import document_name
+from voice_operator.reconcile.observed import Observed, ObservedJob, Voice
 from voice_operator.reconcile.proofs import is_whole
 
 
@@ -34,6 +38,7 @@ async def apply(effect: Effect, observed: Observed, cluster: Cluster) -> None:
     Raises:
         OwnershipConflict: an object of that name has another owner.
         UnprovedResult: a voice is to be published, and no attempts of ours are known to have made it.
+        StoreError: the token service gave no keys for a Job.
         ClusterError: the API server failed.
     """
     voice, kube = observed.voice, cluster.kube
@@ -75,8 +80,36 @@ async def _start_job(effect: StartJob, observed: Observed, cluster: Cluster) -> 
     voice, settings, digest = observed.voice, cluster.settings, observed.input_hash or ""
     # Document and keys first: a pod whose ConfigMap or Secret is missing would hang.
     await _apply_document(job_document_config_map(voice, effect, digest, settings), voice, cluster)
-    await cluster.kube.apply(SECRETS, attempt_secret(voice, effect, digest, cluster.signing.key))
+    await _apply_keys(voice, effect.stage, effect.attempt, digest, cluster)
     await _create(JOBS, stage_job(voice, effect, digest, settings), voice, cluster)
+
+
+async def renew_keys(voice: Voice, jobs: Iterable[ObservedJob], cluster: Cluster) -> float | None:
+    """Give Jobs new keys of the store once half of the time of theirs is over; return the seconds until the next.
+
+    Raises:
+        StoreError: the token service gave none; those that the Jobs have last for a while.
+        ClusterError: the API server failed.
+    """
+    if cluster.minter is None:
+        return None
+    waits = []
+    for job in jobs:
+        secret = document_name(voice.name, job.input_hash, job.stage)
+        if cluster.minter.seconds_left(voice.namespace, secret) <= 0:
+            await _apply_keys(voice, job.stage, job.attempt, job.input_hash, cluster)
+        waits.append(cluster.minter.seconds_left(voice.namespace, secret))
+    return min(waits, default=None)
+
+
+async def _apply_keys(voice: Voice, stage: StageName, attempt: int, input_hash: str, cluster: Cluster) -> None:
+    """Write the Secret of a Job's pod."""
+    files: dict[str, str] = {}
+    if (minter := cluster.minter) is not None:
+        policy = session_policy(voice, stage, cluster.settings, minter.region)
+        files = await minter.files(voice.namespace, document_name(voice.name, input_hash, stage), policy)
+    secret = attempt_secret(voice, stage, attempt, input_hash, cluster.signing.key, store_keys=files)
+    await cluster.kube.apply(SECRETS, secret)
 
 
 async def _create_revision(effect: CreateRevision, observed: Observed, cluster: Cluster) -> None:

@@ -9,6 +9,7 @@ from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.jobs import is_finished, observed_job
 from voice_operator.cluster.kube import EVENTS, Kube, Object
 from voice_operator.cluster.objects import is_deleting, is_owned_by, revision_from, server_from
+from voice_operator.cluster.session_keys import SessionMinter
 from voice_operator.cluster.signing import Signing
 from voice_operator.cluster.store import Store
 from voice_operator.cluster.waiting import unexplained
@@ -46,6 +47,13 @@ class Cluster:
     inference: Inference
     settings: Settings
     signing: Signing
+    minter: SessionMinter | None = None  # None: each namespace has keys of the store
+
+    def close(self) -> None:
+        """Let the threads of what blocks end."""
+        self.store.close()
+        if self.minter is not None:
+            self.minter.close()
 
 
 async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consent_valid: bool) -> Observed:

@@ -1,12 +1,13 @@
-"""The Secret of an attempt: by its keys the trainer proves what it made, and knows what earlier attempts proved."""
+"""The Secret of an attempt: keys by which the trainer proves what it made, and perhaps keys of the store."""
 
 import base64
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from voice_operator.api.voice_status import StageName
 from voice_operator.documents import KEYS_SCHEMA
 from voice_operator.manifests.labels import VOICE_MODEL, owner, recommended
-from voice_operator.reconcile.effects import StartJob
 from voice_operator.reconcile.names import document_name
 from voice_operator.reconcile.observed import Voice
 from voice_operator.signing import SigningKey
@@ -16,23 +17,33 @@ FILE = "keys.json"
 MAX_KEYS = 1000  # of the newest attempts; older results are made again
 
 
-def attempt_secret(voice: Voice, start: StartJob, input_hash: str, key: SigningKey) -> dict[str, Any]:
-    """Return the Secret that the stage's pod mounts; a later attempt of the stage overwrites it."""
-    attempts = range(max(1, start.attempt - MAX_KEYS + 1), start.attempt + 1)
-    keys = {str(one): key.attempt_key(voice.uid, input_hash, start.stage, one).hex() for one in attempts}
-    text = json.dumps({"schema": KEYS_SCHEMA, "keys": keys})
+def attempt_secret(
+    voice: Voice, stage: StageName, attempt: int, input_hash: str, key: SigningKey, *, store_keys: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the Secret that the stage's pod mounts; a later attempt of the stage overwrites it.
+
+    Args:
+        voice: whose Job it is.
+        stage: of the Job.
+        attempt: number of the newest one; the Secret has the keys of those before it too.
+        input_hash: of the voice.
+        key: of the installation; the attempts' keys derive from it.
+        store_keys: files that the store's client reads; none where the namespace has keys of its own.
+    """
+    attempts = range(max(1, attempt - MAX_KEYS + 1), attempt + 1)
+    keys = {str(one): key.attempt_key(voice.uid, input_hash, stage, one).hex() for one in attempts}
+    files = {FILE: json.dumps({"schema": KEYS_SCHEMA, "keys": keys}), **store_keys}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "Opaque",
         "metadata": {
-            "name": document_name(voice.name, input_hash, start.stage),
+            "name": document_name(voice.name, input_hash, stage),
             "namespace": voice.namespace,
-            "labels": recommended(name="voicemodel", instance=voice.name, component=start.stage)
-            | {VOICE_MODEL: voice.name},
+            "labels": recommended(name="voicemodel", instance=voice.name, component=stage) | {VOICE_MODEL: voice.name},
             "ownerReferences": owner("VoiceModel", voice.name, voice.uid),
         },
-        "data": {FILE: base64.b64encode(text.encode()).decode()},
+        "data": {name: base64.b64encode(text.encode()).decode() for name, text in files.items()},
     }
 
 

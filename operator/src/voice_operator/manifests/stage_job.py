@@ -125,7 +125,7 @@ def _capacity(voice: Voice, start: StartJob) -> Capacity | None:
 def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> dict[str, Any]:
     stage: StagePlacement = getattr(settings.stages, start.stage)
     document = document_name(voice.name, input_hash, start.stage)
-    key_volumes, key_mounts = store_keys(settings)
+    key_volumes, key_mounts = ([], []) if settings.storage.session_keys.enabled else store_keys(settings)
     return {
         "restartPolicy": "Never",
         "activeDeadlineSeconds": seconds(voice.spec.compute.timeout),  # of the pod: a Job's would count its queue time
@@ -139,7 +139,7 @@ def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> 
                 "name": CONTAINER,
                 **image(settings, settings.images.trainer),
                 "args": ["run", "--job", f"{FOLDER}/{FILE}", "--stages", STEPS[start.stage]],
-                "env": variables(ENVIRONMENT | store_environment(settings, FOLDER)),
+                "env": variables(ENVIRONMENT | store_environment(settings, FOLDER) | _session_keys(settings)),
                 "resources": _resources(stage, _gpus(voice, start.stage), start.memory_factor),
                 "securityContext": container_security(),
                 "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -162,6 +162,11 @@ def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> 
         **pull_secrets(settings),
         **_placement(stage, _capacity(voice, start)),
     }
+
+
+def _session_keys(settings: Settings) -> dict[str, str]:
+    """Return the variables of keys that the operator puts beside the attempt's."""
+    return {"VOICE_S3_CREDENTIALS_DIR": attempt_keys.FOLDER} if settings.storage.session_keys.enabled else {}
 
 
 def _resources(stage: StagePlacement, gpus: int, memory_factor: Fraction) -> dict[str, Any]:
