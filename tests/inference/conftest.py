@@ -191,7 +191,8 @@ class Server:
         self.client = client
 
     async def create_speech(self, voice: str, text: str = "Hello there.", **fields: Any) -> httpx.Response:
-        return await self.client.post("/v1/audio/speech", json={"input": text, "voice": voice, "seed": 1, **fields})
+        request = {"input": text, "voice": voice, "seed": 1, "response_format": "wav", **fields}
+        return await self.client.post("/v1/audio/speech", json=request)
 
     async def voices(self) -> dict[str, dict[str, Any]]:
         answer = (await self.client.get("/v1/voices")).json()

@@ -1,9 +1,11 @@
 """The server as a process of its own: it streams, notices callers that hang up, and leaves in good order."""
 
 import contextlib
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -126,3 +128,16 @@ def test_the_server_never_imports_torch() -> None:
     code = "import sys, voice_inference.__main__; print('torch' in sys.modules or 'transformers' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_client_that_never_reads_is_left(make_bundle: Any, desired: Any, start_process: StartProcess) -> None:
+    desired.write(make_bundle().seal())
+    body = json.dumps(request(LONG, "pcm")).encode()
+    head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with start_process("--write-seconds", "1") as process, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect((process.client.base_url.host, process.client.base_url.port))
+        connection.sendall(head + body)
+        process.until(lambda: process.number("voice_inference_speech_requests_in_progress") == 1)
+        process.until(lambda: process.number("voice_inference_speech_requests_in_progress") == 0)
+        assert process.number("voice_inference_audio_seconds_total") < len(LONG) / 30
