@@ -2,76 +2,19 @@
 
 import contextlib
 import json
-import os
-import re
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tests.inference.conftest import StartProcess
 
 TIMEOUT_SECONDS = 120.0  # the machine may be busy
 LONG = "The server reads this sentence aloud. " * 100
-
-
-class Process:
-    """A running server."""
-
-    def __init__(self, popen: subprocess.Popen[str], client: httpx.Client) -> None:
-        self.popen = popen
-        self.client = client
-
-    def number(self, name: str) -> float:
-        found = re.search(rf"^{name} (\S+)$", self.client.get("/metrics").text, re.MULTILINE)
-        assert found
-        return float(found[1])
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-
-StartProcess = Callable[..., Any]
-
-
-@pytest.fixture
-def start_process(desired: Any, tmp_path: Path) -> StartProcess:
-    @contextmanager
-    def start(*flags: str) -> Iterator[Process]:
-        command = [sys.executable, "-m", "voice_inference", "serve", "--host", "127.0.0.1", "--port", "0"]
-        command += ["--voices", str(desired.path), "--cache", str(tmp_path / "cache"), "--threads", "1", *flags]
-        log = tmp_path / "server.log"
-        with (
-            log.open("w") as stderr,
-            subprocess.Popen(command, stderr=stderr, text=True, cwd=tmp_path, env=os.environ) as popen,
-        ):
-            try:
-                with httpx.Client(base_url=url_of(popen, log), timeout=TIMEOUT_SECONDS) as client:
-                    process = Process(popen, client)
-                    process.until(lambda: client.get("/readyz").status_code == 200)
-                    yield process
-            finally:
-                popen.kill()
-
-    return start
-
-
-def url_of(popen: subprocess.Popen[str], log: Path) -> str:
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while not (found := re.search(r"running on (http://\S+)", log.read_text())):
-        assert popen.poll() is None, log.read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found[1]
 
 
 def request(text: str, response_format: str) -> dict[str, Any]:

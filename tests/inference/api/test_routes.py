@@ -201,6 +201,7 @@ GOOD = {"input": "Hello.", "voice": "studio/alice"}
         pytest.param(GOOD | {"speed": 5}, 400, "speed", "4", id="too fast for OpenAI"),
         pytest.param(GOOD | {"speed": 0.1}, 400, "speed", "0.25", id="too slow for OpenAI"),
         pytest.param(GOOD | {"stream_format": "ogg"}, 400, "stream_format", "'audio' or 'sse'", id="another stream"),
+        pytest.param(GOOD | {"input": "Please visit 北京 tomorrow."}, 400, "input", "京北", id="letters nobody reads"),
         pytest.param(GOOD | {"seed": -1}, 400, "seed", "0", id="a negative seed"),
         pytest.param(GOOD | {"language": "xx"}, 400, "language", "use one of", id="an unknown language"),
         pytest.param([], 400, None, "body", id="a body that is a list"),
