@@ -88,7 +88,7 @@ def curl_line(voice: LocalVoice, server: LocalServer) -> str:
     """Return a command for the clipboard; it works as printed while the server runs."""
     body = json.dumps({"voice": voice.id, "input": "Good morning."})
     url = f"{server.address}/v1/audio/speech"
-    return shlex.join(["curl", url, "-H", "Content-Type: application/json", "-d", body, "-o", "good-morning.wav"])
+    return shlex.join(["curl", "--fail", url, "-d", body, "-o", "good-morning.mp3"])
 
 
 def _say_where_to_listen(voice: LocalVoice, server: LocalServer, out: Path) -> None:

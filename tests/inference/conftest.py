@@ -6,8 +6,12 @@ import asyncio
 import hashlib
 import json
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import re
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +34,7 @@ from voice_inference.settings import Settings
 BASE_URI = os.environ.get("VOICE_TEST_BASE", "embedded:tiny")
 BASE = BaseReference(name="tiny", uri=BASE_URI, digest=open_base(BASE_URI).digest)
 TIMEOUT_SECONDS = 60.0  # the machine may be busy
+PROCESS_SECONDS = 120.0  # for a server that is a process of its own
 
 
 @pytest.fixture(scope="session")
@@ -191,7 +196,8 @@ class Server:
         self.client = client
 
     async def create_speech(self, voice: str, text: str = "Hello there.", **fields: Any) -> httpx.Response:
-        return await self.client.post("/v1/audio/speech", json={"input": text, "voice": voice, "seed": 1, **fields})
+        request = {"input": text, "voice": voice, "seed": 1, "response_format": "wav", **fields}
+        return await self.client.post("/v1/audio/speech", json=request)
 
     async def voices(self) -> dict[str, dict[str, Any]]:
         answer = (await self.client.get("/v1/voices")).json()
@@ -267,3 +273,56 @@ class StoredBase:
 @pytest.fixture
 def stored_base(base: Base, tmp_path: Path) -> StoredBase:
     return StoredBase(base, tmp_path / "base")
+
+
+class Process:
+    """A running server."""
+
+    def __init__(self, popen: subprocess.Popen[str], client: httpx.Client) -> None:
+        self.popen = popen
+        self.client = client
+
+    def number(self, name: str) -> float:
+        found = re.search(rf"^{name} (\S+)$", self.client.get("/metrics").text, re.MULTILINE)
+        assert found
+        return float(found[1])
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PROCESS_SECONDS
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+StartProcess = Callable[..., Any]
+
+
+@pytest.fixture
+def start_process(desired: Any, tmp_path: Path) -> StartProcess:
+    @contextmanager
+    def start(*flags: str) -> Iterator[Process]:
+        command = [sys.executable, "-m", "voice_inference", "serve", "--host", "127.0.0.1", "--port", "0"]
+        command += ["--voices", str(desired.path), "--cache", str(tmp_path / "cache"), "--threads", "1", *flags]
+        log = tmp_path / "server.log"
+        with (
+            log.open("w") as stderr,
+            subprocess.Popen(command, stderr=stderr, text=True, cwd=tmp_path, env=os.environ) as popen,
+        ):
+            try:
+                with httpx.Client(base_url=url_of(popen, log), timeout=PROCESS_SECONDS) as client:
+                    process = Process(popen, client)
+                    process.until(lambda: client.get("/readyz").status_code == 200)
+                    yield process
+            finally:
+                popen.kill()
+
+    return start
+
+
+def url_of(popen: subprocess.Popen[str], log: Path) -> str:
+    deadline = time.monotonic() + PROCESS_SECONDS
+    while not (found := re.search(r"running on (http://\S+)", log.read_text())):
+        assert popen.poll() is None, log.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found[1]

@@ -1,75 +1,20 @@
 """The server as a process of its own: it streams, notices callers that hang up, and leaves in good order."""
 
 import contextlib
-import os
-import re
+import json
 import signal
+import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tests.inference.conftest import StartProcess
 
 TIMEOUT_SECONDS = 120.0  # the machine may be busy
 LONG = "The server reads this sentence aloud. " * 100
-
-
-class Process:
-    """A running server."""
-
-    def __init__(self, popen: subprocess.Popen[str], client: httpx.Client) -> None:
-        self.popen = popen
-        self.client = client
-
-    def number(self, name: str) -> float:
-        found = re.search(rf"^{name} (\S+)$", self.client.get("/metrics").text, re.MULTILINE)
-        assert found
-        return float(found[1])
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-
-StartProcess = Callable[..., Any]
-
-
-@pytest.fixture
-def start_process(desired: Any, tmp_path: Path) -> StartProcess:
-    @contextmanager
-    def start(*flags: str) -> Iterator[Process]:
-        command = [sys.executable, "-m", "voice_inference", "serve", "--host", "127.0.0.1", "--port", "0"]
-        command += ["--voices", str(desired.path), "--cache", str(tmp_path / "cache"), "--threads", "1", *flags]
-        log = tmp_path / "server.log"
-        with (
-            log.open("w") as stderr,
-            subprocess.Popen(command, stderr=stderr, text=True, cwd=tmp_path, env=os.environ) as popen,
-        ):
-            try:
-                with httpx.Client(base_url=url_of(popen, log), timeout=TIMEOUT_SECONDS) as client:
-                    process = Process(popen, client)
-                    process.until(lambda: client.get("/readyz").status_code == 200)
-                    yield process
-            finally:
-                popen.kill()
-
-    return start
-
-
-def url_of(popen: subprocess.Popen[str], log: Path) -> str:
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while not (found := re.search(r"running on (http://\S+)", log.read_text())):
-        assert popen.poll() is None, log.read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found[1]
 
 
 def request(text: str, response_format: str) -> dict[str, Any]:
@@ -126,3 +71,16 @@ def test_the_server_never_imports_torch() -> None:
     code = "import sys, voice_inference.__main__; print('torch' in sys.modules or 'transformers' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_client_that_never_reads_is_left(make_bundle: Any, desired: Any, start_process: StartProcess) -> None:
+    desired.write(make_bundle().seal())
+    body = json.dumps(request(LONG, "pcm")).encode()
+    head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with start_process("--write-seconds", "1") as process, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect((process.client.base_url.host, process.client.base_url.port))
+        connection.sendall(head + body)
+        process.until(lambda: process.number("voice_inference_speech_requests_in_progress") == 1)
+        process.until(lambda: process.number("voice_inference_speech_requests_in_progress") == 0)
+        assert process.number("voice_inference_audio_seconds_total") < len(LONG) / 30

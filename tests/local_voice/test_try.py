@@ -174,7 +174,7 @@ def test_on_a_terminal_it_serves_until_ctrl_c_and_the_printed_curl_line_works(tr
             said += line
         curl = re.search(r"^ +speak: +(curl .*)$", said, re.MULTILINE)[1]
         subprocess.run(curl, shell=True, cwd=tmp_path, check=True, capture_output=True)  # noqa: S602 -- as a person would
-        assert soundfile.info(tmp_path / "good-morning.wav").duration > 0.3
+        assert soundfile.info(tmp_path / "good-morning.mp3").duration > 0.3
         process.send_signal(INTERRUPT)
         finish(process)
     finally:
@@ -222,10 +222,10 @@ def server_of_the_readme(trial: Trial, tmp_path: Path) -> Iterator[str]:
 def test_the_readmes_curl_works_as_printed(readme_curl: list[str], server_of_the_readme: str, tmp_path: Path) -> None:
     # The one thing that differs is where localhost:8080 leads: to a port of ours instead of one forwarded to a cluster.
     port = server_of_the_readme.rpartition(":")[2]
-    added = ["--silent", "--show-error", "--fail-with-body", "--connect-to", f"localhost:8080:127.0.0.1:{port}"]
+    added = ["--silent", "--show-error", "--connect-to", f"localhost:8080:127.0.0.1:{port}"]
     done = subprocess.run([*readme_curl, *added], cwd=tmp_path, check=False, capture_output=True, text=True)
     written = tmp_path / readme_curl[readme_curl.index("-o") + 1]
-    assert done.returncode == 0, done.stderr + written.read_text(errors="replace")
+    assert done.returncode == 0, done.stderr
     assert soundfile.info(written).duration > 0.3
 
 

@@ -11,6 +11,7 @@ from importlib.metadata import version
 import uvicorn
 
 from voice_inference.api.app import create_app
+from voice_inference.api.connections import guarded_protocol
 from voice_inference.api.services import build_services
 from voice_inference.errors import InvalidSettings
 from voice_inference.settings import Settings, add_flags, read_settings
@@ -50,6 +51,7 @@ def serve(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), handlers=[lines])
     config = uvicorn.Config(
         create_app(build_services(settings)),
+        http=guarded_protocol(settings.max_connections, settings.request_seconds, settings.write_seconds),
         host=settings.host,
         port=settings.port,
         log_config=None,

@@ -44,6 +44,13 @@ class Settings(BaseSettings):
         pattern="^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$",
         description="namespace whose voices may be called by their name alone; empty: every name needs its namespace",
     )
+    aliases: dict[str, str] = Field(
+        {}, description='names that mean a voice, as JSON: {"alloy": "studio/alice"} for clients that ask for OpenAI\'s'
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (),
+        description='origins whose pages may call from a browser, as JSON: ["https://app.example.com"], ["*"] for all',
+    )
     cache: Path = Field(Path("/var/cache/voice-inference"), description="writable folder for bases and voices")
     host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104 -- a pod is reached from outside
     port: int = Field(8080, ge=0, le=65535, description="port to listen on, 0: a free one")
@@ -52,6 +59,13 @@ class Settings(BaseSettings):
     queue: int = Field(16, ge=0, le=10_000, description="requests that may wait; more are answered with 429")
     max_adapter_mib: int = Field(128, ge=1, le=4096, description="largest adapter of a voice, in MiB; more are refused")
     poll_seconds: float = Field(2.0, ge=0.05, le=3600, description="interval between polls of the desired voices")
+    max_connections: int = Field(512, ge=1, le=65_536, description="connections at a time; more are closed at once")
+    request_seconds: float = Field(
+        10.0, gt=0, le=3600, description="time for a request to arrive, header and body; then it is answered with 408"
+    )
+    write_seconds: float = Field(
+        30.0, gt=0, le=3600, description="time for a client to read what waits for it; then its connection is closed"
+    )
     grace_seconds: int = Field(25, ge=0, le=3600, description="time for running requests after SIGTERM")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe message logged")
 

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from voice_inference.api import error_handlers
-from voice_inference.api.middleware import LimitBody, MeasureRequests
+from voice_inference.api.middleware import AnswerHead, LimitBody, MeasureRequests
 from voice_inference.api.routes import router
 from voice_inference.api.services import Services
 
@@ -37,5 +38,14 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(router)
     error_handlers.install(app)
     app.add_middleware(LimitBody)
+    app.add_middleware(AnswerHead)
+    if origins := services.settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=["*"],
+        )
     app.add_middleware(MeasureRequests, metrics=services.metrics)
     return app

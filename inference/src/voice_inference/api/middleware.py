@@ -1,4 +1,4 @@
-"""Middleware around every request: metrics, and a limit on the body's size."""
+"""Middleware around every request: metrics, HEAD, and a limit on the body's size."""
 
 from __future__ import annotations
 
@@ -41,6 +41,26 @@ class MeasureRequests:
             route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
             self._metrics.requests.labels(route, status).inc()
             self._metrics.request_duration.labels(route).observe(time.monotonic() - started)
+
+
+class AnswerHead:
+    """Answers HEAD as GET without its body, where there is a GET."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app({**scope, "method": "GET"}, receive, send_head)
 
 
 class LimitBody:

@@ -6,18 +6,42 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
 
 from voice_inference.api import views
 from voice_inference.api.disconnect import until_disconnect
-from voice_inference.api.error_handlers import SERVER, error_response
+from voice_inference.api.documented import documented
+from voice_inference.api.error_handlers import INVALID, SERVER, error_response
 from voice_inference.api.services import Services
+from voice_inference.api.speech_events import MEDIA_TYPE, speech_events
 from voice_inference.api.speech_request import SpeechRequest
-from voice_inference.engine.audio import wav_file
+from voice_inference.engine.encoding import FORMATS, PCM
+from voice_inference.errors import Cancelled
 
 router = APIRouter()
 AUDIO: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"audio/wav": {}, "audio/pcm": {}}, "description": "The synthesised speech."}
+    200: {
+        "content": {name: {} for name in (*(form.media_type for form in FORMATS.values()), "audio/pcm", MEDIA_TYPE)},
+        "description": "The synthesised speech, in the format that was asked for.",
+    }
+}
+SPEECH_REFUSALS = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": SpeechRequest.model_json_schema()}},
+    }
 }
 
 
@@ -27,18 +51,52 @@ def get_services(request: Request) -> Services:
     return services
 
 
+async def read_speech_request(request: Request) -> SpeechRequest:
+    """Return the body, read as JSON whatever its media type says: curl calls a body a form unless told otherwise.
+
+    Raises:
+        RequestValidationError: it is no JSON, or no speech request.
+        Cancelled: the client has disconnected, or was too slow.
+    """
+    try:
+        body = await request.body()
+    except ClientDisconnect as error:
+        raise Cancelled("The client has disconnected.") from error
+    try:
+        return SpeechRequest.model_validate_json(body)
+    except ValidationError as error:
+        raise RequestValidationError([one | {"loc": ("body", *one["loc"])} for one in error.errors()]) from error
+
+
 ServicesDep = Annotated[Services, Depends(get_services)]
+SpeechRequestDep = Annotated[SpeechRequest, Depends(read_speech_request)]
 
 
-@router.post("/v1/audio/speech", response_class=Response, responses=AUDIO)
-async def create_speech(body: SpeechRequest, request: Request, services: ServicesDep) -> Response:
-    """Synthesise the text: `wav` at once with a complete header, `pcm` as a stream, sentence by sentence."""
+@router.post(
+    "/v1/audio/speech",
+    response_class=Response,
+    responses=AUDIO | documented(*SPEECH_REFUSALS),
+    openapi_extra=BODY,
+)
+async def create_speech(body: SpeechRequestDep, request: Request, services: ServicesDep) -> Response:
+    """Synthesise the text: `wav` and `flac` as a whole, the other formats as a stream, sentence by sentence."""
     stream = await until_disconnect(request, services.speech.start(body))
-    headers, rate = views.speech_headers(stream), stream.voice.base.sample_rate
-    if body.response_format == "pcm":
-        return StreamingResponse(stream.pcm(), media_type=f"audio/pcm;rate={rate};channels=1", headers=headers)
-    pcm = await until_disconnect(request, stream.read())
-    return Response(wav_file(pcm, rate), media_type="audio/wav", headers=headers)
+    headers = views.speech_headers(stream, body.ignored)
+    if body.stream_format == "sse":
+        return StreamingResponse(speech_events(stream), media_type=MEDIA_TYPE, headers=headers)
+    if body.response_format == PCM:
+        rate = stream.voice.base.sample_rate
+        return StreamingResponse(stream.audio(), media_type=f"audio/pcm;rate={rate};channels=1", headers=headers)
+    form = FORMATS[body.response_format]
+    if form.streams:
+        return StreamingResponse(stream.audio(), media_type=form.media_type, headers=headers)
+    return Response(await until_disconnect(request, stream.read()), media_type=form.media_type, headers=headers)
+
+
+@router.get("/v1/audio/voices")
+async def list_audio_voices(services: ServicesDep) -> dict[str, Any]:
+    """List the voices that answer, and the names that mean one, as Open WebUI and Kokoro's clients read them."""
+    return views.audio_voices(services.registry, services.settings.aliases)
 
 
 @router.get("/v1/voices")
@@ -53,13 +111,23 @@ async def list_models(services: ServicesDep) -> dict[str, Any]:
     return views.model_list(services.registry)
 
 
+@router.get("/v1/models/{model:path}", responses=documented(HTTPStatus.NOT_FOUND))
+async def get_model(model: str, services: ServicesDep) -> Response:
+    """Return one base model."""
+    found = next((one for one in views.model_list(services.registry)["data"] if one["id"] == model), None)
+    if found is not None:
+        return JSONResponse(found)
+    message = f"There is no model {model[:100]!r}; GET /v1/models lists them."
+    return error_response(HTTPStatus.NOT_FOUND, message, kind=INVALID, code="model_not_found", param="model")
+
+
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
     """Report that the process answers."""
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses=documented(HTTPStatus.SERVICE_UNAVAILABLE))
 async def readyz(services: ServicesDep) -> Response:
     """Report whether to send requests here: every desired voice has been attempted once, and one of them speaks."""
     if services.registry.ready:

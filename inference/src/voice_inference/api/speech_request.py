@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from voice_inference.engine.encoding import FormatName
 from voice_inference.errors import InvalidRequest
 
 INPUT_LIMIT = 4096  # characters, as at OpenAI
-FORMATS = ("wav", "pcm")
 
 
 class VoiceId(BaseModel):
@@ -19,43 +19,56 @@ class VoiceId(BaseModel):
 
 
 class SpeechRequest(BaseModel):
-    """Text, voice and options of one request."""
+    """Text, voice and options of one request; null means left out."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        json_schema_extra={"examples": [{"input": "Good morning.", "voice": "studio/alice"}]},
+    )
 
     input: str = Field(min_length=1, max_length=INPUT_LIMIT, description="The text to speak.")
     voice: str | VoiceId = Field(
-        description="`<namespace>/<name>`; a bare name where the server has a namespace for these."
+        description=(
+            "`<namespace>/<name>`; a bare name where the server has a namespace for these, or where it is an alias."
+        )
     )
-    model: str = Field("", max_length=256, description="Accepted for OpenAI's clients; each server has one model.")
-    response_format: str = Field("wav", max_length=32, description="`wav`, or `pcm`: 16 bit, mono, little-endian.")
-    speed: float = Field(1.0, ge=0.25, le=4.0, description="Only 1.0 for now.")
+    model: str = Field("", max_length=256, description="Accepted for OpenAI's clients; the voice says which base.")
+    response_format: FormatName = Field(
+        "mp3",
+        description=(
+            "`mp3`, `opus` (Ogg), `aac` (ADTS) and `pcm` (16 bit, mono, little-endian) begin while the rest is still "
+            "spoken; `wav` and `flac` come as a whole, with their length in the header."
+        ),
+    )
+    speed: float = Field(1.0, ge=0.25, le=4.0, description="2 is twice as fast; the pitch stays.")
     instructions: str = Field("", max_length=INPUT_LIMIT, description="Accepted for OpenAI's clients; has no effect.")
-    stream_format: Literal["audio", "sse"] = Field("audio", description="Only `audio` for now.")
+    stream_format: Literal["audio", "sse"] = Field(
+        "audio", description="`sse`: the audio in base64, as OpenAI's server-sent events."
+    )
     seed: int | None = Field(None, ge=0, lt=2**63, description="The same seed gives the same audio for the same text.")
     language: str | None = Field(None, max_length=16, description="Language of the text; the voice's own by default.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, given: Any) -> Any:
+        return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
 
     @property
     def voice_name(self) -> str:
         """The voice's name, of either form."""
         return self.voice if isinstance(self.voice, str) else self.voice.id
 
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Fields that were given and have no effect."""
+        return tuple(name for name in ("instructions",) if getattr(self, name))
+
     def check_supported(self) -> None:
-        """Refuse values that OpenAI's contract allows and this server does not support.
+        """Refuse a text without a word.
 
         Raises:
             InvalidRequest: names the field and the remedy.
         """
-        if self.response_format not in FORMATS:
-            raise InvalidRequest(
-                f"response_format {self.response_format!r} is not supported; use one of {', '.join(FORMATS)}.",
-                field="response_format",
-            )
-        if self.speed != 1.0:
-            raise InvalidRequest(f"speed {self.speed:g} is not supported; use 1.0.", field="speed")
-        if self.stream_format != "audio":
-            raise InvalidRequest(
-                f"stream_format {self.stream_format!r} is not supported; use 'audio'.", field="stream_format"
-            )
         if not self.input.strip():
             raise InvalidRequest("input holds nothing but white space; give the text to speak.", field="input")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voice_inference.api.speech_service import SpeechStream
@@ -10,20 +11,33 @@ from voice_inference.voices.registry import Entry, Load, VoiceRegistry
 MAX_LISTED_VOICES = 10  # in the reason of an unready server
 
 
-def speech_headers(stream: SpeechStream) -> dict[str, str]:
-    """Return the headers that name the voice, and the seed that repeats the answer."""
+def speech_headers(stream: SpeechStream, ignored: Sequence[str] = ()) -> dict[str, str]:
+    """Return the headers that name the voice, the seed that repeats the answer, and what a machine has made.
+
+    ``ignored`` are fields of the request that have no effect.
+    """
     reference = stream.voice.reference
     return {
         "X-Voice": reference.id,
         "X-Voice-Revision": reference.revision,
         "X-Sample-Rate": str(stream.voice.base.sample_rate),
         "X-Seed": str(stream.seed),
+        "X-AI-Generated": "true",
+        **({"X-Ignored-Fields": ", ".join(ignored)} if ignored else {}),
     }
 
 
 def voice_list(registry: VoiceRegistry) -> dict[str, Any]:
     """Return all desired voices, as docs/contracts.md describes them."""
     return {"object": "list", "generation": registry.generation, "data": [_voice(entry) for entry in registry]}
+
+
+def audio_voices(registry: VoiceRegistry, aliases: Mapping[str, str]) -> dict[str, Any]:
+    """Return the voices that answer now, each with the name that a person reads, and aliases of these."""
+    answering = {entry.desired.id for entry in registry if entry.serving}
+    names = {voice: voice for voice in sorted(answering)}
+    names |= {alias: f"{alias} ({voice})" for alias, voice in sorted(aliases.items()) if voice in answering}
+    return {"voices": [{"id": name, "name": shown} for name, shown in names.items()]}
 
 
 def model_list(registry: VoiceRegistry) -> dict[str, Any]:

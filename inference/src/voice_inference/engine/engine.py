@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sovits_core.errors import InvalidModelInput, TextModelRejected, TextRejected
 from sovits_core.synthesis.sampling import Sampler
-from sovits_core.text import PhonemeSegment, phone_ids, phonemize_for_synthesis, split_sentences
+from sovits_core.text import PhonemeSegment, foreign_letters, phone_ids, phonemize_for_synthesis, split_sentences
 from voice_inference.bundles.sessions import Tensor
 from voice_inference.bundles.voice import Voice
 from voice_inference.engine.audio import Samples, limit_peak
@@ -30,6 +30,7 @@ TOKENS_PER_PHONE = 6
 MIN_TOKEN_LIMIT = 25
 MAX_TOKENS = 1500  # one minute, the networks' own limit
 NOISE_SCALE = 0.5
+LETTERS_SHOWN = 20
 
 log = logging.getLogger(__name__)
 IsCancelled = Callable[[], bool]
@@ -131,6 +132,12 @@ def sentences_of(text: str, language: str, voice: Voice) -> list[Sentence]:
     if language not in voice.base.document.languages:
         offered = ", ".join(voice.base.document.languages)
         raise InvalidRequest(f"language {language!r} is not offered; use one of {offered}.", field="language")
+    if foreign := foreign_letters(text, language):
+        raise InvalidRequest(
+            f"input has {shown(foreign)}, which no word of language {language!r} is written with; "
+            "write what is to be spoken in that language.",
+            field="input",
+        )
     sentences, refusal = [], None
     for sentence in split_sentences(text, SENTENCE_CHARACTERS):
         try:
@@ -146,6 +153,11 @@ def sentences_of(text: str, language: str, voice: Voice) -> list[Sentence]:
     if not sentences:
         raise InvalidRequest(f"input: {refusal or 'there is nothing to speak'}.", field="input") from refusal
     return sentences
+
+
+def shown(letters: str) -> str:
+    """Return some letters as a message quotes them."""
+    return repr(letters if len(letters) <= LETTERS_SHOWN else letters[:LETTERS_SHOWN] + "…")
 
 
 def _tokens(

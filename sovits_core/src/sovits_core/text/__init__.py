@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 from sovits_core.errors import TextRejected
 from sovits_core.text.chinese.readings import PolyphoneReader
+from sovits_core.text.scripts import foreign_letters
 from sovits_core.text.segmentation import AUTOMATIC, EVERYTHING, segments
 from sovits_core.text.sentences import split_sentences
 from sovits_core.text.split_methods import SPLIT_METHODS, split_text
@@ -21,6 +22,7 @@ __all__ = [
     "PhonemeSegment",
     "Phonemes",
     "PolyphoneReader",
+    "foreign_letters",
     "phone_ids",
     "phonemize",
     "phonemize_for_synthesis",

@@ -1,0 +1,78 @@
+"""The refusals of a route, as its OpenAPI document shows them: OpenAI's shape, with an example of each status."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorAnswer(BaseModel):
+    """The body of every answer that is no success."""
+
+    error: ErrorDetail
+
+
+EXAMPLES: dict[HTTPStatus, tuple[str, str, str, str | None]] = {
+    HTTPStatus.BAD_REQUEST: ("input: there is nothing to speak.", "invalid_request_error", "invalid_value", "input"),
+    HTTPStatus.NOT_FOUND: (
+        "There is no voice 'studio/bob'; known voices of studio: studio/alice.",
+        "invalid_request_error",
+        "voice_not_found",
+        "voice",
+    ),
+    HTTPStatus.REQUEST_TIMEOUT: (
+        "The request did not arrive in time.",
+        "invalid_request_error",
+        "request_timeout",
+        None,
+    ),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
+        "The body is larger than 262144 bytes; send less text.",
+        "invalid_request_error",
+        "request_entity_too_large",
+        None,
+    ),
+    HTTPStatus.TOO_MANY_REQUESTS: ("17 requests are running or waiting.", "rate_limit_error", "server_busy", None),
+    HTTPStatus.INTERNAL_SERVER_ERROR: (
+        "The server failed; its log says why.",
+        "server_error",
+        "internal_error",
+        None,
+    ),
+    HTTPStatus.SERVICE_UNAVAILABLE: (
+        "Voice 'studio/alice' is being loaded.",
+        "server_error",
+        "voice_not_ready",
+        "voice",
+    ),
+}
+
+
+def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Return the ``responses`` of a route."""
+    return {status.value: _response(status) for status in statuses}
+
+
+def _response(status: HTTPStatus) -> dict[str, Any]:
+    message, kind, code, param = EXAMPLES[status]
+    example = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    headers = {}
+    if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        headers = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+    return {
+        "model": ErrorAnswer,
+        "description": status.phrase,
+        "headers": headers,
+        "content": {"application/json": {"example": example}},
+    }
