@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from voice_trainer.errors import BadDataset
 
 Severity = Literal["warning", "refusal"]
+FINDINGS_FILE = "findings.json"
 WHOLE = ""  # in place of a clip's id: the finding is about the dataset
 
 
@@ -51,3 +54,9 @@ class FindingList:
     def _add(self, finding: Finding) -> None:
         self.found.append(finding)
         self.tell(finding)
+
+
+def write_findings(folder: Path, findings: Sequence[Finding]) -> None:
+    """Write ``findings.json``: a list of objects with ``clip``, ``reason``, ``sentence`` and ``severity``."""
+    document = json.dumps([asdict(one) for one in findings], ensure_ascii=False, indent=1)
+    (folder / FINDINGS_FILE).write_text(document + "\n", encoding="utf-8")
