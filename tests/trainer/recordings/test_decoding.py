@@ -79,7 +79,7 @@ def tone(left: float, right: float, noise: float = 0.0) -> np.ndarray:
         pytest.param(tone(0.5, 0.3, 0.01), "", [0, 1], id="ordinary stereo"),
         pytest.param(tone(0.0, 0.0, 0.1), "", [0, 1], id="unrelated channels"),
         pytest.param(tone(0.0, 0.0), "", [0, 1], id="silence"),
-        pytest.param(np.concatenate([tone(0.5, 0.4), tone(0.3, 0.0)], axis=1), "silent", [0, 1, 2], id="four, one silent"),
+        pytest.param(np.concatenate([tone(0.5, 0.4), tone(0.3, 0.0)], axis=1), "silent", [0, 1, 2], id="one of four"),
     ],
 )  # fmt: skip
 def test_channels_that_would_cancel_or_halve_the_voice_are_left_out(

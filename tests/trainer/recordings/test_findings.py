@@ -20,6 +20,6 @@ def test_refusals_end_in_one_error_whose_reason_is_the_first() -> None:
     findings.warn("ChannelInverted", "a warning")
     findings.refuse("SilentClip", "one is silent", "one")
     findings.refuse("ClipTooLong", "two is too long", "two")
-    with pytest.raises(BadDataset, match="2 problems in the dataset: one is silent .SilentClip.; two is") as raised:
+    with pytest.raises(BadDataset, match=r"2 problems in the dataset: one is silent \[SilentClip\]; two is") as raised:
         findings.require_no_refusal()
     assert raised.value.reason == "SilentClip"

@@ -102,6 +102,10 @@ def an_alias(path: Path) -> bytes:
     return bytes(150) + struct.pack(">HH", 2, len(name)) + name + struct.pack(">Hh", 18, 0) + struct.pack(">hH", -1, 0)
 
 
+def an_mp4_with_an_alias(trap: Trap) -> bytes:
+    return with_outside_data(trap, b"alis", an_alias(trap.canary))
+
+
 def avi_with_a_playlist(trap: Trap) -> bytes:
     """An AVI whose subtitles are a playlist: what made ffmpeg read files of its host in 2017."""
     playlist = f"#EXTM3U\n#EXTINF:1,\n{trap.url}\n".encode()
@@ -153,6 +157,7 @@ def says(text: str) -> Callable[[Trap], bytes]:
     return lambda trap: text.format(url=trap.url, canary=trap.canary, port=trap.server.getsockname()[1]).encode()
 
 
+NAN = struct.pack("<f", float("nan"))
 DAMAGED = "nothing in it can be decoded as sound"
 GARBAGE = bytes(np.random.default_rng(5).integers(0, 256, 20000, dtype=np.uint8))
 HOSTILE = {
@@ -161,15 +166,15 @@ HOSTILE = {
     "HLS behind an ID3 tag": (says("ID3\4\0\0\0\0\0\0#EXTM3U\n#EXTINF:1,\n{url}\n"), DAMAGED),
     "list of ffmpeg's concat": (says("ffconcat version 1.0\nfile '{canary}'\nfile '{url}'\n"), "a playlist"),
     "PLS playlist": (says("[playlist]\nFile1={url}\nNumberOfEntries=1\n"), "a playlist"),
-    "DASH manifest": (says('<?xml version="1.0"?>\n<MPD><Period><BaseURL>{url}</BaseURL></Period></MPD>'), "a playlist"),
+    "DASH manifest": (says('<?xml version="1.0"?>\n<MPD><BaseURL>{url}</BaseURL></MPD>'), "a playlist"),
     "ASX redirector": (says('<asx version="3"><entry><ref href="{url}"/></entry></asx>'), "a playlist"),
     "SDP session": (says("v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=audio {port} RTP/AVP 0\n"), "a text"),
     "a URL": (says("{url}"), "a text"),
     "AVI with a playlist as subtitles": (avi_with_a_playlist, "an AVI video"),
-    "MP4 with its samples in another file": (lambda trap: with_outside_data(trap, b"alis", an_alias(trap.canary)), DAMAGED),
+    "MP4 with its samples in another file": (an_mp4_with_an_alias, DAMAGED),
     "MP4 without its index": (lambda trap: a_tone(trap.folder / "t.m4a", "-c:a", "aac")[:9000], DAMAGED),
     "MP4 with an index of four billion entries": (
-        of(struct.pack(">I4s4sI", 16, b"ftyp", b"M4A ", 0) + struct.pack(">I4s", 0xFFFFFFF0, b"moov") + GARBAGE), DAMAGED,
+        of(struct.pack(">I4s4sII4s", 16, b"ftyp", b"M4A ", 0, 0xFFFFFFF0, b"moov") + GARBAGE), DAMAGED,
     ),
     "video without sound": (a_silent_video, DAMAGED),
     "WAV of 1,000 channels": (of(wav(channels=1000)), "1000 channels"),
@@ -177,7 +182,7 @@ HOSTILE = {
     "WAV of one sample a second": (of(wav(rate=1)), "1 Hz"),
     "WAV of four GHz": (of(wav(rate=0xFFFFFFFF)), "."),
     "WAV without channels": (of(wav(channels=0)), DAMAGED),
-    "WAV of numbers that are none": (of(wav(bits=32, tag=3, data=struct.pack("<f", float("nan")) * 9999)), "not finite"),
+    "WAV of numbers that are none": (of(wav(bits=32, tag=3, data=NAN * 9999)), "not finite"),
     "WAV of an unknown codec": (of(wav(tag=0x7777)), DAMAGED),
     "WAV of nothing but its first bytes": (of(wav()[:12]), DAMAGED),
     "FLAC cut in its header": (lambda trap: a_tone(trap.folder / "t.flac")[:30], DAMAGED),

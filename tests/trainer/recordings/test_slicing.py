@@ -1,5 +1,7 @@
 """Long recordings are cut at silences into clips of 3 to 10 s."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,7 @@ def test_clips_of_ordinary_speech_have_the_wanted_length(seed: int) -> None:
     found = slices(frames)
     seconds = np.array([span.seconds for span in found])
     assert ((seconds >= WANTED_SECONDS[0]) & (seconds <= WANTED_SECONDS[1] + 0.3)).mean() > 0.95
-    assert all(one.end <= two.begin for one, two in zip(found, found[1:], strict=False))
+    assert all(one.end <= two.begin for one, two in pairwise(found))
     inside = sum(
         frames[int(span.begin / FRAME_SECONDS) : int(np.ceil(span.end / FRAME_SECONDS))].sum() for span in found
     )

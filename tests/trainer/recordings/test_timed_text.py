@@ -4,7 +4,10 @@ import pytest
 
 from voice_trainer.recordings.timed_text import TimedText, join_cues, read_cues
 
-SRT = "1\n00:00:01,000 --> 00:00:03,500\nGood <i>morning</i>\nto all.\n\n2\n00:01:04,250 --> 01:00:05,000\nLate &amp; dark.\n"
+SRT = (
+    "1\n00:00:01,000 --> 00:00:03,500\nGood <i>morning</i>\nto all.\n\n"
+    "2\n00:01:04,250 --> 01:00:05,000\nLate &amp; dark.\n"
+)
 VTT = (
     "WEBVTT\n\nNOTE a comment\n\n00:01.000 --> 00:03.500 align:start\nGood morning to all.\n\n"
     "01:04.250 --> 1:00:05.000\nLate & dark.\n"

@@ -146,7 +146,7 @@ def _is_chunk(header: bytes, left: int) -> bool:
     if len(header) < _CHUNK.size:
         return False
     name, length = _CHUNK.unpack(header)
-    return name.isalnum() and length + length % 2 + _CHUNK.size == left
+    return bool(name.isalnum()) and length + length % 2 + _CHUNK.size == left
 
 
 def _sound(head: bytes) -> Container | None:

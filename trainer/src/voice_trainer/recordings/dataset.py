@@ -23,8 +23,38 @@ LISTS = ("metadata.csv", "metadata.jsonl", "metadata.txt", "metadata.list")  # a
 LIST_LIMIT = 16 * 1024 * 1024
 CLIPS = "wavs/"
 SOUNDS = frozenset(
-    "wav wave flac ogg oga opus mp3 m4a m4b mp4 mov aac webm mka mkv wma aif aiff aifc caf au w64 rf64 amr 3gp 3g2 wv "
-    "ape tta ac3".split()
+    [
+        "wav",
+        "wave",
+        "flac",
+        "ogg",
+        "oga",
+        "opus",
+        "mp3",
+        "m4a",
+        "m4b",
+        "mp4",
+        "mov",
+        "aac",
+        "webm",
+        "mka",
+        "mkv",
+        "wma",
+        "aif",
+        "aiff",
+        "aifc",
+        "caf",
+        "au",
+        "w64",
+        "rf64",
+        "amr",
+        "3gp",
+        "3g2",
+        "wv",
+        "ape",
+        "tta",
+        "ac3",
+    ]
 )
 CLIP_LIMIT = 64 * 1024 * 1024  # bytes: a minute of 48 kHz, 24 bit, stereo is 17 MB
 LONG_LIMIT = 1024 * 1024 * 1024  # bytes of a recording that is sliced
@@ -75,11 +105,15 @@ def read_dataset(store: Store, digest: DatasetDigest, findings: FindingList, lan
     keys = _keys(store, findings)
     name = _list_key(keys, findings)
     if name:
-        found = _listed(store, name, keys, digest, findings, language)
+        text, encoding = read_text(store, name, digest)
+        listing = read_listing(text)
+        notes = [f"in {encoding}"] if encoding else []
+        shape = "; ".join([f"{name} has lines of {listing.form}", *notes, *listing.notes])
+        dataset = Dataset(shape, _listed(name, listing, keys, findings, language))
     else:
-        found = _unlisted(store, keys, findings)
-    logger.info("%s", found.shape)
-    return found
+        dataset = _unlisted(store, keys, findings)
+    logger.info("%s", dataset.shape)
+    return dataset
 
 
 def fetch(store: Store, key: str, path: Path, findings: FindingList, *, clip: str, limit: int = CLIP_LIMIT) -> bool:
@@ -171,18 +205,15 @@ def _list_key(keys: Sequence[str], findings: FindingList) -> str:
 
 
 def _listed(
-    store: Store, name: str, keys: Sequence[str], digest: DatasetDigest, findings: FindingList, language: str
-) -> Dataset:
-    text, encoding = read_text(store, name, digest)
-    listing = read_listing(text)
+    name: str, listing: Listing, keys: Sequence[str], findings: FindingList, language: str
+) -> tuple[Recording, ...]:
     _require_one_voice(name, listing, findings, language)
     for number, fault in listing.faults:
         findings.refuse("BadMetadataRow", f"{name} line {number} {fault}")
     files = _Files(keys, findings)
     clips = _clips_of(name, listing.rows, files, findings)
     _report_unlisted(name, files, clips, findings)
-    notes = ([f"in {encoding}"] if encoding else []) + list(listing.notes)
-    return Dataset("; ".join([f"{name} has lines of {listing.form}", *notes]), clips)
+    return clips
 
 
 def _require_one_voice(name: str, listing: Listing, findings: FindingList, language: str) -> None:
@@ -353,7 +384,7 @@ def _nothing_to_train(store: Store, sounds: Sequence[str]) -> str:
 
 
 def id_of(name: str) -> str:
-    """Return a clip's id: its file's name without folder and extension, other signs than \\w.- as _; empty: none."""
+    """Return a clip's id: its file's name without folder and extension, spaces and the like as _; empty: none."""
     last = _nfc(name).rpartition("/")[2]
     stem = PurePosixPath(last).stem if is_sound(last) else last
     cleaned = re.sub(r"^[^\w]+", "", re.sub(r"[^\w.-]+", "_", stem))

@@ -141,8 +141,8 @@ class Loader:
         if cues[-1].begin >= decoded.seconds:
             self.findings.refuse(
                 "TextMismatch",
-                f"{long.text_key} goes on until {cues[-1].end:.1f} s, but {long.key} has {decoded.seconds:.1f} s; it is "
-                "the text of another recording",
+                f"{long.text_key} goes on until {cues[-1].end:.1f} s, but {long.key} has {decoded.seconds:.1f} s; "
+                "it is the text of another recording",
                 long.id,
             )
             return ()
@@ -170,7 +170,7 @@ class Loader:
 
         samples = audio.resample_file(decoded.path, audio.ANALYSIS_RATE)
         spans = slices(detect(samples).voiced)
-        found = Aligner(text, _pronounce).align([_part(samples, span) for span in spans])
+        found = Aligner(text, pronounce).align([_part(samples, span) for span in spans])
         fitting = sum(1 for one in found.texts if one)
         if fitting < LEAST_FITTING * max(1, len(spans)):
             self.findings.refuse(
@@ -184,7 +184,7 @@ class Loader:
             if not said:
                 self.findings.warn(
                     "SliceWithoutText",
-                    f"{long.key} from {span.begin:.1f} to {span.end:.1f} s is not used: no part of {long.text_key} fits",
+                    f"{long.key}, {span.begin:.1f} to {span.end:.1f} s, is not used: nothing in {long.text_key} fits",
                     long.id,
                 )
         for missing in found.missing:
@@ -193,7 +193,7 @@ class Loader:
         return tuple(TimedText(span.begin, span.end, said) for span, said in pairs if said)
 
 
-def _pronounce(word: str) -> tuple[str, ...]:
+def pronounce(word: str) -> tuple[str, ...]:
     """Return the ARPAbet phones of an English word by the front end, without stress and punctuation."""
     try:
         phones = phonemize(word, ALIGNED_LANGUAGE).phones

@@ -268,7 +268,7 @@ def _json_lines(lines: list[tuple[int, str]]) -> Listing:
         if not cells[0] or cells[1] is None:
             faults.append((number, f"is {shorten(line)}; it needs file_name, and text or transcription"))
             continue
-        names = names or [name for name in (*FILE_COLUMNS, *TEXT_COLUMNS) if name in lowered][:2]
+        names = names or [str(name) for name in (*FILE_COLUMNS, *TEXT_COLUMNS) if name in lowered][:2]
         file, text, speaker, language = (cell or "" for cell in cells)
         rows.append(Row(number, file, text, speaker, language_code(language)))
     return Listing(f"JSON lines with {' and '.join(names) or 'file_name and text'}", (), tuple(rows), tuple(faults))

@@ -116,7 +116,7 @@ def _require_language(job: TrainingJob, base: BaseDocument) -> None:
 def _accept(
     job: TrainingJob, front_end: _FrontEnd, workspace: Workspace, findings: FindingList
 ) -> tuple[list[Accepted], Summary]:
-    """Check every clip, collecting all findings; return the clips in the order of the dataset, and its shape and digest.
+    """Check every clip, collecting all findings; return the clips in the dataset's order, its shape and its digest.
 
     Raises:
         BadDataset: something in it must change.
