@@ -8,13 +8,12 @@ import pytest
 from voice_trainer.evaluation.scores import align, compare, estimate
 from voice_trainer.recordings import audio
 from voice_trainer.recordings.audio import ANALYSIS_RATE
-from voice_trainer.recordings.decoding import Decoders, Samples
+from voice_trainer.recordings.decoding import Samples
 
 
 @pytest.fixture(scope="module")
 def speech(spoken_dataset: Path) -> Samples:
-    with Decoders() as decoders:
-        samples, rate = audio.decode(min((spoken_dataset / "wavs").iterdir()), decoders)
+    samples, rate = audio.read_mono(min((spoken_dataset / "wavs").iterdir()))
     return audio.resample(samples, rate, ANALYSIS_RATE)
 
 

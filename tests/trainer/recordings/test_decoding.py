@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ import soundfile
 
 from voice_trainer.errors import BadData, Transient
 from voice_trainer.recordings import audio, decoding
-from voice_trainer.recordings.decoding import Decoders, Undecodable, container_of
+from voice_trainer.recordings.containers import container_of, mend_wav
+from voice_trainer.recordings.decoding import Decoders, Undecodable
 
 MIB = 1 << 20
 
@@ -31,59 +33,182 @@ def noise() -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("written", "container"),
+    ("form", "subtype"),
     [
-        (("WAV", "PCM_16"), "wav"),
-        (("WAV", "FLOAT"), "wav"),
-        (("RF64", "PCM_24"), "wav"),
-        (("FLAC", "PCM_24"), "flac"),
-        (("OGG", "VORBIS"), "ogg"),
-        (("OGG", "OPUS"), "ogg"),
-        (("MP3", "MPEG_LAYER_III"), "mp3"),
+        ("WAV", "PCM_16"),
+        ("WAV", "FLOAT"),
+        ("RF64", "PCM_24"),
+        ("FLAC", "PCM_24"),
+        ("OGG", "VORBIS"),
+        ("OGG", "OPUS"),
+        ("MP3", "MPEG_LAYER_III"),
     ],
 )
 def test_samples_are_those_that_libsndfile_reads_whatever_the_file_is_called(
-    tmp_path: Path, decoders: Decoders, noise: np.ndarray, written: tuple[str, str], container: str
+    tmp_path: Path, decoders: Decoders, noise: np.ndarray, form: str, subtype: str
 ) -> None:
-    path, (form, subtype) = tmp_path / "clip.wav", written
+    path = tmp_path / "clip.txt"
     soundfile.write(path, noise, 48000 if subtype == "OPUS" else 16000, format=form, subtype=subtype)
     with soundfile.SoundFile(path) as source:
         rate = source.samplerate
         expected = source.read(rate * 70, dtype="float32", always_2d=True)
-    samples, decoded_rate = audio.decode(path, decoders)
-    assert container_of(path) == container
-    assert decoded_rate == rate
+    decoded = decoders.to_mono(path, tmp_path / "mono.wav")
+    samples, written_rate = audio.read_mono(decoded.path)
+    assert decoded.rate == written_rate == rate
+    assert decoded.mix == ""
+    assert decoded.seconds == len(samples) / rate
     assert samples.dtype == np.float32
     assert np.array_equal(samples, expected.mean(axis=1))
 
 
-@pytest.mark.parametrize("form", ["AIFF", "AU", "CAF", "W64", "VOC", "PVF", "NIST", "PAF", "AVR", "IRCAM", "SVX"])
-def test_other_formats_are_refused_by_their_content(
-    tmp_path: Path, decoders: Decoders, noise: np.ndarray, form: str
+def tone(left: float, right: float, noise: float = 0.0) -> np.ndarray:
+    """Two seconds of one sound in two channels of different level, and noise of its own in each."""
+    sound = np.sin(np.arange(32000) * 0.1) * np.hanning(32000)
+    return np.stack([left * sound, right * sound], axis=1) + noise * np.random.default_rng(1).standard_normal(
+        (32000, 2)
+    )
+
+
+@pytest.mark.parametrize(
+    ("samples", "mix", "taken"),
+    [
+        pytest.param(tone(0.5, -0.5), "inverted", [0], id="inverted"),
+        pytest.param(tone(-0.2, 0.5, 0.01), "inverted", [1], id="inverted and louder on the right"),
+        pytest.param(tone(0.5, 0.0), "silent", [0], id="right silent"),
+        pytest.param(tone(0.01, 0.5, 0.001), "silent", [1], id="left nearly silent"),
+        pytest.param(tone(0.5, 0.3, 0.01), "", [0, 1], id="ordinary stereo"),
+        pytest.param(tone(0.0, 0.0, 0.1), "", [0, 1], id="unrelated channels"),
+        pytest.param(tone(0.0, 0.0), "", [0, 1], id="silence"),
+        pytest.param(np.concatenate([tone(0.5, 0.4), tone(0.3, 0.0)], axis=1), "silent", [0, 1, 2], id="one of four"),
+    ],
+)  # fmt: skip
+def test_channels_that_would_cancel_or_halve_the_voice_are_left_out(
+    tmp_path: Path, decoders: Decoders, samples: np.ndarray, mix: str, taken: list[int]
 ) -> None:
     path = tmp_path / "clip.wav"
-    try:
-        soundfile.write(path, noise[:, 0], 16000, format=form)
-    except (soundfile.LibsndfileError, ValueError, TypeError):
-        pytest.skip(f"this libsndfile writes no {form}")
-    with pytest.raises(Undecodable, match="none of WAV, FLAC, Ogg and MP3"):
-        audio.decode(path, decoders)
+    soundfile.write(path, samples, 16000, subtype="FLOAT")
+    decoded = decoders.to_mono(path, tmp_path / "mono.wav")
+    assert decoded.mix == mix
+    expected = samples.astype(np.float32)[:, taken].mean(axis=1)
+    assert np.array_equal(audio.read_mono(decoded.path)[0], expected)
 
 
-def test_a_tag_before_the_sound_is_no_format(tmp_path: Path, noise: np.ndarray) -> None:
+ENCODERS = {
+    "m4a": ["-c:a", "aac"],
+    "aac": ["-c:a", "aac"],
+    "mp4": ["-c:a", "aac", "-movflags", "+faststart"],
+    "mov": ["-c:a", "pcm_s16le"],
+    "opus": ["-c:a", "libopus"],
+    "webm": ["-c:a", "libopus"],
+    "mka": ["-c:a", "flac"],
+    "wma": ["-c:a", "wmav2"],
+    "aiff": [],
+    "caf": ["-c:a", "pcm_s16le"],
+    "au": ["-c:a", "pcm_s16be"],
+    "w64": [],
+    "wv": [],
+    "ac3": [],
+    "mp3": ["-c:a", "libmp3lame"],
+}
+
+
+@pytest.mark.parametrize("extension", ENCODERS)
+def test_what_ffmpeg_decodes_is_taken_by_its_content(
+    tmp_path: Path, decoders: Decoders, extension: str, speech: np.ndarray
+) -> None:
+    encoded, named = tmp_path / f"clip.{extension}", tmp_path / "clip.wav"
+    encode(speech, encoded, *ENCODERS[extension])
+    encoded.rename(named)
+    decoded = decoders.to_mono(named, tmp_path / "mono.wav")
+    samples, rate = audio.read_mono(decoded.path)
+    assert decoded.seconds == pytest.approx(len(speech) / 16000, abs=0.15)
+    level = 20 * np.log10(np.sqrt(np.mean(samples**2) / np.mean(speech**2)))
+    assert level == pytest.approx(0, abs=1.5), "neither louder nor quieter"
+    assert rate in {16000, 32000, 44100, 48000}
+
+
+@pytest.fixture(scope="module")
+def speech(spoken_dataset: Path) -> np.ndarray:
+    samples, rate = soundfile.read(min((spoken_dataset / "wavs").iterdir()), dtype="float32")
+    assert rate == 16000
+    return samples
+
+
+def encode(samples: np.ndarray, target: Path, *options: str) -> None:
+    """Encode samples at 16 kHz with the real ffmpeg."""
+    given = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-f",
+        "f32le",
+        "-ar",
+        "16000",
+        "-ac",
+        "1",
+        "-i",
+        "pipe:0",
+        *options,
+        "-y",
+        str(target),
+    ]
+    subprocess.run(given, input=samples.astype("<f4").tobytes(), check=True)
+
+
+def test_aac_inside_of_a_wav_is_decoded_where_its_frames_are_marked(
+    tmp_path: Path, decoders: Decoders, speech: np.ndarray
+) -> None:
+    loose, marked, bare = tmp_path / "loose.wav", tmp_path / "marked.wav", tmp_path / "bare.aac"
+    encode(speech, loose, "-c:a", "aac", "-f", "wav")
+    with pytest.raises(Undecodable, match="it is a WAV with AAC inside"):  # ffmpeg finds half a second of it
+        decoders.to_mono(loose, tmp_path / "mono.wav")
+    encode(speech, bare, "-c:a", "aac")
+    data = bare.read_bytes()
+    header = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36 + len(data), b"WAVE", b"fmt ", 16, 0xFF, 1, 16000, 8000, 1, 16)
+    marked.write_bytes(header + struct.pack("<4sI", b"data", len(data)) + data)
+    decoded = decoders.to_mono(marked, tmp_path / "mono.wav")
+    assert decoded.seconds == pytest.approx(len(speech) / 16000, abs=0.15)
+
+
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF])
+def test_a_wav_from_a_pipe_is_read_to_its_end(
+    tmp_path: Path, decoders: Decoders, speech: np.ndarray, size: int
+) -> None:
+    path, whole = tmp_path / "clip.wav", tmp_path / "whole.wav"
+    soundfile.write(whole, speech, 16000)
+    data = whole.read_bytes()
+    place = data.index(b"data") + 4
+    path.write_bytes(data[:place] + size.to_bytes(4, "little") + data[place + 4 :])
+    decoded = decoders.to_mono(path, tmp_path / "mono.wav")
+    assert np.array_equal(audio.read_mono(decoded.path)[0], soundfile.read(whole, dtype="float32")[0])
+
+
+def test_ffmpegs_own_wav_from_a_pipe_is_read_to_its_end(tmp_path: Path, decoders: Decoders, speech: np.ndarray) -> None:
+    path = tmp_path / "clip.wav"
+    given = ["ffmpeg", "-v", "error", "-f", "f32le", "-ar", "16000", "-ac", "1", "-i", "pipe:0", "-f", "wav", "pipe:1"]
+    path.write_bytes(subprocess.run(given, input=speech.tobytes(), stdout=subprocess.PIPE, check=True).stdout)
+    assert decoders.to_mono(path, tmp_path / "mono.wav").seconds == len(speech) / 16000
+
+
+def test_a_wav_that_is_really_empty_stays_so(tmp_path: Path) -> None:
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, np.zeros(0), 16000)
+    data = path.read_bytes()
+    path.write_bytes(data + b"LIST" + (4).to_bytes(4, "little") + b"INFO")
+    assert mend_wav(path) is False
+
+
+@pytest.mark.parametrize("form", ["FLAC", "MP3"])
+def test_a_tag_before_the_sound_is_no_format(tmp_path: Path, noise: np.ndarray, form: str) -> None:
     path = tmp_path / "clip"
-    soundfile.write(path, noise, 16000, format="MP3")
+    soundfile.write(path, noise, 16000, format=form)
     path.write_bytes(b"ID3\x04\x00\x00\x00\x00\x01\x00" + bytes(128) + path.read_bytes())
-    assert container_of(path) == "mp3"
-    soundfile.write(path, noise, 16000, format="FLAC")
-    path.write_bytes(b"ID3\x04\x00\x00\x00\x00\x01\x00" + bytes(128) + path.read_bytes())
-    assert container_of(path) == "flac"
+    assert container_of(path).name == form
 
 
 MEASURE = """
 import json, resource, sys
 from pathlib import Path
-from voice_trainer.recordings import audio
 from voice_trainer.recordings.decoding import Decoders
 
 def peak():  # not ru_maxrss, which begins with that of the process that started this one
@@ -91,12 +216,12 @@ def peak():  # not ru_maxrss, which begins with that of the process that started
     return int(line.split()[1]) * 1024
 
 with Decoders() as decoders:
-    audio.decode(Path(sys.argv[2]), decoders)
+    decoders.to_mono(Path(sys.argv[2]), Path(sys.argv[3]))
     before = peak()
-    samples, rate = audio.decode(Path(sys.argv[1]), decoders)
+    decoded = decoders.to_mono(Path(sys.argv[1]), Path(sys.argv[3]))
     growth = peak() - before
 child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-print(json.dumps([growth, child, len(samples) / rate]))
+print(json.dumps([growth, child, decoded.seconds]))
 """
 
 
@@ -108,7 +233,9 @@ def test_a_small_file_that_holds_hours_costs_little(tmp_path: Path) -> None:
         for _ in range(120):
             file.write(np.zeros((192_000, 8), dtype=np.int16))
     assert bomb.stat().st_size < MIB
-    done = subprocess.run([sys.executable, "-c", MEASURE, bomb, small], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, bomb, small, tmp_path / "mono.wav"], capture_output=True, text=True, check=True
+    )
     growth, child, seconds = json.loads(done.stdout)
     assert seconds == decoding.DECODED_SECONDS, "more than a clip may have, so prepare refuses it"
     assert growth < 100 * MIB
@@ -116,27 +243,27 @@ def test_a_small_file_that_holds_hours_costs_little(tmp_path: Path) -> None:
 
 
 def test_a_decoder_that_dies_costs_one_recording(tmp_path: Path, noise: np.ndarray) -> None:
-    path = tmp_path / "clip.wav"
+    path, target = tmp_path / "clip.wav", tmp_path / "mono.wav"
     soundfile.write(path, noise, 16000)
     with Decoders() as decoders:
-        decoders.decode(path)
+        decoders.to_mono(path, target)
         (decoder,) = decoders._idle
         os.kill(decoder._process.pid, signal.SIGKILL)
         with pytest.raises(Undecodable, match="ended by SIGKILL"):
-            decoders.decode(path)
-        assert len(decoders.decode(path)[0]) == len(noise)
+            decoders.to_mono(path, target)
+        assert decoders.to_mono(path, target).seconds == len(noise) / 16000
 
 
-def test_a_decoder_that_hangs_is_ended(tmp_path: Path, noise: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "clip.wav"
+def test_a_decoder_that_hangs_is_ended(tmp_path: Path, noise: np.ndarray) -> None:
+    path, target = tmp_path / "clip.wav", tmp_path / "mono.wav"
     soundfile.write(path, noise, 16000)
     with Decoders() as decoders:
-        decoders.decode(path)
+        decoders.to_mono(path, target)
         (decoder,) = decoders._idle
         os.kill(decoder._process.pid, signal.SIGSTOP)
-        monkeypatch.setattr(decoding, "BOUNDS", decoding.children.Bounds(wall_seconds=0.3))
+        decoder._bounds = decoding.children.Bounds(wall_seconds=0.3)
         with pytest.raises(Undecodable, match="decoding took more than 0 s"):
-            decoders.decode(path)
+            decoders.to_mono(path, target)
         assert not decoder.is_alive
 
 
@@ -147,7 +274,7 @@ def test_a_decoder_that_cannot_run_is_no_fault_of_the_recording(
     soundfile.write(path, noise, 16000)
     monkeypatch.setattr(decoding.decoder_process, "__file__", "/nowhere/decoder_process.py")
     with Decoders() as decoders, pytest.raises(Transient, match=r"cannot run .*exit status 2"):
-        decoders.decode(path)
+        decoders.to_mono(path, tmp_path / "mono.wav")
 
 
 def test_a_prepared_clip_is_bounded_too(tmp_path: Path, noise: np.ndarray) -> None:

@@ -232,9 +232,10 @@ def test_a_base_that_does_not_exist_is_a_matter_of_configuration(
 def test_good_recordings_become_two_normalised_copies_each(
     prepare: Callable[[], tuple[int, dict[str, Any]]], tmp_path: Path, job_document: dict[str, Any], dataset: Path
 ) -> None:
-    soundfile.write(
-        first(dataset), 0.02 * np.stack([soundfile.read(first(dataset))[0]] * 2, axis=1), 16000
-    )  # quiet, stereo
+    quiet = 0.02 * soundfile.read(first(dataset))[0]
+    soundfile.write(first(dataset), np.stack([quiet, -quiet], axis=1), 16000)
+    rows = [line.split("|") for line in lines(dataset)]
+    write_lines(dataset, [f"{name}|as it was written|{text}" for name, text in rows])
     (dataset / "wavs/.DS_Store").write_bytes(b"x")
     code, manifest = prepare()
     assert code == 0
@@ -243,8 +244,13 @@ def test_good_recordings_become_two_normalised_copies_each(
     assert (summary["clips"], summary["rejected"]) == (count, 0)
     assert summary["heldOut"] == max(3, round(count / 10))
     assert float(summary["speechSeconds"]) >= 60
+    form = "id|raw|normalised; the third column, the normalised text, is the text"
+    assert (summary["shape"], summary["warnings"]) == (f"metadata.csv has lines of {form}", 1)
+    (warning,) = json.loads(open_store(job_document["store"]["workspace"]).read("prepare/findings.json"))
+    assert (warning["clip"], warning["reason"], warning["severity"]) == (rows[0][0], "ChannelInverted", "warning")
     folder = tmp_path / "scratch" / job_document["inputHash"] / "prepare"
     clips = read_clips(folder)
+    assert [[clip.id, clip.text] for clip in clips] == rows
     assert sum(clip.held_out for clip in clips) == summary["heldOut"]
     for clip in clips:
         training, rate = soundfile.read(folder / "clips" / f"{clip.id}.flac")

@@ -14,8 +14,7 @@ from sovits_core.models import Synthesizer
 from sovits_core.text import phonemize
 from sovits_core.text.phones import sound_phones
 from voice_trainer.job.base import JobBase
-from voice_trainer.recordings.audio import TRAINING_RATE, decode, resample
-from voice_trainer.recordings.decoding import Decoders
+from voice_trainer.recordings.audio import TRAINING_RATE, read_mono, resample
 from voice_trainer.training.networks import Encoders, load_encoders, load_networks
 from voice_trainer.training.tokens import Tokenizer, tokenizer_for
 
@@ -34,8 +33,7 @@ def networks(base: JobBase) -> tuple[Synthesizer, Encoders]:
 @pytest.fixture(scope="module")
 def clip(spoken_dataset: Path) -> tuple[Tensor, str]:
     name, text = (spoken_dataset / "metadata.csv").read_text().splitlines()[0].split("|")
-    with Decoders() as decoders:
-        samples, rate = decode(spoken_dataset / "wavs" / f"{name}.wav", decoders)
+    samples, rate = read_mono(spoken_dataset / "wavs" / f"{name}.wav")
     return torch.from_numpy(resample(samples, rate, TRAINING_RATE)), text
 
 

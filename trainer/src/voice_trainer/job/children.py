@@ -35,6 +35,11 @@ class Bounds:
 class ChildFailed(Exception):
     """The program ended otherwise than well; the message is the last line that it said, or how it ended."""
 
+    def __init__(self, message: str, status: int = 1) -> None:
+        """Keep ``status``: the exit status, or the negative number of the signal that ended it."""
+        super().__init__(message)
+        self.status = status
+
 
 class ChildTimedOut(ChildFailed):
     """It took more than ``Bounds.wall_seconds`` and was killed with all that it started."""
@@ -102,7 +107,7 @@ def run(command: Sequence[str], data: bytes = b"", bounds: Bounds = Bounds()) ->
         finally:
             stop(process)
         if status:
-            raise ChildFailed(_last_line(said) or ending(status))
+            raise ChildFailed(_last_line(said) or ending(status), status)
         output.seek(0)
         return output.read(bounds.file_bytes)
 

@@ -1,4 +1,4 @@
-"""Audio files: decoding uploads, resampling, loudness, FLAC."""
+"""Samples of clips: reading, resampling, loudness, FLAC."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import soundfile
 
 from voice_trainer.errors import BadData, Transient
 from voice_trainer.job import children
-from voice_trainer.recordings.decoding import DECODED_SECONDS, Decoders, Samples, Undecodable, container_of
+from voice_trainer.recordings.decoding import DECODED_SECONDS, Samples
 
 TRAINING_RATE = 32_000  # Hz, of the synthesizer
 ANALYSIS_RATE = 16_000  # Hz, of HuBERT, the voice activity detector and PESQ
@@ -18,17 +18,10 @@ LOUDNESS_PASSES = 3
 LOUDNESS_TOLERANCE = 0.3  # dB, below the audible difference
 
 
-def decode(path: Path, decoders: Decoders) -> tuple[Samples, int]:
-    """Return mono samples and their rate, at most ``DECODED_SECONDS`` of them: a few bytes of FLAC can hold hours.
-
-    Raises:
-        Undecodable: it is no format that is taken, or neither libsndfile nor ffmpeg can read it.
-    """
-    container = container_of(path)
-    try:
-        return decoders.decode(path)
-    except children.ChildFailed:
-        return _decode_with_ffmpeg(path, container), TRAINING_RATE
+def read_mono(path: Path) -> tuple[Samples, int]:
+    """Return samples and rate of a clip that ``Decoders.to_mono`` or ``slicing`` wrote."""
+    samples, rate = soundfile.read(path, dtype="float32")
+    return np.asarray(samples, dtype=np.float32), int(rate)
 
 
 def resample(samples: Samples, rate: int, wanted: int) -> Samples:
@@ -36,6 +29,12 @@ def resample(samples: Samples, rate: int, wanted: int) -> Samples:
     if rate == wanted or not len(samples):
         return samples
     return _filter(samples, rate, f"aresample={wanted}:resampler=soxr")
+
+
+def resample_file(path: Path, wanted: int) -> Samples:
+    """Return a mono WAV of ours at another rate; the file may be longer than memory should hold at its own."""
+    graph = f"aresample={wanted}:resampler=soxr"
+    return _samples(["-f", "wav", "-i", f"file:{path}"], b"", graph)
 
 
 def normalise(samples: Samples, rate: int, wanted: int, *, rms_dbfs: float) -> Samples:
@@ -85,24 +84,17 @@ def read_flac(path: Path) -> Samples:
     return np.asarray(samples, dtype=np.float32)
 
 
-def _decode_with_ffmpeg(path: Path, container: str) -> Samples:
-    # The demuxer is forced: a playlist under another name could make ffmpeg open other files.
-    source = ["-protocol_whitelist", "file", "-f", container, "-i", f"file:{path}", "-t", str(DECODED_SECONDS)]
-    try:
-        data = _ffmpeg([*source, "-vn", "-ac", "1", "-ar", str(TRAINING_RATE), "-f", "f32le", "pipe:1"], b"")
-    except children.ChildFailed as error:
-        raise Undecodable(str(error)[:120]) from error
-    return np.frombuffer(data, dtype="<f4").copy()
-
-
 def _filter(samples: Samples, rate: int, graph: str) -> Samples:
-    pcm = ["-f", "f32le", "-ar", str(rate), "-ac", "1"]
-    arguments = [*pcm, "-i", "pipe:0", "-af", graph, "-f", "f32le", "-ac", "1", "pipe:1"]
+    given = ["-f", "f32le", "-ar", str(rate), "-ac", "1", "-i", "pipe:0"]
+    return _samples(given, np.ascontiguousarray(samples, dtype="<f4").tobytes(), graph)
+
+
+def _samples(given: list[str], data: bytes, graph: str) -> Samples:
     try:
-        data = _ffmpeg(arguments, np.ascontiguousarray(samples, dtype="<f4").tobytes())
+        found = _ffmpeg([*given, "-af", graph, "-f", "f32le", "-ac", "1", "pipe:1"], data)
     except children.ChildFailed as error:
         raise Transient(f"ffmpeg -af {graph} failed: {error!s:.200}", reason="FfmpegFailed") from error
-    return np.frombuffer(data, dtype="<f4").copy()
+    return np.frombuffer(found, dtype="<f4").copy()
 
 
 def _ffmpeg(arguments: list[str], data: bytes) -> bytes:

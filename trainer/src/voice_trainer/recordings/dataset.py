@@ -1,41 +1,72 @@
-"""The dataset as uploaded: its clips and transcripts, and all problems with them."""
+"""The dataset as uploaded: its list and files matched with one another, and all that is wrong with them."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from voice_store import NotFound, Store, TooLarge
-from voice_trainer.errors import BadData, BadDataset
+from voice_store import InvalidKey, Store, TooLarge, check_key
+from voice_trainer.errors import BadData
 from voice_trainer.job.results import digest_of
+from voice_trainer.recordings.findings import FindingList
+from voice_trainer.recordings.shapes import Listing, NotText, Row, decode_text, read_listing, shorten
 
-METADATA = "metadata.csv"
-METADATA_LIMIT = 16 * 1024 * 1024
+logger = logging.getLogger(__name__)
+
+LISTS = ("metadata.csv", "metadata.jsonl", "metadata.txt", "metadata.list")  # and any one *.list
+LIST_LIMIT = 16 * 1024 * 1024
 CLIPS = "wavs/"
-FORMATS = ("wav", "flac", "ogg", "mp3")
+SOUNDS = frozenset(
+    [
+        "wav",
+        "wave",
+        "flac",
+        "ogg",
+        "oga",
+        "opus",
+        "mp3",
+        "m4a",
+        "m4b",
+        "mp4",
+        "mov",
+        "aac",
+        "webm",
+        "mka",
+        "mkv",
+        "wma",
+        "aif",
+        "aiff",
+        "aifc",
+        "caf",
+        "au",
+        "w64",
+        "rf64",
+        "amr",
+        "3gp",
+        "3g2",
+        "wv",
+        "ape",
+        "tta",
+        "ac3",
+    ]
+)
 CLIP_LIMIT = 64 * 1024 * 1024  # bytes: a minute of 48 kHz, 24 bit, stereo is 17 MB
+LONG_LIMIT = 1024 * 1024 * 1024  # bytes of a recording that is sliced
 CLIP_ID = re.compile(r"\w[\w.-]{0,119}")
+ID_BYTES = 200  # a file's name has 255, and ours have an extension
 TEXT_LIMIT = 1000  # characters; a minute of fast speech has some 900
-VALUE_SHOWN = 60
+TIMED = (".srt", ".vtt")
+TEXTS = (*TIMED, ".txt")  # in this order, where a recording has several
+WHOLE_TEXT = "transcript"
+SPEAKERS_SHOWN = 5
 
-
-@dataclass
-class Problems:
-    """All problems of a dataset, so that one pass reports all of them."""
-
-    found: list[tuple[str, str]] = field(default_factory=list)
-
-    def add(self, reason: str, sentence: str) -> None:
-        """Add one problem; ``reason`` becomes the condition's."""
-        self.found.append((reason, sentence))
-
-    def require_none(self) -> None:
-        """Raise ``BadDataset`` with all problems, if there are any."""
-        if self.found:
-            raise BadDataset(self.found)
+shown = shorten
 
 
 @dataclass(frozen=True)
@@ -46,57 +77,71 @@ class Recording:
     text: str
     key: str  # in the dataset's store
 
-    @property
-    def format(self) -> str:
-        """The container format, by the file's name."""
-        return PurePosixPath(self.key).suffix[1:].lower()
+
+@dataclass(frozen=True)
+class LongRecording:
+    """A recording without a line in a list: it is sliced, and its text aligned."""
+
+    id: str
+    key: str
+    text_key: str  # of its .srt, .vtt or .txt
 
 
-def read_dataset(store: Store, problems: Problems) -> tuple[Recording, ...]:
-    """Match transcripts with clips, by id in the order of the transcripts.
+@dataclass(frozen=True)
+class Dataset:
+    """What is to be trained on; either ``clips`` or ``long`` is empty."""
+
+    shape: str  # one sentence for log and report
+    clips: tuple[Recording, ...]
+    long: tuple[LongRecording, ...] = ()
+
+
+def read_dataset(store: Store, digest: DatasetDigest, findings: FindingList, language: str) -> Dataset:
+    """Recognise the shape of a dataset, and match texts with sounds, in the order of the list.
 
     Raises:
-        BadData: there is no ``metadata.csv`` at all.
+        BadData: there is neither a list nor a recording with a text.
     """
-    texts = dict(_transcripts(_metadata(store), problems))
-    keys = _clip_keys(store, problems)
-    for name in sorted(set(texts) - set(keys)):
-        problems.add(
-            "TranscriptWithoutClip",
-            f"{METADATA} has a transcript for {shown(name)} but {CLIPS}{name}.{{{','.join(FORMATS)}}} does not exist; "
-            "add the clip or delete the line",
-        )
-    for name in sorted(set(keys) - set(texts)):
-        problems.add(
-            "ClipWithoutTranscript",
-            f"{keys[name]} has no line in {METADATA}; add the line {name}|<text> or delete the clip",
-        )
-    return tuple(Recording(name, text, keys[name]) for name, text in texts.items() if name in keys)
+    keys = _keys(store, findings)
+    name = _list_key(keys, findings)
+    if name:
+        text, encoding = read_text(store, name, digest)
+        listing = read_listing(text)
+        notes = [f"in {encoding}"] if encoding else []
+        shape = "; ".join([f"{name} has lines of {listing.form}", *notes, *listing.notes])
+        dataset = Dataset(shape, _listed(name, listing, keys, findings, language))
+    else:
+        dataset = _unlisted(store, keys, findings)
+    logger.info("%s", dataset.shape)
+    return dataset
 
 
-def fetch(store: Store, recording: Recording, folder: Path, problems: Problems) -> Path | None:
-    """Download one clip; ``None`` when it is too large to be one."""
-    path = folder / f"{recording.id}.{recording.format}"
+def fetch(store: Store, key: str, path: Path, findings: FindingList, *, clip: str, limit: int = CLIP_LIMIT) -> bool:
+    """Download one recording; False after a finding that it is too large."""
     try:
-        store.download(recording.key, path, limit=CLIP_LIMIT)
+        store.download(key, path, limit=limit)
     except TooLarge:
-        problems.add(
-            "ClipTooLarge",
-            f"{recording.key} is larger than {CLIP_LIMIT // 2**20} MiB; cut it into sentences of up to 15 s",
+        what = (
+            "cut it into sentences of up to 15 s" if limit == CLIP_LIMIT else "store it as FLAC, or cut it into parts"
         )
-        return None
-    return path
+        findings.refuse("ClipTooLarge", f"{key} is larger than {limit // 2**20} MiB; {what}", clip)
+        return False
+    return True
 
 
 class DatasetDigest:
     """The SHA-256 over lines ``<sha256 of the file>  <key>`` in the order of the keys: what ``dataset.digest`` pins."""
 
-    def __init__(self, store: Store) -> None:
-        self._files = {METADATA: hashlib.sha256(store.read(METADATA, limit=METADATA_LIMIT)).hexdigest()}
+    def __init__(self) -> None:
+        self._files: dict[str, str] = {}
 
     def add(self, key: str, path: Path) -> None:
-        """Count one clip in."""
+        """Count one file in."""
         self._files[key] = digest_of(path).sha256
+
+    def add_bytes(self, key: str, data: bytes) -> None:
+        """Count a file in that was read whole."""
+        self._files[key] = hashlib.sha256(data).hexdigest()
 
     def value(self) -> str:
         """Return ``sha256:<hex>``."""
@@ -113,78 +158,243 @@ class DatasetDigest:
             )
 
 
-def shown(value: str) -> str:
-    """Quote a value from outside, shortened."""
-    return repr(value if len(value) <= VALUE_SHOWN else value[:VALUE_SHOWN] + "…")
+def read_text(store: Store, key: str, digest: DatasetDigest) -> tuple[str, str]:
+    """Return a text of the dataset, and its encoding where that is not UTF-8.
 
-
-def _metadata(store: Store) -> list[str]:
+    Raises:
+        BadData: it is too large, or in no encoding that is taken.
+    """
     try:
-        data = store.read(METADATA, limit=METADATA_LIMIT)
-    except NotFound as error:
-        raise BadData(
-            f"{store.uri}/{METADATA} does not exist; it lists the clips, one line each: id|text",
-            reason="MetadataMissing",
-        ) from error
+        data = store.read(key, limit=LIST_LIMIT)
     except TooLarge as error:
         raise BadData(
-            f"{store.uri}/{METADATA} is larger than {METADATA_LIMIT // 2**20} MiB", reason="MetadataTooLarge"
+            f"{store.uri}/{key} is larger than {LIST_LIMIT // 2**20} MiB", reason="MetadataTooLarge"
         ) from error
+    digest.add_bytes(key, data)
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise BadData(
-            f"{METADATA} line {line} is not UTF-8; save the file as UTF-8", reason="MetadataNotUtf8"
-        ) from error
-    return text.split("\n")
+        return decode_text(data)
+    except NotText as error:
+        raise BadData(f"{key} {error}; save the file as UTF-8", reason="MetadataNotUtf8") from error
 
 
-def _transcripts(lines: list[str], problems: Problems) -> Iterator[tuple[str, str]]:
-    seen: dict[str, int] = {}
-    for number, line in enumerate((line.strip() for line in lines), start=1):
-        if not line:
+def is_sound(key: str) -> bool:
+    """Whether a file's extension is one of sound."""
+    return PurePosixPath(key).suffix[1:].lower() in SOUNDS
+
+
+def _keys(store: Store, findings: FindingList) -> tuple[str, ...]:
+    """Return the dataset's files without hidden ones: .DS_Store, ._clip.flac and the like."""
+    keys = []
+    for key in (entry.key for entry in store.list()):
+        if any(part.startswith(".") or part == "__MACOSX" for part in key.split("/")) or key.endswith("/"):
             continue
-        where = f"{METADATA} line {number}"
-        name, separator, text = (part.strip() for part in line.partition("|"))
-        if not separator or "|" in text:
-            problems.add("BadMetadataRow", f"{where} is {shown(line)}; a line is id|text with exactly one |")
-        elif not CLIP_ID.fullmatch(name) or ".." in name:
-            problems.add(
+        try:
+            keys.append(check_key(key))
+        except InvalidKey:
+            findings.refuse("InvalidClipId", f"{shown(key)} is no name of a file that can be read; rename it")
+    return tuple(keys)
+
+
+def _list_key(keys: Sequence[str], findings: FindingList) -> str:
+    """Return the key of the dataset's list, or nothing."""
+    lists = [key for key in keys if "/" not in key and (key in LISTS or key.lower().endswith(".list"))]
+    if len(lists) > 1:
+        names = " and ".join(shown(key) for key in lists[:3])
+        findings.refuse("SeveralLists", f"{names} both list clips; keep the one that is right")
+    return min(lists, key=lambda key: LISTS.index(key) if key in LISTS else len(LISTS), default="")
+
+
+def _listed(
+    name: str, listing: Listing, keys: Sequence[str], findings: FindingList, language: str
+) -> tuple[Recording, ...]:
+    _require_one_voice(name, listing, findings, language)
+    for number, fault in listing.faults:
+        findings.refuse("BadMetadataRow", f"{name} line {number} {fault}")
+    files = _Files(keys, findings)
+    clips = _clips_of(name, listing.rows, files, findings)
+    _report_unlisted(name, files, clips, findings)
+    return clips
+
+
+def _require_one_voice(name: str, listing: Listing, findings: FindingList, language: str) -> None:
+    speakers = Counter(row.speaker for row in listing.rows if row.speaker)
+    if len(speakers) > 1:
+        most = ", ".join(f"{shown(who)} ({count})" for who, count in speakers.most_common(SPEAKERS_SHOWN))
+        more = f" and {len(speakers) - SPEAKERS_SHOWN} more" if len(speakers) > SPEAKERS_SHOWN else ""
+        findings.refuse(
+            "SeveralSpeakers",
+            f"{name} names {len(speakers)} speakers: {most}{more}; a voice has one, so delete the lines of the others",
+        )
+    for code in sorted({row.language for row in listing.rows} - {"", language}):
+        lines = [row.line for row in listing.rows if row.language == code]
+        findings.refuse(
+            "OtherLanguage",
+            f"{name} line {lines[0]}{f' and {len(lines) - 1} more' if len(lines) > 1 else ''} has the language "
+            f"{shown(code)}, the voice has {language!r}; correct spec.language or delete the lines",
+        )
+
+
+class _Files:
+    """The dataset's sound files, found by whatever a list calls them; names are compared by NFC."""
+
+    def __init__(self, keys: Sequence[str], findings: FindingList) -> None:
+        self.sounds = tuple(key for key in keys if is_sound(key))
+        for key in keys:
+            if key.startswith(CLIPS) and not is_sound(key):
+                findings.refuse(
+                    "UnreadableClip", f"{shown(key)} is no sound by its extension; convert, rename or move it"
+                )
+        self._by_name: dict[str, list[str]] = {}
+        for key in self.sounds:
+            whole = _nfc(key)
+            for name in {whole, _without_suffix(whole), whole.rpartition("/")[2], PurePosixPath(whole).stem}:
+                self._by_name.setdefault(name, []).append(key)
+
+    def find(self, written: str) -> list[str]:
+        """Return the files that a list's name may mean, best first; several: it is not clear which.
+
+        An official list has the paths of another machine, so the last part of a path counts where the whole is nowhere.
+        """
+        name = _nfc(written).replace("\\", "/").removeprefix("./")
+        if ".." in name.split("/"):
+            return []
+        bare = _without_suffix(name)
+        wanted = [CLIPS + name, name, CLIPS + bare, bare]
+        if is_sound(name):
+            wanted += [name.rpartition("/")[2], bare.rpartition("/")[2]]
+        return next((self._by_name[one] for one in wanted if one in self._by_name), [])
+
+
+def _clips_of(name: str, rows: Iterable[Row], files: _Files, findings: FindingList) -> tuple[Recording, ...]:
+    clips: dict[str, Recording] = {}
+    lines: dict[str, int] = {}  # of each clip's id
+    for row in rows:
+        where = f"{name} line {row.line}"
+        found = files.find(row.name)
+        named = _nfc(row.name).replace("\\", "/")
+        if not found and (".." in named or ("/" in named and not is_sound(named)) or not id_of(named)):
+            findings.refuse(
                 "InvalidClipId",
-                f"{where} has the id {shown(name)}; an id is a file's name without folder and extension, "
-                "of letters, digits, _ - and .",
+                f"{where} has the id {shown(row.name)}; an id is a file's name, with or without its extension",
             )
-        elif name in seen:
-            problems.add(
-                "DuplicateId", f"{where} repeats the id {shown(name)} of line {seen[name]}; delete one of the lines"
-            )
-        else:
-            seen[name] = number
-            yield name, text
-            if not text:
-                problems.add(
-                    "EmptyTranscript", f"{where} has no text for {shown(name)}; write what is said in the clip"
-                )
-            elif len(text) > TEXT_LIMIT:
-                problems.add(
-                    "TranscriptTooLong",
-                    f"{where} has {len(text)} characters for {shown(name)}, at most {TEXT_LIMIT} are taken; cut it",
-                )
-
-
-def _clip_keys(store: Store, problems: Problems) -> dict[str, str]:
-    keys: dict[str, str] = {}
-    for key in (entry.key for entry in store.list(CLIPS)):
-        path = PurePosixPath(key.removeprefix(CLIPS))
-        if path.name.startswith("."):  # .DS_Store and the like
             continue
-        if len(path.parts) > 1 or path.suffix[1:].lower() not in FORMATS:
-            problems.add(
-                "UnreadableClip", f"{shown(key)} is no {CLIPS}<id>.{{{','.join(FORMATS)}}}; convert or move it"
+        clip = id_of(found[0] if found else named)
+        if clip in lines:
+            findings.refuse(
+                "DuplicateId",
+                f"{where} repeats the id {shown(row.name)} of line {lines[clip]}; delete one of the lines",
+                clip,
             )
-        elif path.stem in keys:
-            problems.add("DuplicateId", f"{shown(key)} and {shown(keys[path.stem])} have the same id; delete one")
+            continue
+        lines[clip] = row.line
+        _require_text(where, row, clip, findings)
+        if len(found) > 1:
+            findings.refuse(
+                "DuplicateId", f"{' and '.join(shown(key) for key in found[:3])} have the same id; delete one", clip
+            )
+        elif not found:
+            findings.refuse(
+                "TranscriptWithoutClip",
+                f"{name} has a transcript for {shown(row.name)}, but no file {CLIPS}{clip}.wav, .flac, .mp3, .m4a or "
+                "the like exists; add the clip or delete the line",
+                clip,
+            )
+        for key in found:
+            clips.setdefault(clip, Recording(clip, row.text, key))
+    return tuple(clips.values())
+
+
+def _require_text(where: str, row: Row, clip: str, findings: FindingList) -> None:
+    if not row.text:
+        findings.refuse(
+            "EmptyTranscript", f"{where} has no text for {shown(row.name)}; write what is said in the clip", clip
+        )
+    elif len(row.text) > TEXT_LIMIT:
+        findings.refuse(
+            "TranscriptTooLong",
+            f"{where} has {len(row.text)} characters for {shown(row.name)}, at most {TEXT_LIMIT} are taken; cut it",
+            clip,
+        )
+
+
+def _report_unlisted(name: str, files: _Files, clips: Sequence[Recording], findings: FindingList) -> None:
+    """Refuse sounds without a line where the list's clips lie; elsewhere they may be what the clips were cut from."""
+    used = {clip.key for clip in clips}
+    twins = {_without_suffix(key) for key in used}  # reported as two files of one id
+    folders = {CLIPS} | {key.rpartition("/")[0] + "/" for key in used}
+    for key in files.sounds:
+        if key in used or _without_suffix(key) in twins:
+            continue
+        if key.rpartition("/")[0] + "/" in folders:
+            findings.refuse(
+                "ClipWithoutTranscript",
+                f"{shown(key)} has no line in {name}; add the line {PurePosixPath(key).stem}|<text> or delete the file",
+                id_of(key),
+            )
         else:
-            keys[path.stem] = key
-    return keys
+            findings.warn("ClipNotListed", f"{shown(key)} has no line in {name} and is not used")
+
+
+def _unlisted(store: Store, keys: Sequence[str], findings: FindingList) -> Dataset:
+    """Return recordings whose texts lie beside them: NAME.txt, NAME.srt, NAME.vtt, or transcript.* for the only one."""
+    everywhere = [key for key in keys if is_sound(key)]
+    sounds = [key for key in everywhere if "/" not in key.removeprefix(CLIPS)]
+    texts = {_nfc(key): key for key in keys}
+    long: list[LongRecording] = []
+    without: list[str] = []
+    for key in sounds:
+        bare = _without_suffix(_nfc(key))
+        names = [bare + suffix for suffix in TEXTS] + [_nfc(key) + suffix for suffix in TEXTS]
+        if len(sounds) == 1:
+            names += [WHOLE_TEXT + suffix for suffix in TEXTS]
+        text = next((texts[name] for name in names if name in texts), None)
+        if text is None:
+            without.append(key)
+        elif not id_of(key):
+            findings.refuse("InvalidClipId", f"{shown(key)} has no letter or digit in its name; rename it")
+        else:
+            long.append(LongRecording(id_of(key), key, text))
+    if not long:
+        raise BadData(_nothing_to_train(store, sounds), reason="MetadataMissing")
+    for key in without:
+        findings.refuse(
+            "TranscriptMissing",
+            f"{shown(key)} has no text: put it beside the recording as {shown(_without_suffix(key) + '.txt')}",
+            id_of(key),
+        )
+    for key in sorted(set(everywhere) - set(sounds)):
+        findings.warn("ClipNotListed", f"{shown(key)} lies in a folder, no list names it, and it is not used")
+    for one, count in Counter(one.id for one in long).items():
+        if count > 1:
+            findings.refuse("DuplicateId", f"{count} recordings have the id {shown(one)}; rename them", one)
+    word = "recording" if len(long) == 1 else "recordings"
+    return Dataset(f"no list of clips; {len(long)} {word} with a text beside it", (), tuple(long))
+
+
+def _nothing_to_train(store: Store, sounds: Sequence[str]) -> str:
+    if len(sounds) == 1:
+        return (
+            f"{store.uri} has one recording, {shown(sounds[0])}, and no text of it; put what is said in it into "
+            f"{WHOLE_TEXT}.txt beside it (nothing here writes down speech by itself)"
+        )
+    return (
+        f"{store.uri}/{LISTS[0]} does not exist; it lists the clips, one line each: id|text; or give each recording "
+        "a text of its own name, as in talk.wav and talk.txt"
+    )
+
+
+def id_of(name: str) -> str:
+    """Return a clip's id: its file's name without folder and extension, spaces and the like as _; empty: none."""
+    last = _nfc(name).rpartition("/")[2]
+    stem = PurePosixPath(last).stem if is_sound(last) else last
+    cleaned = re.sub(r"^[^\w]+", "", re.sub(r"[^\w.-]+", "_", stem))
+    fits = CLIP_ID.fullmatch(cleaned) and len(cleaned.encode()) <= ID_BYTES and ".." not in cleaned
+    return cleaned if fits and any(sign.isalnum() for sign in cleaned) else ""
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _without_suffix(key: str) -> str:
+    return key[: -len(PurePosixPath(key).suffix)] if is_sound(key) else key

@@ -1,28 +1,34 @@
 """The program that decodes recordings with libsndfile, apart from the job: it knows no key and has limits of its own.
 
 Started by ``decoding.py`` with the number of an open file. Each line on standard input is a JSON object: path, seconds,
-rates, channels. The samples, mono float32, go to the file, and one line of JSON to standard output: the rate and how
-many samples, or what is wrong with the recording. A few bytes of FLAC can hold hours in many channels, so a block at a
-time is decoded, and no more seconds than asked for. It imports nothing of this package, to be started quickly.
+rates, channels. The samples, mono float32, go to the file, and one line of JSON to standard output: the rate, how many
+samples and how the channels were mixed, or what is wrong with the recording. A few bytes of FLAC can hold hours in many
+channels, so a block at a time is decoded, and no more seconds than asked for. It imports nothing of this package, to be
+started quickly.
 """
 
 import json
 import os
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import soundfile
 
 BLOCK_BYTES = 32 << 20  # decoded, of all channels: a clip of 54 s in stereo at 48 kHz is one block
 FORMATS = {"WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "MPEG"}
+SILENT = 1e-2  # of the loudest channel's power: 20 dB below it
+INVERTED = -0.5  # correlation with the loudest channel
 
 
 class Refused(Exception):
     """The recording is of a kind that no speaker makes."""
 
 
-def decode(path: str, seconds: float, rates: tuple[int, int], channels: int, output: int) -> dict[str, int]:
-    """Write the first ``seconds`` as mono; return ``rate`` (Hz) and ``samples``.
+def decode(path: str, seconds: float, rates: tuple[int, int], channels: int, output: int) -> dict[str, object]:
+    """Write the first ``seconds`` as mono; return ``rate`` (Hz), ``samples`` and ``mix``.
+
+    ``mix`` is empty where the channels were averaged, else why only some were: inverted or silent.
 
     Raises:
         Refused: the rate, the number of channels or a sample is impossible.
@@ -33,19 +39,59 @@ def decode(path: str, seconds: float, rates: tuple[int, int], channels: int, out
             raise Refused(f"{source.format} is none of WAV, FLAC, Ogg and MP3")
         if not (rates[0] <= source.samplerate <= rates[1] and source.channels <= channels):
             raise Refused(f"{source.samplerate} Hz with {source.channels} channels is not a recording of speech")
+        rate, several = source.samplerate, source.channels > 1
+    used, mix = choose(correlations(path, seconds)) if several else ([0], "")
+    count = 0
+    for block in blocks(path, seconds):
+        mono = block.mean(axis=1) if not mix else block[:, used].mean(axis=1)
+        write(output, np.ascontiguousarray(mono, dtype="<f4").tobytes())
+        count += len(mono)
+    return {"rate": rate, "samples": count, "mix": mix}
+
+
+def blocks(path: str, seconds: float) -> Iterator[np.ndarray]:
+    """Yield the first ``seconds`` as float32 (samples, channels).
+
+    Raises:
+        Refused: a sample is not finite.
+    """
+    with soundfile.SoundFile(path) as source:
         left = int(seconds * source.samplerate)
         block = max(1, BLOCK_BYTES // (4 * source.channels))
-        count = 0
         while left:
-            mono = source.read(min(block, left), dtype="float32", always_2d=True).mean(axis=1)
-            if not len(mono):
-                break
-            if not np.isfinite(mono).all():
+            found = source.read(min(block, left), dtype="float32", always_2d=True)
+            if not len(found):
+                return
+            if not np.isfinite(found).all():
                 raise Refused("it holds numbers that are not finite")
-            write(output, np.ascontiguousarray(mono, dtype="<f4").tobytes())
-            count += len(mono)
-            left -= len(mono)
-        return {"rate": source.samplerate, "samples": count}
+            yield found
+            left -= len(found)
+
+
+def correlations(path: str, seconds: float) -> np.ndarray:
+    """Return the mean products of each pair of channels, float64 (channels, channels)."""
+    total: np.ndarray = np.zeros(())
+    count = 0
+    for block in blocks(path, seconds):
+        wide = block.astype(np.float64)
+        total = total + wide.T @ wide
+        count += len(block)
+    return total / max(count, 1)
+
+
+def choose(products: np.ndarray) -> tuple[list[int], str]:
+    """Return which channels to average, and why not all of them."""
+    if not products.ndim:
+        return [0], ""
+    power = products.diagonal()
+    loudest = int(power.argmax())
+    heard = [number for number in range(len(power)) if power[number] > SILENT * power[loudest]]
+    if not heard:  # digital silence in all
+        return list(range(len(power))), ""
+    for number in heard:
+        if products[loudest, number] < INVERTED * np.sqrt(power[loudest] * power[number]):
+            return [loudest], "inverted"
+    return heard, "silent" if len(heard) < len(power) else ""
 
 
 def write(output: int, data: bytes) -> None:
@@ -64,7 +110,7 @@ def main() -> None:
         os.lseek(output, 0, os.SEEK_SET)
         answer: dict[str, object]
         try:
-            answer = dict(decode(asked["path"], asked["seconds"], asked["rates"], asked["channels"], output))
+            answer = decode(asked["path"], asked["seconds"], asked["rates"], asked["channels"], output)
         except Refused as error:
             answer = {"refused": str(error)}
         except (RuntimeError, MemoryError, ValueError, TypeError, OSError) as error:  # libsndfile's are RuntimeErrors

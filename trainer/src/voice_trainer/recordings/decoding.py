@@ -1,4 +1,4 @@
-"""From the bytes of a recording to samples: which format they are, and the processes that decode them."""
+"""From a recording in any format to a mono WAV of ours: libsndfile and ffmpeg, each apart from the job and bounded."""
 
 from __future__ import annotations
 
@@ -12,41 +12,56 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, Literal, Self
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from voice_trainer.errors import Transient
 from voice_trainer.job import children
 from voice_trainer.recordings import decoder_process
+from voice_trainer.recordings.containers import WAV, Container, NotSound, container_of, has_loose_aac, mend_wav
 
 Samples = NDArray[np.float32]  # mono, full scale is 1.0
-Container = Literal["wav", "flac", "ogg", "mp3"]
+Mix = Literal["", "inverted", "silent"]
 
 DECODED_SECONDS: Final = 70.0  # of sound, above the longest clip that is accepted
 RATES: Final = (8_000, 192_000)  # Hz
 CHANNELS: Final = 8
 ANSWER_LIMIT: Final = 4096  # bytes of a decoder's answer
-BOUNDS: Final = children.Bounds(
-    wall_seconds=60.0,  # for one recording
-    cpu_seconds=3600,  # for all that one process decodes
-    memory=512 * children.MIB,
-    file_bytes=int(DECODED_SECONDS * RATES[1]) * 4 + 4096,
-)
-
-_ID3_HEADER: Final = 10  # bytes before the tag's content
+COPIED: Final = 1 << 20  # samples at a time
+WIDEST: Final = 48_000 * 6 * 4  # bytes a second that ffmpeg may write: 48 kHz, six channels, 32 bits
 
 
 class Undecodable(Exception):
     """The bytes are no sound in a format that is taken."""
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """A recording as mono WAV (float32) in a file of ours."""
+
+    path: Path
+    rate: int  # Hz
+    seconds: float  # at most as many as were asked for
+    mix: Mix  # why not all channels were averaged
+
+
 class Decoders:
     """Processes that decode recordings, as many as are asked at a time; safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = DECODED_SECONDS) -> None:
+        """Decode at most ``seconds`` of each recording."""
+        self.seconds = seconds
+        self.bounds = children.Bounds(
+            wall_seconds=max(60.0, seconds / 10),  # for one recording
+            cpu_seconds=3600,  # for all that one process decodes
+            memory=512 * children.MIB,
+            file_bytes=int(seconds * RATES[1]) * 4 + 4096,
+        )
         self._idle: list[_Decoder] = []
         self._lock = threading.Lock()
         self._running = ExitStack()
@@ -57,22 +72,76 @@ class Decoders:
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
-    def decode(self, path: Path) -> tuple[Samples, int]:
-        """Return mono samples and their rate, at most ``DECODED_SECONDS`` of them.
+    def to_mono(self, path: Path, target: Path) -> Decoded:
+        """Write a recording as mono WAV; a WAV whose header lacks its size is mended where it lies.
+
+        libsndfile reads what it can, so that the same file gives the same samples wherever it is decoded; ffmpeg has
+        the rest. Channels are averaged, unless that would cancel or halve the voice.
 
         Raises:
-            Undecodable: it is another format, or no recording of speech.
-            ChildFailed: libsndfile cannot read it; ffmpeg may.
+            Undecodable: it is no sound in a format that is taken, damaged, or no recording of speech.
         """
+        try:
+            container = container_of(path)
+        except NotSound as error:
+            raise Undecodable(str(error)) from error
+        if container is WAV:
+            mend_wav(path)
+        if container.by_libsndfile:
+            with suppress(children.ChildFailed):
+                return self._by_libsndfile(path, target)
+        if container is WAV and has_loose_aac(path):
+            raise Undecodable("it is a WAV with AAC inside, whose frames have no marks that tell one from the next")
+        converted = target.with_name(f".{target.name}.all")
+        try:
+            self._by_ffmpeg(path, container, converted)
+            decoded = self._by_libsndfile(converted, target)
+        except children.ChildFailed as error:
+            raise Undecodable(_nothing_in(container)) from error
+        finally:
+            converted.unlink(missing_ok=True)
+        if not decoded.seconds:
+            raise Undecodable(_nothing_in(container))
+        return decoded
+
+    def _by_libsndfile(self, path: Path, target: Path) -> Decoded:
+        """Raise ``ChildFailed`` where libsndfile cannot read the file, else as ``to_mono``."""
         with self._borrowed() as decoder:
-            return decoder.decode(path)
+            return decoder.to_mono(path, target)
+
+    def _by_ffmpeg(self, path: Path, container: Container, target: Path) -> None:
+        """Write the first sound stream as float WAV with all its channels.
+
+        Neither the extension nor ffmpeg's own guess chooses the demuxer, and no other one may be opened: a playlist,
+        or a list of files inside of something else, would make ffmpeg read what is not the recording. Files are the
+        only protocol.
+        """
+        bounds = children.Bounds(
+            wall_seconds=self.bounds.wall_seconds,
+            cpu_seconds=int(self.bounds.wall_seconds),
+            file_bytes=int(self.seconds * WIDEST) + 4096,
+        )
+        only = ["-protocol_whitelist", "file", "-format_whitelist", container.demuxer, "-f", container.demuxer]
+        command = ["ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", *only]
+        command += ["-i", f"file:{path}", "-t", str(self.seconds), "-vn", "-sn", "-dn", "-map_metadata", "-1"]
+        command += ["-c:a", "pcm_f32le", "-f", "wav", "-y", f"file:{target}"]
+        try:
+            children.run(command, bounds=bounds)
+        except FileNotFoundError as error:
+            raise Transient("ffmpeg is not installed; the trainer's image has it", reason="FfmpegMissing") from error
+        except children.ChildTimedOut as error:
+            raise Undecodable(f"decoding took more than {bounds.wall_seconds:.0f} s") from error
+        except children.ChildFailed as error:
+            if error.status < 0:
+                raise Undecodable(f"its decoder failed: {children.ending(error.status)}") from error
+            raise
 
     @contextmanager
     def _borrowed(self) -> Iterator[_Decoder]:
         with self._lock:
             decoder = self._idle.pop() if self._idle else None
         if decoder is None:
-            decoder = _Decoder()
+            decoder = _Decoder(self.seconds, self.bounds)
             with self._lock:
                 self._running.callback(decoder.close)
         try:
@@ -86,13 +155,15 @@ class Decoders:
 class _Decoder:
     """One process, and the file that its samples come in."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float, bounds: children.Bounds) -> None:
+        self._seconds = seconds
+        self._bounds = bounds
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the process
         number = self._file.fileno()
         modules = os.pathsep.join(part for part in sys.path if part)
         self._process: subprocess.Popen[bytes] = children.start(
             [sys.executable, "-P", str(Path(decoder_process.__file__)), str(number)],
-            BOUNDS,
+            bounds,
             variables={"PYTHONPATH": modules, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             pass_fds=(number,),
             stdin=subprocess.PIPE,
@@ -104,18 +175,21 @@ class _Decoder:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    def decode(self, path: Path) -> tuple[Samples, int]:
-        answer = self._ask({"path": str(path), "seconds": DECODED_SECONDS, "rates": RATES, "channels": CHANNELS})
+    def to_mono(self, path: Path, target: Path) -> Decoded:
+        answer = self._ask({"path": str(path), "seconds": self._seconds, "rates": RATES, "channels": CHANNELS})
         if "refused" in answer:
             raise Undecodable(str(answer["refused"])[:200])
         if "unreadable" in answer:
             raise children.ChildFailed(str(answer["unreadable"])[:200])
-        rate, count = int(answer["rate"]), int(answer["samples"])
-        self._file.seek(0)
-        samples = np.fromfile(self._file, dtype="<f4", count=min(count, BOUNDS.file_bytes // 4))
-        if len(samples) != count or not RATES[0] <= rate <= RATES[1]:
+        rate, count, mix = int(answer["rate"]), int(answer["samples"]), answer["mix"]
+        written = self._file.seek(0, os.SEEK_END)
+        if written != count * 4 or not RATES[0] <= rate <= RATES[1] or mix not in {"", "inverted", "silent"}:
             raise Undecodable("its decoder answered something else than it wrote")
-        return samples, rate
+        self._file.seek(0)
+        with soundfile.SoundFile(target, "w", rate, 1, subtype="FLOAT", format="WAV") as file:
+            while len(block := np.fromfile(self._file, dtype="<f4", count=COPIED)):
+                file.write(block)
+        return Decoded(target, rate, count / rate, mix)
 
     def close(self) -> None:
         children.stop(self._process)
@@ -134,7 +208,7 @@ class _Decoder:
         pipe, answers = self._process.stdin, self._process.stdout
         assert pipe is not None  # noqa: S101 -- it was started with both
         assert answers is not None  # noqa: S101
-        deadline = time.monotonic() + BOUNDS.wall_seconds
+        deadline = time.monotonic() + self._bounds.wall_seconds
         line = b""
         try:
             pipe.write(json.dumps(question).encode() + b"\n")
@@ -143,7 +217,7 @@ class _Decoder:
                 left = deadline - time.monotonic()
                 if left <= 0 or not select.select([answers], [], [], left)[0]:
                     children.stop(self._process)
-                    raise Undecodable(f"decoding took more than {BOUNDS.wall_seconds:.0f} s")
+                    raise Undecodable(f"decoding took more than {self._bounds.wall_seconds:.0f} s")
                 part = os.read(answers.fileno(), ANSWER_LIMIT)
                 line += part
                 if not part or len(line) > ANSWER_LIMIT:
@@ -168,24 +242,5 @@ class _Decoder:
         return answer
 
 
-def container_of(path: Path) -> Container:
-    """Return the format that a file's first bytes have, whatever it is called.
-
-    Raises:
-        Undecodable: it is none that is taken.
-    """
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:3] == b"ID3":  # a tag before the sound; its size has seven bits in each byte
-            size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False))
-            file.seek(_ID3_HEADER + size)
-            return "flac" if file.read(4) == b"fLaC" else "mp3"
-    if head[:4] in {b"RIFF", b"RIFX", b"RF64"} and head[8:12] == b"WAVE":
-        return "wav"
-    if head[:4] == b"fLaC":
-        return "flac"
-    if head[:4] == b"OggS":
-        return "ogg"
-    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06:  # layer 0 is AAC
-        return "mp3"
-    raise Undecodable("its content is none of WAV, FLAC, Ogg and MP3")
+def _nothing_in(container: Container) -> str:
+    return f"it is {container.name}, but nothing in it can be decoded as sound"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import statistics
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
@@ -22,10 +23,14 @@ from voice_trainer.job.results import Summary
 from voice_trainer.job.workspace import Workspace
 from voice_trainer.recordings import audio
 from voice_trainer.recordings.clips import Clip, analysis_copy, held_out_ids, training_copy, write_clips
-from voice_trainer.recordings.dataset import DatasetDigest, Problems, Recording, fetch, read_dataset, shown
-from voice_trainer.recordings.decoding import DECODED_SECONDS, Decoders, Undecodable
+from voice_trainer.recordings.dataset import DatasetDigest, Recording, read_dataset, shown
+from voice_trainer.recordings.decoding import DECODED_SECONDS, Decoders
+from voice_trainer.recordings.findings import Finding, FindingList, write_findings
+from voice_trainer.recordings.loading import Loader
 from voice_trainer.recordings.polyphones import load_polyphones
 from voice_trainer.recordings.vad import detect
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_LIMITS = Limits()
 CLIP_SECONDS = (0.6, 54.0)  # the family's own limits for a training clip
@@ -75,11 +80,12 @@ def prepare(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LIM
     chosen_gates(job.evaluation.gates, base.gates, job.evaluation.minimum_gates)
     _require_language(job, base)
     front_end = _FrontEnd(job.language, base.symbols, load_polyphones(workspace.base, job.language))
-    with Decoders() as decoders:
-        accepted, digest = _accept(job, front_end, workspace, decoders)
-        _require_enough(accepted, limits)
-        clips = _normalise_all(accepted, base.sample_rate, job.training.seed, workspace, decoders)
+    findings = FindingList(tell=_log)
+    accepted, facts = _accept(job, front_end, workspace, findings)
+    _require_enough(accepted, limits)
+    clips = _normalise_all(accepted, base.sample_rate, job.training.seed, workspace)
     write_clips(workspace.folder("prepare"), clips)
+    write_findings(workspace.folder("prepare"), findings.warnings)
     return {
         "clips": len(clips),
         "heldOut": sum(clip.held_out for clip in clips),
@@ -88,7 +94,8 @@ def prepare(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LIM
         "speechSeconds": f"{sum(clip.speech_seconds for clip in clips):.1f}",
         "snrDb": f"{statistics.median(clip.snr_db for clip in clips):.1f}",
         "rmsDbfs": f"{statistics.mean(clip.rms_dbfs for clip in clips):.2f}",
-        "datasetDigest": digest,
+        "warnings": len(findings.warnings),
+        **facts,
     }
 
 
@@ -107,50 +114,54 @@ def _require_language(job: TrainingJob, base: BaseDocument) -> None:
 
 
 def _accept(
-    job: TrainingJob, front_end: _FrontEnd, workspace: Workspace, decoders: Decoders
-) -> tuple[list[Accepted], str]:
-    """Check every clip, collecting all problems; return the clips in the order of the transcripts, and the digest."""
+    job: TrainingJob, front_end: _FrontEnd, workspace: Workspace, findings: FindingList
+) -> tuple[list[Accepted], Summary]:
+    """Check every clip, collecting all findings; return the clips in the dataset's order, its shape and its digest.
+
+    Raises:
+        BadDataset: something in it must change.
+    """
     store = open_store(job.dataset.uri)
-    problems = Problems()
-    recordings = read_dataset(store, problems)
-    digest = DatasetDigest(store)
+    digest = DatasetDigest()
+    dataset = read_dataset(store, digest, findings, job.language)
     progress = workspace.progress("prepare")
-    raw = workspace.scratch / "raw"
-    raw.mkdir(parents=True, exist_ok=True)
     accepted: list[Accepted] = []
-    for number, recording in enumerate(recordings, start=1):
-        path = fetch(store, recording, raw, problems)
-        if path is not None:
-            digest.add(recording.key, path)
-            clip = _examine(recording, path, front_end, decoders, problems)
+    with Decoders() as decoders:
+        loader = Loader(store, workspace.scratch / "raw", decoders, digest, findings, job.language)
+        for loaded in loader.clips(dataset):
+            clip = _examine(loaded.recording, loaded.path, front_end, findings)
             accepted += [clip] if clip else []
-        progress.report(number, 2 * len(recordings))
+            progress.report(loaded.done, 2)
     digest.require(job.dataset.digest)
-    problems.require_none()
-    return accepted, digest.value()
+    findings.require_no_refusal()
+    return accepted, {"shape": dataset.shape, "datasetDigest": digest.value()}
 
 
-def _examine(
-    recording: Recording, path: Path, front_end: _FrontEnd, decoders: Decoders, problems: Problems
-) -> Accepted | None:
-    """Return the clip, or ``None`` after adding what is wrong with it to the problems."""
-    phones = _phones(recording, front_end, problems)
-    try:
-        samples, rate = audio.decode(path, decoders)
-    except Undecodable as error:
-        problems.add("UnreadableClip", f"{recording.key} cannot be decoded ({error}); export it again as WAV or FLAC")
-        return None
+def _log(finding: Finding) -> None:
+    if finding.severity == "warning":
+        logger.warning("%s [%s]", finding.sentence, finding.reason)
+
+
+def _examine(recording: Recording, path: Path, front_end: _FrontEnd, findings: FindingList) -> Accepted | None:
+    """Return the clip, or ``None`` after adding what is wrong with it to the findings."""
+    phones = _phones(recording, front_end, findings)
+    samples, rate = audio.read_mono(path)
     seconds = len(samples) / rate
     if not CLIP_SECONDS[0] <= seconds <= CLIP_SECONDS[1]:
-        problems.add(
+        findings.refuse(
             "ClipTooShort" if seconds < CLIP_SECONDS[0] else "ClipTooLong",
             f"{recording.key} has {_clip_length(seconds)}, a clip has {CLIP_SECONDS[0]} to {CLIP_SECONDS[1]:.0f} s; "
             "cut or join clips at sentence ends",
+            recording.id,
         )
         return None
     speech = detect(audio.resample(samples, rate, audio.ANALYSIS_RATE))
     if not speech.voiced.any():
-        problems.add("SilentClip", f"{recording.key} has no speech in {seconds:.1f} s; record it again or delete it")
+        findings.refuse(
+            "SilentClip",
+            f"{recording.key} has no speech in {seconds:.1f} s; record it again or delete it",
+            recording.id,
+        )
         return None
     return Accepted(recording, path, phones, speech.seconds, speech.snr_db, speech.span())
 
@@ -159,7 +170,7 @@ def _clip_length(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds < DECODED_SECONDS else f"at least {DECODED_SECONDS:.0f} s"
 
 
-def _phones(recording: Recording, front_end: _FrontEnd, problems: Problems) -> tuple[str, ...]:
+def _phones(recording: Recording, front_end: _FrontEnd, findings: FindingList) -> tuple[str, ...]:
     """Return the phones of the transcript; anything that the front end would drop or not know is a problem."""
     foreign = sorted(
         {
@@ -169,21 +180,23 @@ def _phones(recording: Recording, front_end: _FrontEnd, problems: Problems) -> t
         }
     )
     if foreign:
-        problems.add(
+        findings.refuse(
             "UnknownSymbols",
             f"the transcript of {shown(recording.id)} has {shown(''.join(foreign))}, which are no letters of language "
             f"{front_end.language!r}; write what is said in that language",
+            recording.id,
         )
         return ()
     try:
         phones = front_end.phones(recording.text) if recording.text else ()
     except TextRejected as error:
-        problems.add("UnspeakableText", f"the transcript of {shown(recording.id)}: {error}")
+        findings.refuse("UnspeakableText", f"the transcript of {shown(recording.id)}: {error}", recording.id)
         return ()
     if unknown := sorted(set(phones) - set(symbols(front_end.table))):
-        problems.add(
+        findings.refuse(
             "UnknownSymbols",
             f"the transcript of {shown(recording.id)} has the unknown phones {', '.join(unknown)[:100]}",
+            recording.id,
         )
     return phones
 
@@ -204,23 +217,21 @@ def _require_enough(accepted: list[Accepted], limits: Limits) -> None:
         )
 
 
-def _normalise_all(
-    accepted: list[Accepted], rate: int, seed: int, workspace: Workspace, decoders: Decoders
-) -> list[Clip]:
+def _normalise_all(accepted: list[Accepted], rate: int, seed: int, workspace: Workspace) -> list[Clip]:
     """Write both copies of every clip; ffmpeg does the work in its own processes, so threads are enough."""
     held_out = held_out_ids([(clip.recording.id, clip.speech_seconds) for clip in accepted], seed)
     folder = workspace.folder("prepare")
     progress = workspace.progress("prepare")
     clips = []
     with ThreadPoolExecutor(max_workers=usable_cpus()) as pool:
-        for clip in pool.map(lambda clip: _normalise(clip, rate, folder, held_out, decoders), accepted):
+        for clip in pool.map(lambda clip: _normalise(clip, rate, folder, held_out), accepted):
             clips.append(clip)
             progress.report(len(accepted) + len(clips), 2 * len(accepted), already=len(accepted))
     return clips
 
 
-def _normalise(clip: Accepted, rate: int, folder: Path, held_out: frozenset[str], decoders: Decoders) -> Clip:
-    samples, original_rate = audio.decode(clip.path, decoders)
+def _normalise(clip: Accepted, rate: int, folder: Path, held_out: frozenset[str]) -> Clip:
+    samples, original_rate = audio.read_mono(clip.path)
     begin, end = clip.span
     trimmed = samples[int(begin * original_rate) : int(end * original_rate)]
     training = audio.normalise(trimmed, original_rate, rate, rms_dbfs=LOUDNESS)
