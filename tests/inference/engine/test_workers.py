@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -117,3 +117,44 @@ async def test_closing_the_workers_ends_running_and_waiting_requests() -> None:
             await asyncio.wait_for(task, TIMEOUT_SECONDS)
     with pytest.raises(ShuttingDown):
         await anext(pool.stream(counting))
+
+
+async def test_callers_take_turns() -> None:
+    pool = workers(threads=1, queue=15)
+    order: list[str] = []
+
+    def noting(name: str) -> Callable[[IsCancelled], Iterator[int]]:
+        def produce(_: IsCancelled) -> Iterator[int]:
+            order.append(name)
+            yield 0
+
+        return produce
+
+    async def ask(name: str) -> None:
+        async for _ in pool.stream(noting(name), caller=name[0]):
+            pass
+
+    running = pool.stream(Endless(), caller="a")
+    assert await anext(running) == 0
+    asked = [asyncio.create_task(ask(name)) for name in ("a1", "a2", "a3", "a4", "b1", "b2", "c1")]
+    await asyncio.sleep(0.05)
+    await running.aclose()
+    await asyncio.wait_for(asyncio.gather(*asked), TIMEOUT_SECONDS)
+    assert order == ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]
+    await pool.close()
+
+
+async def test_one_caller_leaves_places_for_others() -> None:
+    pool = workers(threads=1, queue=7)
+    running = pool.stream(Endless(), caller="a")
+    assert await anext(running) == 0
+    waiting = [asyncio.create_task(anext(pool.stream(counting, caller="a"))) for _ in range(5)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy, match="6 requests of yours are running or waiting"):
+        await anext(pool.stream(counting, caller="a"))
+    other = asyncio.create_task(anext(pool.stream(counting, caller="b")))
+    await running.aclose()
+    assert await asyncio.wait_for(other, TIMEOUT_SECONDS) == 0
+    for task in waiting:
+        assert await asyncio.wait_for(task, TIMEOUT_SECONDS) == 0
+    await pool.close()
