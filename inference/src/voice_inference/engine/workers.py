@@ -30,30 +30,50 @@ class _Job(Generic[Chunk]):
 
     def __init__(self, caller: str, produce: Callable[[IsCancelled], Iterator[Chunk]]) -> None:
         self.caller = caller
+        self.finished = False
         self._produce = produce
+        self._iterator: Iterator[Chunk] | None = None
         self._loop = asyncio.get_running_loop()
         self._cancelled = threading.Event()
-        self.seconds = 0.0  # duration without the wait for a thread
+        self.seconds = 0.0  # in threads
         self.chunks: asyncio.Queue[Chunk | Exception | _EndOfStream] = asyncio.Queue()
 
-    def run(self) -> None:
-        """Produce all chunks; the consumer gets the end of the stream, or the error."""
+    def step(self) -> None:
+        """Produce the next chunk; the consumer gets it, the end of the stream, or the error."""
+        if self.is_cancelled:  # while it waited for this thread
+            return
         started = time.monotonic()
         try:
-            if self._cancelled.is_set():  # while it waited for this thread
-                self._emit(Cancelled("The request was cancelled before its turn."))
-                return
-            for chunk in self._produce(self._cancelled.is_set):
-                self._emit(chunk)
-            self._emit(_EndOfStream())
+            if self._iterator is None:
+                self._iterator = self._produce(self._cancelled.is_set)
+            chunk = next(self._iterator)
+        except StopIteration:
+            self._finish(_EndOfStream())
         except Exception as error:  # noqa: BLE001 -- raised again in the consumer
-            self._emit(error)
+            self._finish(error)
+        else:
+            self._emit(chunk)
         finally:
-            self.seconds = time.monotonic() - started
+            self.seconds += time.monotonic() - started
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self._cancelled.is_set()
 
     def cancel(self) -> None:
         """Ask the producer to stop at its next step."""
         self._cancelled.set()
+
+    def tell_cancelled(self) -> None:
+        """Let a consumer that still waits know; called from the event loop."""
+        if not self.finished:
+            self.finished = True
+            self.chunks.put_nowait(Cancelled("The request was cancelled before it was finished."))
+
+    def _finish(self, end: Exception | _EndOfStream) -> None:
+        self.finished = True
+        self._emit(end)
 
     def _emit(self, item: Chunk | Exception | _EndOfStream) -> None:
         self._loop.call_soon_threadsafe(self.chunks.put_nowait, item)
@@ -62,7 +82,8 @@ class _Job(Generic[Chunk]):
 class Workers:
     """A fixed number of threads; when all are busy and the queue is full, requests are refused as ``Busy``.
 
-    Of the requests that wait, callers take turns; one of them has at most SHARE of all places.
+    Callers take turns with each chunk, so that nobody waits longer than for a sentence of each other caller; one of
+    them has at most SHARE of all places.
     """
 
     def __init__(self, *, threads: int, queue: int, metrics: Metrics) -> None:
@@ -107,6 +128,11 @@ class Workers:
             job.cancel()
             self._leave(job)
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs or waits."""
+        return bool(self._jobs)
+
     async def close(self) -> None:
         """Cancel all jobs, and wait until their threads have stopped."""
         self._closing = True
@@ -117,7 +143,7 @@ class Workers:
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
 
     def _admit(self) -> None:
-        """Start what waits while threads are free: one job of each caller in turn."""
+        """Let what waits go on while threads are free: one job of each caller in turn."""
         loop = asyncio.get_running_loop()
         while self._free and self._waiting:
             caller, jobs = next(iter(self._waiting.items()))
@@ -126,14 +152,20 @@ class Workers:
             if jobs:
                 self._waiting[caller] = jobs  # behind the others
             self._free -= 1
-            future = self._pool.submit(job.run)
+            future = self._pool.submit(job.step)
             future.add_done_callback(lambda _, job=job: loop.call_soon_threadsafe(self._end, job))  # type: ignore[misc]
 
     def _end(self, job: _Job[Any]) -> None:
-        """Free the job's place when its thread is free again, whether or not its consumer is still there."""
+        """Free the thread; a job that is not finished and has a consumer goes on when it is its caller's turn again."""
         self._free += 1
-        self._forget(job)
-        self._average_seconds += AVERAGE_WEIGHT * (job.seconds - self._average_seconds)
+        if job.finished or job.is_cancelled:
+            self._forget(job)
+            job.tell_cancelled()
+            self._average_seconds += AVERAGE_WEIGHT * (job.seconds - self._average_seconds)
+        else:
+            jobs = self._waiting.pop(job.caller, deque())
+            jobs.appendleft(job)  # what has begun is finished first
+            self._waiting[job.caller] = jobs  # behind the other callers
         if not self._closing:
             self._admit()
 
@@ -146,7 +178,7 @@ class Workers:
         if not jobs:
             del self._waiting[job.caller]
         self._forget(job)
-        job.chunks.put_nowait(Cancelled("The request was cancelled before its turn."))
+        job.tell_cancelled()
 
     def _forget(self, job: _Job[Any]) -> None:
         self._jobs.discard(job)
