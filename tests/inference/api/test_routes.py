@@ -351,3 +351,38 @@ async def test_voices_never_mix_while_they_are_swapped_under_load(
             await server.until_ready(*revisions[number])
         await asyncio.gather(*[check(name) for name in names])
         assert seen == alone.keys()
+
+
+@pytest.mark.parametrize("response_format", ["mp3", "pcm", "wav"])
+async def test_a_client_that_leaves_before_the_first_byte_stops_the_work(
+    make_bundle: Any, desired: Any, start_server: Any, response_format: str
+) -> None:
+    alice = make_bundle().seal()
+    desired.write(alice)
+    long = "The server reads this sentence aloud. " * 100
+    body = {"input": long, "voice": "studio/alice", "response_format": response_format}
+    messages = [{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}]
+    left = asyncio.Event()
+
+    async def receive() -> Any:
+        if messages:
+            return messages.pop()
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        left.set()
+        if message["type"] == "http.response.start" and message["status"] == 200:
+            await asyncio.sleep(60)  # it takes no more
+
+    async with start_server() as server:
+        await server.until_ready(alice)
+        progress = server.services.metrics.registry
+        scope = {"type": "http", "method": "POST", "path": "/v1/audio/speech", "query_string": b"", "headers": []}
+        if response_format == "wav":  # nothing is sent before all is spoken
+            asyncio.get_running_loop().call_later(1, left.set)
+        await asyncio.wait_for(server.client._transport.app(scope, receive, send), 60)
+        async with asyncio.timeout(30):
+            while progress.get_sample_value("voice_inference_speech_requests_in_progress"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert progress.get_sample_value("voice_inference_audio_seconds_total") < len(long) / 30

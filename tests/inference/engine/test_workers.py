@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -34,11 +34,13 @@ class Endless:
 
     def __init__(self) -> None:
         self.started = threading.Event()
+        self.goes_on = threading.Event()
         self.stopped = threading.Event()
 
     def __call__(self, is_cancelled: IsCancelled) -> Iterator[int]:
         self.started.set()
         yield 0
+        self.goes_on.set()
         while not is_cancelled():
             time.sleep(0.001)
         self.stopped.set()
@@ -84,8 +86,21 @@ async def test_closing_the_stream_stops_the_thread_at_its_next_step() -> None:
     work = Endless()
     stream = pool.stream(work)
     await anext(stream)
+    assert await asyncio.to_thread(work.goes_on.wait, TIMEOUT_SECONDS)
     await stream.aclose()
     assert await asyncio.to_thread(work.stopped.wait, TIMEOUT_SECONDS)
+    await pool.close()
+
+
+async def test_a_job_that_is_closed_between_two_chunks_frees_its_place() -> None:
+    pool = workers(threads=1, queue=0)
+    work = Endless()
+    stream = pool.stream(work)
+    await anext(stream)
+    await stream.aclose()
+    while pool.busy:  # noqa: ASYNC110 -- a thread ends
+        await asyncio.sleep(0.001)
+    assert [chunk async for chunk in pool.stream(counting)] == [0, 1, 2]
     await pool.close()
 
 
@@ -117,3 +132,65 @@ async def test_closing_the_workers_ends_running_and_waiting_requests() -> None:
             await asyncio.wait_for(task, TIMEOUT_SECONDS)
     with pytest.raises(ShuttingDown):
         await anext(pool.stream(counting))
+
+
+async def test_callers_take_turns() -> None:
+    pool = workers(threads=1, queue=15)
+    order: list[str] = []
+
+    def noting(name: str) -> Callable[[IsCancelled], Iterator[int]]:
+        def produce(_: IsCancelled) -> Iterator[int]:
+            order.append(name)
+            yield 0
+
+        return produce
+
+    async def ask(name: str) -> None:
+        async for _ in pool.stream(noting(name), caller=name[0]):
+            pass
+
+    running = pool.stream(Endless(), caller="a")
+    assert await anext(running) == 0
+    asked = [asyncio.create_task(ask(name)) for name in ("a1", "a2", "a3", "a4", "b1", "b2", "c1")]
+    await asyncio.sleep(0.05)
+    await running.aclose()
+    await asyncio.wait_for(asyncio.gather(*asked), TIMEOUT_SECONDS)
+    assert order == ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]
+    await pool.close()
+
+
+async def test_one_caller_leaves_places_for_others() -> None:
+    pool = workers(threads=1, queue=7)
+    running = pool.stream(Endless(), caller="a")
+    assert await anext(running) == 0
+    waiting = [asyncio.create_task(anext(pool.stream(counting, caller="a"))) for _ in range(5)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy, match="6 requests of yours are running or waiting"):
+        await anext(pool.stream(counting, caller="a"))
+    other = asyncio.create_task(anext(pool.stream(counting, caller="b")))
+    await running.aclose()
+    assert await asyncio.wait_for(other, TIMEOUT_SECONDS) == 0
+    for task in waiting:
+        assert await asyncio.wait_for(task, TIMEOUT_SECONDS) == 0
+    await pool.close()
+
+
+async def test_a_long_job_lets_others_go_first_after_each_chunk() -> None:
+    pool = workers(threads=1, queue=3)
+    order: list[str] = []
+
+    def noting(name: str, chunks: int) -> Callable[[IsCancelled], Iterator[int]]:
+        def produce(_: IsCancelled) -> Iterator[int]:
+            for number in range(chunks):
+                order.append(f"{name}{number}")
+                yield number
+
+        return produce
+
+    async def ask(name: str, chunks: int) -> list[int]:
+        return [chunk async for chunk in pool.stream(noting(name, chunks), caller=name)]
+
+    answers = await asyncio.wait_for(asyncio.gather(ask("long", 4), ask("short", 2)), TIMEOUT_SECONDS)
+    assert answers == [[0, 1, 2, 3], [0, 1]]
+    assert order == ["long0", "short0", "long1", "short1", "long2", "long3"]
+    await pool.close()

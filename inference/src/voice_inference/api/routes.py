@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
@@ -18,6 +18,7 @@ from voice_inference.api.error_handlers import INVALID, SERVER, error_response
 from voice_inference.api.services import Services
 from voice_inference.api.speech_events import MEDIA_TYPE, speech_events
 from voice_inference.api.speech_request import SpeechRequest
+from voice_inference.api.streaming import SpeechResponse
 from voice_inference.engine.encoding import FORMATS, PCM
 from voice_inference.errors import Cancelled
 
@@ -80,17 +81,23 @@ SpeechRequestDep = Annotated[SpeechRequest, Depends(read_speech_request)]
 )
 async def create_speech(body: SpeechRequestDep, request: Request, services: ServicesDep) -> Response:
     """Synthesise the text: `wav` and `flac` as a whole, the other formats as a stream, sentence by sentence."""
-    stream = await until_disconnect(request, services.speech.start(body))
+    stream = await until_disconnect(request, services.speech.start(body, _caller(request)))
     headers = views.speech_headers(stream, body.ignored)
     if body.stream_format == "sse":
-        return StreamingResponse(speech_events(stream), media_type=MEDIA_TYPE, headers=headers)
+        return SpeechResponse(stream, speech_events(stream), media_type=MEDIA_TYPE, headers=headers)
     if body.response_format == PCM:
         rate = stream.voice.base.sample_rate
-        return StreamingResponse(stream.audio(), media_type=f"audio/pcm;rate={rate};channels=1", headers=headers)
+        media_type = f"audio/pcm;rate={rate};channels=1"
+        return SpeechResponse(stream, stream.audio(), media_type=media_type, headers=headers)
     form = FORMATS[body.response_format]
     if form.streams:
-        return StreamingResponse(stream.audio(), media_type=form.media_type, headers=headers)
+        return SpeechResponse(stream, stream.audio(), media_type=form.media_type, headers=headers)
     return Response(await until_disconnect(request, stream.read()), media_type=form.media_type, headers=headers)
+
+
+def _caller(request: Request) -> str:
+    """Return who asks, as far as that is known: the address of the pod or proxy."""
+    return request.client.host if request.client else ""
 
 
 @router.get("/v1/audio/voices")

@@ -41,18 +41,22 @@ class SpeechStream:
 
     async def audio(self) -> AsyncGenerator[bytes]:
         """Yield the file in the format that was asked for, as it is made."""
-        try:
-            if self.first:
-                yield self.first
-            async for chunk in self.rest:
-                if chunk:  # encoders keep some samples for later
-                    yield chunk
-        finally:
-            await self.rest.aclose()
+        if self.first:
+            yield self.first
+        async for chunk in self.rest:
+            if chunk:  # encoders keep some samples for later
+                yield chunk
 
     async def read(self) -> bytes:
         """Return the whole file."""
-        return b"".join([chunk async for chunk in self.audio()])
+        try:
+            return b"".join([chunk async for chunk in self.audio()])
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Stop what is still being spoken."""
+        await self.rest.aclose()
 
 
 class SpeechService:
@@ -73,8 +77,10 @@ class SpeechService:
         self._workers = workers
         self._metrics = metrics
 
-    async def start(self, request: SpeechRequest) -> SpeechStream:
+    async def start(self, request: SpeechRequest, caller: str = "") -> SpeechStream:
         """Return when the first segment is synthesised, so that early errors still get a status code of their own.
+
+        Callers take turns at the workers.
 
         Raises:
             InvalidRequest: a field has a value that this server does not support, or there is nothing to speak.
@@ -101,7 +107,7 @@ class SpeechService:
                 yield encoder.feed(segment.samples)
             yield encoder.finish()
 
-        chunks = self._workers.stream(produce)
+        chunks = self._workers.stream(produce, caller)
         try:
             first = await anext(chunks)
         except StopAsyncIteration as error:
