@@ -119,3 +119,39 @@ def test_the_operator_starts_and_stops_a_training_with_its_rights_and_under_its_
     said = log.read_text().lower()
     assert "forbidden" not in said
     assert "account may" not in said
+
+
+@pytest.fixture
+def leaving(cluster):
+    """A namespace that a test deletes."""
+    assert cluster.kubectl("create", "namespace", "leaving").returncode == 0
+    yield "leaving"
+    cluster.kubectl("delete", "namespace", "leaving", "--ignore-not-found", "--wait=false")
+
+
+@pytest.mark.parametrize("installed", [["leaving"]], indirect=True, ids=["in watched namespaces"])
+def test_a_watched_namespace_goes_within_a_minute_and_so_do_its_files(leaving, installed, operator, tmp_path):
+    """Its RoleBinding goes with it, so whatever waited for the operator would wait for ever."""
+    spec = {
+        "language": "en",
+        "dataset": {"uri": "s3://voices/datasets/leaving/alice", "digest": f"sha256:{'0' * 64}"},
+        "consent": {"holder": "Alice A.", "statement": "I agree."},
+    }
+    voice = {
+        "apiVersion": "voice.sovits.dev/v1alpha1",
+        "kind": "VoiceModel",
+        "metadata": {"name": "alice"},
+        "spec": spec,
+    }
+    applied = installed.kubectl("apply", "-n", leaving, "-f", "-", stdin=json.dumps(voice))
+    assert applied.returncode == 0, applied.stderr
+    wait(operator, lambda: installed.get("voice", "alice", "-n", leaving).get("status", {}).get("inputHash"))
+    digest = installed.get("voice", "alice", "-n", leaving)["status"]["inputHash"]
+    folder = tmp_path / "store" / leaving / "alice"
+    (folder / digest / "prepare").mkdir(parents=True)
+    (folder / digest / "prepare" / "clip.flac").write_bytes(b"fLaC")
+    started = time.monotonic()
+    assert installed.kubectl("delete", "namespace", leaving, "--wait=false").returncode == 0
+    wait(operator, lambda: installed.kubectl("get", "namespace", leaving).returncode != 0)
+    assert time.monotonic() - started < 60
+    wait(operator, lambda: not [path for path in folder.rglob("*") if path.is_file()])

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
@@ -10,8 +11,14 @@ import pytest
 
 from sovits_core.text import LANGUAGES
 from sovits_core.text.versions import VERSIONS as TEXT_VERSIONS
+from voice_inference.api.views import voice_list
+from voice_inference.bundles.references import BaseReference
 from voice_inference.errors import InvalidDocument as InvalidDesiredVoices
+from voice_inference.metrics import Metrics as InferenceMetrics
+from voice_inference.voices.desired import DesiredVoice as ServersVoice
+from voice_inference.voices.desired import DesiredVoices as ServersVoices
 from voice_inference.voices.desired import parse_desired
+from voice_inference.voices.registry import VoiceRegistry
 from voice_operator import documents as read_by_operator
 from voice_operator.api.voice_model import Gate, Language, VoiceModelSpec
 from voice_operator.api.voice_status import VoiceModelStatus
@@ -233,3 +240,19 @@ def test_the_operator_reads_the_failure_that_the_trainer_leaves(error: Exception
     read = read_by_operator.FailureDocument.read(written_by_trainer.to_json(failure), "termination message")
     assert (read.stage, read.exit_code, read.reason) == ("prepare", exit_code, failure.reason)
     assert str(error) in read.message
+
+
+# What a server answers about its voices (inference server → operator)
+
+
+def test_the_answer_about_use_is_read_as_the_server_writes_it() -> None:
+    registry = VoiceRegistry(InferenceMetrics(), lambda: datetime(2026, 11, 23, 6, 7, tzinfo=UTC))
+    reference = BaseReference(name="tiny", uri="embedded:tiny")
+    desired = ServersVoice(
+        id="studio/alice", revision="alice-1", uri="s3://v/a", digest="sha256:" + "a" * 64, base=reference, generation=1
+    )
+    registry.update(ServersVoices(1, reference, (desired,)))
+    registry._last_used["studio/alice"] = date(2026, 11, 22)
+    report = read_by_operator.VoicesReport.read(json.dumps(voice_list(registry)), "http://pod/v1/voices")
+    assert report.since == "2026-11-23T06:07:00Z"
+    assert [(one.id, one.last_used) for one in report.data] == [("studio/alice", "2026-11-22")]

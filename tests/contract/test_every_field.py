@@ -1,7 +1,6 @@
 """No painted doors: every field of every spec changes what the trainer reads, a manifest or a decision.
 
-A field is found by walking the types, so a new one is checked without anybody thinking of it. What nothing reads yet
-stands in ``UNREAD``, and the CRD refuses it at apply.
+A field is found by walking the types, so a new one is checked without anybody thinking of it.
 """
 
 import ast
@@ -17,7 +16,6 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 from pydantic import BaseModel, Field
 
-import voice_operator
 import voice_trainer
 from voice_operator.api.structural import structural_schema
 from voice_operator.api.voice_model import MEASURED, Metric, Training, VoiceModelSpec
@@ -66,10 +64,6 @@ from voice_trainer.evaluation.gates import METRICS, chosen_gates
 from voice_trainer.evaluation.scores import ClipScores, mean_scores
 from voice_trainer.job.document import Gate, TrainingJob, read_job
 
-UNREAD = {
-    "retention.unusedDays": "no revision is deleted by age",
-    "retention.keepRevisions": "no revision is deleted by number",
-}
 NOT_MEASURED = {"speakerSimilarity", "cer"}
 
 VOICE = {
@@ -241,6 +235,14 @@ def scenes(voice: Voice) -> Iterator[Observed]:
     yield replace(new, revisions=(TRAINED,), server=None)
     served = replace(voice, status=VoiceModelStatus(input_hash="0" * 64, active_revision=BETTER.name))
     yield replace(new, voice=served, revisions=(BETTER, TRAINED), server=server)
+    known = VoiceModelStatus(observed_generation=3, last_used=str((NOW - timedelta(days=91)).date()))
+    telling = replace(server, pods=(replace(pod, since="2026-01-01T00:00:00Z"),))
+    yield replace(new, voice=replace(voice, status=known), revisions=(TRAINED,), server=telling)
+    older = [replace(BETTER, name=f"alice-{number:08d}", input_hash=f"{number:064d}") for number in range(1, 9)]
+    newest = replace(voice, status=VoiceModelStatus(input_hash=HASH, active_revision=TRAINED.name))
+    yield replace(new, voice=newest, revisions=(*older, TRAINED), server=server)
+    revoked = voice.spec.model_copy(update={"consent": voice.spec.consent.model_copy(update={"revoked": True})})
+    yield replace(new, voice=replace(voice, spec=revoked), revisions=(TRAINED,))
     waiting = replace(job, capacity=voice.spec.compute.capacity, unscheduled_since=NOW - timedelta(minutes=5))
     yield replace(new, outputs={"prepare": OUTPUT}, jobs=(waiting,))
     counts: tuple[tuple[int | None, FailureClass | None, dict[str, int]], ...] = (
@@ -309,10 +311,8 @@ def test_the_walk_meets_every_leaf_that_the_crd_has(spec: BaseModel) -> None:
 
 
 def test_every_field_of_a_voice_is_read(tmp_path: Path) -> None:
-    found = unread(A_VOICE, what_a_voice_changes(tmp_path))
-    painted, stale = sorted(found - UNREAD.keys()), sorted(UNREAD.keys() - found)
-    assert not painted, "nothing reads these fields of a VoiceModel: read them or have the CRD refuse them"
-    assert not stale, "these fields are read now: take them off UNREAD, and their refusal off the CRD"
+    painted = unread(A_VOICE, what_a_voice_changes(tmp_path))
+    assert painted == set(), "nothing reads these fields of a VoiceModel: read them or have the CRD refuse them"
 
 
 def test_every_field_of_a_server_is_read() -> None:
@@ -334,7 +334,7 @@ class ServerWithOne(VoiceServerSpec):
 
 def test_a_field_that_nothing_reads_is_found(tmp_path: Path) -> None:
     found = unread(WithPaintedDoors.model_validate(VOICE), what_a_voice_changes(tmp_path))
-    assert found - UNREAD.keys() == {"lexicon", "training.warmup"}, "also one that reaches the job document, unread"
+    assert found == {"lexicon", "training.warmup"}, "also one that reaches the job document, unread"
     assert unread(ServerWithOne.model_validate(SERVER), what_a_server_changes) == {"voices"}
 
 
@@ -344,7 +344,7 @@ def test_a_field_that_nothing_reads_is_found(tmp_path: Path) -> None:
 def refused(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     for rule in schema.get("x-kubernetes-validations", ()):
         if "not available yet" in rule["message"]:
-            yield path, rule | {"default": schema.get("default")}
+            yield path, rule
     for name, part in schema.get("properties", {}).items():
         yield from refused(part, f"{path}.{name}" if path else name)
     if "items" in schema:
@@ -353,10 +353,7 @@ def refused(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, di
 
 def test_the_crd_refuses_exactly_what_is_not_available() -> None:
     rules = dict(refused(structural_schema(VoiceModelSpec)))
-    assert rules.keys() == UNREAD.keys() | {"evaluation.gates[].metric"}
-    for path in UNREAD:
-        assert rules[path]["rule"] == f"self == {json.dumps(rules[path]['default'])}"
-        assert rules[path]["message"] == f"spec.{path} is not available yet; leave it out"
+    assert rules.keys() == {"evaluation.gates[].metric"}
 
 
 @functools.cache
@@ -367,24 +364,6 @@ def words_of(package: Any, *, without: tuple[str, ...]) -> set[str]:
     nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
     attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     return attributes | {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-
-
-def test_no_code_of_the_operator_names_an_unread_field() -> None:
-    words = words_of(voice_operator, without=("api", "crds.py"))
-    names = {name for name, field in fields_below(VoiceModelSpec)} | {f.alias for _, f in fields_below(VoiceModelSpec)}
-    assert {"legal_hold", "queue_name"} <= words & names, "this way of looking finds what is read"
-    for path in UNREAD:
-        name = path.rpartition(".")[2]
-        snake = next(name_ for name_, field in fields_below(VoiceModelSpec) if field.alias == name)
-        assert not {name, snake} & words, f"{path} is read now: take it off UNREAD, and its refusal off the CRD"
-
-
-def fields_below(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
-    for name, field in model.model_fields.items():
-        yield name, field
-        for part in (field.annotation, *get_args(field.annotation)):
-            if isinstance(part, type) and issubclass(part, BaseModel):
-                yield from fields_below(part)
 
 
 # The trainer uses what it reads, and measures what a gate may name.

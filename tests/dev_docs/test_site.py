@@ -21,10 +21,11 @@ SOURCES = [
 # Kinds and values of Kubernetes and of our own API, and codes of S3.
 NO_REASONS = frozenset(
     """
-    VoiceModel VoiceRevision VoiceServer VoiceList CustomResourceDefinition DeleteOptions BearerToken IfNotPresent
-    PodScheduled StageName ErrImagePull ImagePullBackOff InvalidImageName ErrImageNeverPull ImageInspectError NoSuchKey
-    NoSuchObject ResourceNotFound TooLarge CreateContainerConfigError ErrorDetails OnDemand SpotThenOnDemand
-    DisruptionTarget ContainerCreating PodInitializing FailedMount FailedAttachVolume FailedMapVolume TimedOut
+    VoiceModel VoiceRevision VoiceServer VoiceList VoiceFolder CustomResourceDefinition DeleteOptions BearerToken
+    IfNotPresent PodScheduled StageName ErrImagePull ImagePullBackOff InvalidImageName ErrImageNeverPull
+    ImageInspectError NoSuchKey NoSuchObject ResourceNotFound TooLarge CreateContainerConfigError ErrorDetails OnDemand
+    SpotThenOnDemand DisruptionTarget ContainerCreating PodInitializing FailedMount FailedAttachVolume FailedMapVolume
+    TimedOut
     """.split()  # noqa: SIM905 -- a list of twenty words reads better as text
 )
 

@@ -216,8 +216,8 @@ def test_a_revision_that_was_restored_from_a_backup_is_adopted(scenario: Any) ->
 
 
 def restored(document: Object) -> Object:
-    """The object as a backup tool creates it again: new uid, old owners, no status."""
-    kept = ("name", "namespace", "labels", "annotations", "finalizers", "ownerReferences")
+    """The object as docs/people.md wants it restored: new uid, no owners, no status."""
+    kept = ("name", "namespace", "labels", "annotations", "finalizers")
     metadata = {key: document["metadata"][key] for key in kept if key in document["metadata"]}
     return {key: document[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": metadata}
 

@@ -27,10 +27,13 @@ CONSENT = {"holder": "Alice A.", "statement": "I agree."}
 ARTIFACTS = {"revision": "alice-1", "uri": "s3://voices/alice-1", "digest": "sha256:" + "a" * 64}
 NEWER = ARTIFACTS | {"revision": "alice-2"}
 SERVED = {"server": "studio/default", "artifacts": ARTIFACTS}
+TRAINING = {"inputHash": "3fa9c2d1" * 8}
+GOING = {"inputsOf": "alice", "inputs": [{"hash": "0" * 64, "erase": "InputChanged"}]}
 LOADING = SERVED | {"loading": {"server": "studio/other", "artifacts": NEWER, "since": "2026-11-23T06:07:00Z"}}
 VERSIONS = count(1)
 
 VOICE = Key("VoiceModel", "studio", "alice")
+FOLDER = Key("VoiceFolder", "studio", "alice")
 LIST, OTHER_LIST = Key("VoiceList", "studio", "default"), Key("VoiceList", "studio", "other")
 SERVER = Key("VoiceServer", "studio", "default")
 
@@ -98,7 +101,7 @@ URGENT, NORMAL, LOW = Priority
         pytest.param(
             a_voice(),
             a_voice(generation=2, consent=CONSENT | {"revoked": True}),
-            {VOICE: URGENT, LIST: URGENT},
+            {VOICE: URGENT, LIST: URGENT, FOLDER: NORMAL},
             id="a revocation",
         ),
         pytest.param(
@@ -113,8 +116,26 @@ URGENT, NORMAL, LOW = Priority
         pytest.param(
             a_voice(), a_voice(deletionTimestamp="2026-11-23T06:07:00Z"), {VOICE: URGENT, LIST: URGENT}, id="a deletion"
         ),
-        pytest.param(a_voice(), None, {VOICE: URGENT, LIST: URGENT}, id="its end"),
-        pytest.param(a_voice({}), None, {VOICE: URGENT}, id="the end of a voice that nobody serves"),
+        pytest.param(a_voice(), None, {VOICE: URGENT, LIST: URGENT, FOLDER: NORMAL}, id="its end"),
+        pytest.param(a_voice({}), None, {VOICE: URGENT, FOLDER: NORMAL}, id="the end of a voice that nobody serves"),
+        pytest.param(
+            None, a_voice(TRAINING), {VOICE: NORMAL, FOLDER: NORMAL}, id="a voice that has left something, at the start"
+        ),
+        pytest.param(
+            a_voice(TRAINING), a_voice(TRAINING | GOING), {VOICE: LOW, FOLDER: NORMAL}, id="an input that nobody needs"
+        ),
+        pytest.param(
+            a_voice(TRAINING | GOING),
+            a_voice(TRAINING | GOING | {"phase": "Ready"}),
+            {VOICE: LOW},
+            id="which is told once",
+        ),
+        pytest.param(
+            a_voice(TRAINING),
+            a_voice(TRAINING, uid="another"),
+            {VOICE: LOW, FOLDER: NORMAL},
+            id="another voice of its name",
+        ),
         pytest.param(
             a_voice(generation=2, consent=CONSENT | {"revoked": True}),
             a_voice(generation=3),

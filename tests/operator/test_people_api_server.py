@@ -364,7 +364,7 @@ def test_an_approval_is_not_taken_away_or_changed(people: People, ann: str, name
 def test_a_reviewer_changes_nothing_but_decisions(people: People, ann: str) -> None:
     for change in (("annotate", "vrev", ann, "voice.sovits.dev/x=y"), ("label", "vrev", ann, "team=a")):
         assert f"rita may add to review.decisions of {ann} and change nothing else" in people["rita"].refused(*change)
-    finalizers = people["rita"].patch("vrev", ann, {"metadata": {"finalizers": []}})
+    finalizers = people["rita"].patch("vrev", ann, {"metadata": {"finalizers": ["example.com/hold"]}})
     assert "and change nothing else" in people["rita"].refused(*finalizers)
 
 

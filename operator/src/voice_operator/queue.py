@@ -35,6 +35,7 @@ class Lane(Enum):
     LISTS = auto()  # of voices: what every revocation passes through
     OBJECTS = auto()
     LARGE = auto()  # objects of more than LARGE_BYTES
+    FOLDERS = auto()  # files that are erased: it takes long, and nothing else may wait for it
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,15 @@ def crews(workers: int) -> tuple[Crew, ...]:
 
     Lists have workers of their own: their passes ask the API server for a few small objects and nobody else. So have
     urgent keys; a pass over a voice may still ask the pods of its server. One worker has all large objects, and rests
-    most of the time: how slow its passes are tells how busy the API server is with such objects.
+    most of the time: how slow its passes are tells how busy the API server is with such objects. Erasures take no other
+    worker's time.
     """
     small = frozenset({Lane.LISTS, Lane.OBJECTS})
     return (
         Crew("lists", 2, share=1, lanes=frozenset({Lane.LISTS})),
         Crew("urgent", 2, share=1, lowest=Priority.URGENT, lanes=small),
         Crew("general", workers, share=max(workers * 3 // 4, 1), lanes=small),
+        Crew("erasures", 4, share=2, lanes=frozenset({Lane.FOLDERS})),
         Crew("large", 1, lanes=frozenset({Lane.LARGE}), rest=4.0),
     )
 
@@ -195,6 +198,8 @@ class WorkQueue:
     def _lane(self, key: Key) -> Lane:
         if key.kind == "VoiceList":
             return Lane.LISTS
+        if key.kind == "VoiceFolder":
+            return Lane.FOLDERS
         return Lane.LARGE if self.size_of(key) > LARGE_BYTES else Lane.OBJECTS
 
     def _begin(self, key: Key, crew: Crew) -> Key:

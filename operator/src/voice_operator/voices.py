@@ -15,6 +15,7 @@ from voice_operator.cluster.kube import VOICE_MODELS
 from voice_operator.cluster.objects import is_deleting, voice_from
 from voice_operator.cluster.observe import Cluster, observe_voice
 from voice_operator.cluster.trainings import running_trainings
+from voice_operator.erasures import ErasureReconciler
 from voice_operator.errors import ListingUnderWay, OwnershipConflict, StoreError
 from voice_operator.manifests.stage_job import GPU_STAGES
 from voice_operator.metrics import Metrics
@@ -48,6 +49,7 @@ class VoiceReconciler:
         recorder: EventRecorder,
         admission: Admission,
         alerts: AlertDispatcher,
+        erasures: ErasureReconciler,
         metrics: Metrics,
         clock: Callable[[], datetime],
     ) -> None:
@@ -55,6 +57,7 @@ class VoiceReconciler:
         self._recorder = recorder
         self._admission = admission
         self._alerts = alerts
+        self._erasures = erasures
         self._metrics = metrics
         self._clock = clock
         self._idle: dict[Key, int] = {}  # passes in a row that changed nothing and wanted to be repeated at once
@@ -85,8 +88,11 @@ class VoiceReconciler:
         voice = voice_from(item)
         now = self._clock()
         consent_valid = consent_problem(voice.spec.consent, now, revoked_at=voice.status.revoked_at) is None
+        erased = self._erasures.finished(key, voice.uid)
         observed = await observe_voice(self._cluster, voice, now=now, consent_valid=consent_valid)
-        decision = await self._apply(key, self._admit(key, decide(observed, now)), job_created)
+        observed = replace(observed, erased=erased)
+        decision = self._admit(key, await self._claim(decide(observed, now)))
+        decision = await self._apply(key, decision, job_created)
         if voice.status.input_hash is None and _has_started_a_job(decision) and not observed.unproved:
             # The Job's own event brings the next pass, which writes the first status: of a thousand new voices each has
             # its Job before any has its status.
@@ -101,6 +107,7 @@ class VoiceReconciler:
             for event in events_between(voice.status, status):
                 log.info("%s: %s: %s", key, event.reason, event.message)
                 await self._recorder.record(key, voice.uid, event)
+        self._erasures.acknowledge(key, erased)
         self._alerts.offer(key, voice, status)
         waits = (
             self._bounded(key, decision.action.requeue_after, changed=changed),
@@ -116,6 +123,24 @@ class VoiceReconciler:
             return requeue_after
         idle = self._idle[key] = min(self._idle.get(key, 0) + 1, 10)
         return min(MIN_POLL_SECONDS * 2**idle, MAX_POLL_SECONDS) if idle > 1 else requeue_after
+
+    async def _claim(self, decision: Decision) -> Decision:
+        """Let nothing be written to the voice's folder before that is its own: an earlier voice's files go first."""
+        if not _has_started_a_job(decision):
+            return decision
+        observed = decision.view.observed
+        problem = await self._erasures.claim(observed.voice, is_known=bool(observed.revisions))
+        if problem is None:
+            return decision
+        kept = tuple(effect for effect in decision.action.effects if not isinstance(effect, StartJob))
+        action = replace(
+            decision.action,
+            reason=problem.reason,
+            message=problem.message,
+            effects=kept,
+            requeue_after=WAITING_POLL_SECONDS,
+        )
+        return replace(decision, action=action)
 
     def _admit(self, key: Key, decision: Decision) -> Decision:
         """Hold the start of a training back while as many as the installation allows are running."""

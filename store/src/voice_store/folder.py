@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from voice_store.errors import AccessDenied, AlreadyExists, InvalidKey, NotFound, StoreUnavailable
 from voice_store.files import chunks_of, create_whole, write_whole
-from voice_store.store import BINARY, Entry, Store
+from voice_store.store import BINARY, Entry, Store, Version
 from voice_store.uris import StoreUri, check_key
 
 
@@ -91,6 +91,15 @@ class FolderStore(Store):
                 path = self._path(key)
                 path.unlink(missing_ok=True)
                 self._remove_empty(path.parent)
+
+    def versions(self, prefix: str = "") -> Iterator[Version]:
+        """See ``Store.versions``; a file has one."""
+        for entry in self.entries(prefix):
+            yield Version(entry.key, entry.size)
+
+    def erase(self, versions: Iterable[Version]) -> None:
+        """See ``Store.erase``."""
+        self.delete_all(one.key for one in versions)
 
     def _chunks(self, key: str, source: BinaryIO) -> Iterator[bytes]:
         with self._errors(key):

@@ -10,7 +10,8 @@ from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Final
-from xml.etree.ElementTree import ParseError
+from urllib.parse import unquote_plus
+from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from minio import Minio
 from minio.deleteobjects import DeleteObject
@@ -24,9 +25,11 @@ from voice_store.errors import InvalidKey, Misconfigured, NotFound, StoreError
 from voice_store.faults import code_fault, store_fault
 from voice_store.files import CHUNK
 from voice_store.settings import S3Settings, Transport
-from voice_store.store import BINARY, Entry, Store
+from voice_store.store import BINARY, Entry, Store, Version
 from voice_store.uris import StoreUri, check_key
 
+# What a server answers that keeps no versions or uploads, or does not let these keys see them.
+WITHOUT_VERSIONS: Final = frozenset({"AccessDenied", "MethodNotAllowed", "NotImplemented", "VersioningNotConfigured"})
 SIGNED_FOR: Final = timedelta(minutes=15)  # how long a presigned request may be under way
 
 
@@ -144,12 +147,76 @@ class S3Store(Store):
 
     def delete_all(self, keys: Iterable[str]) -> None:
         """See ``Store.delete_all``; keys are taken as the listing gave them, also those that ``check_key`` refuses."""
-        names = [self.prefix + key for key in keys]
-        if not names:
+        self._remove([DeleteObject(self.prefix + key) for key in keys])
+
+    def versions(self, prefix: str = "") -> Iterator[Version]:
+        """See ``Store.versions``; an object that was written while the bucket kept none has the version ``null``."""
+        with self._errors(prefix):
+            try:
+                for one in self._asked("versions", prefix, ("key-marker", "version-id-marker")):
+                    if one.tag in {"Version", "DeleteMarker"} and (key := one.findtext("Key", "")):
+                        size, version = int(one.findtext("Size") or 0), one.findtext("VersionId", "")
+                        yield Version(key.removeprefix(self.prefix), size, version)
+            except S3Error as error:
+                if error.code not in WITHOUT_VERSIONS:
+                    raise
+            else:
+                return
+        for entry in self.entries(prefix):
+            yield Version(entry.key, entry.size)
+
+    def erase(self, versions: Iterable[Version]) -> None:
+        """See ``Store.erase``."""
+        self._remove([DeleteObject(self.prefix + one.key, one.version or None) for one in versions])
+
+    def erase_uploads(self, prefix: str = "") -> int:
+        """See ``Store.erase_uploads``; none where the server does not tell of uploads, or not to these keys."""
+        count = 0
+        with self._errors(prefix):
+            try:
+                for one in list(self._asked("uploads", prefix, ("key-marker", "upload-id-marker"))):
+                    if one.tag == "Upload":
+                        self._abort(one.findtext("Key", ""), one.findtext("UploadId", ""))
+                        count += 1
+            except S3Error as error:
+                if error.code not in WITHOUT_VERSIONS:
+                    raise
+        return count
+
+    def _abort(self, name: str, upload: str) -> None:
+        try:
+            self._client.minio._abort_multipart_upload(self.bucket, name, upload)  # noqa: SLF001 -- there is no public way
+        except S3Error as error:
+            if error.code != "NoSuchUpload":  # whoever began it has ended it meanwhile
+                raise
+
+    def _asked(self, what: str, prefix: str, markers: tuple[str, str]) -> Iterator[Element]:
+        """Yield the elements of a listing, page by page: minio's own reading of it wants one form of times."""
+        query: dict[str, str | list[str] | tuple[str]] = {
+            what: "",
+            "prefix": self.prefix + prefix,
+            "encoding-type": "url",
+        }
+        while True:
+            answer = self._client.minio._execute("GET", self.bucket, query_params=query)  # noqa: SLF001 -- there is no public way
+            page = fromstring(answer.data.decode())  # noqa: S314 -- as minio reads all answers
+            for element in page.iter():
+                element.tag = element.tag.rpartition("}")[2]  # without its namespace, which some servers leave out
+            if page.findtext("EncodingType") == "url":
+                for element in page.iter():
+                    element.text = unquote_plus(element.text or "")
+            yield from page
+            following = [page.findtext(f"Next{_camel(name)}", "") for name in markers]
+            if page.findtext("IsTruncated") != "true" or not following[0]:
+                return
+            query |= dict(zip(markers, following, strict=True))
+
+    def _remove(self, objects: list[DeleteObject]) -> None:
+        if not objects:
             return
         with self._errors(""):
-            refused = list(self._client.minio.remove_objects(self.bucket, [DeleteObject(name) for name in names]))
-        refused = [error for error in refused if error.code != "NoSuchKey"]
+            refused = list(self._client.minio.remove_objects(self.bucket, objects))
+        refused = [error for error in refused if error.code not in {"NoSuchKey", "NoSuchVersion"}]
         if refused:
             what = f"s3://{self.bucket}/{refused[0].name}, one of {len(refused)} objects that were not removed"
             raise code_fault(what, refused[0].code, self.bucket, self._client.settings)
@@ -172,6 +239,11 @@ class S3Store(Store):
             raise type(error)(f"{what}: {error}") from error
         except (MinioException, HTTPError, ConnectionError, TimeoutError, ValueError, ParseError) as error:
             raise store_fault(what, error, self.bucket, self._client.settings) from error
+
+
+def _camel(name: str) -> str:
+    """Return a marker's name as answers have it: ``KeyMarker``, ``VersionIdMarker``, ``UploadIdMarker``."""
+    return "".join(part.capitalize() for part in name.split("-"))
 
 
 def _refusal(response: BaseHTTPResponse) -> MinioException:

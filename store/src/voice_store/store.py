@@ -33,6 +33,15 @@ class Entry:
     """When it was written last, by the store's clock."""
 
 
+@dataclass(frozen=True)
+class Version:
+    """One version of an object, or the marker of a deletion; ``version`` is empty where the store keeps no versions."""
+
+    key: str
+    size: int
+    version: str = ""
+
+
 class Store(ABC):
     """A place for objects; every method blocks.
 
@@ -153,6 +162,22 @@ class Store(ABC):
     def delete(self, key: str) -> None:
         """Remove the object if it is there."""
         self.delete_all((key,))
+
+    @abstractmethod
+    def versions(self, prefix: str = "") -> Iterator[Version]:
+        """Yield everything that is stored below keys that start with ``prefix``: versions and markers of deletions too.
+
+        Where the store does not tell of versions, or does not let us see them, the objects as ``entries`` has them.
+        """
+
+    @abstractmethod
+    def erase(self, versions: Iterable[Version]) -> None:
+        """Remove versions for good, in this order as far as the store keeps one; missing ones are fine."""
+
+    def erase_uploads(self, prefix: str = "") -> int:
+        """Remove the parts of uploads below ``prefix`` that were begun and never ended; return how many uploads."""
+        del prefix
+        return 0
 
     def describe(self, key: str) -> str:
         """Return how messages name the object: the store's URI and the key."""

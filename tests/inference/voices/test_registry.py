@@ -353,3 +353,22 @@ def test_a_bundle_whose_consent_has_ended_is_not_served_unless_its_entry_says_ot
         case.registry.find("alice")
     case.update(entry(alice))  # it says: without end, because the consent was renewed
     assert case.registry.find("alice") is alice
+
+
+def test_the_day_of_the_last_request_is_told(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    alice, bob = case.load("studio/alice"), case.load("studio/bob")
+    case.update(alice, bob)
+    case.registry.record_voice(alice)
+    today = datetime(2026, 11, 23, 23, 59, tzinfo=UTC)
+    monkeypatch.setattr(case.registry, "_clock", lambda: today)
+    assert case.registry.last_used("studio/alice") is None
+    case.registry.find("alice")
+    with pytest.raises(VoiceNotReady):
+        case.registry.find("studio/bob")
+    assert case.registry.last_used("studio/alice") == date(2026, 11, 23)
+    assert case.registry.last_used("studio/bob") is None, "nobody got an answer"
+    case.update(bob)
+    assert case.registry.last_used("studio/alice") == date(2026, 11, 23), "a voice may come back"
+    monkeypatch.setattr(case.registry, "_clock", lambda: today + timedelta(days=1))
+    case.update(bob)
+    assert case.registry.last_used("studio/alice") is None

@@ -72,7 +72,7 @@ def test_removing_a_folder_leaves_its_neighbours(tmp_path: Path) -> None:
     for name in ("alice/1/manifest.json", "alice/1/deep/file", "alice/10/file", "bob/file"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
-    assert run(open_store("file:///").remove_below(f"file://{tmp_path}/alice/1", first=("manifest.json", "none"))) == 2
+    assert run(open_store("file:///").erase_below(f"file://{tmp_path}/alice", ("1/",))).objects == 2
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {"alice/10/file", "bob/file"}
 

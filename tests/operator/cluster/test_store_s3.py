@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.s3_server import KEYS, s3_server
+from tests.support.s3_server import KEYS, environment_of, keep_versions, s3_server, versions_of
 
 import voice_store
 from voice_operator.cluster import store as store_module
@@ -110,30 +110,72 @@ def test_a_listing_that_nobody_waits_for_stops(store: Store, bucket: Path, monke
         assert not thread.is_alive(), f"{thread.name} goes on"
 
 
-def test_a_purge_of_many_objects_goes_on_where_the_last_one_ended(
+def test_an_erasure_of_many_objects_goes_on_where_the_last_one_ended(
     store: Store, bucket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "PURGED_AT_ONCE", 7)
+    monkeypatch.setattr(store_module, "ERASED_AT_ONCE", 7)
+    monkeypatch.setattr(store_module, "ERASE_SECONDS", 0.01)
     for number in range(40):
-        put(bucket, f"studio/dan/1/{number}", "x")
-    put(bucket, "studio/dan/1/train/manifest.json", "{}")
-    assert run(store.remove_below("s3://voices/studio/dan/1", first=("train/manifest.json",))) == 41
+        put(bucket, f"studio/dan/1/{number}", "xy")
+    looks = [run(store.erase_below("s3://voices/studio/dan"))]
+    while not looks[-1].done:
+        looks.append(run(store.erase_below("s3://voices/studio/dan")))
+    assert len(looks) > 1
+    assert sum(one.objects for one in looks) == 40
+    assert sum(one.size for one in looks) == 80
     assert not [path for path in (bucket / "studio/dan").rglob("*") if path.is_file()]
 
 
-def test_only_what_is_below_a_folder_is_removed(store: Store, bucket: Path) -> None:
-    for key in (
-        "studio/carol/1/publish/manifest.json",
-        "studio/carol/1/train/a/b",
-        "studio/carol/10/x",
-        "studio/carol/1x",
-    ):
-        put(bucket, key, "x")
-    assert run(store.remove_below("s3://voices/studio/carol/1", first=("publish/manifest.json", "none"))) == 2
-    assert not (bucket / "studio/carol/1/publish/manifest.json").exists()
-    assert not (bucket / "studio/carol/1/train/a/b").exists()
-    assert (bucket / "studio/carol/10/x").exists()
-    assert (bucket / "studio/carol/1x").exists()
+def test_only_what_is_below_a_folder_is_erased(store: Store, bucket: Path) -> None:
+    for key in ("carol/1/publish/manifest.json", "carol/1/train/a/b", "carol/10/x", "carol/1x", "carola/1/x"):
+        put(bucket, f"studio/{key}", "x")
+    assert run(store.erase_below("s3://voices/studio/carol", ("1/",))).objects == 2
+    left = {path.relative_to(bucket / "studio").as_posix() for path in (bucket / "studio").rglob("carol*/**/*")}
+    assert {"carol/10/x", "carol/1x", "carola/1/x"} == {one for one in left if (bucket / "studio" / one).is_file()}
+
+
+def test_what_is_kept_is_kept(store: Store, bucket: Path) -> None:
+    for key in ("1/train/x", "revisions/erin-1/manifest.json", "revisions/erin-10/manifest.json"):
+        put(bucket, f"studio/erin/{key}", "x")
+    assert run(store.erase_below("s3://voices/studio/erin", keep=("revisions/erin-1/",))).objects == 2
+    assert [path.name for path in (bucket / "studio/erin").rglob("*") if path.is_file()] == ["manifest.json"]
+    assert (bucket / "studio/erin/revisions/erin-1/manifest.json").exists()
+
+
+@pytest.mark.parametrize("uri", ["s3://voices", "s3://voices/studio", "s3://voices/studio/"])
+def test_no_more_than_the_folder_of_a_voice_is_ever_erased(store: Store, bucket: Path, uri: str) -> None:
+    put(bucket, "studio/fay/x", "x")
+    with pytest.raises(StoreError, match="is not the folder of a voice; nothing is erased"):
+        run(store.erase_below(uri))
+    assert (bucket / "studio/fay/x").exists()
+
+
+def test_a_bucket_that_keeps_versions_has_none_of_what_was_erased(tool: Callable[[str], Path], tmp_path: Path) -> None:
+    """Every version and marker of a deletion, and the parts of an upload that never ended; neighbours keep theirs."""
+    folder, versions = tmp_path / "data", tmp_path / "versions"
+    for made in (folder / "voices", versions):
+        made.mkdir(parents=True)
+    with s3_server(tool("versitygw"), folder, versions=versions) as port:
+        opened = voice_store.open_store("s3://voices/studio", environment_of(port))
+        opened.write("gail/before", b"older than the versions")
+        client = keep_versions(port)
+        for content in (b"one", b"two", b"three"):
+            opened.write("gail/1/train/checkpoint", content)
+            opened.write("gail/1/clip+1.flac", content)
+            opened.write("gale/1/clip", content)
+        opened.delete("gail/1/clip+1.flac")
+        opened.write("gail/before", b"newer")
+        upload = client._create_multipart_upload("voices", "studio/gail/big", {})
+        client._upload_part("voices", "studio/gail/big", b"part", None, upload, 1)
+        store = open_store("s3://voices", environment_of(port))
+        removed = run(store.erase_below("s3://voices/studio/gail"))
+        store.close()
+        assert (removed.objects, removed.done, removed.hidden) == (10, True, False)  # 3 + 3 + a marker, 2, an upload
+        assert versions_of(port, "studio/gail") == []
+        assert versions_of(port, "studio/gale") == ["studio/gale/1/clip"] * 3
+        on_disk = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+        assert on_disk.count(b"two") == 1, "of the neighbour"
+        assert not {b"part", b"newer", b"older than the versions"} & {*on_disk}
 
 
 @pytest.mark.parametrize(

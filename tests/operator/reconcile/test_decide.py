@@ -14,13 +14,16 @@ from voice_operator.api.voice_status import (
     GateVerdict,
     ObservedDataset,
     StageStatus,
+    Tombstone,
     VoiceModelStatus,
 )
+from voice_operator.reconcile.alerts import due_alerts
 from voice_operator.reconcile.decide import CHECKS, Decision, decide
 from voice_operator.reconcile.effects import (
     AdoptRevision,
     CreateRevision,
     DeleteJob,
+    DeleteRevision,
     SealRevision,
     SetRevisionState,
     StartJob,
@@ -464,6 +467,60 @@ def settle(observed: Observed) -> tuple[Decision, VoiceModelStatus]:
     return decision, status_of(decision)
 
 
+def test_a_voice_that_nobody_uses_is_unloaded_then_erased_and_trained_again_when_somebody_asks() -> None:
+    """Pass by pass: nothing is deleted before the status says why, nor while it is served."""
+    telling = replace(a_pod("p1"), since="2026-01-01T00:00:00Z")
+    status = recorded(active_revision=REVISION.name, last_used="2026-08-24", observed_generation=3)  # 91 days ago
+    served = replace(REVISION, state="Active")
+    decision, status = settle(observe(a_voice(status), revisions=(served,), server=a_server(telling)))
+    assert (status.phase, status.artifacts, status.server) == ("Unused", None, None)
+    assert [one.erase for one in status.inputs] == ["Unused"]
+    assert decision.action.effects == (SetRevisionState(REVISION.name, "Candidate", legal_hold=False),)
+    retained = next(one for one in status.conditions if one.type == "Retained")
+    assert (retained.status, retained.reason) == ("False", "Unused")
+    assert [event.reason for event in events_between(VoiceModelStatus(), status)][-1] == "Unused"
+
+    unloaded = replace(REVISION, state="Candidate")
+    decision, status = settle(observe(a_voice(status), revisions=(unloaded,)))
+    assert decision.action.effects == (DeleteRevision(REVISION.name),)
+
+    decision, status = settle(observe(a_voice(status)))
+    assert (decision.action.phase, decision.action.effects) == ("Unused", ()), "nothing is trained for nobody"
+    stone = Tombstone(revision=REVISION.name, input_hash=HASH, why="Unused", time="2026-11-23T06:00:00Z", objects=9)
+    decision, status = settle(observe(a_voice(status), erased={HASH: stone}))
+    assert (status.inputs, status.erased) == ((), (stone,))
+
+    decision, status = settle(observe(a_voice(status, request="now")))
+    assert decision.action.effects == (StartJob("prepare", 1),)
+    assert (status.last_used, status.erased) == ("2026-11-23", (stone,))
+
+
+def test_people_are_told_a_week_before_a_voice_goes() -> None:
+    telling = replace(a_pod("p1"), since="2026-01-01T00:00:00Z")
+    status = recorded(active_revision=REVISION.name, last_used="2026-08-31", observed_generation=3)
+    active = replace(REVISION, state="Active")
+    _, status = settle(observe(a_voice(status), revisions=(active,), server=a_server(telling)))
+    assert status.phase == "Ready"
+    retained = next(one for one in status.conditions if one.type == "Retained")
+    assert (retained.status, retained.reason) == ("True", "UnusedSoon")
+    assert "on 2026-11-30 it is unloaded" in retained.message
+    assert "UnusedSoon" in {event.reason for event in events_between(VoiceModelStatus(), status)}
+    assert "UnusedSoon" in {alert.kind for alert in due_alerts(a_voice(status), status, NOW, expiry_days=14)}
+
+
+def test_the_oldest_of_too_many_revisions_goes_pass_by_pass() -> None:
+    old = [replace(OLDER, name=f"alice-{n:08d}", input_hash=f"{n:064d}", state="Superseded") for n in range(5)]
+    active = replace(REVISION, state="Active")
+    found = {"revisions": (*old, active), "server": a_server(a_pod("p1"))}
+    status = recorded(active_revision=REVISION.name)
+    decision, status = settle(observe(a_voice(status), **found))
+    assert decision.action.effects == ()
+    assert {one.hash for one in status.inputs if one.erase} == {old[0].input_hash}
+    decision, status = settle(observe(a_voice(status), **found))
+    assert decision.action.effects == (DeleteRevision(old[0].name),)
+    assert status.phase == "Ready"
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -508,6 +565,7 @@ def test_a_served_voice_is_ready_in_every_respect() -> None:
         "GatesPassed",
         "Approved",
         "Serving",
+        "Retained",
     )
     assert truths == dict.fromkeys(good, "True") | {"Reconciling": "False", "Stalled": "False"}
     assert (status.active_revision, status.candidate_revision) == ("alice-3fa9c2d1", None)

@@ -5,9 +5,16 @@ from typing import Any
 
 import pytest
 
-from voice_operator.api.voice_server import VoiceServerSpec, VoiceServerStatus
+from voice_operator.api.voice_server import CountedPod, VoiceServerSpec, VoiceServerStatus
 from voice_operator.reconcile.observed import DesiredVoice, LoadedVoice, PodVoices, Problem, VoiceServer
-from voice_operator.reconcile.server_status import MAX_VOICES, ObservedDeployment, served, server_status, stalled_status
+from voice_operator.reconcile.server_status import (
+    MAX_VOICES,
+    ObservedDeployment,
+    count_pods,
+    served,
+    server_status,
+    stalled_status,
+)
 
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
 DIGEST = "sha256:" + "a" * 64
@@ -96,3 +103,46 @@ def test_what_only_a_person_can_help_keeps_what_is_known() -> None:
     assert found.ready_replicas == 2
     assert {condition.type: condition.status for condition in found.conditions}["Stalled"] == "True"
     assert "v2Pro" in found.conditions[0].message
+
+
+FIRST, SECOND = "2026-11-23T05:00:00Z", "2026-11-23T06:00:00Z"
+TODAY, EARLIER = "2026-11-23", "2026-11-01"
+
+
+def known(since: str = FIRST, *, ending: bool = False) -> CountedPod:
+    return CountedPod(name="p", since=since, ending=ending)
+
+
+def seen(since: str = FIRST, *, ready: bool = True, ending: bool = False) -> PodVoices:
+    return PodVoices("p", ready=ready, since=since, ending=ending)
+
+
+@pytest.mark.parametrize(
+    ("before", "pods", "after", "uncounted"),
+    [
+        pytest.param([], [seen()], [known()], EARLIER, id="a new pod"),
+        pytest.param([known()], [seen()], [known()], EARLIER, id="a pod that goes on"),
+        pytest.param([known()], [seen("", ready=False)], [known()], EARLIER, id="a pod that is silent tells later"),
+        pytest.param([known("")], [seen()], [known()], EARLIER, id="a pod that was silent"),
+        pytest.param([], [seen("", ready=False)], [], EARLIER, id="a pod that was never ready was never asked"),
+        pytest.param([], [seen("")], [known("")], EARLIER, id="one that is ready may have been"),
+        pytest.param([known("")], [], [], TODAY, id="and it never told"),
+        pytest.param([known()], [], [], TODAY, id="a pod that died"),
+        pytest.param([known()], [seen(SECOND)], [known(SECOND)], TODAY, id="a process that died"),
+        pytest.param(
+            [known()],
+            [seen(ready=False, ending=True)],
+            [known(ending=True)],
+            EARLIER,
+            id="a pod that ends tells it",
+        ),
+        pytest.param([known(ending=True)], [], [], EARLIER, id="and has lost nothing when it is gone"),
+        pytest.param([known()], [seen("", ready=False, ending=True)], [known()], EARLIER, id="unless it was silent"),
+    ],
+)
+def test_a_pod_that_did_not_tell_what_it_was_asked_for_is_noted(
+    before: list[CountedPod], pods: list[PodVoices], after: list[CountedPod], uncounted: str
+) -> None:
+    old = VoiceServerStatus(pods=tuple(before), uncounted=EARLIER)
+    found = count_pods(old, tuple(pods), NOW)
+    assert (list(found.pods), found.uncounted) == (after, uncounted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from voice_inference.api.speech_service import SpeechStream
@@ -29,7 +30,12 @@ def speech_headers(stream: SpeechStream, ignored: Sequence[str] = ()) -> dict[st
 
 def voice_list(registry: VoiceRegistry) -> dict[str, Any]:
     """Return all desired voices, as docs/contracts.md describes them."""
-    return {"object": "list", "generation": registry.generation, "data": [_voice(entry) for entry in registry]}
+    return {
+        "object": "list",
+        "generation": registry.generation,
+        "since": registry.since.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "data": [_voice(entry, registry.last_used(entry.desired.id)) for entry in registry],
+    }
 
 
 def audio_voices(registry: VoiceRegistry, aliases: Mapping[str, str]) -> dict[str, Any]:
@@ -58,7 +64,7 @@ def not_ready_reason(registry: VoiceRegistry) -> str:
     return registry.base_error or f"Loading the base {registry.base.name if registry.base else ''}."
 
 
-def _voice(entry: Entry) -> dict[str, Any]:
+def _voice(entry: Entry, last_used: date | None) -> dict[str, Any]:
     serving = entry.serving
     return {
         "id": entry.desired.id,
@@ -66,6 +72,7 @@ def _voice(entry: Entry) -> dict[str, Any]:
         "language": serving.language if serving else "",
         "serving": serving.reference.revision if serving else "",
         **({"next": _load(entry.next)} if entry.next else {}),
+        **({"lastUsed": last_used.isoformat()} if last_used else {}),
     }
 
 

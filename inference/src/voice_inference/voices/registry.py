@@ -79,6 +79,9 @@ class VoiceRegistry:
         self._bases: dict[str, Base] = {}
         self._base_errors: dict[str, str] = {}
         self._ready = False
+        self._last_used: dict[str, date] = {}  # by id
+        self.since = clock().astimezone(UTC)
+        """When the counting of requests began."""
         metrics.generation.set_function(lambda: self.generation)
         metrics.rejected_entries.set_function(lambda: len(self._desired.rejected) if self._desired else 0)
         for state in STATES:
@@ -147,6 +150,8 @@ class VoiceRegistry:
             else:
                 entries[voice.id] = self._entry(voice)
         self._entries, self._expired = entries, expired
+        known = self._last_used.items()
+        self._last_used = {one: day for one, day in known if one in entries or day == self._day}
         needed = {reference.identity for reference in self.bases}
         self._bases = {identity: base for identity, base in self._bases.items() if identity in needed}
         self._base_errors = {identity: error for identity, error in self._base_errors.items() if identity in needed}
@@ -220,7 +225,12 @@ class VoiceRegistry:
         last_day = None if entry.desired.names_expiry else entry.serving.expires
         if last_day is not None and last_day < self._today():
             raise ConsentEnded(voice_id, last_day)
+        self._last_used[voice_id] = self._today()
         return entry.serving
+
+    def last_used(self, voice_id: str) -> date | None:
+        """Return the last day (UTC) on which the voice was asked for; None: never since ``since``."""
+        return self._last_used.get(voice_id)
 
     def _entry(self, desired: DesiredVoice) -> Entry:
         old = self._entries.get(desired.id)

@@ -1,6 +1,5 @@
 """Building blocks of the resource types: a frozen camelCase model, CEL rules and the strings that recur."""
 
-import json
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -34,12 +33,6 @@ class Schema(BaseModel):
 def rules(*pairs: tuple[str, str], **extra: Any) -> dict[str, Any]:
     """Return the schema extension that makes the API server check CEL rules, given as (rule, message)."""
     return {VALIDATIONS: [{"rule": rule, "message": message} for rule, message in pairs], **extra}
-
-
-def unavailable(path: str, default: Any) -> dict[str, Any]:
-    """Return the schema extension that refuses every value but the default: nothing reads the field ``path`` yet."""
-    literal = json.dumps(default)  # of bool, int and string JSON and CEL write the same
-    return rules((f"self == {literal}", f"{path} is not available yet; leave it out"))
 
 
 def map_list(key: str) -> dict[str, Any]:

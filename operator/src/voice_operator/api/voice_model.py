@@ -14,7 +14,6 @@ from voice_operator.api.schema import (
     atomic_list,
     map_list,
     rules,
-    unavailable,
 )
 
 Language = Literal["zh", "en", "ja", "ko", "yue"]
@@ -121,6 +120,14 @@ class Consent(Schema):
         ),
     )
 
+    erase: bool = Field(
+        False,
+        description=(
+            "True, together with revoked: everything that was made of this person's recordings is erased at once, the "
+            "published bundles too. The VoiceModel stays and says so; the recordings themselves are not touched."
+        ),
+    )
+
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
@@ -129,6 +136,14 @@ class Consent(Schema):
                     "spec.consent.revoked never goes back to false: a new permission is a new VoiceModel, "
                     "with spec.consent.evidence of its own"
                 ),
+            ),
+            (
+                "!(has(self.erase) && self.erase) || (has(self.revoked) && self.revoked)",
+                "spec.consent.erase needs spec.consent.revoked: true; what is agreed to is not erased",
+            ),
+            (
+                "!(has(oldSelf.erase) && oldSelf.erase) || (has(self.erase) && self.erase)",
+                "spec.consent.erase never goes back to false: what was erased does not return",
             ),
             (
                 "!has(self.evidenceDigest) || self.evidenceDigest == '' || self.evidence.startsWith('s3://')",
@@ -378,19 +393,24 @@ class Retention(Schema):
         90,
         ge=1,
         le=3650,
-        description="Days after which a revision that nobody serves may be deleted. Not available yet.",
-        json_schema_extra=unavailable("spec.retention.unusedDays", default=90),
+        description=(
+            "Days without a request after which the voice is unloaded and what was trained is erased, with an alert a "
+            "week before. The VoiceModel stays, and trains again when it is edited or a retry is asked for. A pin and "
+            "a legal hold forbid it."
+        ),
     )
     keep_revisions: int = Field(
         5,
         ge=2,
         le=100,
         description=(
-            "Newest revisions that are always kept; at least 2, so that a rollback has a target. Not available yet."
+            "Newest revisions that are kept; older ones are deleted with their artifacts. What is served, pinned or "
+            "waits for approval, the rollback target, and what is newer than the served one always stay, and count."
         ),
-        json_schema_extra=unavailable("spec.retention.keepRevisions", default=5),
     )
-    legal_hold: bool = Field(False, description="True forbids every deletion of this voice's artifacts.")
+    legal_hold: bool = Field(
+        False, description="True forbids every deletion of this voice's files, also after the VoiceModel is deleted."
+    )
 
 
 class VoiceModelSpec(Schema):

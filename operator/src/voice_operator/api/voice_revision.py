@@ -21,7 +21,7 @@ from voice_operator.api.schema import (
 from voice_operator.api.voice_model import Consent, Source, Training
 from voice_operator.api.voice_status import GateVerdict, ResolvedBase, Scores
 
-FINALIZER = "voice.sovits.dev/artifacts"
+FINALIZER = "voice.sovits.dev/artifacts"  # of releases that deleted artifacts before the object went; taken off
 
 
 class ResolvedDataset(Schema):
@@ -169,9 +169,8 @@ class VoiceRevisionStatus(Schema):
     """The use of the revision."""
 
     state: Literal["Candidate", "Active", "Superseded"] | None = None
-    legal_hold: bool = Field(
-        False, description="Copied from the voice: true keeps the artifacts when this object is deleted."
-    )
+    legal_hold: bool = Field(False, description="Copied from the voice: true keeps object and artifacts.")
+    pinned: bool = Field(False, description="True while spec.serving.pin of the voice names it.")
     review: Literal["Waiting", "Approved", "Rejected", "TimedOut"] | None = Field(
         None, description="State of the review; absent: none is needed."
     )

@@ -83,6 +83,14 @@ class ServedVoice(Schema):
     error: Message = ""
 
 
+class CountedPod(Schema):
+    """A pod whose requests are counted: as long as it answers, it tells which voices were asked for."""
+
+    name: ObjectName
+    since: Annotated[str, Field(max_length=32)] = Field("", description="When its process began; empty: not told yet.")
+    ending: bool = Field(False, description="It has answered once more since its deletion began.")
+
+
 class VoiceServerStatus(Schema):
     """The state of the pods."""
 
@@ -97,4 +105,12 @@ class VoiceServerStatus(Schema):
     generation: int = Field(0, ge=0, description="Generation of the desired-voices document.")
     endpoint: Uri | None = None
     base: ShortText | None = None
+    pods: Annotated[tuple[CountedPod, ...], Field(max_length=256, json_schema_extra=atomic_list())] = ()
+    uncounted: Annotated[str, Field(max_length=10)] | None = Field(
+        None,
+        description=(
+            "Last day (UTC) on which a pod ended without a last answer, or did not answer: nobody knows what it was "
+            "asked for, so all voices of the server count as used that day."
+        ),
+    )
     conditions: Conditions = ()

@@ -22,7 +22,9 @@ from voice_operator.api.voice_model import Capacity
 StageName = Literal["prepare", "train", "evaluate"]
 STAGES: tuple[StageName, ...] = ("prepare", "train", "evaluate")  # the Jobs, in order
 
-Phase = Literal["Preparing", "Training", "Evaluating", "AwaitingReview", "Loading", "Ready", "Failed", "Suspended"]
+Phase = Literal[
+    "Preparing", "Training", "Evaluating", "AwaitingReview", "Loading", "Ready", "Failed", "Suspended", "Unused"
+]
 StageState = Literal["Pending", "Running", "Succeeded", "Failed"]
 FailureClass = Literal[
     "Permanent", "OutOfMemory", "OutOfHostMemory", "Transient", "Preemption", "DeadlineExceeded", "Unschedulable"
@@ -155,6 +157,39 @@ class AlertRecord(Schema):
     failed: Targets = Field((), description="Targets that did not, and were given up for it.")
 
 
+ErasureReason = Literal[
+    "VoiceDeleted",
+    "ErasureRequested",
+    "ConsentRevoked",
+    "Unused",
+    "TooManyRevisions",
+    "RevisionDeleted",
+    "InputChanged",
+]
+Day = Annotated[str, Field(max_length=10, description="As 2026-11-23, UTC.")]
+
+
+class TrainedInput(Schema):
+    """An input that has left something in the object store, until it is erased."""
+
+    hash: str = Field(max_length=64)
+    published: bool = Field(False, description="A VoiceRevision of it was seen; without one now, it was deleted.")
+    digest: Digest = Field("", description="Of the published bundle.")
+    erase: ErasureReason | None = Field(None, description="Why it goes; absent: it stays.")
+
+
+class Tombstone(Schema):
+    """What was erased of this voice, when and why."""
+
+    revision: ObjectName = Field("", description="Name of the VoiceRevision; empty: it was never published.")
+    input_hash: str = Field("", max_length=64, description="Empty: the whole folder of the voice.")
+    digest: Digest = Field("", description="Of the published bundle that was erased.")
+    why: ErasureReason
+    time: Time
+    objects: int = Field(0, ge=0, description="How many objects, versions included.")
+    bytes: int = Field(0, ge=0, description="How many bytes they had.")
+
+
 class VoiceModelStatus(Schema):
     """The operator's observations and actions."""
 
@@ -207,6 +242,16 @@ class VoiceModelStatus(Schema):
     progress: Progress | None = None
     server: ObjectName | None = Field(None, description="VoiceServer that serves it, as namespace/name.")
     endpoint: Uri | None = Field(None, description="Address of the Service that serves the voice.")
+    last_used: Day | None = Field(
+        None, description="Last day on which somebody asked for the voice, edited it, or it was being made."
+    )
+    inputs_of: str | None = Field(None, max_length=64, description="UID of the VoiceModel that inputs is about.")
+    inputs: Annotated[tuple[TrainedInput, ...], Field(max_length=256, json_schema_extra=atomic_list())] = Field(
+        (), description="Inputs that have left something in the object store."
+    )
+    erased: Annotated[tuple[Tombstone, ...], Field(max_length=32, json_schema_extra=atomic_list())] = Field(
+        (), description="What was erased, the newest last."
+    )
     alerts: Annotated[tuple[AlertRecord, ...], Field(max_length=64, json_schema_extra=atomic_list())] | None = Field(
         None, description="Alerts that targets of the installation were told, the newest of each kind."
     )

@@ -20,6 +20,7 @@ from voice_operator.reconcile.effects import (
     AdoptRevision,
     CreateRevision,
     DeleteJob,
+    DeleteRevision,
     Effect,
     MarkRevoked,
     SealRevision,
@@ -53,27 +54,33 @@ async def apply(effect: Effect, observed: Observed, cluster: Cluster) -> None:
             await _merge(JOBS, voice.namespace, effect.name, {"spec": {"suspend": effect.suspend}}, cluster)
         case CreateRevision():
             await _create_revision(effect, observed, cluster)
-        case AdoptRevision():
-            metadata = {
-                "labels": {VOICE_MODEL: voice.name},
-                "ownerReferences": owner("VoiceModel", voice.name, voice.uid),
-            }
-            await _merge(VOICE_REVISIONS, voice.namespace, effect.name, {"metadata": metadata}, cluster)
-        case SealRevision():
-            annotations = {"metadata": {"annotations": {SEAL: effect.seal}}}
-            await _merge(VOICE_REVISIONS, voice.namespace, effect.name, annotations, cluster)
-        case MarkRevoked():
-            metadata = {"labels": {REVOKED: "true"}}
+        case AdoptRevision() | SealRevision() | MarkRevoked():
+            metadata = _marks(effect, voice)
             await _merge(VOICE_REVISIONS, voice.namespace, effect.name, {"metadata": metadata}, cluster)
         case SetRevisionState():
             status = {"state": effect.state, "legalHold": effect.legal_hold}
+            status |= {"pinned": True} if effect.pinned else {}
             review = {"review": effect.review, "approvals": effect.approvals}
             status |= {name: value for name, value in review.items() if value is not None}
             metadata = {"name": effect.name, "namespace": voice.namespace}
             body = {"apiVersion": API_VERSION, "kind": "VoiceRevision", "metadata": metadata, "status": status}
             cluster.caches.revisions.update(await kube.apply(VOICE_REVISIONS, body, subresource="status"))
+        case DeleteRevision():
+            await kube.delete(VOICE_REVISIONS, voice.namespace, effect.name)
         case _:
             assert_never(effect)
+
+
+def _marks(effect: AdoptRevision | SealRevision | MarkRevoked, voice: Voice) -> Object:
+    """Return the metadata that an effect writes on a VoiceRevision."""
+    match effect:
+        case AdoptRevision():
+            owners = owner("VoiceModel", voice.name, voice.uid)
+            return {"labels": {VOICE_MODEL: voice.name}, "ownerReferences": owners}
+        case SealRevision():
+            return {"annotations": {SEAL: effect.seal}}
+        case MarkRevoked():
+            return {"labels": {REVOKED: "true"}}
 
 
 async def _start_job(effect: StartJob, observed: Observed, cluster: Cluster) -> None:

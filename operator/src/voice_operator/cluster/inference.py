@@ -36,13 +36,15 @@ class Inference:
         self._session: aiohttp.ClientSession | None = None
 
     async def pods(self, namespace: str, name: str) -> tuple[PodVoices, ...]:
-        """Return the pods of a VoiceServer and their loaded voices; a pod that does not answer has none."""
+        """Return the pods of a VoiceServer and their loaded voices; a pod that does not answer has none.
+
+        A pod that is being deleted is asked too, for what it was asked for; it is not ready, whatever it says.
+        """
         answer = self._answers.setdefault((namespace, name), _Answer())
         async with answer.lock:
             if time.monotonic() - answer.fetched_at > FRESH_SECONDS:
                 items = self._caches.pods_of_server(namespace, name)
-                alive = [item for item in items if not item["metadata"].get("deletionTimestamp")]
-                answer.pods = tuple(await asyncio.gather(*(self._query(item) for item in alive)))
+                answer.pods = tuple(await asyncio.gather(*(self._query(item) for item in items)))
                 answer.fetched_at = time.monotonic()
             return answer.pods
 
@@ -59,14 +61,17 @@ class Inference:
         name, status = pod["metadata"]["name"], pod.get("status") or {}
         ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in status.get("conditions") or ())
         address, port = status.get("podIP"), _port(pod)
+        ending = bool(pod["metadata"].get("deletionTimestamp"))
+        ready = ready and not ending
         if not address or not port:
-            return PodVoices(name, ready=False)
+            return PodVoices(name, ready=False, ending=ending)
         host = f"[{address}]" if ":" in address else address
         try:
             report = await self._report(f"http://{host}:{port}/v1/voices")
         except (aiohttp.ClientError, TimeoutError, AnswerTooLarge, InvalidDocument):
-            return PodVoices(name, ready=ready)
-        return PodVoices(name, ready=ready, voices={voice.id: _loaded(voice) for voice in report.data})
+            return PodVoices(name, ready=ready, ending=ending)
+        voices = {voice.id: _loaded(voice) for voice in report.data}
+        return PodVoices(name, ready=ready, voices=voices, since=report.since, ending=ending)
 
     async def _report(self, url: str) -> VoicesReport:
         if self._session is None:
@@ -84,6 +89,7 @@ def _loaded(voice: VoiceReport) -> LoadedVoice:
         voice.state,
         _told(voice.error),
         None if beside is None else LoadedVoice(beside.revision, beside.digest, beside.state, _told(beside.error)),
+        last_used=voice.last_used,
     )
 
 

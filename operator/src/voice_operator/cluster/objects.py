@@ -10,7 +10,7 @@ from voice_operator.api.schema import GROUP, Schema
 from voice_operator.api.voice_model import Consent, Review, VoiceModelSpec
 from voice_operator.api.voice_revision import RevisionReview, VoiceRevisionSpec
 from voice_operator.api.voice_server import VoiceServerSpec
-from voice_operator.api.voice_status import Artifacts, Loading, VoiceModelStatus
+from voice_operator.api.voice_status import Artifacts, Loading, TrainedInput, VoiceModelStatus
 from voice_operator.cluster.kube import Object
 from voice_operator.errors import InvalidObject
 from voice_operator.manifests.labels import REQUESTED_BY, RETRY, REVOKED, VOICE_MODEL
@@ -36,6 +36,9 @@ class RecordedStatus(Schema):
     loading: Loading | None = None
     active_revision: str | None = None
     revoked_at: str | None = None
+    input_hash: str | None = None
+    inputs_of: str | None = None
+    inputs: tuple[TrainedInput, ...] = ()
 
 
 def voice_from(item: Object) -> Voice:
@@ -86,9 +89,23 @@ def voice_record(item: Object, old: VoiceRecord | None) -> VoiceRecord:
         loading=known.loading if known else None,
         active_revision=known.active_revision if known else None,
         revoked_at=known.revoked_at if known else None,
+        legal_hold=(spec.get("retention") or {}).get("legalHold", False) is not False,
+        has_trained=known.has_trained
+        if isinstance(known, VoiceRecord)
+        else known is not None and bool(known.input_hash),
+        going=_going(known, metadata["uid"]),
         size=_size(item),
         packed=pack(item),
     )
+
+
+def _going(known: RecordedStatus | VoiceRecord | None, uid: str) -> tuple[TrainedInput, ...]:
+    """Return the inputs that are to be erased, as the status of this very VoiceModel has them."""
+    if isinstance(known, VoiceRecord):
+        return known.going if known.uid == uid else ()
+    if known is None or known.inputs_of != uid:
+        return ()
+    return tuple(one for one in known.inputs if one.erase is not None)
 
 
 def _size(item: Object) -> int:
@@ -174,6 +191,7 @@ def revision_from(item: Object, voice: Voice) -> ObservedRevision:
         gates=spec.evaluation.gates,
         state=status.get("state"),
         legal_hold=bool(status.get("legalHold", False)),
+        pinned=bool(status.get("pinned", False)),
         deleting=is_deleting(item) or not (owned or adoptable),
         labelled=(metadata.get("labels") or {}).get(VOICE_MODEL) == voice.name,
         adoptable=adoptable,

@@ -334,4 +334,5 @@ async def _observed_server(cluster: Cluster, voice: Voice, item: Object | None) 
         endpoint=endpoint(server.namespace, server.name),
         pods=await cluster.inference.pods(server.namespace, server.name),
         access=_access(cluster, voice, item),
+        uncounted=str((item.get("status") or {}).get("uncounted", "")),
     )

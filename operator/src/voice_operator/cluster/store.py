@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -27,9 +29,26 @@ CONNECTIONS = THREADS + LIST_THREADS
 TRANSPORT = Transport(connect_seconds=2, read_seconds=5, retries=1, connections=CONNECTIONS)  # a pass must not wait
 READ_SECONDS = 12.0  # for one document
 LIST_SECONDS = 60.0  # for everything below a prefix
-PURGED_AT_ONCE = 1000  # keys
+ERASE_SECONDS = 10.0  # of one call
+ERASED_AT_ONCE = 1000  # versions
+MIN_SEGMENTS = 2  # of a folder that may be erased, beside the bucket: namespace and voice
 
 UNSORTED = "unsorted"
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What was erased: objects, versions and markers of deletions."""
+
+    objects: int = 0
+    size: int = 0  # bytes
+    done: bool = True  # nothing is left
+    hidden: bool = False  # older versions, if the bucket keeps any, could not be seen
+
+    def plus(self, objects: int, size: int = 0, *, hidden: bool = False) -> "Removed":
+        """Return the sum."""
+        return Removed(self.objects + objects, self.size + size, self.done, self.hidden or hidden)
+
 
 Result = TypeVar("Result")
 
@@ -107,28 +126,63 @@ class Store:
 
         return await self._run(fingerprint, uri, LIST_SECONDS, self._long, namespace, from_its_turn=True)
 
-    async def remove_below(self, uri: str, *, first: tuple[str, ...] = (), namespace: str = "") -> int:
-        """Remove everything below ``uri``, the keys of ``first`` before the others; return how many objects that were.
-
-        What is removed when the time is over stays removed: the next call goes on from there.
+    async def write(self, uri: str, data: bytes, namespace: str = "") -> None:
+        """Put a small document.
 
         Raises:
             StoreError: the store does not answer or refuses.
         """
 
-        def remove(location: StoreUri, stopped: threading.Event) -> int:
-            store = self._factory.open(location)
-            there = [key for key in first if store.exists(key)]
-            store.delete_all(there)
-            count = len(there)
-            # A listing goes on behind the last key that it gave, whatever is removed before that.
-            entries = _until(stopped, store.entries())
-            while part := [entry.key for entry in islice(entries, PURGED_AT_ONCE)]:
-                store.delete_all(part)
-                count += len(part)
-            return count
+        def write(location: StoreUri, _: threading.Event) -> None:
+            self._factory.open(location.parent).write(location.name, data, "application/json")
 
-        return await self._run(remove, uri, LIST_SECONDS, self._long, namespace)
+        await self._run(write, uri, READ_SECONDS, self._documents, namespace)
+
+    async def names(self, uri: str, limit: int = MAX_LISTED) -> list[Entry]:
+        """Return what lies below ``uri``, by key.
+
+        Raises:
+            StoreError: the store does not answer or refuses, or there are more than ``limit`` objects.
+        """
+
+        def names(location: StoreUri, _: threading.Event) -> list[Entry]:
+            return list(self._factory.open(location).list(limit=limit))
+
+        return await self._run(names, uri, LIST_SECONDS, self._long, "", from_its_turn=True)
+
+    async def erase_below(
+        self,
+        uri: str,
+        prefixes: tuple[str, ...] = ("",),
+        *,
+        keep: tuple[str, ...] = (),
+        namespace: str = "",
+    ) -> Removed:
+        """Erase everything below ``uri`` whose key starts with one of ``prefixes`` and none of ``keep``.
+
+        That includes all versions and markers of deletions, and the parts of uploads that never ended. It works for
+        ERASE_SECONDS at most; what is erased stays erased, and the next call goes on from there.
+
+        Raises:
+            StoreError: the store does not answer or refuses, or ``uri`` has less than MIN_SEGMENTS segments.
+        """
+
+        def erase(location: StoreUri, stopped: threading.Event) -> Removed:
+            if len(location.segments) < MIN_SEGMENTS:
+                raise StoreError(f"{uri} is not the folder of a voice; nothing is erased")
+            store, removed, ends = self._factory.open(location), Removed(), time.monotonic() + ERASE_SECONDS
+            for prefix in prefixes:
+                found = (one for one in store.versions(prefix) if not one.key.startswith(keep))
+                while part := list(islice(found, ERASED_AT_ONCE)):
+                    if stopped.is_set() or time.monotonic() > ends:
+                        return replace(removed, done=False)
+                    store.erase(part)
+                    hidden = location.scheme == "s3" and not all(one.version for one in part)
+                    removed = removed.plus(len(part), sum(one.size for one in part), hidden=hidden)
+                removed = removed.plus(store.erase_uploads(prefix))  # what is kept was written whole
+            return removed
+
+        return await self._run(erase, uri, LIST_SECONDS, self._long, namespace, from_its_turn=True)
 
     def close(self) -> None:
         """Let the threads end."""

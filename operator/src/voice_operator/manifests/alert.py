@@ -34,6 +34,7 @@ TITLES: dict[AlertKind, str] = {
     "ConsentRevoked": "The consent was revoked",
     "LoadFailed": "A server cannot load the voice",
     "Stalled": "The voice is stalled",
+    "UnusedSoon": "Nobody uses the voice, and it will be erased",
 }
 
 

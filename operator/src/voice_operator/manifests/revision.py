@@ -4,7 +4,6 @@ from typing import Any
 
 from voice_operator.api.schema import API_VERSION
 from voice_operator.api.voice_revision import (
-    FINALIZER,
     PublishedArtifacts,
     RecordedReview,
     ResolvedDataset,
@@ -27,7 +26,7 @@ from voice_operator.signing import SigningKey
 def voice_revision(
     voice: Voice, effect: CreateRevision, input_hash: str, dataset: ObservedDataset, settings: Settings
 ) -> dict[str, Any]:
-    """Return the object; its finalizer lets the operator delete the artifacts before it goes."""
+    """Return the object."""
     base = settings.bases[voice.base]
     spec = VoiceRevisionSpec(
         voice_model=voice.name,
@@ -68,7 +67,6 @@ def voice_revision(
             "namespace": voice.namespace,
             "labels": recommended(name="voicerevision", instance=voice.name, component="revision")
             | {VOICE_MODEL: voice.name, INPUT_HASH: input_hash[:LABEL_LENGTH]},
-            "finalizers": [FINALIZER],
             "ownerReferences": owner("VoiceModel", voice.name, voice.uid),
         },
         "spec": spec.document(),

@@ -25,6 +25,7 @@ AlertKind = Literal[
     "ConsentRevoked",
     "LoadFailed",
     "Stalled",
+    "UnusedSoon",
 ]
 
 BAD_DATA_EXIT = 65  # of the prepare stage: the recordings must change
@@ -144,7 +145,14 @@ def _needs_a_person(state: _State) -> _Finding | None:
     return _Finding(kind, key, ready.reason, ready.message)
 
 
-RULES: tuple[Rule, ...] = (_consent_ended, _consent_ends_soon, _needs_a_person)
+def _is_unused_soon(state: _State) -> _Finding | None:
+    retained = state.condition("Retained")
+    if retained is None or retained.reason != "UnusedSoon" or consent_problem(state.voice.spec.consent, state.now):
+        return None
+    return _Finding("UnusedSoon", state.status.last_used or "", retained.reason, retained.message)
+
+
+RULES: tuple[Rule, ...] = (_consent_ended, _consent_ends_soon, _is_unused_soon, _needs_a_person)
 
 
 def due_alerts(voice: Voice, status: VoiceModelStatus, now: datetime, *, expiry_days: int) -> tuple[Alert, ...]:

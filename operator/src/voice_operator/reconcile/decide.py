@@ -10,6 +10,7 @@ from voice_operator.reconcile.effects import (
     AdoptRevision,
     CreateRevision,
     DeleteJob,
+    DeleteRevision,
     Effect,
     MarkRevoked,
     SealRevision,
@@ -65,6 +66,19 @@ def stop_without_consent(view: View) -> Action | None:
         return None
     jobs = tuple(DeleteJob(job.name) for job in view.observed.jobs if job.state == "Running")
     return Action("Failed", view.consent.reason, view.consent.message, jobs, stalled=True)
+
+
+def rest_while_unused(view: View) -> Action | None:
+    """What nobody asks for is unloaded and erased; it is trained again when somebody wants it."""
+    if not view.use.unused:
+        return None
+    name = view.observed.voice.name
+    message = (
+        f"nobody has asked for it since {view.use.last} (spec.retention.unusedDays), so it is unloaded and what was "
+        f"trained is erased; to train it again from its recordings, edit the spec or run kubectl annotate voice {name} "
+        "voice.sovits.dev/retry=$(date +%s) --overwrite"
+    )
+    return Action("Unused", "Unused", message)
 
 
 def hold_while_suspended(view: View) -> Action | None:
@@ -138,7 +152,10 @@ def stop_obsolete_jobs(view: View) -> Action | None:
 
 
 def wait_for_deletion(view: View) -> Action | None:
-    """A revision that is being deleted would be mistaken for a result."""
+    """What is being erased would be mistaken for a result, and so would a revision that is being deleted."""
+    if view.going:
+        message = "what an earlier training of this input has left is being erased; then it is trained again"
+        return Action("Preparing", "RevisionDeleting", message, requeue_after=WAITING_POLL_SECONDS)
     if view.current is None or not view.current.deleting:
         return None
     return Action(
@@ -289,6 +306,7 @@ def start_next_stage(view: View) -> Action | None:
 
 CHECKS: tuple[Check, ...] = (
     stop_without_consent,
+    rest_while_unused,
     hold_while_suspended,
     serve_the_pin,
     refuse_unknown_base,
@@ -326,6 +344,7 @@ def decide(observed: Observed, now: datetime) -> Decision:
     opinions = (check(view) for check in CHECKS)
     action = next(opinion for opinion in opinions if opinion is not None)
     due = _adoptions(view) + _seals(view) + _revocations(view) + _given_up_jobs(view) + _revision_states(view)
+    due += _deletions(view)
     return Decision(view, replace(action, effects=action.effects + due))
 
 
@@ -451,9 +470,10 @@ def _revision_states(view: View) -> tuple[Effect, ...]:
         state = _revision_state(view, revision)
         review = review_of(revision, view.observed.voice, view.now)
         reviewed = (None if review.state == "NotRequired" else review.state, review.count)
-        known = (revision.state, revision.legal_hold, revision.reviewed)
-        if not revision.deleting and known != (state, hold, reviewed):
-            states.append(SetRevisionState(revision.name, state, hold, *reviewed))
+        pinned = view.observed.voice.spec.serving.pin == revision.name
+        known = (revision.state, revision.legal_hold, revision.reviewed, revision.pinned)
+        if not revision.deleting and known != (state, hold, reviewed, pinned):
+            states.append(SetRevisionState(revision.name, state, hold, *reviewed, pinned=pinned))
     return tuple(states)
 
 
@@ -463,6 +483,17 @@ def _revision_state(view: View, revision: ObservedRevision) -> str:
     if view.plan is not None and revision.name == view.plan.served.name:
         return "Active"  # until the target is loaded
     return "Candidate" if revision is view.current else "Superseded"
+
+
+def _deletions(view: View) -> tuple[Effect, ...]:
+    """Delete the revisions whose artifacts go: not before the status says why, and not while one is served."""
+    recorded = {one.hash: one.erase for one in view.observed.voice.status.inputs}
+    going = {one.hash for one in view.inputs if one.erase is not None and recorded.get(one.hash) == one.erase}
+    return tuple(
+        DeleteRevision(one.name)
+        for one in view.observed.revisions
+        if one.input_hash in going and one.state in {"Candidate", "Superseded"} and not one.deleting
+    )
 
 
 def _missed(gate: GateVerdict) -> str:

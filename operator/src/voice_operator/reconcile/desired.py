@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from voice_operator.api.voice_model import Consent, Review
-from voice_operator.api.voice_status import Artifacts, Loading
+from voice_operator.api.voice_status import Artifacts, Loading, TrainedInput
 from voice_operator.reconcile.consent import consent_problem
+from voice_operator.reconcile.erasure import Claims, erasures_of
 from voice_operator.reconcile.names import revision_uri
 from voice_operator.reconcile.observed import DesiredRevision, DesiredVoice, RevisionRecord
 from voice_operator.reconcile.permission import is_permitted
@@ -35,8 +36,18 @@ class VoiceRecord:
     loading: Loading | None = None
     active_revision: str | None = None  # status.activeRevision
     revoked_at: str | None = None  # status.revokedAt
+    legal_hold: bool = False  # spec.retention.legalHold
+    has_trained: bool = False  # its status names an input
+    going: tuple[TrainedInput, ...] = ()  # inputs of its status that are to be erased
     size: int = field(default=0, compare=False)  # bytes of labels, annotations and spec, as JSON
     packed: bytes = field(default=b"", repr=False, compare=False)  # the object, compressed
+
+    @property
+    def claims(self) -> Claims:
+        """What the voice says about its files."""
+        revoked = self.revoked_at is not None or (self.consent is not None and self.consent.revoked)
+        name = self.id.partition("/")[2]
+        return Claims(name, self.consent, revoked=revoked, legal_hold=self.legal_hold, inputs=self.going)
 
     @property
     def namespace(self) -> str:
@@ -83,6 +94,17 @@ def desired_voices(
 def concerns_lists(old: VoiceRecord | None, new: VoiceRecord | None) -> bool:
     """Return whether the list of a server may differ between two states of a voice."""
     return _for_lists(old) != _for_lists(new)
+
+
+def concerns_folder(old: VoiceRecord | None, new: VoiceRecord | None) -> bool:
+    """Return whether files of a voice may have to be erased, or to be told apart from those of another voice."""
+    if new is None:
+        return True
+    going = erasures_of(new.claims, ())
+    if old is None or old.uid != new.uid:
+        return old is not None or new.has_trained or bool(going)
+    marked = (old.legal_hold, old.has_trained) == (new.legal_hold, new.has_trained)
+    return not marked or (bool(going) and going != erasures_of(old.claims, ()))
 
 
 def forbids(record: VoiceRecord | None) -> bool:

@@ -61,6 +61,7 @@ class SetRevisionState:
     legal_hold: bool
     review: str | None = None  # None: no review is needed
     approvals: str | None = None
+    pinned: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,21 @@ class MarkRevoked:
     name: str
 
 
+@dataclass(frozen=True)
+class DeleteRevision:
+    """Delete a VoiceRevision whose artifacts go; the voice's status says why."""
+
+    name: str
+
+
 Effect = (
-    StartJob | DeleteJob | SuspendJob | CreateRevision | AdoptRevision | SealRevision | MarkRevoked | SetRevisionState
+    StartJob
+    | DeleteJob
+    | SuspendJob
+    | CreateRevision
+    | AdoptRevision
+    | SealRevision
+    | MarkRevoked
+    | SetRevisionState
+    | DeleteRevision
 )

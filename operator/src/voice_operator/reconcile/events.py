@@ -21,7 +21,7 @@ class Event:
 
 def events_between(old: VoiceModelStatus, new: VoiceModelStatus) -> tuple[Event, ...]:
     """Return one Event for each change between two statuses, in causal order."""
-    changes = (_consent, _unproved, _stages, _review, _outcome, _alerts)
+    changes = (_consent, _unproved, _stages, _review, _outcome, _retention, _alerts)
     return tuple(event for events in changes for event in events(old, new))
 
 
@@ -90,6 +90,14 @@ def _outcome(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
         and (earlier is None or earlier.reason != current.reason)
     ):
         yield Event("Warning", current.reason, current.message)
+
+
+def _retention(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
+    earlier, current = _condition(old, "Retained"), _condition(new, "Retained")
+    if current is None or (earlier is not None and earlier.reason == current.reason):
+        return
+    if current.reason in {"Unused", "UnusedSoon"}:
+        yield Event("Warning", current.reason, current.message, "Retain")
 
 
 def _alerts(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:

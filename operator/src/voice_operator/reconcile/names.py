@@ -7,7 +7,8 @@ from typing import Literal
 from voice_operator.api.schema import INPUT_HASH, VOICE_NAME
 from voice_operator.api.voice_status import StageName
 
-KindName = Literal["VoiceModel", "VoiceRevision", "VoiceServer", "VoiceList"]  # the last: the list of a VoiceServer
+# VoiceList: the list of a VoiceServer. VoiceFolder: the files of a VoiceModel, which outlive it until they are erased.
+KindName = Literal["VoiceModel", "VoiceRevision", "VoiceServer", "VoiceList", "VoiceFolder"]
 
 HASH_DIGITS = 8
 _VOICE = re.compile(VOICE_NAME)
@@ -24,8 +25,9 @@ class Key:
 
     @property
     def about(self) -> "Key":
-        """The object that Events are about: a list is a part of its VoiceServer."""
-        return Key("VoiceServer", self.namespace, self.name) if self.kind == "VoiceList" else self
+        """The object that Events are about: a list is a part of its VoiceServer, a folder one of its VoiceModel."""
+        owners: dict[KindName, KindName] = {"VoiceList": "VoiceServer", "VoiceFolder": "VoiceModel"}
+        return Key(owners.get(self.kind, self.kind), self.namespace, self.name)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}"
@@ -54,6 +56,16 @@ def are_plain(voice: str, input_hash: str) -> bool:
 def voice_folder(storage: str, namespace: str, voice: str) -> str:
     """Return the URI below which everything of a voice lies."""
     return f"{storage}/{namespace}/{voice}"
+
+
+def marker_uri(storage: str, namespace: str, voice: str) -> str:
+    """Return the URI of the document that says whose a voice's folder is; no namespace has a name with ``_``."""
+    return f"{storage}/_voices/{namespace}/{voice}.json"
+
+
+def tombstone_uri(storage: str, namespace: str, voice: str) -> str:
+    """Return the URI of the document that says when the files of a deleted voice were erased."""
+    return f"{storage}/_erased/{namespace}/{voice}.json"
 
 
 def workspace_uri(storage: str, namespace: str, voice: str, input_hash: str) -> str:

@@ -18,6 +18,7 @@ from voice_operator.api.voice_status import (
     Progress,
     ResolvedBase,
     StageName,
+    Tombstone,
     VoiceModelStatus,
 )
 
@@ -175,6 +176,7 @@ class ObservedRevision:
     gates: tuple[GateVerdict, ...] = ()
     state: str | None = None
     legal_hold: bool = False
+    pinned: bool = False  # as its status says
     deleting: bool = False
     base_uri: str = ""
     base_digest: str = ""
@@ -200,6 +202,7 @@ class LoadedVoice:
     state: str
     error: str = ""
     next: "LoadedVoice | None" = None
+    last_used: str = ""  # day of the last request, in UTC; empty: none since the pod's process began
 
 
 @dataclass(frozen=True)
@@ -209,6 +212,8 @@ class PodVoices:
     name: str
     ready: bool
     voices: Mapping[str, LoadedVoice] = field(default_factory=dict)
+    since: str = ""  # when its process began; empty: it does not answer, or does not count requests
+    ending: bool = False  # it is being deleted, and answers still
 
 
 @dataclass(frozen=True)
@@ -223,6 +228,7 @@ class ObservedServer:
     pods: tuple[PodVoices, ...] = ()
     base_digest: str = ""
     access: Problem | None = None  # why the voice may not use it
+    uncounted: str = ""  # last day on which a pod ended without telling what it was asked for
 
     @property
     def id(self) -> str:
@@ -257,6 +263,7 @@ class Observed:
     unsealed: frozenset[str] = frozenset()  # VoiceRevisions that name this voice and are not the operator's
     server: ObservedServer | None = None  # the one that the spec names
     serving_server: ObservedServer | None = None  # the one that the status names: it serves until the other one does
+    erased: Mapping[str, Tombstone] = field(default_factory=dict)  # since the last pass, by input hash; "": everything
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Self
 
-from voice_operator.api.voice_server import ServedVoice, VoiceServerStatus
+from voice_operator.api.voice_server import CountedPod, ServedVoice, VoiceServerStatus
 from voice_operator.reconcile.observed import DesiredVoice, PodVoices, Problem, VoiceServer
 from voice_operator.reconcile.serving import has_loaded
 from voice_operator.reconcile.status import ConditionUpdate, conditions_of
 
+MAX_PODS = 256  # listed likewise
 MAX_VOICES = 500  # listed in the status; the desired-voices document has all of them
 
 
@@ -51,6 +52,7 @@ def server_status(
     """Return the whole new status; with a problem the children are left as they are."""
     ready = [pod for pod in pods if pod.ready]
     updates = _progress(server, deployment, voices) if problem is None else _stalled(problem)
+    counted = count_pods(old, pods, now)
     return VoiceServerStatus(
         observed_generation=server.generation,
         replicas=deployment.replicas,
@@ -61,8 +63,45 @@ def server_status(
         generation=generation,
         endpoint=endpoint,
         base=server.spec.base,
+        pods=counted.pods,
+        uncounted=counted.uncounted,
         conditions=conditions_of(old.conditions if old is not None else (), updates, server.generation, now),
     )
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Pods whose requests are counted, and the last day on which one ended that had not told all."""
+
+    pods: tuple[CountedPod, ...]
+    uncounted: str | None
+
+
+def count_pods(old: VoiceServerStatus | None, pods: tuple[PodVoices, ...], now: datetime) -> Counted:
+    """Return which pods tell what they are asked for. One that ended without a last answer has not told all.
+
+    A pod that does not answer for a while has lost nothing: it counts on, and tells later.
+    """
+    known = {one.name: one for one in old.pods} if old is not None else {}
+    found = {pod.name: pod for pod in pods}
+    lost = any(_has_lost(one, found.get(one.name)) for one in known.values())
+    counted = (
+        CountedPod(
+            name=pod.name,
+            since=pod.since or (known[pod.name].since if pod.name in known else ""),
+            ending=(pod.ending and bool(pod.since)) or (pod.name in known and known[pod.name].ending),
+        )
+        for pod in sorted(pods, key=lambda pod: pod.name)
+        if pod.ready or pod.since or pod.name in known
+    )
+    today = now.astimezone(UTC).date().isoformat()
+    return Counted(tuple(counted)[:MAX_PODS], today if lost else old.uncounted if old is not None else None)
+
+
+def _has_lost(known: CountedPod, pod: PodVoices | None) -> bool:
+    if pod is None:
+        return not known.ending
+    return bool(known.since and pod.since and pod.since != known.since)
 
 
 def stalled_status(

@@ -174,7 +174,7 @@ def loading_since(status: VoiceModelStatus, target: ObservedRevision, server: Ob
 
 
 def _loading(voice_id: str, server: ObservedServer, target: ObservedRevision, loaded: int, ready: int) -> ServingState:
-    for pod in server.pods:
+    for pod in (pod for pod in server.pods if not pod.ending):
         report = pod.voices.get(voice_id)
         for one in (report, report.next) if report is not None else ():
             if one is not None and one.digest == target.digest and one.state == "failed":

@@ -8,6 +8,7 @@ from voice_operator.api.conditions import Condition, ConditionStatus
 from voice_operator.api.voice_status import STAGES, Loading, Progress, StageStatus, VoiceModelStatus
 from voice_operator.reconcile.decide import REVIEW_REASONS, Action, Decision, described
 from voice_operator.reconcile.effects import DeleteJob
+from voice_operator.reconcile.erasure import WHOLE, tombstones_after
 from voice_operator.reconcile.identity import recorded_evaluation
 from voice_operator.reconcile.permission import may_be_served, review_of
 from voice_operator.reconcile.proofs import STAGE_OF
@@ -65,6 +66,10 @@ def status_of(decision: Decision) -> VoiceModelStatus:
         progress=_progress(view, action),
         server=server.id if server else None,
         endpoint=server.endpoint if server else None,
+        last_used=view.use.last.isoformat(),
+        inputs_of=voice.uid,
+        inputs=view.inputs,
+        erased=tombstones_after(observed),
         alerts=old.alerts,
     )
 
@@ -102,7 +107,7 @@ def conditions_of(
 
 def _condition_updates(view: View, action: Action) -> Iterable[ConditionUpdate]:
     ready = action.phase == "Ready"
-    working = not ready and not action.stalled and action.phase not in {"Suspended", "AwaitingReview"}
+    working = not ready and not action.stalled and action.phase not in {"Suspended", "AwaitingReview", "Unused"}
     yield ConditionUpdate("Ready", _condition_status(ready), action.reason, action.message)
     yield ConditionUpdate(
         "Reconciling",
@@ -133,6 +138,7 @@ def _condition_updates(view: View, action: Action) -> Iterable[ConditionUpdate]:
     yield _gates_condition(view)
     yield _approval_condition(view)
     yield _serving_condition(view)
+    yield _retained_condition(view)
 
 
 def _stage_condition(view: View, stage: StageStatus) -> ConditionUpdate:
@@ -199,6 +205,44 @@ def _serving_condition(view: View) -> ConditionUpdate:
             "Serving", "True", "Loaded", f"{served.name} is served until {view.target.name} is loaded"
         )
     return ConditionUpdate("Serving", "False", view.serving.problem.reason, view.serving.problem.message)
+
+
+def _retained_condition(view: View) -> ConditionUpdate:
+    """Whether what was made is kept, and until when."""
+    voice, use = view.observed.voice, view.use
+    revoked = view.consent is not None and view.consent.reason == "ConsentRevoked"
+    if voice.spec.retention.legal_hold:
+        return ConditionUpdate("Retained", "True", "LegalHold", "spec.retention.legalHold forbids every erasure")
+    if revoked and voice.spec.consent.erase:
+        return ConditionUpdate(
+            "Retained", "False", "ErasureRequested", _erasure(view, "everything that was made of it")
+        )
+    if revoked:
+        message = _erasure(view, "copies of the recordings, features and checkpoints")
+        kept = (
+            ""
+            if not view.observed.revisions
+            else f"; the published bundles go on {use.ends}, or with spec.consent.erase"
+        )
+        return ConditionUpdate("Retained", "False", "ConsentRevoked", message + kept)
+    if use.unused:
+        return ConditionUpdate("Retained", "False", "Unused", f"nobody has asked for it since {use.last}")
+    if use.unused_soon:
+        message = (
+            f"nobody has asked for it since {use.last}; on {use.ends} it is unloaded and what was trained is erased, "
+            "unless somebody asks for it before or spec.retention.unusedDays is raised"
+        )
+        return ConditionUpdate("Retained", "True", "UnusedSoon", message)
+    return ConditionUpdate("Retained", "True", "Kept")
+
+
+def _erasure(view: View, what: str) -> str:
+    """Return the sentence about the erasure of a voice that was revoked."""
+    done = [one for one in tombstones_after(view.observed) if one.input_hash == WHOLE]
+    if not done:
+        return f"{what}: being erased"
+    last = done[-1]
+    return f"{what}: erased at {last.time}; the recordings themselves were not touched"
 
 
 def _revisions(view: View) -> tuple[str | None, str | None, str | None]:

@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from voice_operator.api.voice_status import STAGES, StageName, StageStatus
+from voice_operator.api.voice_status import STAGES, StageName, StageStatus, TrainedInput
 from voice_operator.reconcile.consent import consent_problem
+from voice_operator.reconcile.erasure import inputs_after, is_going
 from voice_operator.reconcile.failures import reset_at
 from voice_operator.reconcile.identity import evaluation_changed, has_present_evaluation, is_present
 from voice_operator.reconcile.observed import (
@@ -18,7 +19,9 @@ from voice_operator.reconcile.observed import (
     StageOutput,
     Voice,
 )
+from voice_operator.reconcile.permission import review_of
 from voice_operator.reconcile.proofs import STAGE_OF
+from voice_operator.reconcile.retention import Use, surplus, use_of
 from voice_operator.reconcile.serving import (
     ServingPlan,
     ServingState,
@@ -43,6 +46,9 @@ class View:
     running: tuple[ObservedJob, ...]  # of the present input
     leaving: tuple[ObservedJob, ...]  # of any input: deleted, or to be deleted because the attempt was given up
     obsolete: tuple[ObservedJob, ...]  # still running for an earlier input
+    use: Use
+    inputs: tuple[TrainedInput, ...]  # that have left something in the object store
+    going: bool = False  # what the present input has left is being erased
 
     @property
     def serving(self) -> ServingState | None:
@@ -81,8 +87,9 @@ def view_of(observed: Observed, now: datetime) -> View:
         revoked_at=observed.voice.status.revoked_at,
         revisions=[revision.record for revision in observed.revisions if not revision.deleting],
     )
-    target = target_revision(observed, consent_valid=consent is None)
     active = [job for job in observed.jobs if job.state == "Running"]
+    use = use_of(observed, now, busy=bool(active) or _is_reviewed(observed, now))
+    target = None if use.unused else target_revision(observed, consent_valid=consent is None)
     stages = _stages(observed, now) if observed.complete and consent is None else _recorded_stages(observed)
     given_up = {job.name for job in active if _is_current(job, observed) and is_given_up(job, stages)}
     return View(
@@ -96,6 +103,34 @@ def view_of(observed: Observed, now: datetime) -> View:
         running=tuple(job for job in active if _is_current(job, observed) and job.name not in given_up),
         leaving=tuple(job for job in observed.jobs if job.state == "Deleting" or job.name in given_up),
         obsolete=tuple(job for job in active if observed.input_hash and not _is_current(job, observed)),
+        use=use,
+        inputs=inputs_after(
+            observed,
+            unused=use.unused,
+            surplus=_surplus(observed, target),
+            revoked=consent is not None and consent.reason == "ConsentRevoked",
+        ),
+        going=is_going(observed, observed.input_hash),
+    )
+
+
+def _is_reviewed(observed: Observed, now: datetime) -> bool:
+    """Return whether a revision waits for people's approval."""
+    return any(review_of(one, observed.voice, now).state == "Waiting" for one in observed.revisions)
+
+
+def _surplus(observed: Observed, target: ObservedRevision | None) -> frozenset[str]:
+    """Return the revisions beyond ``retention.keepRevisions``."""
+    voice, status = observed.voice, observed.voice.status
+    last_good = status.active_revision or status.previous_revision
+    named = (last_good, status.candidate_revision, status.previous_revision, voice.spec.serving.pin)
+    current = current_revision(observed)
+    served = (one.name for one in (target, current) if one is not None)
+    return surplus(
+        observed.revisions,
+        voice.spec.retention.keep_revisions,
+        protected={*(name for name in named if name), *served},
+        last_good=last_good,
     )
 
 

@@ -1,0 +1,110 @@
+"""Whose a voice's folder is, told by a document outside of all folders: it outlives VoiceModel and operator.
+
+Its place is one that the keys of namespaces need not reach (docs/tenancy.md), so nobody takes a legal hold away there.
+"""
+
+from typing import Literal, Self
+
+from pydantic import Field
+
+from voice_operator.cluster.store import Store
+from voice_operator.documents import Document
+from voice_operator.reconcile.erasure import Erased
+from voice_operator.reconcile.names import Key, marker_uri, tombstone_uri
+from voice_operator.signing import PublicKey, SigningKey, canonical
+from voice_store import StoreUri
+
+MARKERS = "_voices"
+
+
+class Marker(Document):
+    """The VoiceModel whose files lie in a folder, and the installation that writes them."""
+
+    schema_: Literal["voice.sovits.dev/voice-folder/v1"] = Field("voice.sovits.dev/voice-folder/v1", alias="schema")
+    namespace: str = Field(max_length=63)
+    voice: str = Field(max_length=63)
+    uid: str = Field(max_length=64)
+    legal_hold: bool = Field(False, description="True: what lies there stays when the VoiceModel is deleted.")
+    seal: str = Field("", max_length=128, description="Signature of the installation over all other fields.")
+
+    def sealed(self, key: SigningKey) -> Self:
+        """Return the marker with the installation's signature."""
+        return self.model_copy(update={"seal": key.sign(self._statement())})
+
+    def is_sealed(self, key: PublicKey) -> bool:
+        """Return whether this installation wrote it; what another one wrote is not erased."""
+        return key.verifies(self._statement(), self.seal)
+
+    def _statement(self) -> bytes:
+        return canonical(self.model_dump(mode="json", by_alias=True, exclude={"seal"}))
+
+
+class ErasureRecord(Document):
+    """What was erased of a deleted voice: all that is left of it."""
+
+    schema_: Literal["voice.sovits.dev/erased/v1"] = Field("voice.sovits.dev/erased/v1", alias="schema")
+    namespace: str = Field(max_length=63)
+    voice: str = Field(max_length=63)
+    uid: str = Field(max_length=64)
+    time: str = Field(max_length=32)
+    why: str = Field(max_length=32)
+    objects: int = Field(ge=0)
+    bytes: int = Field(ge=0)
+
+
+class Folders:
+    """The documents about the folders below one storage URI."""
+
+    def __init__(self, store: Store, storage: str) -> None:
+        self._store = store
+        self._storage = storage
+
+    async def marker(self, key: Key) -> Marker | None:
+        """Return whose the folder is; None: nobody's.
+
+        Raises:
+            StoreError: the store failed.
+            InvalidDocument: somebody else wrote there.
+        """
+        uri = self._marker(key)
+        data = await self._store.read(uri, key.namespace)
+        return None if data is None else Marker.read(data, uri)
+
+    async def mark(self, key: Key, marker: Marker) -> None:
+        """Write whose the folder is."""
+        await self._store.write(self._marker(key), _written(marker), key.namespace)
+
+    async def bury(self, key: Key, erased: Erased, time: str) -> None:
+        """Write what was erased, then remove the marker: from then on the folder is nobody's."""
+        record = ErasureRecord(
+            namespace=key.namespace,
+            voice=key.name,
+            uid=erased.uid,
+            time=time,
+            why=erased.why,
+            objects=erased.objects,
+            bytes=erased.bytes,
+        )
+        await self._store.write(tombstone_uri(self._storage, key.namespace, key.name), _written(record), key.namespace)
+        marker = StoreUri.parse(self._marker(key))
+        await self._store.erase_below(str(marker.parent), (marker.name,), namespace=key.namespace)
+
+    async def marked(self, namespaces: tuple[str, ...]) -> list[Key]:
+        """Return the folders that have a marker; of these namespaces, or (none named) of all."""
+        found = []
+        for scope in namespaces or ("",):
+            below = f"{self._storage}/{MARKERS}/{scope}".rstrip("/")
+            names = (f"{scope}/{entry.key}".lstrip("/") for entry in await self._store.names(below))
+            found += [Key("VoiceFolder", *name.removesuffix(".json").split("/")) for name in names if _is_marker(name)]
+        return found
+
+    def _marker(self, key: Key) -> str:
+        return marker_uri(self._storage, key.namespace, key.name)
+
+
+def _is_marker(name: str) -> bool:
+    return name.count("/") == 1 and name.endswith(".json")
+
+
+def _written(document: Document) -> bytes:
+    return document.model_dump_json(by_alias=True).encode()

@@ -1,0 +1,407 @@
+"""Folders of voices on real files: what of them goes, when, and what is told; the API server is a double."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import kopf
+import pytest
+from tests.support.api_server import ApiServer, an_api_server
+from tests.support.signing import KEY, sealed_revision, signing
+
+from voice_operator import erasures as erasures_module
+from voice_operator.cluster.caches import Caches
+from voice_operator.cluster.events import EventRecorder
+from voice_operator.cluster.folders import Marker
+from voice_operator.cluster.inference import Inference
+from voice_operator.cluster.kube import Kube
+from voice_operator.cluster.objects import voice_from
+from voice_operator.cluster.observe import Cluster
+from voice_operator.cluster.store import open_store
+from voice_operator.erasures import ErasureReconciler
+from voice_operator.errors import StoreError
+from voice_operator.handlers import Enqueuer
+from voice_operator.metrics import Metrics
+from voice_operator.queue import WorkQueue
+from voice_operator.reconcile.erasure import Erased
+from voice_operator.reconcile.names import Key
+from voice_operator.settings import Settings
+from voice_operator.signing import SigningKey, new_key
+
+NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
+HASH, OLD = "3fa9c2d1" * 8, "0" * 64
+FOLDER = Key("VoiceFolder", "studio", "alice")
+VOICE = Key("VoiceModel", "studio", "alice")
+LABELS = {"voice.sovits.dev/voice-model": "alice", "voice.sovits.dev/input-hash": HASH[:63]}
+CONSENT = {"holder": "Alice A.", "statement": "I agree."}
+
+
+@dataclass
+class Scene:
+    """An eraser, and the cluster and bucket that it works on."""
+
+    server: ApiServer
+    enqueuer: Enqueuer
+    queue: WorkQueue
+    folder: Path
+    erasures: ErasureReconciler
+    told: list[Erased] = field(default_factory=list)
+    versions: Any = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def caches(self) -> Caches:
+        return self.enqueuer.caches
+
+    def put(self, uid: str = "uid", *, known: bool = True, created: datetime = NOW, **about: Any) -> dict[str, Any]:
+        """Let there be the VoiceModel studio/alice; ``known``: the caches have heard of it."""
+        consent, hold = about.pop("consent", CONSENT), about.pop("hold", False)
+        metadata = {"uid": uid, "generation": 3, "creationTimestamp": f"{created:%Y-%m-%dT%H:%M:%SZ}"}
+        spec = {
+            "language": "en",
+            "dataset": {"uri": "s3://voices/datasets/studio/alice"},
+            "consent": consent,
+            "retention": {"legalHold": hold},
+        }
+        status = {"inputHash": HASH, "inputsOf": uid} | about
+        item = self.server.put("alice", plural="voicemodels", metadata=metadata, spec=spec, status=status)
+        if known:
+            self.caches.voices.update(item)
+        return item
+
+    def delete(self, *, known: bool = True) -> None:
+        item = self.server.objects["voicemodels", "studio", "alice"]
+        self.server.delete("alice", plural="voicemodels")
+        if known:
+            item["metadata"]["resourceVersion"] = str(self.server.version)
+            self.caches.voices.delete(item)
+
+    def write(self, *keys: str) -> None:
+        for key in keys or (f"{HASH}/prepare/clip.flac", f"{HASH}/train/checkpoint", "revisions/alice-3fa9c2d1/x"):
+            path = self.folder / "studio" / "alice" / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"12345")
+
+    def files(self) -> list[str]:
+        found = self.folder / "studio" / "alice"
+        return sorted(path.relative_to(found).as_posix() for path in found.rglob("*") if path.is_file())
+
+    def marker(self) -> dict[str, Any] | None:
+        return self._document("_voices")
+
+    def tombstone(self) -> dict[str, Any] | None:
+        return self._document("_erased")
+
+    def _document(self, folder: str) -> dict[str, Any] | None:
+        path = self.folder / folder / "studio" / "alice.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def mark(self, uid: str, key: SigningKey = KEY, **about: Any) -> None:
+        marker = Marker(namespace="studio", voice="alice", uid=uid, **about).sealed(key)
+        path = self.folder / "_voices" / "studio" / "alice.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(marker.model_dump_json(by_alias=True))
+
+    def reasons(self) -> list[str]:
+        return [item["reason"] for (plural, _, _), item in self.server.objects.items() if plural == "events"]
+
+    async def settle(self, *, looks: int = 12) -> None:
+        """Look again and again, as the queue would, until nothing more is due."""
+        for _ in range(looks):
+            wait = await self.erasures.reconcile(FOLDER)
+            if wait is None:
+                return
+            await asyncio.sleep(min(wait, 0.02))
+        raise AssertionError("it never ends")
+
+    async def claim(self, uid: str = "uid", *, is_known: bool = False) -> str:
+        """Claim the folder, and return the reason why that must wait."""
+        voice = voice_from(self.server.objects["voicemodels", "studio", "alice"])
+        problem = await self.erasures.claim(voice, is_known=is_known)
+        assert voice.uid == uid
+        return "" if problem is None else problem.reason
+
+
+def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path) -> None:
+    images = {"trainer": "t", "inference": "i"}
+    bases = {"tiny": {"uri": "embedded:tiny"}}
+    settings = Settings.model_validate({"images": images, "bases": bases, "storage": {"uri": f"file://{folder}"}})
+
+    async def whole() -> None:
+        async with an_api_server() as server:
+            kube, queue = Kube(lambda: kopf.ConnectionInfo(server=server.url), Metrics()), WorkQueue()
+            enqueuer = Enqueuer(queue, Metrics())
+            caches, store = enqueuer.caches, open_store(settings.storage.uri, {})
+            cluster = Cluster(kube, caches, store, Inference(caches), settings, signing(caches))
+            erasures = ErasureReconciler(cluster, EventRecorder(kube), queue, lambda: NOW)
+            enqueuer.on_deleted = erasures.on_deleted
+            scene = Scene(server, enqueuer, queue, folder, erasures)
+            erasures.on_erased.append(scene.told.append)
+            try:
+                await scenario(scene)
+            finally:
+                await kube.close()
+                store.close()
+
+    asyncio.run(asyncio.wait_for(whole(), timeout=20))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasures_module, "SETTLE_SECONDS", 0.05)
+
+
+def test_a_deleted_voice_leaves_a_tombstone_and_nothing_else(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put()
+        await scene.settle()
+        assert (scene.marker() or {})["uid"] == "uid"
+        scene.write()
+        scene.delete()
+        assert FOLDER in scene.queue._dirty
+        await scene.settle()
+        assert (scene.files(), scene.marker()) == ([], None)
+        found = scene.tombstone() or {}
+        assert (found["uid"], found["objects"], found["bytes"], found["why"]) == ("uid", 3, 15, "VoiceDeleted")
+        uri = f"file://{tmp_path}/studio/alice/"
+        assert scene.told == [Erased("studio/alice", "uid", 3, 15, (uri,), "VoiceDeleted")]
+        assert scene.reasons() == ["Erased"]
+
+    run(scenario, tmp_path)
+
+
+def test_what_an_ending_pod_still_writes_goes_too(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put()
+        await scene.settle()
+        scene.write()
+        pod = {"metadata": {"labels": LABELS}, "status": {"phase": "Running"}}
+        scene.caches.stage_pods.update(scene.server.put("p", plural="pods", **pod))
+        scene.delete()
+        assert await scene.erasures.reconcile(FOLDER) == erasures_module.WRITERS_SECONDS
+        assert scene.files() == [], "at once"
+        for number in range(3):
+            scene.write(f"{HASH}/train/{number}")
+            assert await scene.erasures.reconcile(FOLDER) is not None
+        gone = scene.server.objects["pods", "studio", "p"]
+        scene.caches.stage_pods.delete(gone | {"metadata": gone["metadata"] | {"resourceVersion": "999"}})
+        scene.write(f"{HASH}/train/last")
+        await scene.settle()
+        assert scene.files() == []
+        assert (scene.tombstone() or {})["objects"] == 7
+
+    run(scenario, tmp_path)
+
+
+def test_a_voice_that_was_deleted_while_nobody_watched_is_found_by_its_marker(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.mark("uid")
+        scene.write()
+        sweep = asyncio.create_task(scene.erasures.sweep())
+        key = await asyncio.wait_for(scene.queue.get(), timeout=5)
+        sweep.cancel()
+        assert key == FOLDER
+        await scene.settle()
+        assert scene.files() == []
+
+    run(scenario, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        pytest.param(lambda scene: scene.put(known=False), id="exists, though no list has told of it yet"),
+        pytest.param(lambda scene: scene.mark("uid", SigningKey(new_key(), NOW)), id="is another installation's"),
+        pytest.param(lambda scene: scene.mark("uid", legal_hold=True), id="is on legal hold"),
+        pytest.param(lambda scene: scene.folder.joinpath("_voices/studio/alice.json").unlink(), id="has no marker"),
+    ],
+)
+def test_nothing_is_erased_of_a_voice_that(prepare: Callable[[Scene], Any], tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.mark("uid")
+        scene.write()
+        prepare(scene)
+        await scene.settle()
+        assert len(scene.files()) == 3
+
+    run(scenario, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["..", "?", "Alice", "a/b", "%2e", "", "."])
+@pytest.mark.parametrize("namespace", ["studio", "..", "", "_voices"])
+def test_no_name_leads_to_another_folder(name: str, namespace: str, tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.write()
+        key = Key("VoiceFolder", namespace, name)
+        scene.erasures._folders[key].departed["uid"] = erasures_module._Departed(legal_hold=False, has_trained=True)
+        assert await scene.erasures.reconcile(key) is None
+        assert len(scene.files()) == 3
+
+    run(scenario, tmp_path)
+
+
+def test_a_hold_of_which_only_the_last_state_told_counts(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put()
+        await scene.settle()
+        scene.write()
+        scene.put(hold=True)
+        scene.delete()
+        await scene.settle()
+        await scene.settle()
+        assert len(scene.files()) == 3
+        assert scene.reasons() == ["FilesHeld"]
+
+    run(scenario, tmp_path)
+
+
+def test_a_hold_is_written_where_it_outlives_the_voice(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put()
+        await scene.settle()
+        assert not (scene.marker() or {})["legalHold"]
+        scene.put(hold=True)
+        await scene.settle()
+        assert (scene.marker() or {})["legalHold"]
+
+    run(scenario, tmp_path)
+
+
+def test_a_voice_made_anew_waits_and_then_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put("old")
+        await scene.settle()
+        scene.write()
+        scene.delete()
+        scene.put("new", inputHash=None)
+        assert await scene.claim("new") == "FolderNotErased"
+        assert len(scene.files()) == 3
+        await scene.settle()
+        assert scene.files() == []
+        assert VOICE in scene.queue._dirty
+        assert await scene.claim("new") == ""
+        assert (scene.marker() or {})["uid"] == "new"
+        scene.write()
+        await scene.settle()
+        assert len(scene.files()) == 3
+
+    run(scenario, tmp_path)
+
+
+def test_a_restored_voice_keeps_what_its_revisions_stand_for(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.mark("old")
+        scene.write()
+        scene.put("new", inputHash=None, created=NOW - timedelta(seconds=30))
+        wait = await scene.erasures.reconcile(FOLDER)
+        assert wait == erasures_module.RESTORE_SECONDS - 30, "its revisions may come a little later"
+        assert len(scene.files()) == 3
+        scene.caches.revisions.update(sealed_revision("alice", "alice-3fa9c2d1", "sha256:" + "a" * 64))
+        assert await scene.claim("new", is_known=True) == ""
+        await scene.settle()
+        assert len(scene.files()) == 3
+
+    run(scenario, tmp_path)
+
+
+def test_a_revision_that_outlives_its_voice_keeps_its_bundle_until_it_goes(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        revision = sealed_revision("alice", "alice-3fa9c2d1", "sha256:" + "a" * 64)
+        scene.put()
+        await scene.settle()
+        scene.caches.revisions.update(revision)
+        scene.write()
+        scene.delete()
+        await scene.settle()
+        assert scene.files() == ["revisions/alice-3fa9c2d1/x"]
+        scene.caches.revisions.delete(revision | {"metadata": revision["metadata"] | {"resourceVersion": "999"}})
+        assert FOLDER in scene.queue._dirty
+        await scene.settle()
+        assert scene.files() == []
+
+    run(scenario, tmp_path)
+
+
+def test_a_folder_of_another_installation_is_not_written_to(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.mark("theirs", SigningKey(new_key(), NOW))
+        scene.put(inputHash=None)
+        assert await scene.claim() == "FolderTaken"
+
+    run(scenario, tmp_path)
+
+
+def test_inputs_that_nobody_needs_go_and_others_stay(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put(inputs=[{"hash": OLD, "erase": "InputChanged"}, {"hash": HASH}])
+        scene.write(f"{OLD}/prepare/clip", f"{HASH}/prepare/clip", "revisions/alice-00000000/x", "revisions/y/x")
+        await scene.settle()
+        assert scene.files() == [f"{HASH}/prepare/clip", "revisions/y/x"]
+        found = scene.erasures.finished(VOICE, "uid")
+        assert (found[OLD].objects, found[OLD].why, found[OLD].revision) == (2, "InputChanged", "")
+        assert VOICE in scene.queue._dirty
+        scene.erasures.acknowledge(VOICE, found)
+        assert scene.erasures.finished(VOICE, "uid") == {}
+
+    run(scenario, tmp_path)
+
+
+def test_a_revision_that_exists_is_never_erased_whatever_a_status_says(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.caches.revisions.update(sealed_revision("alice", "alice-3fa9c2d1", "sha256:" + "a" * 64))
+        scene.put(inputs=[{"hash": HASH, "published": True, "erase": "Unused"}])
+        scene.write()
+        await scene.settle()
+        assert len(scene.files()) == 3
+
+    run(scenario, tmp_path)
+
+
+def test_a_revocation_leaves_the_bundles_and_an_erasure_nothing(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.caches.revisions.update(sealed_revision("alice", "alice-3fa9c2d1", "sha256:" + "a" * 64))
+        scene.write()
+        scene.put(consent=CONSENT | {"revoked": True})
+        await scene.settle()
+        assert scene.files() == ["revisions/alice-3fa9c2d1/x"]
+        scene.put(consent=CONSENT | {"revoked": True, "erase": True})
+        await scene.settle()
+        assert scene.files() == []
+        assert [(one.why, one.objects) for one in scene.told] == [("ConsentRevoked", 2), ("ErasureRequested", 1)]
+
+    run(scenario, tmp_path)
+
+
+def test_what_the_status_records_already_is_not_told_again(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        stone = {"why": "ErasureRequested", "time": "2026-11-23T06:00:00Z", "objects": 3}
+        scene.put(consent=CONSENT | {"revoked": True, "erase": True}, erased=[stone])
+        await scene.settle()
+        assert (scene.told, scene.erasures.finished(VOICE, "uid")) == ([], {})
+
+    run(scenario, tmp_path)
+
+
+def test_a_store_that_is_away_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put()
+        await scene.settle()
+        scene.write()
+        scene.delete()
+        store = scene.erasures._cluster.store
+        with monkeypatch.context() as patch:
+
+            async def fail(*_: Any, **__: Any) -> Any:
+                raise StoreError("s3://voices: no answer")
+
+            patch.setattr(store, "erase_below", fail)
+            with pytest.raises(StoreError):
+                await scene.erasures.reconcile(FOLDER)
+        await scene.settle()
+        assert scene.files() == []
+
+    run(scenario, tmp_path)
