@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -28,15 +29,16 @@ def cost_rows(clips: Sequence[Utterance], minutes: Sequence[float], work: Path) 
     for size in minutes:
         folder = work / f"{size:g}"
         count, seconds = _write_dataset(folder / "dataset", clips, 60 * size)
-        started = time.monotonic()
+        started, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
         peak = _prepare(folder)
-        took = time.monotonic() - started
+        took, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+        processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         rows.append(
             {
                 "minutes": round(seconds / 60, 2),
                 "clips": count,
                 "seconds": round(took, 1),
-                "secondsPerMinute": round(took / (seconds / 60), 1),
+                "processorSeconds": round(processor, 1),
                 "peakMiB": round(peak),
             }
         )
@@ -110,8 +112,8 @@ def _memory(pid: int) -> float:
 
 
 def fit(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Return seconds per minute of audio and seconds at rest, by least squares."""
+    """Return processor seconds for a minute of audio and for none, by least squares."""
     if len(rows) < 2:
         return {}
-    slope, offset = np.polyfit([row["minutes"] for row in rows], [row["seconds"] for row in rows], 1)
-    return {"secondsPerMinute": round(float(slope), 2), "secondsAtRest": round(float(offset), 2)}
+    slope, offset = np.polyfit([row["minutes"] for row in rows], [row["processorSeconds"] for row in rows], 1)
+    return {"processorSecondsPerMinute": round(float(slope), 2), "processorSecondsForNone": round(float(offset), 2)}

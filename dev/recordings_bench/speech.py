@@ -65,20 +65,23 @@ def pink(count: int, rng: np.random.Generator) -> Samples:
     """Return noise whose power falls by 3 dB an octave."""
     spectrum = np.fft.rfft(rng.standard_normal(count))
     spectrum /= np.sqrt(np.maximum(1.0, np.arange(len(spectrum))))
-    return np.fft.irfft(spectrum, count).astype(np.float32)
+    noise: Samples = np.fft.irfft(spectrum, count).astype(np.float32)
+    return noise
 
 
 def babble(speakers: Sequence[Utterance], count: int) -> Samples:
     """Return several people speaking at once, each at the same level."""
     voices = [np.resize(one.samples, count) / np.sqrt(np.mean(np.square(one.samples))) for one in speakers]
-    return np.sum(voices, axis=0).astype(np.float32)
+    crowd: Samples = np.sum(voices, axis=0).astype(np.float32)
+    return crowd
 
 
 def recorded(data: Path, count: int, rng: np.random.Generator) -> Samples:
     """Return a stretch of the recorded noise, repeated where it is too short."""
     samples, rate = soundfile.read(data / "noise" / "freesound_573577.wav", dtype="float32", always_2d=True)
     noise = resample(samples.mean(axis=1), rate, RATE)
-    return np.roll(np.resize(noise, count), int(rng.integers(count)))
+    stretch: Samples = np.roll(np.resize(noise, count), int(rng.integers(count)))
+    return stretch
 
 
 def mixed(speech: Samples, noise: Samples, snr_db: float) -> Samples:
@@ -87,13 +90,15 @@ def mixed(speech: Samples, noise: Samples, snr_db: float) -> Samples:
     level = np.mean(np.square(speech[: len(voiced) * FRAME].reshape(-1, FRAME)[voiced]))
     gain = np.sqrt(level / np.mean(np.square(noise))) * 10 ** (-snr_db / 20)
     sum_ = speech + noise * gain
-    return (sum_ * min(1.0, 0.9 / np.abs(sum_).max())).astype(np.float32)
+    mixture: Samples = (sum_ * min(1.0, 0.9 / np.abs(sum_).max())).astype(np.float32)
+    return mixture
 
 
 def clipped(speech: Samples, gain_db: float) -> Samples:
     """Return a clip whose converter was overdriven."""
     loud = speech / np.abs(speech).max() * 10 ** (gain_db / 20)
-    return (0.9 * np.clip(loud, -1.0, 1.0)).astype(np.float32)
+    flat: Samples = (0.9 * np.clip(loud, -1.0, 1.0)).astype(np.float32)
+    return flat
 
 
 def telephone(speech: Samples) -> Samples:
@@ -109,7 +114,8 @@ def in_a_room(speech: Samples, seconds: float, rng: np.random.Generator) -> Samp
     response *= 0.5 / np.sqrt(np.sum(np.square(response)))
     response[0] = 1.0  # the direct sound, 6 dB above all the rest
     wet = signal.fftconvolve(speech, response)[: len(speech)]
-    return (wet / np.abs(wet).max() * 0.9).astype(np.float32)
+    room: Samples = (wet / np.abs(wet).max() * 0.9).astype(np.float32)
+    return room
 
 
 def with_hum(speech: Samples, level_db: float, mains: float = 50.0) -> Samples:

@@ -40,6 +40,7 @@ class Rater:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        options.enable_cpu_mem_arena = options.enable_mem_pattern = False  # else 200 MB stay between two clips
         self._session = onnxruntime.InferenceSession(str(verified(DNSMOS)), options, providers=["CPUExecutionProvider"])
 
     def rate(self, samples: Samples) -> Ratings:

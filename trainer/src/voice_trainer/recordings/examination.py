@@ -31,7 +31,7 @@ LOUDNESS: Final = -16.0  # dBFS RMS
 NOISY_SNR_DB: Final = 15.0  # below it `auto` tries whether the clip is better without its noise
 MIN_GAIN: Final = 0.1  # of the overall rating: less is not worth a changed recording
 MAX_SPEECH_LOSS: Final = 0.1  # of the speech's rating: what it may lose of the voice itself
-MAX_WORKERS: Final = 4  # each has all models: 250 MB
+MAX_WORKERS: Final = 3  # each has all models, 290 MiB; together with the job they stay below 1 GiB
 
 RESULT: Final = "result.json"
 TRAINING: Final = "training.flac"

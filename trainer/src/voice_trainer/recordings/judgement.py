@@ -78,8 +78,10 @@ def _judged(
         measures.SAME_SOUND.key: twin[1] if twin is not None else None,
     }
     known = {key: round(value, 3) for key, value in values.items() if value is not None}
-    findings = []
+    findings: list[Finding] = []
     for measure in measures.MEASURES:
+        if measure in measures.NEED_SOUND and any(one.severity == "refusal" for one in findings):
+            continue
         severity = measure.severity(known[measure.key]) if measure.key in known else None
         is_removed = found.denoised and measure in measures.REMOVED_WITH_NOISE
         if severity == "refusal" or (severity == "warning" and not is_removed):

@@ -94,6 +94,8 @@ SAME_SOUND = Measure(
     "its sound is that of another clip (fingerprints agree by {value})", "keep one of the two", decimals=2,
 )  # fmt: skip
 
+# Voice and words are not judged by a sound that is left out for itself.
+NEED_SOUND: Final = (SPEAKER, TEXT)
 # What is no longer in a clip once its noise is removed; only what nothing can be made of still counts then.
 REMOVED_WITH_NOISE: Final = (SNR, HUM)
 

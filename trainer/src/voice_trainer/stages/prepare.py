@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import statistics
+import time
 import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -282,6 +283,7 @@ def _examine_all(
 ) -> list[Examined]:
     """Work on every clip; processes do the work, so threads are enough. Clips that no process survives are told."""
     progress = workspace.progress("prepare")
+    started = time.monotonic()
     examined: list[Examined] = []
     with ThreadPoolExecutor(max_workers=min(usable_cpus(), MAX_WORKERS)) as pool:
         for number, result in enumerate(pool.map(partial(_examined, examiner), accepted), start=1):
@@ -289,7 +291,10 @@ def _examine_all(
                 examined.append(result)
             else:
                 findings.extend([result])
-            progress.report(len(accepted) + number, 2 * len(accepted), already=len(accepted))
+            pace = number / (time.monotonic() - started)
+            progress.report(
+                len(accepted) + number, 2 * len(accepted), already=len(accepted), metrics={"clipsPerSecond": pace}
+            )
     return examined
 
 
