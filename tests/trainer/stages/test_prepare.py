@@ -400,7 +400,7 @@ def test_files_that_are_no_sound_are_left_out_as_well(
         pytest.param("never", "recorded", "", id="never"),
     ],
 )
-def test_noise_is_removed_and_both_copies_are_kept(
+def test_noise_is_removed_and_both_copies_are_kept(  # noqa: PLR0917
     write_job: Callable[[], Path],
     job_document: dict[str, Any],
     tmp_path: Path,
