@@ -56,7 +56,7 @@ SNR = Measure(
     "its speech is {value} above its noise", "record it in a quiet room",
 )  # fmt: skip
 OVERALL = Measure(
-    "overall", "DNSMOS overall", "", "higher", 2.2, 1.5, "PoorSound",
+    "overall", "DNSMOS overall", "", "higher", 2.0, 1.5, "PoorSound",
     "listeners would rate its sound {value} of 5", "record it closer to the microphone, in a quiet room", decimals=2,
 )  # fmt: skip
 BANDWIDTH = Measure(
