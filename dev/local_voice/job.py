@@ -108,6 +108,7 @@ def local_voice(recordings: Recordings, store: Path, *, sentence: str, epochs: i
         base=base_identity(BASE, base["uri"], ""),
         training=spec.training,
         algorithm=versions_for(spec.language),
+        preparation=spec.dataset,
     )
     voice = Voice(NAMESPACE, recordings.name, uid="", generation=1, spec=spec, status=VoiceModelStatus())
     return LocalVoice(voice, found, settings)

@@ -15,8 +15,9 @@ from sovits_core.text import phonemize
 from sovits_core.text.symbols import phone_ids
 from voice_trainer.evaluation.synthesis import Prompt
 from voice_trainer.job.base import JobBase
-from voice_trainer.recordings.audio import normalise, resample
-from voice_trainer.stages.prepare import LOUDNESS
+from voice_trainer.recordings.audio import resample
+from voice_trainer.recordings.examination import LOUDNESS
+from voice_trainer.recordings.loudness import level_to
 from voice_trainer.training.networks import load_encoders, load_networks
 from voice_trainer.training.tokens import tokenizer_for
 
@@ -58,7 +59,8 @@ class TorchBase:
     @torch.no_grad()
     def write_flite_prompt(self, voice: str, path: Path) -> None:
         """Write the prompt.safetensors of a flite voice, one of the base's training speakers."""
-        wav = normalise(flite.synthesize(flite.PROMPT, voice), RATE, self.sample_rate, rms_dbfs=LOUDNESS)
+        spoken = resample(flite.synthesize(flite.PROMPT, voice), RATE, self.sample_rate)
+        wav, _ = level_to(spoken, self.sample_rate, LOUDNESS)
         recording = torch.from_numpy(wav)
         phones = phonemize(flite.PROMPT, LANGUAGE, self._symbols).phones
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -37,6 +37,8 @@ from voice_trainer.job.algorithm import require_versions
 from voice_trainer.job.allowed import require_allowed
 from voice_trainer.job.document import read_job
 from voice_trainer.job.exit_codes import failure_of
+from voice_trainer.recordings.findings import Finding
+from voice_trainer.recordings.selection import summary_findings
 
 INPUT_HASH = "3fa9c2d1" * 8
 SETTINGS = Settings.model_validate(
@@ -79,6 +81,42 @@ def test_the_trainer_reads_the_job_that_the_operator_writes(tmp_path: Path) -> N
     assert job.consent is not None
     assert job.consent.holder == "Alice A."
     assert (job.attempt.number, job.batch_size) == (2, 1)
+
+
+def test_what_is_done_about_noise_and_bad_clips_reaches_the_trainer(tmp_path: Path) -> None:
+    job = read_job(rendered_job(tmp_path))
+    assert (job.dataset.denoise, job.dataset.max_rejected) == ("auto", 20)
+    dataset = {"uri": "s3://voices/datasets/studio/alice", "denoise": "never", "maxRejected": 0}
+    job = read_job(rendered_job(tmp_path, dataset=dataset))
+    assert (job.dataset.denoise, job.dataset.max_rejected) == ("never", 0)
+
+
+def test_a_job_of_a_release_without_these_fields_is_prepared_by_their_defaults(tmp_path: Path) -> None:
+    path = rendered_job(tmp_path)
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["dataset"] = {"uri": document["dataset"]["uri"], "digest": ""}
+    path.write_text(json.dumps(document), encoding="utf-8")
+    assert read_job(path).dataset.denoise == "auto"
+
+
+def test_the_operator_reads_what_the_trainer_found_in_the_recordings() -> None:
+    findings = [
+        Finding(f"clip{n}", "WrongText", "x" * 5000 + "\x1b[2J", "refusal" if n < 3 else "warning") for n in range(30)
+    ]
+    manifest = written_by_trainer.StageManifest(
+        stage="prepare",
+        input_hash=INPUT_HASH,
+        started_at=written_by_trainer.now(),
+        completed_at=written_by_trainer.now(),
+        files={},
+        summary={"clips": 27, "rejected": 3, "denoised": 4, "speechSeconds": "71.2"}
+        | {"findings": summary_findings(findings)},
+        tools=written_by_trainer.tools(),
+    )
+    read = read_by_operator.StageManifest.read(written_by_trainer.to_json(manifest), "manifest.json").summary
+    assert (read.clips, read.rejected, read.denoised, read.speech_seconds) == (27, 3, 4, "71.2")
+    assert read.findings is not None
+    assert [finding.rejected for finding in read.findings] == [True] * 3 + [False] * 17
 
 
 def test_operator_and_trainer_mean_the_same_versions_of_the_algorithms() -> None:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,18 @@ from sovits_core.formats.checkpoints import save_weights
 from sovits_core.models import SpeakerEncoder, Synthesizer, TextToSemantic
 from sovits_core.text.symbols import symbols_sha256
 from voice_trainer.job.results import digest_of
+from voice_trainer.stages import prepare as stages_prepare
 
 INPUT_HASH = "3fa9c2d1" + "0" * 56
+
+
+@pytest.fixture(scope="session", autouse=True)
+def finished_clips(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One folder of finished clips for all tests: each recording is measured once, not once in each test."""
+    folder = tmp_path_factory.mktemp("finished-clips")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages_prepare, "finished_clips", lambda _: folder)
+        yield folder
 
 
 def a_job(folder: Path, base: Path) -> dict[str, Any]:

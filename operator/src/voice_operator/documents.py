@@ -49,6 +49,15 @@ class GateResult(Document):
     passed: bool
 
 
+class Finding(Document):
+    """What prepare found in a clip, or, without one, in all of them together."""
+
+    clip: str = Field("", max_length=128)
+    reason: str = Field(pattern="^[A-Za-z][A-Za-z0-9]{0,127}$")
+    message: str = Field("", max_length=512)
+    rejected: bool = False
+
+
 class Summary(Document):
     """The parts of a stage's summary that decisions use."""
 
@@ -59,6 +68,11 @@ class Summary(Document):
     uri: str = Field("", max_length=1024)
     digest: str = Field("", pattern=f"{DIGEST}|^$")
     size: int = Field(0, ge=0)
+    clips: int = Field(0, ge=0, le=1_000_000, description="Of prepare: clips that are kept.")
+    rejected: int = Field(0, ge=0, le=1_000_000, description="Of prepare: clips that are left out.")
+    denoised: int = Field(0, ge=0, le=1_000_000, description="Of prepare.")
+    speech_seconds: Number | None = None
+    findings: tuple[Finding, ...] | None = Field(None, max_length=20, description="Of prepare; the worst first.")
 
 
 class StageManifest(Document):

@@ -40,6 +40,9 @@ class Bucket:
     def put(self, folder: StageFolder, *, passed: bool = True, attempt: int = 1, note: str = "") -> None:
         """Leave what a stage writes: its manifest, and a receipt by the attempt's key."""
         summary: dict[str, Any] = {"note": note}
+        if folder == "prepare":
+            finding = {"clip": "a1", "reason": "WrongText", "message": "a1: \x1b[2J", "rejected": True}
+            summary |= {"clips": 9, "rejected": 1, "denoised": 2, "speechSeconds": "61.5", "findings": [finding]}
         if folder == "evaluate":
             summary |= {"passed": passed}
         if folder == "publish":
@@ -105,6 +108,15 @@ def test_a_whole_chain_is_proved(scene: Scene) -> None:
     assert tuple(found.proofs) == CHAIN
     assert set(found.outputs) == set(CHAIN)
     assert found.unproved == {}
+
+
+def test_what_prepare_found_is_read_as_one_printable_line(scene: Scene) -> None:
+    recordings = scene.look().outputs["prepare"].recordings
+    assert recordings is not None
+    assert (recordings.clips, recordings.rejected, recordings.denoised, recordings.speech_seconds) == (9, 1, 2, "61.5")
+    (finding,) = recordings.findings
+    assert (finding.clip, finding.reason, finding.rejected) == ("a1", "WrongText", True)
+    assert finding.message.isprintable()
 
 
 def test_a_published_voice_and_a_running_job_cost_no_read(scene: Scene) -> None:

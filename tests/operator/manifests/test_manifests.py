@@ -230,7 +230,13 @@ def test_a_revision_says_what_it_was_made_from() -> None:
     dataset = ObservedDataset(uri="s3://data/alice", fingerprint="sha256:" + "e" * 64)
     effect = CreateRevision("alice-3fa9c2d1", published, StageOutput("s", "e", scores={"pesq": "3.9"}))
     revision = voice_revision(a_voice(), effect, HASH, dataset, some_settings())
-    assert revision["spec"]["dataset"] == {"uri": dataset.uri, "digest": "", "fingerprint": dataset.fingerprint}
+    assert revision["spec"]["dataset"] == {
+        "uri": dataset.uri,
+        "digest": "",
+        "fingerprint": dataset.fingerprint,
+        "denoise": "auto",
+        "maxRejected": 20,
+    }
     assert revision["spec"]["workspace"] == f"s3://voices/studio/alice/{HASH}"
     assert revision["spec"]["trainerImage"] == "trainer:1"
     assert revision["spec"]["consent"]["holder"] == "Alice A."

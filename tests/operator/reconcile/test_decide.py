@@ -9,10 +9,12 @@ import pytest
 
 from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_status import (
+    ClipFinding,
     FailureClass,
     Failures,
     GateVerdict,
     ObservedDataset,
+    PreparedRecordings,
     StageStatus,
     Tombstone,
     VoiceModelStatus,
@@ -549,6 +551,16 @@ def test_the_status_of_the_same_observation_is_the_same() -> None:
     later = decide(observe(a_voice(first), revisions=(REVISION,), server=a_server(a_pod("p1"))), NOW.replace(hour=9))
     assert status_of(later) == first
     assert not events_between(first, first)
+
+
+def test_what_was_found_in_the_recordings_is_shown_as_long_as_they_are_the_input() -> None:
+    found = PreparedRecordings(clips=30, rejected=2, findings=(ClipFinding(clip="a1", reason="WrongText"),))
+    _, first = settle(observe(outputs={"prepare": replace(DONE, recordings=found)}))
+    assert first.recordings == found
+    _, again = settle(observe(a_voice(first)))
+    assert again.recordings == found, "a manifest that is recorded is not read again"
+    _, other = settle(observe(a_voice(first), input_hash="0" * 64))
+    assert other.recordings is None
 
 
 def test_a_served_voice_is_ready_in_every_respect() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from voice_operator.api.voice_model import Evaluation, Training
+from voice_operator.api.voice_model import Evaluation, Preparation, Training
 from voice_operator.api.voice_revision import AlgorithmVersions, VoiceRevisionSpec
 from voice_operator.reconcile import hashing
 from voice_operator.reconcile.hashing import base_identity, evaluation_hash, training_hash, training_hash_of
@@ -13,9 +13,15 @@ PINNED = "sha256:" + "ab" * 32
 INPUT = {"language": "en", "recordings": "sha256:a", "base": PINNED}
 
 
-def the_hash(training: dict[str, Any] | None = None, algorithm: dict[str, int] | None = None, **inputs: str) -> str:
+def the_hash(
+    training: dict[str, Any] | None = None,
+    algorithm: dict[str, int] | None = None,
+    preparation: dict[str, Any] | None = None,
+    **inputs: str,
+) -> str:
     settings, versions = Training.model_validate(training or {}), AlgorithmVersions(**(algorithm or {}))
-    return training_hash(**(INPUT | inputs), training=settings, algorithm=versions)
+    prepared = Preparation.model_validate(preparation or {})
+    return training_hash(**(INPUT | inputs), training=settings, algorithm=versions, preparation=prepared)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +34,7 @@ def the_hash(training: dict[str, Any] | None = None, algorithm: dict[str, int] |
         pytest.param({"training": {"learningRate": "1e-4"}}, id="the learning rate"),
         pytest.param({"algorithm": {"training": 2}}, id="the training algorithm"),
         pytest.param({"algorithm": {"text": 2}}, id="the text-to-phone conversion"),
+        pytest.param({"preparation": {"denoise": "never"}}, id="what is done about noise"),
     ],
 )
 def test_a_training_is_another_one_with(changed: dict[str, Any]) -> None:
@@ -40,6 +47,8 @@ def test_a_training_is_another_one_with(changed: dict[str, Any]) -> None:
         pytest.param({"algorithm": {"evaluation": 2}}, id="another way of measuring"),
         pytest.param({"training": {"learningRate": "0.0002"}}, id="another spelling of the learning rate"),
         pytest.param({"training": {"rank": 8, "epochs": 10}}, id="defaults that are written out"),
+        pytest.param({"preparation": {"denoise": "auto"}}, id="the default of a field that came later"),
+        pytest.param({"preparation": {"maxRejected": 50}}, id="a bound that decides whether there is a result"),
     ],
 )
 def test_a_training_is_the_same_with(changed: dict[str, Any]) -> None:
@@ -79,11 +88,11 @@ class TrainingOfTheNextRelease(Training):
 
 def test_a_new_field_and_a_changed_default_change_no_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(hashing.INTRODUCTION_DEFAULTS, "warmup", 0)
-    algorithm = AlgorithmVersions()
     stored = TrainingOfTheNextRelease.model_validate(Training().document())  # the API server keeps defaults it applied
-    assert training_hash(**INPUT, training=stored, algorithm=algorithm) == the_hash()
+    rest: dict[str, Any] = {"algorithm": AlgorithmVersions(), "preparation": Preparation()}
+    assert training_hash(**INPUT, training=stored, **rest) == the_hash()
     new = TrainingOfTheNextRelease()
-    assert training_hash(**INPUT, training=new, algorithm=algorithm) == the_hash({"epochs": 12})
+    assert training_hash(**INPUT, training=new, **rest) == the_hash({"epochs": 12})
 
 
 def test_a_revision_records_the_input_that_it_was_trained_from() -> None:
@@ -102,6 +111,10 @@ def test_a_revision_records_the_input_that_it_was_trained_from() -> None:
     assert training_hash_of(VoiceRevisionSpec.model_validate(spec)) == the_hash({"seed": 1})
     newer = spec | {"algorithm": {"training": 2, "text": 1, "evaluation": 1}}
     assert training_hash_of(VoiceRevisionSpec.model_validate(newer)) == the_hash({"seed": 1}, {"training": 2})
+    quiet = spec | {"dataset": spec["dataset"] | {"denoise": "never", "maxRejected": 5}}
+    assert training_hash_of(VoiceRevisionSpec.model_validate(quiet)) == the_hash(
+        {"seed": 1}, preparation={"denoise": "never"}
+    )
 
 
 def an_evaluation(**wanted: Any) -> str:

@@ -17,6 +17,7 @@ from voice_store import open_store
 from voice_trainer.__main__ import main
 from voice_trainer.job.base import JobBase
 from voice_trainer.job.limits import Limits
+from voice_trainer.job.workers import ItemFailed, Workers
 from voice_trainer.recordings.clips import held_out_ids, read_clips
 from voice_trainer.recordings.polyphones import load_polyphones
 
@@ -295,17 +296,18 @@ def test_prepare_starts_without_torch() -> None:
 
 
 def test_mandarin_transcripts_are_read_with_the_polyphones_of_the_base(
-    prepare: Callable[[], tuple[int, dict[str, Any]]],
+    write_job: Callable[[], Path],
     job_document: dict[str, Any],
-    dataset: Path,
+    few_clips: Path,
     random_pro_base: Path,
     tmp_path: Path,
 ) -> None:
-    write_lines(dataset, [f"{line.split('|')[0]}|孩子长高了。" for line in lines(dataset)])
+    write_lines(few_clips, [f"{line.split('|')[0]}|孩子长高了。" for line in lines(few_clips)])
     job_document["language"] = "zh"
     job_document["base"]["uri"] = random_pro_base.as_uri()
     job_document["evaluation"]["texts"] = []
-    assert prepare()[0] == 0
+    limits = Limits(min_speech_seconds=1, min_clips=4)
+    assert main(["run", "--job", str(write_job()), "--stages", "prepare"], limits=limits) == 0
     (stored,) = (tmp_path / "store").rglob("prepare/manifest.json")
     (clip, *_) = read_clips(stored.parent)
     assert " ".join(clip.phones) == "h ai2 z i05 zh ang3 g ao1 l e5 ."
@@ -319,3 +321,150 @@ def test_only_mandarin_on_a_base_that_has_a_reader_of_polyphones_opens_it(
     (random_pro_base / "g2pw" / "g2pW.onnx").unlink()
     assert load_polyphones(JobBase(random_pro_base.as_uri(), "", tmp_path), "en") is None
     assert load_polyphones(JobBase(random_base.as_uri(), "", tmp_path), "zh") is None
+
+
+def overdrive(path: Path) -> None:
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, 0.9 * np.clip(100 * samples, -1, 1), rate)
+
+
+def bury_in_noise(path: Path, level_db: float) -> None:
+    samples, rate = soundfile.read(path)
+    noise = np.random.default_rng(0).standard_normal(len(samples)) * samples.std() * 10 ** (-level_db / 20)
+    soundfile.write(path, 0.5 * (samples + noise), rate)
+
+
+def swap_first_texts(dataset: Path) -> tuple[str, str]:
+    (one, first_text), (other, second_text) = (line.split("|", 1) for line in lines(dataset)[:2])
+    write_lines(dataset, [f"{one}|{second_text}", f"{other}|{first_text}", *lines(dataset)[2:]])
+    return one, other
+
+
+def test_bad_clips_are_left_out_and_told_with_their_reasons(
+    prepare: Callable[[], tuple[int, dict[str, Any]]], job_document: dict[str, Any], tmp_path: Path, dataset: Path
+) -> None:
+    names = [line.split("|")[0] for line in lines(dataset)]
+    swapped = swap_first_texts(dataset)
+    overdrive(dataset / "wavs" / f"{names[2]}.wav")
+    shutil.copy(dataset / "wavs" / f"{names[3]}.wav", dataset / "wavs" / "again.wav")
+    write_lines(dataset, [*lines(dataset), f"again|{lines(dataset)[3].split('|')[1]}"])
+    code, manifest = prepare()
+    assert code == 0
+    summary = manifest["summary"]
+    assert (summary["rejected"], summary["clips"]) == (3, len(names) - 2)
+    rejected: dict[str, str] = {}
+    for one in summary["findings"]:
+        if one["rejected"]:
+            rejected.setdefault(one["clip"], one["reason"])
+    assert rejected == {swapped[0]: "WrongText", swapped[1]: "WrongText", names[2]: "ClippedClip"}
+    told = {one["clip"]: one for one in summary["findings"] if not one["rejected"]}
+    assert told["again"]["reason"] == "SameSound"
+    assert f"the other one is {names[3]}" in told["again"]["message"]
+    folder = tmp_path / "scratch" / job_document["inputHash"] / "prepare"
+    assert {clip.id for clip in read_clips(folder)} == {*names, "again"} - rejected.keys()
+    for name in rejected:
+        assert f"rejected/{name}.flac" in manifest["files"], "people can hear why"
+        assert f"clips/{name}.flac" not in manifest["files"]
+    page = (folder / "recordings.html").read_text(encoding="utf-8")
+    assert f"rejected/{names[2]}.flac" in page
+    report = json.loads((folder / "recordings.json").read_text(encoding="utf-8"))
+    of_first = next(clip for clip in report["clips"] if clip["id"] == swapped[0])
+    assert f"the text of {swapped[1]} is nearer to it" in of_first["findings"][0]["message"]
+
+
+def test_more_bad_clips_than_are_allowed_refuse_the_dataset(
+    prepare: Callable[[], tuple[int, dict[str, Any]]], job_document: dict[str, Any], dataset: Path
+) -> None:
+    swapped = swap_first_texts(dataset)
+    job_document["dataset"]["maxRejected"] = 4
+    code, failure = prepare()
+    assert (code, failure["reason"]) == (65, "WrongText")
+    assert all(name in failure["message"] for name in swapped)
+    assert f"2 of {len(lines(dataset))} clips are unusable" in failure["message"]
+    assert "dataset.maxRejected allows 4 %" in failure["message"]
+
+
+def test_files_that_are_no_sound_are_left_out_as_well(
+    prepare: Callable[[], tuple[int, dict[str, Any]]], dataset: Path
+) -> None:
+    first(dataset).write_bytes(b"RIFFnothing")
+    code, manifest = prepare()
+    assert (code, manifest["summary"]["rejected"]) == (0, 1)
+    assert manifest["summary"]["findings"][0]["reason"] == "UnreadableClip"
+
+
+@pytest.mark.parametrize(
+    ("denoise", "used", "beside"),
+    [
+        pytest.param("auto", "denoised", "original", id="where it is better"),
+        pytest.param("never", "recorded", "", id="never"),
+    ],
+)
+def test_noise_is_removed_and_both_copies_are_kept(  # noqa: PLR0917
+    write_job: Callable[[], Path],
+    job_document: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    few_clips: Path,
+    denoise: str,
+    used: str,
+    beside: str,
+) -> None:
+    monkeypatch.setenv("VOICE_SCRATCH", str(tmp_path / "scratch"))
+    noisy = first(few_clips)
+    bury_in_noise(noisy, 3)
+    job_document["dataset"] |= {"denoise": denoise, "maxRejected": 100}
+    limits = Limits(min_speech_seconds=1, min_clips=3)
+    assert main(["run", "--job", str(write_job()), "--stages", "prepare"], limits=limits) == 0
+    folder = tmp_path / "scratch" / job_document["inputHash"] / "prepare"
+    report = json.loads((folder / "recordings.json").read_text(encoding="utf-8"))
+    found = {clip["id"]: clip for clip in report["clips"]}
+    assert found[noisy.stem]["denoised"] is (used == "denoised")
+    assert [clip["id"] for clip in report["clips"] if clip["denoised"]] == ([noisy.stem] if used == "denoised" else [])
+    if beside:
+        clean, _ = soundfile.read(folder / found[noisy.stem]["file"])
+        noise, _ = soundfile.read(folder / beside / f"{noisy.stem}.flac")
+        assert len(clean) == pytest.approx(len(noise), abs=32)
+        quiet = [np.percentile(np.abs(one), 10) for one in (clean, noise)]
+        assert quiet[0] < 0.2 * quiet[1]
+    else:
+        assert not (folder / "original").exists()
+
+
+def test_an_attempt_that_follows_a_killed_one_repeats_no_finished_clip(
+    prepare: Callable[[], tuple[int, dict[str, Any]]],
+    job_document: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    dataset: Path,
+) -> None:
+    code, before = prepare()
+    assert code == 0
+    store = open_store(job_document["store"]["workspace"])
+    store.delete("prepare/manifest.json")
+    monkeypatch.setattr("voice_trainer.job.workers.Workers.ask", lambda *_: pytest.fail("a clip is worked on again"))
+    code, after = prepare()
+    assert code == 0
+    assert {name: digest for name, digest in after["files"].items() if "recordings" not in name} == {
+        name: digest for name, digest in before["files"].items() if "recordings" not in name
+    }
+
+
+def test_a_clip_that_ends_its_process_is_told_and_the_others_are_used(
+    prepare: Callable[[], tuple[int, dict[str, Any]]],
+    job_document: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    dataset: Path,
+) -> None:
+    assert prepare()[0] == 0
+    open_store(job_document["store"]["workspace"]).delete("prepare/manifest.json")
+    bury_in_noise(first(dataset), 40)  # another content than the finished clips have
+
+    def end(*_: object) -> None:
+        raise ItemFailed("it was ended by SIGSEGV")
+
+    monkeypatch.setattr(Workers, "ask", end)
+    code, manifest = prepare()
+    assert (code, manifest["summary"]["rejected"]) == (0, 1)
+    (finding,) = [one for one in manifest["summary"]["findings"] if one["rejected"]]
+    assert (finding["clip"], finding["reason"]) == (first(dataset).stem, "UnreadableClip")
+    assert "SIGSEGV" in finding["message"]

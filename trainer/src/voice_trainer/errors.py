@@ -43,13 +43,13 @@ class BadData(TrainerError):
 class BadDataset(BadData):
     """All problems found in one pass over a dataset; the first of them gives the reason."""
 
-    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
-        """Collect ``(reason, sentence)`` pairs."""
+    def __init__(self, problems: Sequence[tuple[str, str]], note: str = "") -> None:
+        """Collect ``(reason, sentence)`` pairs; ``note`` follows them."""
         sentences = [f"{sentence} [{reason}]" for reason, sentence in problems[:PROBLEMS_SHOWN]]
         more = len(problems) - len(sentences)
         heading = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         rest = f" … and {more} more" if more else ""
-        super().__init__(f"{heading} in the dataset: " + "; ".join(sentences) + rest, reason=problems[0][0])
+        super().__init__(f"{heading} in the dataset: " + "; ".join(sentences) + rest + note, reason=problems[0][0])
 
 
 class Refused(TrainerError):

@@ -18,6 +18,7 @@ from voice_operator.api.schema import (
 
 Language = Literal["zh", "en", "ja", "ko", "yue"]
 Capacity = Literal["Spot", "OnDemand", "SpotThenOnDemand"]
+Denoise = Literal["auto", "always", "never"]
 Metric = Literal["pesq", "stoi", "speakerSimilarity", "cer"]
 MEASURED: tuple[Metric, ...] = ("pesq", "stoi")  # by the trainer; a gate on another would hold every voice back
 
@@ -32,7 +33,28 @@ def _duration(most: str) -> str:
 _DURATION = _duration(most="240h")
 
 
-class Dataset(Schema):
+class Preparation(Schema):
+    """How recordings become clips to train on."""
+
+    denoise: Denoise = Field(
+        "auto",
+        description=(
+            "Whether DeepFilterNet removes noise. auto: from clips with a low signal-to-noise ratio, where the result "
+            "is measurably better; always; never."
+        ),
+    )
+    max_rejected: int = Field(
+        20,
+        ge=0,
+        le=100,
+        description=(
+            "Percentage of unusable clips that is tolerated: they are left out, and status.recordings names them. "
+            "With more, nothing is trained."
+        ),
+    )
+
+
+class Dataset(Preparation):
     """The recordings: a folder with metadata.csv (id|text) and wavs/."""
 
     uri: str = Field(

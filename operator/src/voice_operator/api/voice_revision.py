@@ -18,13 +18,13 @@ from voice_operator.api.schema import (
     map_list,
     rules,
 )
-from voice_operator.api.voice_model import Consent, Source, Training
+from voice_operator.api.voice_model import Consent, Preparation, Source, Training
 from voice_operator.api.voice_status import GateVerdict, ResolvedBase, Scores
 
 FINALIZER = "voice.sovits.dev/artifacts"  # of releases that deleted artifacts before the object went; taken off
 
 
-class ResolvedDataset(Schema):
+class ResolvedDataset(Preparation):
     """The recordings that the revision was trained on."""
 
     uri: Uri

@@ -134,6 +134,27 @@ class ObservedDataset(Schema):
         return self.digest or self.fingerprint
 
 
+class ClipFinding(Schema):
+    """What was found in a clip of the recordings, or in all of them together."""
+
+    clip: str = Field("", max_length=128, description="Id of the clip; empty: the recordings as a whole.")
+    reason: str = Field(max_length=128)
+    message: Message = ""
+    rejected: bool = Field(False, description="The clip is left out; otherwise it is a warning.")
+
+
+class PreparedRecordings(Schema):
+    """What the prepare stage made of the recordings for status.inputHash."""
+
+    clips: int = Field(0, ge=0, description="Clips to train on and to evaluate with.")
+    rejected: int = Field(0, ge=0, description="Clips that are left out.")
+    denoised: int = Field(0, ge=0, description="Clips whose noise was removed.")
+    speech_seconds: Decimal | None = Field(None, description="Effective speech, without pauses.")
+    findings: Annotated[tuple[ClipFinding, ...], Field(max_length=20, json_schema_extra=atomic_list())] = Field(
+        (), description="The worst first, at most 20; recordings.html in the workspace has all of them."
+    )
+
+
 class ObservedEvidence(Schema):
     """The evidence of the consent, as the operator found it."""
 
@@ -214,6 +235,9 @@ class VoiceModelStatus(Schema):
         None, description="Base that the voice is made from: spec.base, else the default base when it was first seen."
     )
     dataset: ObservedDataset | None = None
+    recordings: PreparedRecordings | None = Field(
+        None, description="What was found in the recordings; absent: they are not prepared yet, or by an older trainer."
+    )
     requested_by: Annotated[tuple[ShortText, ...], Field(max_length=16, json_schema_extra=atomic_list())] = Field(
         (),
         description=(

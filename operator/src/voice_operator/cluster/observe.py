@@ -109,6 +109,7 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
         base=base_identity(voice.base, base.uri, base.digest),
         training=voice.spec.training,
         algorithm=versions_for(voice.spec.language),
+        preparation=voice.spec.dataset,
     )
     digest = resolve(training, status=status, revisions=revisions, dataset=dataset)
     jobs = await _jobs(cluster, voice, digest, now)

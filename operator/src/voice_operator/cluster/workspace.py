@@ -3,9 +3,16 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from voice_operator.api.voice_status import STAGES, GateVerdict, Progress, StageName
+from voice_operator.api.voice_status import (
+    STAGES,
+    ClipFinding,
+    GateVerdict,
+    PreparedRecordings,
+    Progress,
+    StageName,
+)
 from voice_operator.cluster.store import Store
-from voice_operator.documents import ProgressDocument, StageManifest
+from voice_operator.documents import ProgressDocument, StageManifest, Summary
 from voice_operator.errors import InvalidDocument, StoreError
 from voice_operator.reconcile.observed import Proof, StageFolder, StageOutput
 from voice_operator.reconcile.proofs import CHAIN, FOLDERS, Verifier, chain_problems, digest_of_bytes
@@ -195,6 +202,7 @@ class Workspace:
             uri=summary.uri.rstrip("/"),
             digest=summary.digest,
             size=summary.size,
+            recordings=_recordings(summary) if stage == "prepare" else None,
         )
 
     def _check_publication(self, publication: StageOutput) -> None:
@@ -204,6 +212,22 @@ class Workspace:
                 f"{self._uri}/publish/manifest.json: summary.uri must be {self._bundle_uri} with a digest, "
                 f"found {publication.uri or 'none'}"
             )
+
+
+def _recordings(summary: Summary) -> PreparedRecordings | None:
+    """Return what prepare says of the recordings; None: by a trainer that judges none."""
+    if summary.findings is None:
+        return None
+    return PreparedRecordings(
+        clips=summary.clips,
+        rejected=summary.rejected,
+        denoised=summary.denoised,
+        speech_seconds=summary.speech_seconds,
+        findings=tuple(
+            ClipFinding(clip=found.clip, reason=found.reason, message=found.message, rejected=found.rejected)
+            for found in summary.findings
+        ),
+    )
 
 
 def _check_chain(results: Results) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from voice_operator.api.voice_model import Evaluation, Gate, Training
+from voice_operator.api.voice_model import Evaluation, Gate, Preparation, Training
 from voice_operator.api.voice_revision import AlgorithmVersions, VoiceRevisionSpec
 from voice_operator.reconcile.algorithm import EVALUATION
 from voice_operator.reconcile.gates import effective_gates
@@ -22,18 +22,30 @@ INTRODUCTION_DEFAULTS: dict[str, Any] = {
     "learningRate": "2e-4",
     "seed": 1234,
 }
+# The same of what changes the clips. `maxRejected` decides whether there is a result, and changes none.
+PREPARATION_DEFAULTS: dict[str, Any] = {"denoise": "auto"}
 EMBEDDED = "embedded:"  # scheme of the bases inside the trainer's image
 
 
 def training_hash(
-    *, language: str, recordings: str, base: str, training: Training, algorithm: AlgorithmVersions
+    *,
+    language: str,
+    recordings: str,
+    base: str,
+    training: Training,
+    algorithm: AlgorithmVersions,
+    preparation: Preparation,
 ) -> str:
     """Return 64 hex digits over everything that changes the adapter, and over nothing else.
 
     ``recordings`` is the pinned digest or the fingerprint of the dataset, ``base`` comes from ``base_identity``.
     """
+    prepared = {
+        name: value for name, value in preparation.document().items() if PREPARATION_DEFAULTS.get(name, value) != value
+    }
     return digest_of(
         {
+            **({"preparation": prepared} if prepared else {}),
             "schema": "voice.sovits.dev/input/v2",
             "language": language,
             "recordings": recordings,
@@ -52,6 +64,7 @@ def training_hash_of(revision: VoiceRevisionSpec) -> str:
         base=base_identity(revision.base.name, revision.base.uri, revision.base.digest),
         training=revision.training,
         algorithm=revision.algorithm,
+        preparation=revision.dataset,
     )
 
 

@@ -15,6 +15,7 @@ from voice_operator.api.voice_status import (
     GateVerdict,
     ObservedDataset,
     ObservedEvidence,
+    PreparedRecordings,
     Progress,
     ResolvedBase,
     StageName,
@@ -141,6 +142,7 @@ class StageOutput:
     uri: str = ""
     digest: str = ""
     size: int = 0
+    recordings: PreparedRecordings | None = None  # of prepare
 
 
 @dataclass(frozen=True)

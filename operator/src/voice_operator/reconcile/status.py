@@ -5,7 +5,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from voice_operator.api.conditions import Condition, ConditionStatus
-from voice_operator.api.voice_status import STAGES, Loading, Progress, StageStatus, VoiceModelStatus
+from voice_operator.api.voice_status import (
+    STAGES,
+    Loading,
+    PreparedRecordings,
+    Progress,
+    StageStatus,
+    VoiceModelStatus,
+)
 from voice_operator.reconcile.decide import REVIEW_REASONS, Action, Decision, described
 from voice_operator.reconcile.effects import DeleteJob
 from voice_operator.reconcile.erasure import WHOLE, tombstones_after
@@ -52,6 +59,7 @@ def status_of(decision: Decision) -> VoiceModelStatus:
         evaluation_hash=_evaluation_hash(view),
         base=voice.base if observed.base_known else old.base,
         dataset=observed.dataset,
+        recordings=_recordings(view),
         requested_by=requesters_of(voice, observed.input_hash) if view.current is None else old.requested_by,
         evidence=observed.evidence,
         revoked_at=old.revoked_at or (render(view.now) if voice.spec.consent.revoked else None),
@@ -72,6 +80,14 @@ def status_of(decision: Decision) -> VoiceModelStatus:
         erased=tombstones_after(observed),
         alerts=old.alerts,
     )
+
+
+def _recordings(view: View) -> PreparedRecordings | None:
+    """Return what prepare found for the present input; its manifest is not read again once that is recorded."""
+    output, old = view.observed.outputs.get("prepare"), view.observed.voice.status
+    if output is not None and output.recordings is not None:
+        return output.recordings
+    return old.recordings if old.input_hash == view.observed.input_hash else None
 
 
 def _handled_request(view: View) -> str | None:

@@ -38,6 +38,9 @@ class Dataset(Document):
 
     uri: str
     digest: str = Field("", pattern=DIGEST)
+    denoise: Literal["auto", "always", "never"] = "auto"
+    max_rejected: int = Field(20, ge=0, le=100)
+    """Percentage of clips."""
 
 
 class Consent(Document):

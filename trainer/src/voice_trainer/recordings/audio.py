@@ -1,4 +1,4 @@
-"""Samples of clips: reading, resampling, loudness, FLAC."""
+"""Samples of clips: reading, resampling, FLAC."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from voice_trainer.recordings.decoding import DECODED_SECONDS, Samples
 
 TRAINING_RATE = 32_000  # Hz, of the synthesizer
 ANALYSIS_RATE = 16_000  # Hz, of HuBERT, the voice activity detector and PESQ
-PEAK = 0.95  # full scale is 1.0; the rest is room for resampling's overshoot
-LOUDNESS_PASSES = 3
-LOUDNESS_TOLERANCE = 0.3  # dB, below the audible difference
 
 
 def read_mono(path: Path) -> tuple[Samples, int]:
@@ -35,31 +32,6 @@ def resample_file(path: Path, wanted: int) -> Samples:
     """Return a mono WAV of ours at another rate; the file may be longer than memory should hold at its own."""
     graph = f"aresample={wanted}:resampler=soxr"
     return _samples(["-f", "wav", "-i", f"file:{path}"], b"", graph)
-
-
-def normalise(samples: Samples, rate: int, wanted: int, *, rms_dbfs: float) -> Samples:
-    """Resample to ``wanted`` and bring the clip to ``rms_dbfs`` (dB re full scale), with peaks limited to ``PEAK``.
-
-    The limiter takes a little loudness away, so the gain is corrected until the result is near enough.
-    """
-    result = samples
-    gain = rms_dbfs - level(samples)
-    for _ in range(LOUDNESS_PASSES):
-        # level=false: the limiter must not raise the whole to full scale; latency: no shift against the transcript
-        limiter = f"alimiter=limit={PEAK}:attack=5:release=50:level=false:latency=true"
-        graph = f"aresample={wanted}:resampler=soxr,volume={gain:.3f}dB:precision=float,{limiter}"
-        result = _filter(samples, rate, graph)
-        missing = rms_dbfs - level(result)
-        if abs(missing) < LOUDNESS_TOLERANCE:
-            break
-        gain += missing
-    return np.clip(result, -1.0, 1.0)
-
-
-def level(samples: Samples) -> float:
-    """Return the RMS level in dB re full scale; digital silence is -120."""
-    power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
-    return max(-120.0, 10.0 * float(np.log10(power))) if power > 0 else -120.0
 
 
 def write_flac(path: Path, samples: Samples, rate: int) -> None:

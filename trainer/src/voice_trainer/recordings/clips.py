@@ -28,6 +28,12 @@ class Clip(Document):
     speech_seconds: float
     snr_db: float
     rms_dbfs: float
+    true_peak_dbtp: float | None = None
+    """None: prepared before it was measured."""
+    limited_db: float | None = None
+    """The most that the limiter took away."""
+    denoised: bool = False
+    """Whether noise was removed; the recording with it is then below ``original/``."""
     held_out: bool
 
 
@@ -47,6 +53,21 @@ def read_clips(folder: Path) -> tuple[Clip, ...]:
 def training_copy(folder: Path, clip_id: str) -> Path:
     """Return the path of the clip at the base's sample rate."""
     return folder / "clips" / f"{clip_id}.flac"
+
+
+def original_copy(folder: Path, clip_id: str) -> Path:
+    """Return the path of the recording as it was, of a clip that is used without its noise."""
+    return folder / "original" / f"{clip_id}.flac"
+
+
+def denoised_copy(folder: Path, clip_id: str) -> Path:
+    """Return the path of the copy without noise, of a clip that is used as it was recorded."""
+    return folder / "denoised" / f"{clip_id}.flac"
+
+
+def rejected_copy(folder: Path, clip_id: str) -> Path:
+    """Return the path of a clip that is left out, for people to hear why."""
+    return folder / "rejected" / f"{clip_id}.flac"
 
 
 def analysis_copy(folder: Path, clip_id: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -39,6 +39,16 @@ class FindingList:
     def warn(self, reason: str, sentence: str, clip: str = WHOLE) -> None:
         """Add what a person should know; training goes on."""
         self._add(Finding(clip, reason, sentence, "warning"))
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """Add findings that were made elsewhere."""
+        for finding in findings:
+            self._add(finding)
+
+    @property
+    def refused_clips(self) -> frozenset[str]:
+        """The ids of clips that cannot be used."""
+        return frozenset(one.clip for one in self.found if one.severity == "refusal" and one.clip != WHOLE)
 
     @property
     def warnings(self) -> tuple[Finding, ...]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import statistics
+import time
 import unicodedata
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sovits_core.bundle.base import BaseDocument
@@ -17,24 +20,52 @@ from sovits_core.text.symbols import symbols
 from voice_store import open_store
 from voice_trainer.errors import BadData
 from voice_trainer.evaluation.gates import chosen_gates
+from voice_trainer.evaluation.recordings_report import (
+    ClipJudgement,
+    FindingReport,
+    RecordingsReport,
+    write_recordings_report,
+)
 from voice_trainer.job.document import TrainingJob
 from voice_trainer.job.limits import Limits
-from voice_trainer.job.results import Summary
+from voice_trainer.job.results import Summary, now
+from voice_trainer.job.workers import ItemFailed
 from voice_trainer.job.workspace import Workspace
 from voice_trainer.recordings import audio
-from voice_trainer.recordings.clips import Clip, analysis_copy, held_out_ids, training_copy, write_clips
+from voice_trainer.recordings.clips import (
+    Clip,
+    analysis_copy,
+    denoised_copy,
+    held_out_ids,
+    original_copy,
+    rejected_copy,
+    training_copy,
+    write_clips,
+)
 from voice_trainer.recordings.dataset import DatasetDigest, Recording, read_dataset, shown
 from voice_trainer.recordings.decoding import DECODED_SECONDS, Decoders
+from voice_trainer.recordings.examination import (
+    ANALYSIS,
+    DENOISED,
+    MAX_WORKERS,
+    ORIGINAL,
+    TRAINING,
+    Examiner,
+    Sound,
+    open_workers,
+    place,
+)
 from voice_trainer.recordings.findings import Finding, FindingList, write_findings
+from voice_trainer.recordings.judgement import ExaminedClip, JudgedClip, judge
 from voice_trainer.recordings.loading import Loader
 from voice_trainer.recordings.polyphones import load_polyphones
+from voice_trainer.recordings.selection import require_enough_good, summary_findings
 from voice_trainer.recordings.vad import detect
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_LIMITS = Limits()
 CLIP_SECONDS = (0.6, 54.0)  # the family's own limits for a training clip
-LOUDNESS = -16.0  # dBFS RMS
 # How the Unicode names of a language's letters begin; all languages but English also take English words.
 SCRIPTS = {
     "en": ("LATIN",),
@@ -82,14 +113,35 @@ def prepare(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LIM
     front_end = _FrontEnd(job.language, base.symbols, load_polyphones(workspace.base, job.language))
     findings = FindingList(tell=_log)
     accepted, facts = _accept(job, front_end, workspace, findings)
-    _require_enough(accepted, limits)
-    clips = _normalise_all(accepted, base.sample_rate, job.training.seed, workspace)
-    write_clips(workspace.folder("prepare"), clips)
-    write_findings(workspace.folder("prepare"), findings.warnings)
+    total = len({clip.recording.id for clip in accepted} | findings.refused_clips)
+    left_out = require_enough_good(findings.found, total, job.dataset.max_rejected)
+    accepted = [clip for clip in accepted if clip.recording.id not in left_out]
+    _require_enough(accepted, limits, left_out=len(left_out))
+    with open_workers() as workers:
+        examiner = Examiner(
+            workers,
+            finished_clips(workspace),
+            language=job.language,
+            denoise=job.dataset.denoise,
+            rate=base.sample_rate,
+        )
+        examined = _examine_all(accepted, examiner, workspace, findings)
+    judged = judge([one.clip for one in examined])
+    findings.extend(finding for clip in judged for finding in clip.findings)
+    left_out = require_enough_good(findings.found, total, job.dataset.max_rejected)
+    kept = [one for one in examined if one.clip.id not in left_out]
+    _require_enough([one.accepted for one in kept], limits, left_out=len(left_out))
+    folder = workspace.folder("prepare")
+    clips = _place_all(examined, left_out, folder, job.training.seed)
+    write_clips(folder, clips)
+    write_findings(folder, findings.found)
+    write_recordings_report(folder, _report(job, examined, judged, findings))
     return {
         "clips": len(clips),
         "heldOut": sum(clip.held_out for clip in clips),
-        "rejected": 0,  # a dataset with any problem is refused as a whole, so that nothing is dropped silently
+        "rejected": len(left_out),
+        "denoised": sum(clip.denoised for clip in clips),
+        "findings": summary_findings(findings.found),
         "seconds": f"{sum(clip.seconds for clip in clips):.1f}",
         "speechSeconds": f"{sum(clip.speech_seconds for clip in clips):.1f}",
         "snrDb": f"{statistics.median(clip.snr_db for clip in clips):.1f}",
@@ -116,11 +168,7 @@ def _require_language(job: TrainingJob, base: BaseDocument) -> None:
 def _accept(
     job: TrainingJob, front_end: _FrontEnd, workspace: Workspace, findings: FindingList
 ) -> tuple[list[Accepted], Summary]:
-    """Check every clip, collecting all findings; return the clips in the dataset's order, its shape and its digest.
-
-    Raises:
-        BadDataset: something in it must change.
-    """
+    """Check every clip, collecting all findings; return the clips in the dataset's order, its shape and its digest."""
     store = open_store(job.dataset.uri)
     digest = DatasetDigest()
     dataset = read_dataset(store, digest, findings, job.language)
@@ -133,13 +181,11 @@ def _accept(
             accepted += [clip] if clip else []
             progress.report(loaded.done, 2)
     digest.require(job.dataset.digest)
-    findings.require_no_refusal()
     return accepted, {"shape": dataset.shape, "datasetDigest": digest.value()}
 
 
 def _log(finding: Finding) -> None:
-    if finding.severity == "warning":
-        logger.warning("%s [%s]", finding.sentence, finding.reason)
+    logger.warning("%s [%s]", finding.sentence, finding.reason)
 
 
 def _examine(recording: Recording, path: Path, front_end: _FrontEnd, findings: FindingList) -> Accepted | None:
@@ -201,50 +247,151 @@ def _phones(recording: Recording, front_end: _FrontEnd, findings: FindingList) -
     return phones
 
 
-def _require_enough(accepted: list[Accepted], limits: Limits) -> None:
+def _require_enough(accepted: list[Accepted], limits: Limits, *, left_out: int = 0) -> None:
     seconds = sum(clip.speech_seconds for clip in accepted)
+    after = f" after {left_out} unusable ones are left out" if left_out else ""
     if seconds < limits.min_speech_seconds:
         raise BadData(
-            f"{seconds:.1f} s of speech found in {len(accepted)} clips, "
+            f"{seconds:.1f} s of speech found in {len(accepted)} clips{after}, "
             f"at least {limits.min_speech_seconds:.0f} s are needed: add recordings",
             reason="TooLittleSpeech",
         )
     if len(accepted) < limits.min_clips:
         raise BadData(
-            f"{len(accepted)} clips found, at least {limits.min_clips} are needed to train and to evaluate: "
+            f"{len(accepted)} clips found{after}, at least {limits.min_clips} are needed to train and to evaluate: "
             "cut them at sentence ends",
             reason="TooFewClips",
         )
 
 
-def _normalise_all(accepted: list[Accepted], rate: int, seed: int, workspace: Workspace) -> list[Clip]:
-    """Write both copies of every clip; ffmpeg does the work in its own processes, so threads are enough."""
-    held_out = held_out_ids([(clip.recording.id, clip.speech_seconds) for clip in accepted], seed)
-    folder = workspace.folder("prepare")
+def finished_clips(workspace: Workspace) -> Path:
+    """Return where clips lie that are done, by their content: an attempt that was killed repeats none of them."""
+    return workspace.scratch / "examined"
+
+
+@dataclass(frozen=True)
+class Examined:
+    """An accepted clip with what is known of it, and the folder with its copies."""
+
+    accepted: Accepted
+    clip: ExaminedClip
+    folder: Path
+
+
+def _examine_all(
+    accepted: list[Accepted], examiner: Examiner, workspace: Workspace, findings: FindingList
+) -> list[Examined]:
+    """Work on every clip; processes do the work, so threads are enough. Clips that no process survives are told."""
     progress = workspace.progress("prepare")
-    clips = []
-    with ThreadPoolExecutor(max_workers=usable_cpus()) as pool:
-        for clip in pool.map(lambda clip: _normalise(clip, rate, folder, held_out), accepted):
-            clips.append(clip)
-            progress.report(len(accepted) + len(clips), 2 * len(accepted), already=len(accepted))
-    return clips
+    started = time.monotonic()
+    examined: list[Examined] = []
+    with ThreadPoolExecutor(max_workers=min(usable_cpus(), MAX_WORKERS)) as pool:
+        for number, result in enumerate(pool.map(partial(_examined, examiner), accepted), start=1):
+            if isinstance(result, Examined):
+                examined.append(result)
+            else:
+                findings.extend([result])
+            pace = number / (time.monotonic() - started)
+            progress.report(
+                len(accepted) + number, 2 * len(accepted), already=len(accepted), metrics={"clipsPerSecond": pace}
+            )
+    return examined
 
 
-def _normalise(clip: Accepted, rate: int, folder: Path, held_out: frozenset[str]) -> Clip:
-    samples, original_rate = audio.read_mono(clip.path)
-    begin, end = clip.span
-    trimmed = samples[int(begin * original_rate) : int(end * original_rate)]
-    training = audio.normalise(trimmed, original_rate, rate, rms_dbfs=LOUDNESS)
-    analysis = audio.resample(training, rate, audio.ANALYSIS_RATE)
-    audio.write_flac(training_copy(folder, clip.recording.id), training, rate)
-    audio.write_flac(analysis_copy(folder, clip.recording.id), analysis, audio.ANALYSIS_RATE)
+def _examined(examiner: Examiner, clip: Accepted) -> Examined | Finding:
+    samples, rate = audio.read_mono(clip.path)
+    recording = clip.recording
+    try:
+        found, folder = examiner.examine(Sound(samples, rate, clip.span, clip.snr_db))
+    except ItemFailed as error:
+        sentence = f"{recording.key}: it could not be measured ({error}); export it again as WAV or FLAC"
+        return Finding(recording.id, "UnreadableClip", sentence, "refusal")
+    return Examined(clip, ExaminedClip(recording.id, recording.key, clip.phones, clip.speech_seconds, found), folder)
+
+
+def _place_all(examined: list[Examined], rejected: frozenset[str], folder: Path, seed: int) -> list[Clip]:
+    """Put the copies where later stages and people find them; return the clips that are used."""
+    kept = [one for one in examined if one.clip.id not in rejected]
+    held_out = held_out_ids([(one.clip.id, one.clip.speech_seconds) for one in kept], seed)
+    for one in examined:
+        name = one.clip.id
+        if name in rejected:
+            place(one.folder / TRAINING, rejected_copy(folder, name))
+        else:
+            place(one.folder / TRAINING, training_copy(folder, name))
+            place(one.folder / ANALYSIS, analysis_copy(folder, name))
+        for file, target in ((ORIGINAL, original_copy), (DENOISED, denoised_copy)):
+            if (one.folder / file).is_file():
+                place(one.folder / file, target(folder, name))
+    return [_clip(one, is_held_out=one.clip.id in held_out) for one in kept]
+
+
+def _clip(one: Examined, *, is_held_out: bool) -> Clip:
+    found = one.clip.examination
     return Clip(
-        id=clip.recording.id,
-        text=clip.recording.text,
-        phones=clip.phones,
-        seconds=round(len(training) / rate, 3),
-        speech_seconds=round(clip.speech_seconds, 2),
-        snr_db=round(clip.snr_db, 1),
-        rms_dbfs=round(audio.level(training), 2),
-        held_out=clip.recording.id in held_out,
+        id=one.clip.id,
+        text=one.accepted.recording.text,
+        phones=one.clip.phones,
+        seconds=found.seconds,
+        speech_seconds=round(one.clip.speech_seconds, 2),
+        snr_db=round(found.snr_db, 1),
+        rms_dbfs=found.rms_dbfs,
+        true_peak_dbtp=found.true_peak_dbtp,
+        limited_db=found.limited_db,
+        denoised=found.denoised,
+        held_out=is_held_out,
+    )
+
+
+def _report(
+    job: TrainingJob, examined: list[Examined], judged: Sequence[JudgedClip], findings: FindingList
+) -> RecordingsReport:
+    """Return the document of ``recordings.json``."""
+    ids = {one.clip.id for one in examined}
+    return RecordingsReport(
+        voice=f"{job.voice.namespace}/{job.voice.name}",
+        input_hash=job.input_hash,
+        language=job.language,
+        denoise=job.dataset.denoise,
+        max_rejected=job.dataset.max_rejected,
+        clips=[
+            _judgement(one, clip, [found for found in findings.found if found.clip == one.clip.id])
+            for one, clip in zip(examined, judged, strict=True)
+        ],
+        findings=[_finding(found) for found in findings.found if found.clip not in ids],
+        created_at=now(),
+    )
+
+
+def _judgement(one: Examined, judged: JudgedClip, findings: Sequence[Finding]) -> ClipJudgement:
+    found, name = one.clip.examination, one.clip.id
+    other = next(
+        (target(Path(), name) for file, target in ((ORIGINAL, original_copy), (DENOISED, denoised_copy))
+         if (one.folder / file).is_file()),
+        None,
+    )  # fmt: skip
+    return ClipJudgement(
+        id=name,
+        text=one.accepted.recording.text,
+        rejected=judged.is_rejected,
+        denoised=found.denoised,
+        file=(rejected_copy if judged.is_rejected else training_copy)(Path(), name).as_posix(),
+        other_file=other.as_posix() if other is not None else "",
+        seconds=found.seconds,
+        values=dict(judged.values),
+        overall_before=round(found.ratings.overall, 3),
+        rms_dbfs=found.rms_dbfs,
+        true_peak_dbtp=found.true_peak_dbtp,
+        limited_db=found.limited_db,
+        limited_percent=found.limited_percent,
+        findings=[_finding(finding) for finding in findings],
+    )
+
+
+def _finding(finding: Finding) -> FindingReport:
+    return FindingReport(
+        clip=finding.clip,
+        reason=finding.reason,
+        message=finding.sentence,
+        rejected=finding.severity == "refusal",
     )

@@ -1,0 +1,115 @@
+"""The judgement: what is beyond a bound is a finding with the value, the bound and the remedy."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from voice_trainer.recordings import measures
+from voice_trainer.recordings.examination import Examination, Ratings
+from voice_trainer.recordings.judgement import ExaminedClip, JudgedClip, judge
+
+GOOD = Ratings(speech=3.6, background=4.0, overall=3.2)
+TEXTS = (
+    "DH AH0 K AE1 T S AE1 T",
+    "AA1 N DH AH0 M AE1 T HH IY1",
+    "W AY1 L D AO1 G Z R AH1 N IH0 N",
+    "B IH1 G G R IY1 N",
+)
+
+
+def an_examination(seed: int, **about: Any) -> Examination:
+    rng = np.random.default_rng(seed)
+    known: dict[str, Any] = {
+        "clipped_percent": 0.0,
+        "bandwidth_hz": 11_000.0,
+        "hum_db": -80.0,
+        "decay_seconds": 0.15,
+        "snr_db": 35.0,
+        "ratings": GOOD,
+        "embedding": (1.0, *[0.0] * 255),
+        "heard": None,
+        "fingerprint": np.where(rng.random((200, 32)) > 0.5, 1, -1).astype(np.int8).tobytes().hex(),
+        "seconds": 3.0,
+        "rms_dbfs": -16.0,
+        "true_peak_dbtp": -1.1,
+        "limited_db": 2.0,
+        "limited_percent": 1.0,
+    }
+    return Examination.model_validate(known | about)
+
+
+def clips(*changed: dict[str, Any], phones: int = 30) -> list[ExaminedClip]:
+    """Return four good clips, the first of which differ as wanted."""
+    wanted = [*changed, *[{}] * (4 - len(changed))]
+    return [
+        ExaminedClip(f"clip{n}", f"wavs/clip{n}.wav", ("AH0",) * phones, 2.5, an_examination(n, **about))
+        for n, about in enumerate(wanted)
+    ]
+
+
+def reasons(judged: JudgedClip) -> dict[str, str]:
+    return {finding.reason: finding.severity for finding in judged.findings}
+
+
+def test_good_clips_have_no_findings() -> None:
+    assert [reasons(clip) for clip in judge(clips())] == [{}] * 4
+
+
+@pytest.mark.parametrize(
+    ("about", "expected"),
+    [
+        pytest.param({"clipped_percent": 0.5}, {"ClippedClip": "warning"}, id="clipped a little"),
+        pytest.param({"clipped_percent": 50.0}, {"ClippedClip": "refusal"}, id="clipped"),
+        pytest.param({"snr_db": 12.0}, {"NoisyClip": "warning"}, id="noisy"),
+        pytest.param({"snr_db": 0.5}, {"NoisyClip": "refusal"}, id="more noise than speech"),
+        pytest.param({"bandwidth_hz": 4000.0}, {"NarrowBand": "warning"}, id="telephone"),
+        pytest.param({"decay_seconds": None}, {}, id="not measured"),
+        pytest.param({"decay_seconds": 0.4}, {"ReverberantClip": "warning"}, id="reverberant"),
+        pytest.param({"hum_db": -12.0}, {"MainsHum": "warning"}, id="hum"),
+        pytest.param({"embedding": (0.0, 1.0, *[0.0] * 254)}, {"OtherSpeaker": "refusal"}, id="another voice"),
+        pytest.param({"ratings": GOOD.model_copy(update={"overall": 1.2})}, {"PoorSound": "refusal"}, id="poor"),
+    ],
+)
+def test_each_measure_has_its_verdict(about: dict[str, Any], expected: dict[str, str]) -> None:
+    judged = judge(clips(about))
+    assert reasons(judged[0]) == expected
+    assert [reasons(clip) for clip in judged[1:]] == [{}] * 3
+
+
+def test_a_clip_is_judged_by_the_copy_that_is_used() -> None:
+    poor = Ratings(speech=2.0, background=1.2, overall=1.3)
+    noisy = {"snr_db": 8.0, "hum_db": -12.0, "ratings": poor, "ratings_denoised": GOOD}
+    assert reasons(judge(clips(noisy | {"denoised": True}))[0]) == {}
+    assert set(reasons(judge(clips(noisy | {"denoised": False}))[0])) == {"NoisyClip", "MainsHum", "PoorSound"}
+    assert reasons(judge(clips(noisy | {"snr_db": 0.0, "denoised": True}))[0]) == {"NoisyClip": "refusal"}
+
+
+def test_a_text_must_be_speakable_in_the_time() -> None:
+    assert reasons(judge(clips(phones=5))[0]) == {"TextTooShort": "refusal"}
+    assert reasons(judge(clips(phones=80))[0]) == {"TextTooLong": "warning"}
+    assert reasons(judge(clips(phones=300))[0]) == {"TextTooLong": "refusal"}
+
+
+def test_the_second_of_two_equal_sounds_names_the_first() -> None:
+    twins = clips()
+    twins[3] = ExaminedClip("twin", "wavs/twin.wav", twins[0].phones, 2.5, twins[0].examination)
+    judged = judge(twins)
+    assert (judged[0].same_as, judged[3].same_as) == ("", "clip0")
+    (finding,) = judged[3].findings
+    assert (finding.reason, finding.severity) == ("SameSound", "warning")
+    assert "the other one is clip0" in finding.sentence
+
+
+def test_a_finding_names_file_value_bound_and_remedy() -> None:
+    (finding,) = judge(clips({"clipped_percent": 12.3456}))[0].findings
+    assert finding.sentence == (
+        "wavs/clip0.wav: 12.35 % of its samples are at the peak (at most 2.00 %); record it with less gain"
+    )
+
+
+def test_every_measure_has_a_bound_and_a_value() -> None:
+    values = judge(clips({"heard": ("AH",) * 30}))[0].values
+    for measure in measures.MEASURES:
+        assert (measure.warn, measure.refuse) != (None, None)
+        assert measure.key in values or measure in {measures.TEXT, measures.SAME_SOUND}, measure.title
