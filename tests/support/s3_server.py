@@ -15,10 +15,10 @@ KEYS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}  #
 
 
 @contextmanager
-def s3_server(program: Path, folder: Path, *flags: str) -> Iterator[int]:
-    """Serve the buckets of a folder; yield the port, on which the server listens."""
+def s3_server(program: Path, folder: Path, *flags: str, backend: tuple[str, ...] = ()) -> Iterator[int]:
+    """Serve the buckets of a folder; yield the port, on which the server listens. ``backend``: flags of the folder's."""
     port, log = free_port(), folder.with_name(f"{folder.name}.log")
-    command = [str(program), "--port", f"127.0.0.1:{port}", *flags, "posix", str(folder)]
+    command = [str(program), "--port", f"127.0.0.1:{port}", *flags, "posix", *backend, str(folder)]
     keys = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
     with log.open("wb") as output:
         server = subprocess.Popen(command, env=os.environ | keys, stdout=output, stderr=output)

@@ -1,4 +1,4 @@
-"""The command line: ``voice-operator run``, ``verify``, ``crds``, ``approve`` and ``reject``."""
+"""The command line: ``voice-operator run``, ``verify``, ``audit``, ``crds``, ``approve`` and ``reject``."""
 
 import argparse
 import asyncio
@@ -28,6 +28,10 @@ def main(arguments: list[str] | None = None) -> None:
         if given[:1] in (["approve"], ["reject"]):
             decisions.main(given)
             return
+        if given[:1] == ["audit"]:
+            from voice_operator import audit_command  # noqa: PLC0415 -- the store's client; `crds` and mistakes need not wait
+
+            raise SystemExit(audit_command.main(given[1:]))
         options = _parser().parse_args(given or ["run"])
         environment = Environment.load(
             config=options.config, log_level=options.log_level, log_format=options.log_format
@@ -84,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (run_command, verify_command):
         _add_environment(command)
     commands.add_parser("crds", help="write the CustomResourceDefinitions")
+    commands.add_parser("audit", help="print what was done to voices, or prove that the log of it is whole")
     commands.add_parser("approve", help="approve a VoiceRevision, in your own name")
     commands.add_parser("reject", help="reject a VoiceRevision, in your own name")
     return parser

@@ -8,6 +8,7 @@ from typing import Any
 
 from voice_operator.admission import Admission
 from voice_operator.alerts import AlertDispatcher
+from voice_operator.audit import AuditLog
 from voice_operator.cluster.alert_client import AlertClient
 from voice_operator.cluster.credentials import load_credentials
 from voice_operator.cluster.events import EventRecorder
@@ -58,10 +59,18 @@ async def run(settings: Settings, identity: str) -> None:
     admission = Admission(settings.max_concurrent_trainings, queue.add)
     alert_client = AlertClient(settings.alerts.targets, settings.storage.ca)
     alerts = AlertDispatcher(settings.alerts, alert_client.post, enqueue=queue.add, metrics=metrics, clock=_now)
+    audit = AuditLog(cluster, recorder, enqueue=queue.add, metrics=metrics, clock=_now)
+    recorded = audit if settings.audit.enabled else None
     voices = VoiceReconciler(
-        cluster=cluster, recorder=recorder, admission=admission, alerts=alerts, metrics=metrics, clock=_now
+        cluster=cluster,
+        recorder=recorder,
+        admission=admission,
+        alerts=alerts,
+        metrics=metrics,
+        clock=_now,
+        audit=recorded,
     )
-    revisions = RevisionReconciler(cluster, recorder, _now)
+    revisions = RevisionReconciler(cluster, recorder, _now, recorded)
     controller = Controller(
         queue,
         metrics,
@@ -105,6 +114,7 @@ async def run(settings: Settings, identity: str) -> None:
         "watchdog": watchdog.run(),
         "sync": sync(),
         "alerts": alerts.run(),
+        "audit": audit.run(),
     }
     parts |= {f"reflector {number}": one.run(settings.resync_seconds) for number, one in enumerate(reflectors)}
     for crew in crews(settings.workers):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from voice_operator.api.voice_revision import FINALIZER, VoiceRevisionSpec
+from voice_operator.audit import AuditLog
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.kube import VOICE_REVISIONS, Object
 from voice_operator.cluster.objects import is_deleting, revision_spec
@@ -26,7 +27,10 @@ log = logging.getLogger(__name__)
 class RevisionReconciler:
     """Reconciles VoiceRevisions."""
 
-    def __init__(self, cluster: Cluster, recorder: EventRecorder, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, cluster: Cluster, recorder: EventRecorder, clock: Callable[[], datetime], audit: AuditLog | None = None
+    ) -> None:
+        self._audit = audit
         self._cluster = cluster
         self._recorder = recorder
         self._clock = clock
@@ -53,6 +57,8 @@ class RevisionReconciler:
         if not is_deleting(item) or FINALIZER not in finalizers:
             return
         event = await self._purge(key, item)
+        if self._audit is not None:
+            await self._audit.deleted(item, event)
         log.info("%s: %s: %s", key, event.reason, event.message)
         await self._recorder.record(key, item["metadata"]["uid"], event)
         others = [finalizer for finalizer in finalizers if finalizer != FINALIZER]

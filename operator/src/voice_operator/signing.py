@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from voice_operator.errors import InvalidObject
 
 ATTEMPT_SCHEMA = "voice.sovits.dev/attempt-key/v1"
+PURPOSE_SCHEMA = "voice.sovits.dev/purpose-key/v1"
 
 
 class SigningKey:
@@ -44,6 +45,13 @@ class SigningKey:
     def attempt_key(self, voice_uid: str, input_hash: str, stage: str, attempt: int) -> bytes:
         """Return the 32 bytes by which one attempt of one stage proves what it made (HKDF, RFC 5869)."""
         names = {"schema": ATTEMPT_SCHEMA, "voice": voice_uid, "input": input_hash, "stage": stage, "attempt": attempt}
+        return self._derived(names)
+
+    def key_for(self, purpose: str) -> bytes:
+        """Return the 32 bytes of the installation for one purpose."""
+        return self._derived({"schema": PURPOSE_SCHEMA, "purpose": purpose})
+
+    def _derived(self, names: dict[str, Any]) -> bytes:
         derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=canonical(names))
         return derivation.derive(self._key.private_bytes_raw())
 

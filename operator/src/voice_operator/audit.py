@@ -1,0 +1,295 @@
+"""Takes acts from passes to the audit log, beside the passes: a line for each namespace, and few workers for all.
+
+A pass notes in a voice's status what the log lacks, offers it here and goes on. What the log has then comes off the
+status with a later pass; until it has, the same act is offered again under the same id, by this process or the next.
+"""
+
+import asyncio
+import logging
+import random
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from voice_operator.api.voice_status import Act, AuditState, VoiceModelStatus
+from voice_operator.cluster.audit_chain import AuditChain
+from voice_operator.cluster.events import EventRecorder
+from voice_operator.cluster.kube import Object
+from voice_operator.cluster.objects import audit_state, is_owned_by, unpack
+from voice_operator.cluster.observe import Cluster
+from voice_operator.errors import LeadershipLost, OperatorError, StoreError
+from voice_operator.logs import current_key
+from voice_operator.manifests.audit_record import Subject
+from voice_operator.metrics import Metrics
+from voice_operator.queue import Priority
+from voice_operator.reconcile.audit import (
+    Erasure,
+    Position,
+    act_of_deletion,
+    act_of_erasure,
+    holder_digest,
+    settled,
+    tagged,
+    trusted,
+    with_due_acts,
+)
+from voice_operator.reconcile.decide import Decision
+from voice_operator.reconcile.events import Event
+from voice_operator.reconcile.names import Key
+from voice_operator.reconcile.times import parse
+
+WORKERS = 2  # for all namespaces; each waits for the store alone
+ACTS_PER_TURN = 20  # of one namespace, before others have their turn
+BASE_DELAY_SECONDS = 1.0  # after a failed attempt; doubles
+MAX_DELAY_SECONDS = 300.0
+JITTER = 0.2
+RECORD_SECONDS = 5.0  # so long a caller waits for what no status keeps
+DELETION_TIMEOUT = timedelta(minutes=5)  # a log that cannot be written must not hold a namespace for ever
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Entry:
+    """One act on its way to the log."""
+
+    key: Key
+    subject: Subject
+    act: Act
+    after: int | None = None  # the log has the act in no record up to this one
+    since: datetime | None = None  # nor before this time
+    recorded: asyncio.Event = field(default_factory=asyncio.Event)
+    position: Position | None = None
+
+
+@dataclass
+class _Lane:
+    """What waits for one namespace's chain."""
+
+    chain: AuditChain
+    entries: deque[_Entry] = field(default_factory=deque)
+    hint: Position | None = None  # the newest record that statuses knew of when the process began
+    is_ready: bool = False  # in the queue, with a worker, or in a pause
+    failures: int = 0
+
+
+class AuditLog:
+    """The installation's audit log. All of it happens in one event loop."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        recorder: EventRecorder,
+        *,
+        enqueue: Callable[[Key, Priority], None],
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._cluster = cluster
+        self._recorder = recorder
+        self._enqueue = enqueue
+        self._metrics = metrics
+        self._clock = clock
+        self._lanes: dict[str, _Lane] = {}
+        self._ready: asyncio.Queue[str] = asyncio.Queue()
+        self._entries: dict[Key, dict[str, _Entry]] = defaultdict(dict)  # by voice and act; until its status has it
+        self._keys: dict[str, bytes] = {}  # by purpose
+
+    async def run(self) -> None:
+        """Work for ever."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WORKERS):
+                group.create_task(self._work())
+
+    def with_acts(self, key: Key, decision: Decision, status: VoiceModelStatus) -> VoiceModelStatus:
+        """Return the status with the acts that it makes due, and without those that the log has."""
+        voice = decision.view.observed.voice
+        known = trusted(voice.status.audit, voice.uid, self._key("audit-state"))
+        mine = self._entries.get(key, {})
+        recorded = {one: entry.position for one, entry in mine.items() if entry.position is not None}
+        state = with_due_acts(
+            settled(known, recorded), decision.view, status, self._holder(key.namespace), self._position(key.namespace)
+        )
+        if state == known:
+            state = known if known.tag else AuditState()
+        else:
+            state = tagged(state, voice.uid, self._key("audit-state"))
+        return status.model_copy(update={"audit": state if state.tag else None})
+
+    def offer(self, key: Key, uid: str, status: VoiceModelStatus) -> None:
+        """Record what waits in a status that is written; forget what it has no more."""
+        state = status.audit or AuditState()
+        waiting = {act.id for act in state.pending}
+        mine = self._entries[key]
+        for one in [one for one, entry in mine.items() if entry.position is not None and one not in waiting]:
+            del mine[one]
+        name = Subject(key.namespace, key.name, uid)
+        for act in state.pending:
+            if act.id not in mine:
+                self._add(_Entry(key, name, act, after=state.sequence))
+        if not mine:
+            del self._entries[key]
+
+    def forget(self, key: Key) -> None:
+        """The voice is gone, and with it the place where outcomes are noted; what was begun is still recorded."""
+        mine = self._entries.get(key, {})
+        for one in [one for one, entry in mine.items() if entry.position is not None]:
+            del mine[one]
+
+    async def deleted(self, item: Object, event: Event) -> None:
+        """Record what the end of a VoiceRevision was, while its finalizer keeps it; ``event`` tells of its artifacts.
+
+        Raises:
+            StoreError: the log does not have it yet, and DELETION_TIMEOUT has not passed.
+        """
+        metadata, spec = item["metadata"], item.get("spec") or {}
+        key = Key("VoiceRevision", metadata["namespace"], metadata["name"])
+        voice, digest = str(spec.get("voiceModel", "")), str((spec.get("artifacts") or {}).get("digest", ""))
+        subject, at = Subject(key.namespace, voice, metadata["uid"]), parse(metadata["deletionTimestamp"])
+        owner = self._cluster.caches.voices.get(key.namespace, voice)
+        orphaned = owner is None or owner.deleting or not is_owned_by(item, owner.uid)
+        acts = []
+        if orphaned and (item.get("status") or {}).get("state") == "Active":
+            acts.append(act_of_deletion(subject.uid, key.name, digest, at))
+        if event.reason == "ArtifactsDeleted":
+            erasure = Erasure(key.namespace, voice, key.name, subject.uid, at, event.message, digest)
+            acts.append(act_of_erasure(erasure))
+        try:
+            await self.record(key, subject, acts, since=at)
+        except StoreError:
+            if self._clock() - at < DELETION_TIMEOUT:
+                raise
+
+    async def record(self, key: Key, subject: Subject, acts: Iterable[Act], *, since: datetime) -> None:
+        """Record acts that no status keeps, none of them twice; they took place at ``since`` or later.
+
+        Raises:
+            StoreError: the log does not have all of them yet. It goes on trying, and the next call waits for it.
+        """
+        entries = []
+        for act in acts:
+            if act.id not in self._entries[key]:
+                self._add(_Entry(key, subject, act, since=since))
+            entries.append(self._entries[key][act.id])
+        try:
+            async with asyncio.timeout(RECORD_SECONDS):
+                for entry in entries:
+                    await entry.recorded.wait()
+        except TimeoutError as error:
+            raise StoreError(f"{key}: the audit log cannot be written; the operator's log says why") from error
+        self._entries.pop(key, None)
+
+    def _add(self, entry: _Entry) -> None:
+        self._entries[entry.key][entry.act.id] = entry
+        lane = self._lane(entry.key.namespace)
+        lane.entries.append(entry)
+        self._metrics.audit_pending.inc()
+        if not lane.is_ready:
+            lane.is_ready = True
+            self._ready.put_nowait(entry.key.namespace)
+
+    async def _work(self) -> None:
+        while True:
+            namespace = await self._ready.get()
+            lane = self._lanes[namespace]
+            delay = await self._turn(lane, namespace)
+            if not lane.entries:
+                lane.is_ready = False
+            elif delay:
+                asyncio.get_running_loop().call_later(delay, self._ready.put_nowait, namespace)
+            else:
+                self._ready.put_nowait(namespace)
+
+    async def _turn(self, lane: _Lane, namespace: str) -> float:
+        """Record some acts of a namespace; return the seconds to wait before the others."""
+        for _ in range(min(ACTS_PER_TURN, len(lane.entries))):
+            entry = lane.entries[0]
+            current_key.set(entry.key)
+            try:
+                entry.position = await lane.chain.append(
+                    entry.subject, entry.act, self._hint(namespace), after=entry.after, since=entry.since
+                )
+            except LeadershipLost:
+                raise
+            except OperatorError as error:
+                return await self._failed(lane, entry, str(error))
+            except Exception:  # a bug that one act triggers must be seen, and must not end the operator
+                log.exception("%s: audit: bug in the operator", entry.key)
+                return await self._failed(lane, entry, "a bug in the operator; its log has more")
+            lane.entries.popleft()
+            lane.failures = 0
+            self._metrics.audit_pending.dec()
+            self._metrics.audit_records.labels("written").inc()
+            entry.recorded.set()
+            await self._tell_lost(lane, entry)
+            mine = self._entries.get(entry.key, {}).values()
+            if entry.key.kind == "VoiceModel" and all(one.position is not None for one in mine):
+                self._enqueue(entry.key, Priority.LOW)  # its status learns of all of them at once
+        return 0.0
+
+    async def _failed(self, lane: _Lane, entry: _Entry, why: str) -> float:
+        """Tell it once, on the voice whose act is the first to wait; return the seconds until the next attempt."""
+        lane.failures += 1
+        self._metrics.audit_records.labels("failed").inc()
+        delay = min(BASE_DELAY_SECONDS * 2.0 ** min(lane.failures - 1, 30), MAX_DELAY_SECONDS)
+        delay *= 1 + JITTER * random.random()  # noqa: S311 -- no secret
+        log.warning("%s: audit: %s; %d acts wait, tried again in %.0f s", entry.key, why, len(lane.entries), delay)
+        if lane.failures == 1:
+            message = f"the audit log cannot be written, so {entry.act.act} is recorded later: {why}"
+            await self._recorder.record(
+                entry.key, entry.subject.uid, Event("Warning", "AuditDelayed", message, "Audit")
+            )
+        return delay
+
+    async def _tell_lost(self, lane: _Lane, entry: _Entry) -> None:
+        lost, lane.chain.lost = lane.chain.lost, None
+        if lost is None:
+            return
+        self._metrics.audit_records.labels("lost").inc()
+        message = (
+            f"record {lost.sequence} of the audit log of {entry.key.namespace} ({lost.digest}) was there and is gone; "
+            "voice-operator audit verify tells more"
+        )
+        log.error("%s: %s", entry.key, message)
+        await self._recorder.record(entry.key, entry.subject.uid, Event("Warning", "AuditRecordLost", message, "Audit"))
+
+    def _lane(self, namespace: str) -> _Lane:
+        if namespace not in self._lanes:
+            settings = self._cluster.settings
+            chain = AuditChain(
+                self._cluster.store,
+                settings.audit_uri,
+                namespace,
+                key=lambda: self._cluster.signing.key,
+                clock=self._clock,
+                retention=settings.audit.retention if settings.audit.retention.days else None,
+            )
+            self._lanes[namespace] = _Lane(chain)
+        return self._lanes[namespace]
+
+    def _position(self, namespace: str) -> Position:
+        """Return a record that the log is known to have."""
+        head = self._lane(namespace).chain.head
+        return head if head is not None else self._hint(namespace)
+
+    def _hint(self, namespace: str) -> Position:
+        """Return the newest record that the voices of a namespace know of."""
+        lane = self._lane(namespace)
+        if lane.chain.head is not None:
+            return lane.chain.head
+        if lane.hint is None:
+            key = self._key("audit-state")
+            items = [unpack(record.packed) for record in self._cluster.caches.voices_of(namespace)]
+            states = (trusted(audit_state(item), item["metadata"]["uid"], key) for item in items)
+            known = [Position(state.sequence, state.record) for state in states]
+            lane.hint = max(known, key=lambda position: position.sequence, default=Position())
+        return lane.hint
+
+    def _holder(self, namespace: str) -> Callable[[str], str]:
+        return lambda name: holder_digest(namespace, name, self._key("audit-holder"))
+
+    def _key(self, purpose: str) -> bytes:
+        if purpose not in self._keys:
+            self._keys[purpose] = self._cluster.signing.key.key_for(purpose)
+        return self._keys[purpose]
