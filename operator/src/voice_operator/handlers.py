@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import kopf
@@ -40,6 +40,7 @@ class Enqueuer:
     def __init__(self, queue: WorkQueue, metrics: Metrics) -> None:
         self._queue = queue
         self._metrics = metrics
+        self.on_permission: Callable[[VoiceRecord], None] = lambda _: None  # a voice is there, or was until now
         self.caches = Caches(
             on_voice=self._on_voice,
             on_revision=self._on_revision,
@@ -70,6 +71,9 @@ class Enqueuer:
         return 0 if voice is None else voice.size
 
     def _on_voice(self, key: ObjectKey, old: VoiceRecord | None, new: VoiceRecord | None) -> None:
+        for record in (old, new):
+            if record is not None:
+                self.on_permission(record)
         if concerns_lists(old, new):
             priority = Priority.URGENT if withdraws(old, new) else Priority.NORMAL
             for server in {server for record in (old, new) if record is not None for server in record.servers}:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,22 +16,25 @@ from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.kube import Kube
 from voice_operator.cluster.lease import LeaderElection
 from voice_operator.cluster.observe import Cluster
+from voice_operator.cluster.revocations import Revocations
 from voice_operator.cluster.session_keys import session_minter
 from voice_operator.cluster.signing import Signing
 from voice_operator.cluster.store import open_store
 from voice_operator.cluster.watchdog import Watchdog
-from voice_operator.controller import Controller
+from voice_operator.controller import Controller, Reconcile
 from voice_operator.handlers import Enqueuer, watch
 from voice_operator.http import application, serve
 from voice_operator.metrics import Metrics
 from voice_operator.queue import Crew, Priority, WorkQueue, crews, run_worker
-from voice_operator.reconcile.names import Key
+from voice_operator.reconcile.names import Key, KindName
 from voice_operator.relists import relist_own_kinds
 from voice_operator.revisions import RevisionReconciler
 from voice_operator.servers import ServerReconciler
 from voice_operator.settings import Settings
 from voice_operator.voice_lists import VoiceListReconciler
 from voice_operator.voices import VoiceReconciler
+
+TRAINING_CREWS = ("general", "large")  # they wait until it is known what was revoked; lists and urgent keys do not
 
 
 async def run(settings: Settings, identity: str) -> None:
@@ -51,37 +54,16 @@ async def run(settings: Settings, identity: str) -> None:
     metrics.watch_phases(lambda: (voice.phase or "Preparing" for voice in enqueuer.caches.voices.values()))
     store.listings.on_end = lambda owner: queue.add(Key("VoiceModel", *owner), Priority.LOW)
     inference, signing = Inference(enqueuer.caches), Signing(enqueuer.caches)
-    cluster = Cluster(
-        kube, enqueuer.caches, store, inference, settings, signing, session_minter(settings.storage.session_keys, _now)
-    )
+    revocations = Revocations(enqueuer.caches, _now)
+    enqueuer.on_permission = revocations.note
+    minter = session_minter(settings.storage.session_keys, _now)
+    cluster = Cluster(kube, enqueuer.caches, store, inference, settings, signing, minter, revocations)
     lists = VoiceListReconciler(cluster, queue, _now)
-    servers = ServerReconciler(cluster, lists, queue, metrics, _now)
-    admission = Admission(settings.max_concurrent_trainings, queue.add)
     alert_client = AlertClient(settings.alerts.targets, settings.storage.ca)
     alerts = AlertDispatcher(settings.alerts, alert_client.post, enqueue=queue.add, metrics=metrics, clock=_now)
     audit = AuditLog(cluster, recorder, enqueue=queue.add, metrics=metrics, clock=_now)
-    recorded = audit if settings.audit.enabled else None
-    voices = VoiceReconciler(
-        cluster=cluster,
-        recorder=recorder,
-        admission=admission,
-        alerts=alerts,
-        metrics=metrics,
-        clock=_now,
-        audit=recorded,
-    )
-    revisions = RevisionReconciler(cluster, recorder, _now, recorded)
-    controller = Controller(
-        queue,
-        metrics,
-        {
-            "VoiceModel": voices.reconcile,
-            "VoiceServer": servers.reconcile,
-            "VoiceRevision": revisions.reconcile,
-            "VoiceList": lists.reconcile,
-        },
-        recorder.record_error,
-    )
+    reconcilers = _reconcilers(cluster, queue, lists, recorder=recorder, alerts=alerts, audit=audit, metrics=metrics)
+    controller = Controller(queue, metrics, reconcilers, recorder.record_error)
     listed, has_synced, leads = asyncio.Event(), asyncio.Event(), asyncio.Event()
     election = None
     if settings.lease_name:
@@ -93,16 +75,12 @@ async def run(settings: Settings, identity: str) -> None:
         leads.set()
     reflectors = enqueuer.caches.reflectors(kube, namespaces)
 
-    async def sync() -> None:
-        for event in (listed, *(reflector.has_synced for reflector in reflectors)):
-            await event.wait()
-        has_synced.set()
-        await asyncio.Event().wait()
-
     async def work(crew: Crew) -> None:
         await has_synced.wait()
         await leads.wait()
         await signing.load(kube, settings.namespace, settings.signing_key_secret)
+        if crew.name in TRAINING_CREWS:
+            await revocations.is_loaded.wait()
         await run_worker(queue, controller.reconcile, crew)
 
     runner = await serve(application(lists, metrics, has_synced, watchdog.check), settings.listen)
@@ -112,9 +90,10 @@ async def run(settings: Settings, identity: str) -> None:
             kube, enqueuer, watchdog, namespaces, seconds=settings.resync_seconds, has_synced=listed
         ),
         "watchdog": watchdog.run(),
-        "sync": sync(),
+        "sync": _sync((listed, *(reflector.has_synced for reflector in reflectors)), has_synced),
         "alerts": alerts.run(),
         "audit": audit.run(),
+        "revocations": _remember((has_synced, leads), revocations, kube, settings),
     }
     parts |= {f"reflector {number}": one.run(settings.resync_seconds) for number, one in enumerate(reflectors)}
     for crew in crews(settings.workers):
@@ -130,6 +109,49 @@ async def run(settings: Settings, identity: str) -> None:
         for close in (*first, alert_client.close, inference.close, kube.close):
             await close()
         cluster.close()
+
+
+async def _sync(parts: Iterable[asyncio.Event], has_synced: asyncio.Event) -> None:
+    """Set ``has_synced`` once all parts are."""
+    for part in parts:
+        await part.wait()
+    has_synced.set()
+    await asyncio.Event().wait()
+
+
+async def _remember(first: Iterable[asyncio.Event], revocations: Revocations, kube: Kube, settings: Settings) -> None:
+    for event in first:
+        await event.wait()
+    await revocations.run(kube, settings.namespace, settings.revocations_secret)
+
+
+def _reconcilers(
+    cluster: Cluster,
+    queue: WorkQueue,
+    lists: VoiceListReconciler,
+    *,
+    recorder: EventRecorder,
+    alerts: AlertDispatcher,
+    audit: AuditLog,
+    metrics: Metrics,
+) -> dict[KindName, Reconcile]:
+    """Return what brings the objects of each kind a step further."""
+    recorded = audit if cluster.settings.audit.enabled else None
+    voices = VoiceReconciler(
+        cluster=cluster,
+        recorder=recorder,
+        admission=Admission(cluster.settings.max_concurrent_trainings, queue.add),
+        alerts=alerts,
+        metrics=metrics,
+        clock=_now,
+        audit=recorded,
+    )
+    return {
+        "VoiceModel": voices.reconcile,
+        "VoiceServer": ServerReconciler(cluster, lists, queue, metrics, _now).reconcile,
+        "VoiceRevision": RevisionReconciler(cluster, recorder, _now, recorded).reconcile,
+        "VoiceList": lists.reconcile,
+    }
 
 
 async def _run_until_one_ends(parts: dict[str, Coroutine[Any, Any, None]]) -> None:

@@ -16,7 +16,7 @@ from tests.support.signing import KEY
 
 from voice_operator.api.voice_status import Act
 from voice_operator.cluster.audit_chain import AuditChain
-from voice_operator.cluster.store import Store, open_store
+from voice_operator.cluster.store import open_store
 from voice_operator.errors import StoreError
 from voice_operator.manifests.audit_check import breaks_in
 from voice_operator.manifests.audit_record import Subject, record_bytes, record_name
@@ -230,7 +230,7 @@ def test_a_bucket_with_object_lock_keeps_each_record(gateway: tuple[int, Path], 
     key = f"audit/{NAMESPACE}/{record_name(1)}"
     version = client.stat_object("locked", key).version_id
     assert version
-    with pytest.raises(S3Error, match="WORM|locked|AccessDenied|ObjectLocked"):
+    with pytest.raises(S3Error, match=r"WORM|locked|AccessDenied|ObjectLocked"):
         client.remove_object("locked", key, version)
     assert json.loads(client.get_object("locked", key, version_id=version).read())["sequence"] == 1
 

@@ -15,12 +15,12 @@ from typing import Any
 from voice_operator.api.voice_model import Consent, Source
 from voice_operator.api.voice_revision import ReviewDecision
 from voice_operator.api.voice_status import Act, ActKind, AuditedRevision, AuditState, VoiceModelStatus
+from voice_operator.reconcile.alerts import plain
 from voice_operator.reconcile.consent import consent_digest
 from voice_operator.reconcile.observed import ObservedRevision
 from voice_operator.reconcile.times import parse, render
 from voice_operator.reconcile.view import View
 from voice_operator.signing import canonical, has_tag, tag_of
-from voice_store.printable import printable
 
 MAX_PENDING = 32  # acts of one voice that wait for the log
 KEPT_FREE = 8  # of these, for acts that no later pass would find
@@ -368,7 +368,7 @@ def _time(text: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    return printable(text)[:MAX_REASON]
+    return plain(text)[:MAX_REASON]
 
 
 def _statement(state: AuditState, uid: str) -> dict[str, Any]:

@@ -38,6 +38,15 @@ def consent_mismatch(consent: Consent, record: RevisionRecord) -> Problem | None
     return None
 
 
+def remembered_problem(why: str) -> Problem:
+    """Return why nothing may be trained for a VoiceModel whose consent was revoked before it was made."""
+    return Problem(
+        "ConsentRevoked",
+        f"{why}, and nothing brings that back, whatever was deleted since; a new permission needs "
+        "spec.consent.evidence of its own",
+    )
+
+
 def consent_digest(consent: Consent) -> str:
     """Return the SHA-256 of what was agreed to, as ``sha256:<64 hex>``; a revocation leaves it as it is."""
     document = consent.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)

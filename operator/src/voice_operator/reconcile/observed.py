@@ -243,6 +243,7 @@ class Observed:
     known_bases: tuple[str, ...] = ()
     refusal: Problem | None = None  # what installation and namespace forbid: nothing is trained
     dataset_refused: bool = False  # the recordings would have to be listed, and may not be
+    revoked_before: str | None = None  # which revocation that outlived its VoiceModel covers this one, as a sentence
     dataset: ObservedDataset | None = None
     dataset_problem: Problem | None = None
     evidence: ObservedEvidence | None = None
