@@ -16,7 +16,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}  #
 
 @contextmanager
 def s3_server(program: Path, folder: Path, *flags: str, backend: tuple[str, ...] = ()) -> Iterator[int]:
-    """Serve the buckets of a folder; yield the port, on which the server listens. ``backend``: flags of the folder's."""
+    """Serve the buckets of a folder, with flags of it (``backend``); yield the port, on which the server listens."""
     port, log = free_port(), folder.with_name(f"{folder.name}.log")
     command = [str(program), "--port", f"127.0.0.1:{port}", *flags, "posix", *backend, str(folder)]
     keys = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
