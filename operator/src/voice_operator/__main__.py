@@ -12,6 +12,7 @@ from voice_operator.environment import PREFIX, Environment
 from voice_operator.errors import LeadershipLost, OperatorError, WatchStalled
 from voice_operator.logs import configure
 from voice_operator.settings import Settings
+from voice_operator.signing import read_public_key
 
 USAGE_EXIT = 64
 RESTART_EXIT = 1
@@ -55,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _verify(settings: Settings, options: argparse.Namespace) -> int:
     """Print what is found about a revision; return 0 unless something is wrong."""
-    from voice_operator.verify import read_public_key, verify  # noqa: PLC0415 -- as above
+    from voice_operator.verify import verify  # noqa: PLC0415 -- as above
 
     public = None if options.public_key is None else read_public_key(options.public_key)
     verdict = asyncio.run(verify(settings, options.namespace, options.revision, public))

@@ -24,7 +24,7 @@ from voice_operator.manifests.audit_record import (
 )
 from voice_operator.reconcile.audit import Position
 from voice_operator.settings import Settings
-from voice_operator.signing import PublicKey
+from voice_operator.signing import PublicKey, read_public_key
 from voice_store.printable import printable
 
 READERS = 16
@@ -192,15 +192,13 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _keys(options: argparse.Namespace, settings: Settings | None) -> tuple[PublicKey, ...]:
     """Return the keys that may have signed the records; without any given, the cluster's present one."""
-    from voice_operator.verify import read_public_key  # noqa: PLC0415 -- kopf takes seconds to import; a list needs no cluster
-
     if options.public_key or settings is None:
         return tuple(map(read_public_key, options.public_key))
     return (asyncio.run(_cluster_key(settings)),)
 
 
 async def _cluster_key(settings: Settings) -> PublicKey:
-    from voice_operator.cluster.credentials import load_credentials  # noqa: PLC0415 -- as above
+    from voice_operator.cluster.credentials import load_credentials  # noqa: PLC0415 -- kopf takes seconds to import
     from voice_operator.cluster.kube import Kube  # noqa: PLC0415 -- as above
     from voice_operator.cluster.signing import public_key  # noqa: PLC0415 -- as above
     from voice_operator.metrics import Metrics  # noqa: PLC0415 -- as above

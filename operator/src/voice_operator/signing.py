@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from voice_operator.errors import InvalidObject
+from voice_operator.errors import InvalidObject, InvalidSettings
 
 ATTEMPT_SCHEMA = "voice.sovits.dev/attempt-key/v1"
 PURPOSE_SCHEMA = "voice.sovits.dev/purpose-key/v1"
@@ -78,6 +79,18 @@ class PublicKey:
         except (InvalidSignature, ValueError):
             return False
         return True
+
+
+def read_public_key(path: Path) -> PublicKey:
+    """Read the key of the seals from a file.
+
+    Raises:
+        InvalidSettings: it cannot be read, or is no key.
+    """
+    try:
+        return PublicKey(path.read_text())
+    except (OSError, UnicodeDecodeError, InvalidObject) as error:
+        raise InvalidSettings(f"--public-key {path}: {error}") from error
 
 
 def new_key() -> bytes:
