@@ -74,8 +74,8 @@ class Process:
             task.cancel()
 
     def offer(self, key: Key, *numbers: int, after: int = 0) -> None:
-        acts = tuple(map(an_act, numbers))
-        self.audit.offer(key, f"uid-{key.name}", VoiceModelStatus(audit=AuditState(pending=acts, sequence=after)))
+        state = AuditState(pending=tuple(map(an_act, numbers)), sequence=after, since="2026-11-23T06:07:00Z")
+        self.audit.offer(key, f"uid-{key.name}", VoiceModelStatus(audit=state))
 
     def records(self, namespace: str = "studio") -> list[Any]:
         return [json.loads(path.read_bytes()) for path in sorted((self.folder / "audit" / namespace).glob("*.json"))]
@@ -100,7 +100,7 @@ async def until(condition: Callable[[], Any]) -> None:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BASE_DELAY_SECONDS", 0.02)
-    monkeypatch.setattr(module, "RECORD_SECONDS", 0.3)
+    monkeypatch.setattr(module, "RECORD_SECONDS", 2.0)
 
 
 def run(scenario: Callable[[Callable[[], Process]], Awaitable[None]], folder: Path) -> None:

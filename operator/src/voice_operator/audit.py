@@ -5,6 +5,7 @@ status with a later pass; until it has, the same act is offered again under the 
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections import defaultdict, deque
@@ -57,8 +58,8 @@ class _Entry:
     key: Key
     subject: Subject
     act: Act
-    after: int | None = None  # the log has the act in no record up to this one
-    since: datetime | None = None  # nor before this time
+    since: datetime  # no record of it is older
+    after: int = 0  # nor has this number or a lower one
     recorded: asyncio.Event = field(default_factory=asyncio.Event)
     position: Position | None = None
 
@@ -109,7 +110,11 @@ class AuditLog:
         mine = self._entries.get(key, {})
         recorded = {one: entry.position for one, entry in mine.items() if entry.position is not None}
         state = with_due_acts(
-            settled(known, recorded), decision.view, status, self._holder(key.namespace), self._position(key.namespace)
+            settled(known, recorded),
+            decision.view,
+            status,
+            self._holder(key.namespace),
+            lambda: self._hint(key.namespace),
         )
         if state == known:
             state = known if known.tag else AuditState()
@@ -127,7 +132,7 @@ class AuditLog:
         name = Subject(key.namespace, key.name, uid)
         for act in state.pending:
             if act.id not in mine:
-                self._add(_Entry(key, name, act, after=state.sequence))
+                self._add(_Entry(key, name, act, parse(state.since), state.sequence))
         if not mine:
             del self._entries[key]
 
@@ -170,7 +175,7 @@ class AuditLog:
         entries = []
         for act in acts:
             if act.id not in self._entries[key]:
-                self._add(_Entry(key, subject, act, since=since))
+                self._add(_Entry(key, subject, act, since))
             entries.append(self._entries[key][act.id])
         try:
             async with asyncio.timeout(RECORD_SECONDS):
@@ -208,10 +213,8 @@ class AuditLog:
             current_key.set(entry.key)
             try:
                 entry.position = await lane.chain.append(
-                    entry.subject, entry.act, self._hint(namespace), after=entry.after, since=entry.since
+                    entry.subject, entry.act, self._hint(namespace), since=entry.since, after=entry.after
                 )
-            except LeadershipLost:
-                raise
             except OperatorError as error:
                 return await self._failed(lane, entry, str(error))
             except Exception:  # a bug that one act triggers must be seen, and must not end the operator
@@ -237,9 +240,7 @@ class AuditLog:
         log.warning("%s: audit: %s; %d acts wait, tried again in %.0f s", entry.key, why, len(lane.entries), delay)
         if lane.failures == 1:
             message = f"the audit log cannot be written, so {entry.act.act} is recorded later: {why}"
-            await self._recorder.record(
-                entry.key, entry.subject.uid, Event("Warning", "AuditDelayed", message, "Audit")
-            )
+            await self._tell(entry, "AuditDelayed", message)
         return delay
 
     async def _tell_lost(self, lane: _Lane, entry: _Entry) -> None:
@@ -252,7 +253,11 @@ class AuditLog:
             "voice-operator audit verify tells more"
         )
         log.error("%s: %s", entry.key, message)
-        await self._recorder.record(entry.key, entry.subject.uid, Event("Warning", "AuditRecordLost", message, "Audit"))
+        await self._tell(entry, "AuditRecordLost", message)
+
+    async def _tell(self, entry: _Entry, reason: str, message: str) -> None:
+        with contextlib.suppress(LeadershipLost):  # the election says so, and ends the process
+            await self._recorder.record(entry.key, entry.subject.uid, Event("Warning", reason, message, "Audit"))
 
     def _lane(self, namespace: str) -> _Lane:
         if namespace not in self._lanes:
@@ -268,13 +273,8 @@ class AuditLog:
             self._lanes[namespace] = _Lane(chain)
         return self._lanes[namespace]
 
-    def _position(self, namespace: str) -> Position:
-        """Return a record that the log is known to have."""
-        head = self._lane(namespace).chain.head
-        return head if head is not None else self._hint(namespace)
-
     def _hint(self, namespace: str) -> Position:
-        """Return the newest record that the voices of a namespace know of."""
+        """Return the newest record that is known: to this process or, at its begin, to the voices of the namespace."""
         lane = self._lane(namespace)
         if lane.chain.head is not None:
             return lane.chain.head

@@ -86,7 +86,7 @@ def bucket(gateway: tuple[int, Path], request: pytest.FixtureRequest) -> Bucket:
 async def fill(chain: AuditChain, first: int, last: int) -> Position:
     position = START
     for number in range(first, last + 1):
-        position = await chain.append(ALICE, act(number), START)
+        position = await chain.append(ALICE, act(number), START, since=NOW)
     return position
 
 
@@ -112,7 +112,7 @@ def test_a_process_that_begins_finds_the_end_from_what_it_knows_in_few_requests(
         hint = await fill(chain, 1, 70 - behind)
         await fill(chain, 71 - behind, 70)
         bucket.requests.clear()
-        assert (await bucket.chain().append(ALICE, act(71), hint)).sequence == 71
+        assert (await bucket.chain().append(ALICE, act(71), hint, since=NOW, after=70)).sequence == 71
         assert bucket.requests["create"] == 1
         assert bucket.requests["read"] <= most
 
@@ -127,7 +127,7 @@ def test_two_writers_at_once_make_one_chain_and_each_act_once(bucket: Bucket) ->
         async def write(numbers: range) -> None:
             chain = bucket.chain()
             for number in numbers:
-                await chain.append(ALICE, act(number), START, after=0)
+                await chain.append(ALICE, act(number), START, since=NOW)
 
         await asyncio.gather(write(range(1, 46)), write(range(1, 31)), write(range(50, 60)))
 
@@ -139,10 +139,12 @@ def test_two_writers_at_once_make_one_chain_and_each_act_once(bucket: Bucket) ->
 def test_an_act_that_an_earlier_process_recorded_is_found_and_not_recorded_again(bucket: Bucket) -> None:
     async def scenario() -> None:
         noted = await fill(bucket.chain(), 1, 20)
-        written = await bucket.chain().append(ALICE, act(21), noted)  # and died before anybody knew
+        written = await bucket.chain().append(
+            ALICE, act(21), noted, since=NOW, after=noted.sequence
+        )  # and died before anybody knew
         await fill(bucket.chain(), 22, 25)
         bucket.requests.clear()
-        assert await bucket.chain().append(ALICE, act(21), START, after=noted.sequence) == written
+        assert await bucket.chain().append(ALICE, act(21), START, since=NOW, after=noted.sequence) == written
         assert bucket.requests["create"] == 0
 
     asyncio.run(scenario())
@@ -152,7 +154,9 @@ def test_an_act_that_an_earlier_process_recorded_is_found_and_not_recorded_again
 def test_an_act_that_no_status_keeps_is_searched_for_back_to_its_time(bucket: Bucket) -> None:
     async def scenario() -> None:
         for hour in range(10):
-            await bucket.chain(NOW + timedelta(hours=hour)).append(ALICE, act(hour), START)
+            await bucket.chain(NOW + timedelta(hours=hour)).append(
+                ALICE, act(hour), START, since=NOW + timedelta(hours=hour)
+            )
         bucket.requests.clear()
         chain, since = bucket.chain(NOW + timedelta(hours=11)), NOW + timedelta(hours=8)
         assert (await chain.append(ALICE, act(8), START, since=since)).sequence == 9
@@ -175,9 +179,9 @@ def test_an_answer_that_was_lost_makes_no_second_record(bucket: Bucket) -> None:
 
         chain._store.create = forgetful  # type: ignore[method-assign]
         with pytest.raises(StoreError):
-            await chain.append(ALICE, act(3), START)
+            await chain.append(ALICE, act(3), START, since=NOW)
         chain._store.create = create  # type: ignore[method-assign]
-        assert (await chain.append(ALICE, act(3), START)).sequence == 3
+        assert (await chain.append(ALICE, act(3), START, since=NOW)).sequence == 3
 
     asyncio.run(scenario())
     assert bucket.ids() == [1, 2, 3]
@@ -191,7 +195,7 @@ def test_a_record_that_somebody_else_put_there_counts_for_no_act(bucket: Bucket)
         forged = json.loads(record_bytes(ALICE, act(4), position, NOW, KEY))
         forged["act"]["act"] = "Approved"
         bucket.path(4).write_text(json.dumps(forged))
-        assert (await bucket.chain().append(ALICE, act(4), position)).sequence == 5
+        assert (await bucket.chain().append(ALICE, act(4), position, since=NOW)).sequence == 5
 
     asyncio.run(scenario())
     (found,) = breaks_in(NAMESPACE, enumerate(bucket.records(), 1), (KEY.public,))
@@ -206,7 +210,7 @@ def test_an_end_that_was_cut_off_stays_a_hole(bucket: Bucket) -> None:
         for sequence in (5, 6):
             bucket.path(sequence).unlink()
         chain = bucket.chain()
-        assert (await chain.append(ALICE, act(7), known)).sequence == 7
+        assert (await chain.append(ALICE, act(7), known, since=NOW)).sequence == 7
         assert chain.lost == known
 
     asyncio.run(scenario())

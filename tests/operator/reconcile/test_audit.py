@@ -63,7 +63,7 @@ def due(
     state: AuditState, view: View, position: Position = HEAD, **status: Any
 ) -> tuple[AuditState, list[tuple[str, str]]]:
     """The state after a pass with this status, and the acts that are new in it, each with its revision."""
-    found = with_due_acts(state, view, VoiceModelStatus(**status), lambda name: f"h({name})", position)
+    found = with_due_acts(state, view, VoiceModelStatus(**status), lambda name: f"h({name})", lambda: position)
     known = {act.id for act in state.pending}
     return found, [(act.act, act.revision) for act in found.pending if act.id not in known]
 

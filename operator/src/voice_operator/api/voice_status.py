@@ -203,6 +203,7 @@ class AuditState(Schema):
     count: int = Field(0, ge=0, description="Acts so far.")
     sequence: int = Field(0, ge=0, description="Newest record of the namespace's log that is known here.")
     record: Digest = Field("", description="SHA-256 of that record.")
+    since: Time = Field("", description="When the oldest of the pending acts was put here.")
     consent: Digest = Field("", description="SHA-256 of the consent that is recorded.")
     revoked: bool = False
     served: ObjectName = Field("", description="VoiceRevision that is recorded as served; empty: none.")

@@ -46,16 +46,15 @@ class AuditChain:
         self._retention = retention
         self._known: dict[str, Position] = {}  # acts in the records behind ``_lowest``, by id
         self._lowest = 0
+        self._reaches_to = clock()  # when the oldest record that was read was made
         self.head: Position | None = None
         self.lost: Position | None = None  # a record that was there once and is not any more
 
-    async def append(
-        self, subject: Subject, act: Act, hint: Position, *, after: int | None = None, since: datetime | None = None
-    ) -> Position:
+    async def append(self, subject: Subject, act: Act, hint: Position, *, since: datetime, after: int = 0) -> Position:
         """Record an act unless the chain has it; return where it is.
 
         ``hint`` is the newest record that is known to exist. An earlier process may have recorded the act already, but
-        not in a record up to number ``after``, and not before ``since``: of two writers at a time exactly one makes
+        not before ``since``, and not in a record up to number ``after``: of two writers at a time exactly one makes
         each record, and the other one reads it.
 
         Raises:
@@ -63,9 +62,9 @@ class AuditChain:
         """
         if self.head is None:
             self.head = await self._find_head(hint)
-            self._lowest = self.head.sequence
+            self._lowest, self._reaches_to = self.head.sequence, self._clock() + CLOCK_SLACK
         head = self.head
-        await self._learn(self._lowest if after is None else after, since)
+        await self._learn(after, since)
         while act.id not in self._known:
             data = record_bytes(subject, act, head, self._clock(), self._key())
             uri = self._uri(head.sequence + 1)
@@ -101,14 +100,12 @@ class AuditChain:
             return hint
         return Position(low, digest_of(newest or b""))
 
-    async def _learn(self, after: int, since: datetime | None) -> None:
-        """Read records backwards, until the acts of all behind number ``after`` and since a time are known."""
-        while self._lowest > 0 and (self._lowest > after or since is not None):
+    async def _learn(self, after: int, since: datetime) -> None:
+        """Read records backwards, until the acts of all that are newer than both bounds are known."""
+        while self._lowest > after and self._reaches_to > since - CLOCK_SLACK:
             data = await self._read(self._lowest) or b""
-            recorded = _recorded_at(data)
-            if self._lowest <= after and since is not None and recorded is not None and recorded < since - CLOCK_SLACK:
-                return
             self._known.setdefault(self._id_in(data), Position(self._lowest, digest_of(data)))
+            self._reaches_to = min(_recorded_at(data) or self._reaches_to, self._reaches_to)
             self._lowest -= 1
 
     def _remember(self, data: bytes, position: Position) -> None:

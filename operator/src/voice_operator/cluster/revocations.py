@@ -27,6 +27,7 @@ from voice_operator.reconcile.revocations import Claim, Revocation, revocation_o
 from voice_operator.reconcile.times import parse, render
 
 RETRY_SECONDS = 5.0
+MAX_SPARE = 1000  # answers about voices that may be gone
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,8 @@ class Revocations:
             return False
         revisions = self._caches.revisions.count(_key(voice))
         known = self._verdicts.get(voice.uid)
+        if len(self._verdicts) > 2 * len(self._caches.voices) + MAX_SPARE:
+            self._verdicts.clear()  # most are of voices that are gone
         if known is None or known[0] is not voice or known[1:3] != (count, revisions):
             known = self._verdicts[voice.uid] = voice, count, revisions, self.why(self._claim(voice)) is not None
         return known[3]

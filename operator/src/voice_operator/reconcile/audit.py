@@ -106,12 +106,16 @@ def settled(state: AuditState, recorded: dict[str, Position]) -> AuditState:
 
 
 def with_due_acts(
-    state: AuditState, view: View, status: VoiceModelStatus, holder: Callable[[str], str], position: Position
+    state: AuditState,
+    view: View,
+    status: VoiceModelStatus,
+    holder: Callable[[str], str],
+    position: Callable[[], Position],
 ) -> AuditState:
     """Return the state with the acts that ``status`` makes true.
 
-    ``holder`` gives the keyed hash of a name; ``position`` is a record that the log has already, the newer the better:
-    no act that becomes due now can lie before it.
+    ``holder`` gives the keyed hash of a name; ``position`` a record that the log has already, the newer the better: no
+    act that becomes due now can lie before it, nor before now.
     """
     uid, found = view.observed.voice.uid, state
     for step in _steps(state, view, status, holder):
@@ -120,9 +124,11 @@ def with_due_acts(
         found = _appended(found, uid, step.findings).model_copy(update=step.marks(found))
     if found is state:
         return state
-    if not state.pending and position.sequence > state.sequence:
-        found = found.model_copy(update={"sequence": position.sequence, "record": position.digest})
-    return found
+    if state.pending:
+        return found
+    known = max(Position(state.sequence, state.record), position(), key=lambda one: one.sequence)
+    changes = {"sequence": known.sequence, "record": known.digest, "since": render(view.now)}
+    return found.model_copy(update=changes)
 
 
 def act_of_erasure(erasure: Erasure) -> Act:
