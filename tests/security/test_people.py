@@ -27,7 +27,8 @@ def forgotten(installation: Installation) -> Object:
     """A voice of team-a that was served, revoked and deleted, with everything that it left."""
     installation.train(TEAM_A, "again")
     ada = installation.person("ada", TEAM_A)
-    voice: Object = ada.patch("voicemodels", "again", {"spec": {"consent": {"revoked": True}}})
+    ada.patch("voicemodels", "again", {"spec": {"consent": {"revoked": True}}})
+    voice: Object = ada.get("voicemodels", "again")
     wait_for("the voice to leave the list", lambda: f"{TEAM_A}/again" not in installation.listed(), seconds=10)
     ada.delete("voicemodels", "again")
     wait_for("its end", lambda: ada.find("voicemodels", "again") is None)
