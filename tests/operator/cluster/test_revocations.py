@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import kopf
+import pytest
 from aiohttp import web
 from tests.support.api_server import ApiServer, an_api_server
 from tests.support.signing import sealed_revision
@@ -254,3 +255,23 @@ def test_the_answer_for_a_list_is_kept_until_something_changes() -> None:
             assert not operator.revocations.covers(record(name="bea", uid="uid-5", created="2026-11-01T00:00:00Z"))
 
     run(scenario)
+
+
+@pytest.mark.parametrize("at", ["", "never", "2999-01-01T00:00:00Z", 7, None])
+def test_a_time_that_somebody_put_into_a_status_harms_nobody(at: Any) -> None:
+    async def scenario(server: ApiServer, start: Callable[[], Operator]) -> None:
+        operator = start()
+        with operator.running():
+            await operator.revocations.is_loaded.wait()
+            odd = a_voice(revoked=True, dataset=[at])
+            odd["status"] = {"revokedAt": at, "dataset": at}
+            operator.caches.voices.update(odd)
+            assert operator.is_revoked(AGAIN)
+            assert not operator.is_revoked(RENAMED)
+            assert "2026-11-23T06:07:00Z" in str(operator.revocations.why(_claim(AGAIN)))
+
+    run(scenario)
+
+
+def _claim(voice: VoiceRecord) -> Any:
+    return claim_of(voice.id, voice.uid, voice.created, voice.consent, ())

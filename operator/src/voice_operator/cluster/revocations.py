@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from voice_operator.api.voice_model import Consent
 from voice_operator.cluster.cache import ObjectKey
@@ -27,6 +28,7 @@ from voice_operator.reconcile.revocations import Claim, Revocation, revocation_o
 from voice_operator.reconcile.times import parse, render
 
 RETRY_SECONDS = 5.0
+DIGESTS = ("digest", "fingerprint")  # of recordings, in spec and status
 MAX_SPARE = 1000  # answers about voices that may be gone
 
 log = logging.getLogger(__name__)
@@ -65,7 +67,7 @@ class Revocations:
         shard = shard_of(voice.uid)
         if not revoked or voice.uid in self._shards[shard].known or voice.uid in self._noted:
             return
-        claim, at = self._claim(voice), voice.revoked_at or render(self._clock())
+        claim, at = self._claim(voice), _time_of(voice, self._clock())
         if self.is_loaded.is_set():
             self._remember(claim, at)
         else:
@@ -133,12 +135,10 @@ class Revocations:
     def _claim(self, voice: VoiceRecord) -> Claim:
         """Return what a voice states, whose recordings are those of its spec, its status and its revisions."""
         item = unpack(voice.packed)
-        pinned = str(((item.get("spec") or {}).get("dataset") or {}).get("digest", ""))
-        listed = (item.get("status") or {}).get("dataset") or {}
+        stated = [_text(item, part, "dataset", name) for part in ("spec", "status") for name in DIGESTS]
         revisions = self._caches.revisions.group(_key(voice))
         made = [one.record.recordings for one in revisions if one.record is not None]
-        found = {pinned, str(listed.get("digest", "")), str(listed.get("fingerprint", "")), *made}
-        return claim_of(voice.id, voice.uid, voice.created, voice.consent, found)
+        return claim_of(voice.id, voice.uid, voice.created, voice.consent, (*stated, *made))
 
     async def _read(self, kube: Kube, namespace: str, name: str, number: int) -> None:
         try:
@@ -187,6 +187,21 @@ def claim_of(voice: str, uid: str, created: str, consent: Consent | None, record
         evidence_digest=consent.evidence_digest if consent is not None else "",
         recordings=frozenset(recordings) - {""},
     )
+
+
+def _time_of(voice: VoiceRecord, now: datetime) -> str:
+    """Return when a voice was revoked; a status may hold anything, and nothing was revoked later than now."""
+    try:
+        return render(min(parse(voice.revoked_at or ""), now))
+    except ValueError:
+        return render(now)
+
+
+def _text(item: Any, *path: str) -> str:
+    """Return a text inside an object, whose form nobody has checked; empty: there is none."""
+    for name in path:
+        item = item.get(name) if isinstance(item, dict) else None
+    return item if isinstance(item, str) else ""
 
 
 def _key(voice: VoiceRecord) -> ObjectKey:
