@@ -109,7 +109,7 @@ def run(
             kube = Kube(lambda: kopf.ConnectionInfo(server=server.url), metrics)
             store = open_store(settings.storage.uri, environment or {})
             minter = session_minter(settings.storage.session_keys, lambda: datetime.now(UTC), environment or {})
-            revocations, recorder = Revocations(caches, lambda: NOW), EventRecorder(kube)
+            revocations, recorder = Revocations(caches, signing(caches), lambda: NOW), EventRecorder(kube)
             revocations.is_loaded.set()
             cluster = Cluster(kube, caches, store, Inference(caches), settings, signing(caches), minter, revocations)
             voices = VoiceReconciler(

@@ -54,7 +54,7 @@ async def run(settings: Settings, identity: str) -> None:
     metrics.watch_phases(lambda: (voice.phase or "Preparing" for voice in enqueuer.caches.voices.values()))
     store.listings.on_end = lambda owner: queue.add(Key("VoiceModel", *owner), Priority.LOW)
     inference, signing = Inference(enqueuer.caches), Signing(enqueuer.caches)
-    revocations = Revocations(enqueuer.caches, _now)
+    revocations = Revocations(enqueuer.caches, signing, _now)
     enqueuer.on_permission = revocations.note
     minter = session_minter(settings.storage.session_keys, _now)
     cluster = Cluster(kube, enqueuer.caches, store, inference, settings, signing, minter, revocations)
@@ -93,7 +93,7 @@ async def run(settings: Settings, identity: str) -> None:
         "sync": _sync((listed, *(reflector.has_synced for reflector in reflectors)), has_synced),
         "alerts": alerts.run(),
         "audit": audit.run(),
-        "revocations": _remember((has_synced, leads), revocations, kube, settings),
+        "revocations": _remember((has_synced, leads), revocations, cluster),
     }
     parts |= {f"reflector {number}": one.run(settings.resync_seconds) for number, one in enumerate(reflectors)}
     for crew in crews(settings.workers):
@@ -119,9 +119,11 @@ async def _sync(parts: Iterable[asyncio.Event], has_synced: asyncio.Event) -> No
     await asyncio.Event().wait()
 
 
-async def _remember(first: Iterable[asyncio.Event], revocations: Revocations, kube: Kube, settings: Settings) -> None:
+async def _remember(first: Iterable[asyncio.Event], revocations: Revocations, cluster: Cluster) -> None:
     for event in first:
         await event.wait()
+    settings, kube = cluster.settings, cluster.kube
+    await cluster.signing.load(kube, settings.namespace, settings.signing_key_secret)
     await revocations.run(kube, settings.namespace, settings.revocations_secret)
 
 

@@ -11,7 +11,7 @@ import kopf
 import pytest
 from aiohttp import web
 from tests.support.api_server import ApiServer, an_api_server
-from tests.support.signing import sealed_revision
+from tests.support.signing import seal_of, sealed_revision, signing
 
 from voice_operator.cluster import revocations as module
 from voice_operator.cluster.caches import Caches
@@ -54,7 +54,7 @@ class Operator:
     def __init__(self, server: ApiServer) -> None:
         self.enqueuer = Enqueuer(WorkQueue(), Metrics())
         self.caches: Caches = self.enqueuer.caches
-        self.revocations = Revocations(self.caches, lambda: NOW)
+        self.revocations = Revocations(self.caches, signing(self.caches), lambda: NOW)
         self.enqueuer.on_permission = self.revocations.note
         self.kube = Kube(lambda: kopf.ConnectionInfo(server=server.url), Metrics())
 
@@ -125,10 +125,25 @@ def test_a_revocation_outlives_its_voice_and_the_process() -> None:
     run(scenario)
 
 
-def _revision() -> dict[str, Any]:
+def _revision(*, sealed: bool = True) -> dict[str, Any]:
     item = sealed_revision("alice", "alice-1", "sha256:" + "a" * 64)
     item["spec"]["dataset"] = {"uri": "s3://d/alice", "digest": MADE}
+    if sealed:
+        item["metadata"]["annotations"] = seal_of("studio", "alice-1", item["spec"])
     return item
+
+
+def test_a_revision_that_somebody_made_by_hand_revokes_nobody_elses_recordings() -> None:
+    async def scenario(server: ApiServer, start: Callable[[], Operator]) -> None:
+        operator = start()
+        with operator.running():
+            await operator.revocations.is_loaded.wait()
+            operator.caches.revisions.update(_revision(sealed=False))
+            operator.caches.voices.update(a_voice(revoked=True))
+            assert operator.is_revoked(RENAMED, LISTED)
+            assert not operator.is_revoked(RENAMED, MADE)
+
+    run(scenario)
 
 
 def test_a_voice_that_was_revoked_and_deleted_between_two_events_is_remembered() -> None:

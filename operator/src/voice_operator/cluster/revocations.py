@@ -14,6 +14,7 @@ from voice_operator.cluster.cache import ObjectKey
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.kube import SECRETS, Kube
 from voice_operator.cluster.objects import unpack
+from voice_operator.cluster.signing import Signing
 from voice_operator.errors import ClusterError, InvalidObject, ListTooLong, NotFound
 from voice_operator.manifests.revocation_list import (
     SALT_BYTES,
@@ -51,13 +52,14 @@ class _Shard:
 class Revocations:
     """All revocations of the installation. What is noted counts at once; that it is written may take its time."""
 
-    def __init__(self, caches: Caches, clock: Callable[[], datetime]) -> None:
+    def __init__(self, caches: Caches, signing: Signing, clock: Callable[[], datetime]) -> None:
         self._caches = caches
+        self._signing = signing
         self._clock = clock
         self._shards = {number: _Shard(secrets.token_bytes(SALT_BYTES)) for number in range(SHARDS)}
         self._unwritten: defaultdict[int, list[tuple[Claim, str]]] = defaultdict(list)  # by shard
         self._changed = asyncio.Event()
-        self._noted: dict[str, tuple[Claim, str]] = {}  # until the Secrets are read, by UID
+        self._noted: dict[str, VoiceRecord] = {}  # until the Secrets are read, by UID
         self.is_loaded = asyncio.Event()
         self._verdicts: dict[str, tuple[VoiceRecord, int, int, bool]] = {}  # by UID
 
@@ -67,11 +69,10 @@ class Revocations:
         shard = shard_of(voice.uid)
         if not revoked or voice.uid in self._shards[shard].known or voice.uid in self._noted:
             return
-        claim, at = self._claim(voice), _time_of(voice, self._clock())
         if self.is_loaded.is_set():
-            self._remember(claim, at)
+            self._remember(voice)
         else:
-            self._noted[voice.uid] = claim, at
+            self._noted[voice.uid] = voice
 
     def why(self, claim: Claim) -> str | None:
         """Return which revocation covers a claim, as a sentence, or None."""
@@ -96,7 +97,7 @@ class Revocations:
         return known[3]
 
     async def run(self, kube: Kube, namespace: str, name: str) -> None:
-        """Read the Secrets, then write what is noted, for ever; many revocations at a time are one write."""
+        """Read the Secrets, then write what is noted, for ever, many at a time. It needs the signing key."""
         await self._load(kube, namespace, name)
         while True:
             await self._changed.wait()
@@ -120,24 +121,30 @@ class Revocations:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self.is_loaded.set()
-            for claim, at in self._noted.values():
-                self._remember(claim, at)
+            for voice in self._noted.values():
+                self._remember(voice)
             self._noted.clear()
 
-    def _remember(self, claim: Claim, at: str) -> None:
-        number = shard_of(claim.uid)
+    def _remember(self, voice: VoiceRecord) -> None:
+        number = shard_of(voice.uid)
         shard = self._shards[number]
-        if claim.uid not in shard.known:
+        if voice.uid not in shard.known:
+            claim, at = self._claim(voice), _time_of(voice, self._clock())
             shard.add(revocation_of(claim, at, shard.salt))
             self._unwritten[number].append((claim, at))
             self._changed.set()
 
     def _claim(self, voice: VoiceRecord) -> Claim:
-        """Return what a voice states, whose recordings are those of its spec, its status and its revisions."""
+        """Return what a voice states, for the recordings of its spec, its status and its sealed revisions.
+
+        A revision that somebody else made would have recordings revoked that are another voice's.
+        """
         item = unpack(voice.packed)
         stated = [_text(item, part, "dataset", name) for part in ("spec", "status") for name in DIGESTS]
-        revisions = self._caches.revisions.group(_key(voice))
-        made = [one.record.recordings for one in revisions if one.record is not None]
+        names = [one["metadata"]["name"] for one in self._caches.revisions_of(*_key(voice))]
+        sealed = [name for name in names if self._signing.sealed(voice.namespace, name) is not None]
+        records = [self._caches.record_of(voice.id, name) for name in sealed]
+        made = [record.recordings for record in records if record is not None]
         return claim_of(voice.id, voice.uid, voice.created, voice.consent, (*stated, *made))
 
     async def _read(self, kube: Kube, namespace: str, name: str, number: int) -> None:

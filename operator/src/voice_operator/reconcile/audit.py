@@ -306,8 +306,8 @@ def _followed(state: AuditState, *, view: View, name: str, decision: str = "") -
 
 
 def _ready(status: VoiceModelStatus) -> str:
-    ready = next((condition for condition in status.conditions if condition.type == "Ready"), None)
-    return "" if ready is None else f"{ready.reason}: {ready.message}"
+    """Return the reason alone: sentences may name the holder."""
+    return next((condition.reason for condition in status.conditions if condition.type == "Ready"), "")
 
 
 def _consent_digests(consent: Consent, holder: Callable[[str], str]) -> dict[str, str]:
