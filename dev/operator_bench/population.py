@@ -29,7 +29,7 @@ NOBODY = "bench.example.org/nobody"  # manages the foreign Jobs: the Job control
 
 
 def voice(name: str) -> Object:
-    """A VoiceModel of the smallest kind, on the CPU; all have one input."""
+    """A VoiceModel of the smallest kind, on the CPU; all have one input, and each a consent of its own."""
     return {
         "apiVersion": API_VERSION,
         "kind": "VoiceModel",
@@ -37,7 +37,11 @@ def voice(name: str) -> Object:
         "spec": {
             "language": "en",
             "dataset": {"uri": f"s3://voices/datasets/{NAMESPACE}/one", "digest": "sha256:" + "a" * 64},
-            "consent": {"holder": "Alice A.", "statement": "I agree that my voice is trained and used."},
+            "consent": {
+                "holder": "Alice A.",
+                "statement": "I agree that my voice is trained and used.",
+                "evidence": f"https://example.org/{name}.pdf",
+            },
             "compute": {"gpus": 0},
         },
     }

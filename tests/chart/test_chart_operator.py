@@ -90,7 +90,8 @@ def test_the_operator_starts_and_stops_a_training_with_its_rights_and_under_its_
         "language": "en",
         # With a digest, so that nothing is listed.
         "dataset": {"uri": "s3://voices/datasets/studio/alice", "digest": f"sha256:{'0' * 64}"},
-        "consent": {"holder": "Alice A.", "statement": "I agree."},
+        # With evidence of its own: what was revoked in the run before stays revoked for the same recordings.
+        "consent": {"holder": "Alice A.", "statement": "I agree.", "evidence": f"https://example.org/{time.time_ns()}"},
     }
     voice = {
         "apiVersion": "voice.sovits.dev/v1alpha1",

@@ -5,6 +5,8 @@ import json
 import pytest
 import yaml
 
+from voice_operator.manifests.revocation_list import SHARDS
+
 BASES = {"tiny": {"uri": "embedded:tiny"}, "v2Pro": {"uri": "s3://voices/bases/v2Pro", "digest": f"sha256:{'0' * 64}"}}
 
 KEYS = {"accessKey": "key", "secretKey": "secret"}
@@ -343,7 +345,9 @@ def test_the_operator_may_do_its_work_and_nothing_more(chart, namespaces):
         for rule in item["rules"]
         if "secrets" in rule["resources"] and "get" in rule["verbs"]
     ]
-    assert reads == [("voice-system", ["voice-operator-signing-key"])], "it reads its own key and no other Secret"
+    remembered = [f"voice-operator-revocations-{number}" for number in range(SHARDS)]
+    own = [("voice-system", ["voice-operator-signing-key"]), ("voice-system", remembered)]
+    assert reads == own, "it reads its own Secrets and no other one"
     assert not any("*" in right for right in granted)
     assert {verb for _, resource, verb in granted if resource == "pods"} == {"list", "watch"}
     assert {verb for _, resource, verb in granted if resource.endswith("/status")} == {"patch"}

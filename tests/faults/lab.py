@@ -32,6 +32,7 @@ QUIET_SECONDS = 4.0  # without a write: longer than the pauses between passes ov
 GRACEFUL = {0, -signal.SIGTERM}  # the second one: in the first moment of its life
 BUG = "bug in the operator"
 DIGEST = "sha256:" + "a" * 64
+CONSENT = {"holder": "Alice A.", "statement": "I agree that my voice is trained and used."}
 
 
 class Lab:
@@ -111,7 +112,8 @@ class Lab:
 
     def apply(self, voice: str, **spec: Any) -> None:
         one = {"uri": self.dataset("one"), "digest": DIGEST}  # one input, whatever the voice's name
-        self.client.apply(make_voice(voice, self.namespace, **({"dataset": one} | spec)))
+        consent = CONSENT | {"evidence": f"https://example.org/{voice}.pdf"}  # a revocation of it is one of no other
+        self.client.apply(make_voice(voice, self.namespace, **({"dataset": one, "consent": consent} | spec)))
 
     def dataset(self, name: str) -> str:
         """Where recordings of this namespace may lie."""

@@ -9,10 +9,11 @@ from tests.faults.client import Client
 from tests.faults.node import VOICE_LABEL
 from tests.support.voices import Object
 
-# Of one moment or one object; never of the state that was reached.
+# Of one moment or one object; never of the state that was reached. `audit` holds ids and positions in the log.
 DROPPED = frozenset(
     {"uid", "resourceVersion", "creationTimestamp", "managedFields", "lastTransitionTime", "selfLink", "generation"}
     | {"objects", "bytes"}  # that were erased: a crash forgets what it has counted
+    | {"audit"}
 )
 # How often something was tried, and when it was first seen: the way, not the end.
 HISTORY = frozenset(

@@ -28,6 +28,7 @@ from voice_operator.errors import StoreError
 from voice_operator.handlers import Enqueuer
 from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
+from voice_operator.reconcile.desired import VoiceRecord
 from voice_operator.reconcile.erasure import Erased
 from voice_operator.reconcile.names import Key
 from voice_operator.settings import Settings
@@ -50,7 +51,8 @@ class Scene:
     queue: WorkQueue
     folder: Path
     erasures: ErasureReconciler
-    told: list[Erased] = field(default_factory=list)
+    told: list[Erased]
+    departed: list[VoiceRecord]
     versions: Any = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -126,6 +128,20 @@ class Scene:
         return "" if problem is None else problem.reason
 
 
+@dataclass
+class Told:
+    """What whoever keeps records is told."""
+
+    erasures: list[Erased]
+    voices: list[VoiceRecord]
+
+    def departed(self, record: VoiceRecord) -> None:
+        self.voices.append(record)
+
+    def erased(self, erased: Erased) -> None:
+        self.erasures.append(erased)
+
+
 def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path) -> None:
     images = {"trainer": "t", "inference": "i"}
     bases = {"tiny": {"uri": "embedded:tiny"}}
@@ -137,10 +153,11 @@ def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path) -> None:
             enqueuer = Enqueuer(queue, Metrics())
             caches, store = enqueuer.caches, open_store(settings.storage.uri, {})
             cluster = Cluster(kube, caches, store, Inference(caches), settings, signing(caches))
-            erasures = ErasureReconciler(cluster, EventRecorder(kube), queue, lambda: NOW)
+            told: list[Erased] = []
+            departed: list[VoiceRecord] = []
+            erasures = ErasureReconciler(cluster, EventRecorder(kube), queue, lambda: NOW, Told(told, departed))
             enqueuer.on_deleted = erasures.on_deleted
-            scene = Scene(server, enqueuer, queue, folder, erasures)
-            erasures.on_erased.append(scene.told.append)
+            scene = Scene(server, enqueuer, queue, folder, erasures, told, departed)
             try:
                 await scenario(scene)
             finally:
@@ -169,6 +186,7 @@ def test_a_deleted_voice_leaves_a_tombstone_and_nothing_else(tmp_path: Path) -> 
         assert (found["uid"], found["objects"], found["bytes"], found["why"]) == ("uid", 3, 15, "VoiceDeleted")
         uri = f"file://{tmp_path}/studio/alice/"
         assert scene.told == [Erased("studio/alice", "uid", 3, 15, (uri,), "VoiceDeleted")]
+        assert [record.id for record in scene.departed] == ["studio/alice"], "once, though there were several looks"
         assert scene.reasons() == ["Erased"]
 
     run(scenario, tmp_path)
@@ -237,7 +255,8 @@ def test_no_name_leads_to_another_folder(name: str, namespace: str, tmp_path: Pa
     async def scenario(scene: Scene) -> None:
         scene.write()
         key = Key("VoiceFolder", namespace, name)
-        scene.erasures._folders[key].departed["uid"] = erasures_module._Departed(legal_hold=False, has_trained=True)
+        record = VoiceRecord(f"{namespace}/{name}", "uid", 1, deleting=True, consent=None, has_trained=True)
+        scene.erasures._folders[key].departed["uid"] = erasures_module._Departed(record)
         assert await scene.erasures.reconcile(key) is None
         assert len(scene.files()) == 3
 

@@ -21,10 +21,13 @@ KEY = "voice-operator-signing-key"
 PASSED = {"passed": True, "scores": {"pesq": "4.5", "stoi": "0.99"}}
 
 
+RECORDINGS = {"uri": f"s3://voices/datasets/{NAMESPACE}/one", "digest": DIGEST}  # of all voices
+
+
 @pytest.fixture(scope="module")
 def honest(scene: Scene) -> str:
     """The revision of a voice that was trained, whose input is the same as that of every other voice here."""
-    scene.apply("honest")
+    scene.apply("honest", dataset=RECORDINGS)
     scene.train("honest")
     return scene.wait_until_ready("honest")
 
@@ -67,7 +70,7 @@ def test_results_that_no_job_made_are_not_published(scene: Scene, honest: str, r
             for name in ("manifest.json", "receipt.json"):
                 content = (folder_of(scene, "honest") / stage / name).read_bytes()
                 (folder_of(scene, voice) / stage / name).write_bytes(content)
-    scene.apply(voice)
+    scene.apply(voice, dataset=RECORDINGS)
     scene.reach_job(voice, "prepare")
     scene.wait("the warning", lambda: "UnprovedResult" in scene.user.event_reasons(voice))
     scene.finish(voice, "prepare")
@@ -77,7 +80,7 @@ def test_results_that_no_job_made_are_not_published(scene: Scene, honest: str, r
 
 
 def test_a_result_that_was_changed_after_its_job_wrote_it_is_made_again(scene: Scene, honest: str) -> None:
-    scene.apply("changed")
+    scene.apply("changed", dataset=RECORDINGS)
     scene.finish("changed", "prepare")
     scene.finish("changed", "train")
     job = scene.reach_job("changed", "evaluate")
@@ -90,7 +93,7 @@ def test_a_result_that_was_changed_after_its_job_wrote_it_is_made_again(scene: S
 
 
 def test_what_a_pod_reported_counts_more_than_what_is_in_the_bucket(scene: Scene, honest: str) -> None:
-    scene.apply("reported")
+    scene.apply("reported", dataset=RECORDINGS)
     job = scene.reach_job("reported", "prepare")
     scene.trainer.commit("reported", "prepare")
     other = digest_of_bytes(b"what the pod wrote")
@@ -100,7 +103,7 @@ def test_what_a_pod_reported_counts_more_than_what_is_in_the_bucket(scene: Scene
 
 
 def test_a_status_that_somebody_wrote_leads_to_no_job_no_revision_and_no_entry(scene: Scene, honest: str) -> None:
-    scene.apply("status", suspend=True)
+    scene.apply("status", suspend=True, dataset=RECORDINGS)
     scene.wait("its status", lambda: scene.user.status("status").get("inputHash"))
     forge(scene, "status", *CHAIN)
     done = {"state": "Succeeded", "attempt": 1, "counted": 1}
@@ -121,7 +124,7 @@ def test_a_status_that_somebody_wrote_leads_to_no_job_no_revision_and_no_entry(s
 
 
 def test_a_revision_made_by_hand_is_never_served(scene: Scene, honest: str) -> None:
-    scene.apply("victim", suspend=True)
+    scene.apply("victim", suspend=True, dataset=RECORDINGS)
     voice = scene.user.get("voicemodel", "victim")
     spec = scene.user.get("voicerevision", honest)["spec"] | {"voiceModel": "victim"}
     owner = {"apiVersion": API_VERSION, "kind": "VoiceModel", "name": "victim", "uid": voice["metadata"]["uid"]}

@@ -15,13 +15,16 @@ from tests.support.signing import seal_of, signing
 
 from voice_operator.admission import Admission
 from voice_operator.alerts import AlertDispatcher
+from voice_operator.audit import AuditLog
 from voice_operator.cluster import listings
 from voice_operator.cluster.alert_client import AlertClient
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.kube import Kube
+from voice_operator.cluster.objects import voice_record
 from voice_operator.cluster.observe import Cluster
+from voice_operator.cluster.revocations import Revocations
 from voice_operator.cluster.session_keys import session_minter
 from voice_operator.cluster.store import open_store
 from voice_operator.erasures import ErasureReconciler
@@ -47,6 +50,7 @@ class Scene:
     server: ApiServer
     caches: Caches
     voices: VoiceReconciler
+    revocations: Revocations
 
     def put(self, **about: Any) -> None:
         """Put the voice into the cluster, and into the cache, as a watch would."""
@@ -106,11 +110,13 @@ def run(
             kube = Kube(lambda: kopf.ConnectionInfo(server=server.url), metrics)
             store = open_store(settings.storage.uri, environment or {})
             minter = session_minter(settings.storage.session_keys, lambda: datetime.now(UTC), environment or {})
-            cluster = Cluster(kube, caches, store, Inference(caches), settings, signing(caches), minter)
+            revocations, recorder = Revocations(caches, signing(caches), lambda: NOW), EventRecorder(kube)
+            revocations.is_loaded.set()
+            cluster = Cluster(kube, caches, store, Inference(caches), settings, signing(caches), minter, revocations)
             voices = VoiceReconciler(
                 cluster=cluster,
-                recorder=EventRecorder(kube),
-                erasures=ErasureReconciler(cluster, EventRecorder(kube), WorkQueue(), lambda: NOW),
+                recorder=recorder,
+                erasures=ErasureReconciler(cluster, recorder, WorkQueue(), lambda: NOW),
                 admission=Admission(0, WorkQueue().add),
                 alerts=AlertDispatcher(
                     settings.alerts,
@@ -121,9 +127,10 @@ def run(
                 ),
                 metrics=metrics,
                 clock=lambda: NOW,
+                audit=AuditLog(cluster, recorder, enqueue=WorkQueue().add, metrics=metrics, clock=lambda: NOW),
             )
             try:
-                await scenario(Scene(server, caches, voices))
+                await scenario(Scene(server, caches, voices, revocations))
             finally:
                 await kube.close()
                 cluster.close()
@@ -264,5 +271,46 @@ def test_a_status_that_a_newer_operator_wrote_is_not_reset(tmp_path: Path) -> No
         with pytest.raises(InvalidObject, match=r"status\.phase"):
             await scene.passes(1)
         assert scene.server.requests == []
+
+    run(scenario, tmp_path)
+
+
+def test_recordings_of_a_revoked_consent_are_refused_in_the_pass_that_lists_them_and_listed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[str] = []
+    folder = tmp_path / "datasets" / "studio" / "alice"
+    folder.mkdir(parents=True)
+    (folder / "1.wav").write_bytes(b"RIFF")
+    entries = FolderStore.entries
+
+    def counted(store: FolderStore, prefix: str = "") -> Iterator[Entry]:
+        listed.append(store.uri)
+        return entries(store, prefix)
+
+    monkeypatch.setattr(FolderStore, "entries", counted)
+    recordings = {"uri": f"file://{folder}"}
+
+    async def scenario(scene: Scene) -> None:
+        scene.put(dataset=recordings)
+        await scene.passes(2)
+        before = scene.server.objects["voicemodels", "studio", "alice"]
+        assert before["status"]["dataset"]["fingerprint"]
+        revoked = before | {"metadata": before["metadata"] | {"name": "earlier", "uid": "uid-earlier"}}
+        revoked["spec"] = before["spec"] | {"consent": CONSENT | {"holder": "Bob", "revoked": True}}
+        scene.revocations.note(voice_record(revoked, None))
+        listed.clear()
+        scene.server.objects.clear()
+        scene.caches.voices.delete(before | {"metadata": before["metadata"] | {"resourceVersion": "900"}})
+        scene.server.version = 1000
+        scene.put(dataset=recordings, metadata={"uid": "later", "creationTimestamp": "2026-11-30T00:00:00Z"})
+        await scene.passes(2)
+        status = scene.server.objects["voicemodels", "studio", "alice"]["status"]
+        ready = next(one for one in status["conditions"] if one["type"] == "Ready")
+        assert (ready["status"], ready["reason"]) == ("False", "ConsentRevoked")
+        assert "the consent for these recordings was revoked" in ready["message"]
+        assert not [key for key in scene.server.objects if key[0] in {"jobs", "secrets", "configmaps"}]
+        assert len(listed) == 1
+        assert "audit" not in status, "a consent that is refused is no act"
 
     run(scenario, tmp_path)

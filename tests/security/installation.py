@@ -294,7 +294,7 @@ def bucket_policy() -> str:
     ]
     for owner in (TEAM_A, TEAM_B):
         who = {"Effect": "Allow", "Principal": {"AWS": owner}}
-        readable = [f"datasets/{owner}/*", f"{owner}/*", "bases/*"]
+        readable = [f"datasets/{owner}/*", f"{owner}/*", f"audit/{owner}/*", "bases/*"]
         statements += [
             who | {"Action": "s3:GetObject", "Resource": [f"{arn}/{prefix}" for prefix in readable]},
             who | {"Action": ["s3:PutObject", "s3:DeleteObject"], "Resource": f"{arn}/{owner}/*"},

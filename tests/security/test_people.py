@@ -22,6 +22,20 @@ def revoked(installation: Installation) -> str:
     return "revoked"
 
 
+@pytest.fixture(scope="module")
+def forgotten(installation: Installation) -> Object:
+    """A voice of team-a that was served, revoked and deleted, with everything that it left."""
+    installation.train(TEAM_A, "again")
+    ada = installation.person("ada", TEAM_A)
+    ada.patch("voicemodels", "again", {"spec": {"consent": {"revoked": True}}})
+    voice: Object = ada.get("voicemodels", "again")
+    wait_for("the voice to leave the list", lambda: f"{TEAM_A}/again" not in installation.listed(), seconds=10)
+    ada.delete("voicemodels", "again")
+    wait_for("its end", lambda: ada.find("voicemodels", "again") is None)
+    wait_for("its revisions' end", lambda: not ada.objects("voicerevisions", f"{REVISION_LABEL}=again"))
+    return voice
+
+
 @pytest.mark.parametrize("person", ["ada", "olga"])
 @pytest.mark.parametrize(
     ("consent", "sentence"),
@@ -51,6 +65,24 @@ def test_a_revocation_outlives_its_voice_and_a_restore_of_its_status(installatio
     said = refusal(lambda: velero.patch("voicerevisions", revision["metadata"]["name"], unlabel))
     assert "the label voice.sovits.dev/revoked stays" in said
     assert f"{TEAM_A}/{revoked}" not in installation.listed()
+
+
+@pytest.mark.parametrize(
+    ("name", "holder"), [("again", "Alice A."), ("other", "Mallory")], ids=["the same", "another name and holder"]
+)
+def test_a_revoked_voice_that_is_deleted_and_made_again_is_not_trained(
+    installation: Installation, forgotten: Object, name: str, holder: str
+) -> None:
+    ada = installation.person("ada", TEAM_A)
+    consent = forgotten["spec"]["consent"] | {"holder": holder, "revoked": False}
+    ada.apply(make_voice(name, TEAM_A, dataset=forgotten["spec"]["dataset"], consent=consent))
+    wait_for("the refusal", lambda: installation.condition(TEAM_A, name).get("reason") == "ConsentRevoked")
+    said = installation.condition(TEAM_A, name)["message"]
+    assert "the consent for these recordings was revoked at" in said
+    assert "spec.consent.evidence of its own" in said
+    assert ada.objects("jobs", f"{REVISION_LABEL}={name}") == []
+    assert f"{TEAM_A}/{name}" not in installation.listed()
+    ada.delete("voicemodels", name)
 
 
 def test_a_voice_that_waits_for_review_is_served_by_no_way_around_it(installation: Installation) -> None:

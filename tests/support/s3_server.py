@@ -20,14 +20,16 @@ KEYS = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}  #
 
 
 @contextmanager
-def s3_server(program: Path, folder: Path, *flags: str, versions: Path | None = None) -> Iterator[int]:
-    """Serve the buckets of a folder; yield the port, on which the server listens.
+def s3_server(
+    program: Path, folder: Path, *flags: str, versions: Path | None = None, backend: tuple[str, ...] = ()
+) -> Iterator[int]:
+    """Serve the buckets of a folder, with flags of it (``backend``); yield the port, on which the server listens.
 
     With a folder for ``versions`` buckets may keep them, once ``keep_versions`` says so.
     """
     port, log = free_port(), folder.with_name(f"{folder.name}.log")
     kept = () if versions is None else ("--versioning-dir", str(versions))
-    command = [str(program), "--port", f"127.0.0.1:{port}", *flags, "posix", *kept, str(folder)]
+    command = [str(program), "--port", f"127.0.0.1:{port}", *flags, "posix", *kept, *backend, str(folder)]
     keys = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
     with log.open("wb") as output:
         server = subprocess.Popen(command, env=os.environ | keys, stdout=output, stderr=output)

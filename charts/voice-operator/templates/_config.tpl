@@ -43,12 +43,15 @@ alerts:
   consentExpiryDays: {{ .Values.alerts.consentExpiryDays }}
   targets:
     {{- include "voice-operator.alertTargets" . | nindent 4 }}
+audit:
+  {{- toYaml .Values.audit | nindent 2 }}
 watchNamespaces: {{ include "voice-operator.namespaces" . | splitList "\n" | compact | toJson }}
 operatorUrl: {{ include "voice-operator.url" . | quote }}
 workers: {{ .Values.operator.workers }}
 resyncSeconds: {{ .Values.operator.resyncSeconds }}
 leaseName: {{ include "voice-operator.fullname" . }}
 signingKeySecret: {{ include "voice-operator.fullname" . }}-signing-key
+revocationsSecret: {{ include "voice-operator.fullname" . }}-revocations
 maxConcurrentTrainings: {{ .Values.operator.maxConcurrentTrainings }}
 {{- end -}}
 

@@ -1,4 +1,4 @@
-"""The command line: ``voice-operator run``, ``verify``, ``crds``, ``approve`` and ``reject``."""
+"""The command line: ``voice-operator run``, ``verify``, ``audit``, ``crds``, ``approve`` and ``reject``."""
 
 import argparse
 import asyncio
@@ -12,6 +12,7 @@ from voice_operator.environment import PREFIX, Environment
 from voice_operator.errors import LeadershipLost, OperatorError, WatchStalled
 from voice_operator.logs import configure
 from voice_operator.settings import Settings
+from voice_operator.signing import read_public_key
 
 USAGE_EXIT = 64
 RESTART_EXIT = 1
@@ -28,6 +29,10 @@ def main(arguments: list[str] | None = None) -> None:
         if given[:1] in (["approve"], ["reject"]):
             decisions.main(given)
             return
+        if given[:1] == ["audit"]:
+            from voice_operator import audit_command  # noqa: PLC0415 -- the store's client; `crds` and mistakes need not wait
+
+            raise SystemExit(audit_command.main(given[1:]))
         options = _parser().parse_args(given or ["run"])
         environment = Environment.load(
             config=options.config, log_level=options.log_level, log_format=options.log_format
@@ -51,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _verify(settings: Settings, options: argparse.Namespace) -> int:
     """Print what is found about a revision; return 0 unless something is wrong."""
-    from voice_operator.verify import read_public_key, verify  # noqa: PLC0415 -- as above
+    from voice_operator.verify import verify  # noqa: PLC0415 -- as above
 
     public = None if options.public_key is None else read_public_key(options.public_key)
     verdict = asyncio.run(verify(settings, options.namespace, options.revision, public))
@@ -84,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (run_command, verify_command):
         _add_environment(command)
     commands.add_parser("crds", help="write the CustomResourceDefinitions")
+    commands.add_parser("audit", help="print what was done to voices, or prove that the log of it is whole")
     commands.add_parser("approve", help="approve a VoiceRevision, in your own name")
     commands.add_parser("reject", help="reject a VoiceRevision, in your own name")
     return parser

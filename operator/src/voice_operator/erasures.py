@@ -9,9 +9,10 @@ import logging
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from voice_operator.api.schema import VOICE_NAME
 from voice_operator.api.voice_status import ErasureReason, Tombstone
@@ -47,15 +48,31 @@ _NAMESPACE = re.compile("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 
 log = logging.getLogger(__name__)
 
-OnErased = Callable[[Erased], None]
+
+class Recorder(Protocol):
+    """Keeps records of what this does; told in the event loop."""
+
+    def departed(self, record: VoiceRecord) -> None:
+        """A VoiceModel is gone; what it left is not erased yet."""
+
+    def erased(self, erased: Erased) -> None:
+        """An erasure is complete."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Departed:
     """A VoiceModel of which a watch or a list told that it is deleted."""
 
-    legal_hold: bool
-    has_trained: bool
+    record: VoiceRecord
+    is_recorded: bool = False
+
+    @property
+    def legal_hold(self) -> bool:
+        return self.record.legal_hold
+
+    @property
+    def has_trained(self) -> bool:
+        return self.record.has_trained
 
 
 @dataclass
@@ -100,10 +117,10 @@ class ErasureReconciler:
         recorder: EventRecorder,
         queue: WorkQueue,
         clock: Callable[[], datetime],
-        on_erased: Iterable[OnErased] = (),
+        audit: Recorder | None = None,
     ) -> None:
-        """``on_erased`` are told of each erasure once it is complete, in the event loop."""
-        self.on_erased: list[OnErased] = list(on_erased)
+        """Without an audit log nothing is recorded but Events and tombstones."""
+        self._audit = audit
         self._cluster = cluster
         self._recorder = recorder
         self._queue = queue
@@ -113,8 +130,7 @@ class ErasureReconciler:
 
     def on_deleted(self, record: VoiceRecord) -> None:
         """Note that a VoiceModel is gone for certain."""
-        departed = _Departed(record.legal_hold, record.has_trained)
-        self._folders[_folder_of(record.id)].departed[record.uid] = departed
+        self._folders[_folder_of(record.id)].departed[record.uid] = _Departed(record)
 
     def finished(self, voice: Key, uid: str) -> Mapping[str, Tombstone]:
         """Return what was erased of a voice and is not acknowledged, by input hash."""
@@ -231,6 +247,10 @@ class ErasureReconciler:
         departed = folder.departed.get(uid)
         if departed is None and (wait := await self._seconds_until_gone(key, uid)) != 0:
             return wait
+        if departed is not None and not departed.is_recorded:
+            departed.is_recorded = True
+            if self._audit is not None:
+                self._audit.departed(departed.record)
         if (departed is not None and departed.legal_hold) or (marker is not None and marker.legal_hold):
             await self._tell_held(key, uid)
             return None
@@ -393,8 +413,8 @@ class ErasureReconciler:
 
     def _hand_on(self, erased: Erased) -> None:
         """Tell whoever keeps records."""
-        for tell in self.on_erased:
-            tell(erased)
+        if self._audit is not None:
+            self._audit.erased(erased)
 
     async def _tell(self, key: Key, erased: Erased) -> None:
         """Tell people."""

@@ -41,6 +41,7 @@ class Enqueuer:
         self._queue = queue
         self._metrics = metrics
         self.on_deleted: Callable[[VoiceRecord], None] = lambda _: None  # a VoiceModel that is there no longer
+        self.on_permission: Callable[[VoiceRecord], None] = lambda _: None  # a voice is there, or was until now
         self.caches = Caches(
             on_voice=self._on_voice,
             on_revision=self._on_revision,
@@ -71,6 +72,9 @@ class Enqueuer:
         return 0 if voice is None else voice.size
 
     def _on_voice(self, key: ObjectKey, old: VoiceRecord | None, new: VoiceRecord | None) -> None:
+        for record in (old, new):
+            if record is not None:
+                self.on_permission(record)
         if concerns_lists(old, new):
             priority = Priority.URGENT if withdraws(old, new) else Priority.NORMAL
             for server in {server for record in (old, new) if record is not None for server in record.servers}:

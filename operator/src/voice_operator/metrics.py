@@ -21,6 +21,7 @@ from voice_operator.reconcile.outcomes import Outcome
 
 LATENCY_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)  # seconds
 RESULTS = ("success", "error", "requeue_after")
+AUDIT_RESULTS = ("written", "failed", "lost")
 
 
 class Metrics:
@@ -83,6 +84,14 @@ class Metrics:
             "alert",
             "result",
         )
+        self.audit_records = self._counter(
+            "voice_operator_audit_records",
+            "Acts that were to be recorded, by result: written, failed (an attempt), lost (a record is gone).",
+            "result",
+        )
+        self.audit_pending = self._gauge("voice_operator_audit_pending", "Acts that wait for the audit log.")
+        for result in AUDIT_RESULTS:
+            self.audit_records.labels(result)
         self._received_at: dict[Key, float] = {}  # time of the first watch event since the last pass
         for kind in get_args(KindName):
             self._initialize(kind)

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from voice_operator.admission import Admission
 from voice_operator.alerts import AlertDispatcher
+from voice_operator.audit import AuditLog
 from voice_operator.cluster.alert_client import AlertClient
 from voice_operator.cluster.credentials import load_credentials
 from voice_operator.cluster.events import EventRecorder
@@ -15,23 +16,26 @@ from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.kube import Kube
 from voice_operator.cluster.lease import LeaderElection
 from voice_operator.cluster.observe import Cluster
+from voice_operator.cluster.revocations import Revocations
 from voice_operator.cluster.session_keys import session_minter
 from voice_operator.cluster.signing import Signing
 from voice_operator.cluster.store import open_store
 from voice_operator.cluster.watchdog import Watchdog
-from voice_operator.controller import Controller
+from voice_operator.controller import Controller, Reconcile
 from voice_operator.erasures import ErasureReconciler
 from voice_operator.handlers import Enqueuer, watch
 from voice_operator.http import application, serve
 from voice_operator.metrics import Metrics
-from voice_operator.queue import Priority, WorkQueue, crews, run_worker
-from voice_operator.reconcile.names import Key
+from voice_operator.queue import Crew, Priority, WorkQueue, crews, run_worker
+from voice_operator.reconcile.names import Key, KindName
 from voice_operator.relists import relist_own_kinds
 from voice_operator.revisions import RevisionReconciler
 from voice_operator.servers import ServerReconciler
 from voice_operator.settings import Settings
 from voice_operator.voice_lists import VoiceListReconciler
 from voice_operator.voices import VoiceReconciler
+
+TRAINING_CREWS = ("general", "large")  # they wait until it is known what was revoked; lists and urgent keys do not
 
 
 async def run(settings: Settings, identity: str) -> None:
@@ -51,56 +55,35 @@ async def run(settings: Settings, identity: str) -> None:
     metrics.watch_phases(lambda: (voice.phase or "Preparing" for voice in enqueuer.caches.voices.values()))
     store.listings.on_end = lambda owner: queue.add(Key("VoiceModel", *owner), Priority.LOW)
     inference, signing = Inference(enqueuer.caches), Signing(enqueuer.caches)
-    cluster = Cluster(
-        kube, enqueuer.caches, store, inference, settings, signing, session_minter(settings.storage.session_keys, _now)
-    )
+    revocations = Revocations(enqueuer.caches, signing, _now)
+    enqueuer.on_permission = revocations.note
+    minter = session_minter(settings.storage.session_keys, _now)
+    cluster = Cluster(kube, enqueuer.caches, store, inference, settings, signing, minter, revocations)
     lists = VoiceListReconciler(cluster, queue, _now)
-    servers = ServerReconciler(cluster, lists, queue, metrics, _now)
-    admission = Admission(settings.max_concurrent_trainings, queue.add)
     alert_client = AlertClient(settings.alerts.targets, settings.storage.ca)
     alerts = AlertDispatcher(settings.alerts, alert_client.post, enqueue=queue.add, metrics=metrics, clock=_now)
-    erasures = ErasureReconciler(cluster, recorder, queue, _now)
+    audit = AuditLog(cluster, recorder, enqueue=queue.add, metrics=metrics, clock=_now)
+    erasures = ErasureReconciler(cluster, recorder, queue, _now, audit if settings.audit.enabled else None)
     enqueuer.on_deleted = erasures.on_deleted
-    voices = VoiceReconciler(
-        cluster=cluster,
-        recorder=recorder,
-        admission=admission,
-        alerts=alerts,
-        erasures=erasures,
-        metrics=metrics,
-        clock=_now,
+    reconcilers = _reconcilers(
+        cluster, queue, lists, erasures, recorder=recorder, alerts=alerts, audit=audit, metrics=metrics
     )
-    revisions = RevisionReconciler(cluster, recorder)
-    controller = Controller(
-        queue,
-        metrics,
-        {
-            "VoiceModel": voices.reconcile,
-            "VoiceServer": servers.reconcile,
-            "VoiceRevision": revisions.reconcile,
-            "VoiceList": lists.reconcile,
-            "VoiceFolder": erasures.reconcile,
-        },
-        recorder.record_error,
-    )
+    controller = Controller(queue, metrics, reconcilers, recorder.record_error)
     listed, has_synced = asyncio.Event(), asyncio.Event()
     election = _election(kube, settings, identity)
-    leads = asyncio.Event() if election is None else election.is_leader
-    if election is None:
-        leads.set()
+    leads = _always() if election is None else election.is_leader
     reflectors = enqueuer.caches.reflectors(kube, namespaces)
-
-    async def sync() -> None:
-        for event in (listed, *(reflector.has_synced for reflector in reflectors)):
-            await event.wait()
-        has_synced.set()
-        await asyncio.Event().wait()
 
     async def lead(part: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
         await has_synced.wait()
         await leads.wait()
         await signing.load(kube, settings.namespace, settings.signing_key_secret)
         await part(*arguments)
+
+    async def work(crew: Crew) -> None:
+        if crew.name in TRAINING_CREWS:
+            await revocations.is_loaded.wait()
+        await run_worker(queue, controller.reconcile, crew)
 
     runner = await serve(application(lists, metrics, has_synced, watchdog.check), settings.listen)
     parts: dict[str, Coroutine[Any, Any, None]] = {
@@ -109,9 +92,11 @@ async def run(settings: Settings, identity: str) -> None:
             kube, enqueuer, watchdog, namespaces, seconds=settings.resync_seconds, has_synced=listed
         ),
         "watchdog": watchdog.run(),
-        "sync": sync(),
+        "sync": _sync((listed, *(reflector.has_synced for reflector in reflectors)), has_synced),
         "alerts": alerts.run(),
         "sweeps": lead(erasures.sweep),
+        "audit": audit.run(),
+        "revocations": lead(revocations.run, kube, settings.namespace, settings.revocations_secret),
     }
     parts |= {f"reflector {number}": one.run(settings.resync_seconds) for number, one in enumerate(reflectors)}
     for crew in crews(settings.workers):
@@ -143,6 +128,52 @@ def _election(kube: Kube, settings: Settings, identity: str) -> LeaderElection |
     )
     kube.fence = election.fence
     return election
+
+
+async def _sync(parts: Iterable[asyncio.Event], has_synced: asyncio.Event) -> None:
+    """Set ``has_synced`` once all parts are."""
+    for part in parts:
+        await part.wait()
+    has_synced.set()
+    await asyncio.Event().wait()
+
+
+def _always() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
+def _reconcilers(
+    cluster: Cluster,
+    queue: WorkQueue,
+    lists: VoiceListReconciler,
+    erasures: ErasureReconciler,
+    *,
+    recorder: EventRecorder,
+    alerts: AlertDispatcher,
+    audit: AuditLog,
+    metrics: Metrics,
+) -> dict[KindName, Reconcile]:
+    """Return what brings the objects of each kind a step further."""
+    recorded = audit if cluster.settings.audit.enabled else None
+    voices = VoiceReconciler(
+        cluster=cluster,
+        recorder=recorder,
+        admission=Admission(cluster.settings.max_concurrent_trainings, queue.add),
+        alerts=alerts,
+        erasures=erasures,
+        metrics=metrics,
+        clock=_now,
+        audit=recorded,
+    )
+    return {
+        "VoiceModel": voices.reconcile,
+        "VoiceServer": ServerReconciler(cluster, lists, queue, metrics, _now).reconcile,
+        "VoiceRevision": RevisionReconciler(cluster, recorder).reconcile,
+        "VoiceList": lists.reconcile,
+        "VoiceFolder": erasures.reconcile,
+    }
 
 
 async def _run_until_one_ends(parts: dict[str, Coroutine[Any, Any, None]]) -> None:

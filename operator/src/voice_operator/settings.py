@@ -22,7 +22,8 @@ ALERT_URL = r"^https?://[^/?#@\s]+([/?][^#\s]*)?$"  # no password in it: that is
 
 SESSION_SECONDS = (900, 43_200)  # what token services take
 
-StoreUri = Annotated[str, Field(pattern=r"^(s3://[a-z0-9][a-z0-9.-]*[a-z0-9](/[A-Za-z0-9._/-]*)?|file:///.*)$")]
+_STORE_URI = r"^(s3://[a-z0-9][a-z0-9.-]*[a-z0-9](/[A-Za-z0-9._/-]*)?|file:///.*)$"
+StoreUri = Annotated[str, Field(pattern=_STORE_URI)]
 Tolerations = tuple[dict[str, Any], ...]
 
 
@@ -268,6 +269,28 @@ class Alerts(Section):
         return self
 
 
+class Retention(Section):
+    """How long the store itself keeps records, whoever asks it to delete them; the bucket must have object lock."""
+
+    days: int = Field(0, ge=0, le=36500, description="0: as the bucket's own default says.")
+    mode: Literal["GOVERNANCE", "COMPLIANCE"] = "GOVERNANCE"
+
+
+class Audit(Section):
+    """The log of what was done to voices."""
+
+    enabled: bool = True
+    uri: Annotated[str, Field(pattern=f"({_STORE_URI})|^$")] = Field(
+        "", description="Below it each namespace has a folder; empty: storage.uri and /audit."
+    )
+    retention: Retention = Field(default_factory=Retention)
+
+    @field_validator("uri")
+    @classmethod
+    def _without_slash(cls, uri: str) -> str:
+        return uri.rstrip("/")
+
+
 class Settings(Section):
     """The whole file."""
 
@@ -282,6 +305,7 @@ class Settings(Section):
     tenancy: Tenancy = Field(default_factory=Tenancy)
     policy: Policy = Field(default_factory=Policy)
     alerts: Alerts = Field(default_factory=Alerts)
+    audit: Audit = Field(default_factory=Audit)
     watch_namespaces: tuple[str, ...] = Field((), description="Empty: all namespaces.")
     operator_url: str = Field(
         "",
@@ -313,6 +337,14 @@ class Settings(Section):
             "there is none. The ConfigMap of this name has the public half."
         ),
     )
+    revocations_secret: str = Field(
+        "voice-operator-revocations",
+        pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        description=(
+            "Name, without the number at its end, of the Secrets in the operator's own namespace that keep what was "
+            "revoked, so that it outlives the resources."
+        ),
+    )
     max_concurrent_trainings: int = Field(
         0, ge=0, description="How many train and evaluate Jobs run at a time in all namespaces; 0: as many as start."
     )
@@ -337,6 +369,11 @@ class Settings(Section):
         """Namespace and name of the chart's own server; empty: it has none."""
         server = self.default_server
         return f"{server.namespace}/{server.name}" if server is not None else ""
+
+    @property
+    def audit_uri(self) -> str:
+        """Where the folders of the audit log lie."""
+        return self.audit.uri or f"{self.storage.uri}/audit"
 
     def tenant(self, namespace: str) -> Tenant:
         """Return what a namespace may use."""

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -13,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from voice_operator.errors import InvalidObject
+from voice_operator.errors import InvalidObject, InvalidSettings
 
 ATTEMPT_SCHEMA = "voice.sovits.dev/attempt-key/v1"
+PURPOSE_SCHEMA = "voice.sovits.dev/purpose-key/v1"
 
 
 class SigningKey:
@@ -44,6 +46,13 @@ class SigningKey:
     def attempt_key(self, voice_uid: str, input_hash: str, stage: str, attempt: int) -> bytes:
         """Return the 32 bytes by which one attempt of one stage proves what it made (HKDF, RFC 5869)."""
         names = {"schema": ATTEMPT_SCHEMA, "voice": voice_uid, "input": input_hash, "stage": stage, "attempt": attempt}
+        return self._derived(names)
+
+    def key_for(self, purpose: str) -> bytes:
+        """Return the 32 bytes of the installation for one purpose."""
+        return self._derived({"schema": PURPOSE_SCHEMA, "purpose": purpose})
+
+    def _derived(self, names: dict[str, Any]) -> bytes:
         derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=canonical(names))
         return derivation.derive(self._key.private_bytes_raw())
 
@@ -70,6 +79,18 @@ class PublicKey:
         except (InvalidSignature, ValueError):
             return False
         return True
+
+
+def read_public_key(path: Path) -> PublicKey:
+    """Read the key of the seals from a file.
+
+    Raises:
+        InvalidSettings: it cannot be read, or is no key.
+    """
+    try:
+        return PublicKey(path.read_text())
+    except (OSError, UnicodeDecodeError, InvalidObject) as error:
+        raise InvalidSettings(f"--public-key {path}: {error}") from error
 
 
 def new_key() -> bytes:

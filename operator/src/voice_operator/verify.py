@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from voice_operator.api.voice_revision import StageProof, VoiceRevisionSpec
@@ -13,7 +12,7 @@ from voice_operator.cluster.objects import revision_spec
 from voice_operator.cluster.signing import key_from, public_key
 from voice_operator.cluster.store import Store, open_store
 from voice_operator.documents import Receipt
-from voice_operator.errors import ClusterError, InvalidDocument, InvalidObject, InvalidSettings, NotFound, StoreError
+from voice_operator.errors import ClusterError, InvalidDocument, InvalidObject, NotFound, StoreError
 from voice_operator.manifests.labels import SEAL
 from voice_operator.metrics import Metrics
 from voice_operator.reconcile.names import revision_uri, workspace_uri
@@ -78,18 +77,6 @@ async def verify(settings: Settings, namespace: str, name: str, public: PublicKe
     finally:
         await kube.close()
         store.close()
-
-
-def read_public_key(path: Path) -> PublicKey:
-    """Read the key of the seals from a file.
-
-    Raises:
-        InvalidSettings: it cannot be read, or is no key.
-    """
-    try:
-        return PublicKey(path.read_text())
-    except (OSError, UnicodeDecodeError, InvalidObject) as error:
-        raise InvalidSettings(f"--public-key {path}: {error}") from error
 
 
 async def _revision(kube: Kube, namespace: str, name: str) -> Object:

@@ -66,7 +66,7 @@ class VoiceListReconciler:
     def voices(self, namespace: str, server: str) -> tuple[DesiredVoice, ...]:
         """Return the voices that a server must serve now."""
         server_id = f"{namespace}/{server}"
-        caches = self._cluster.caches
+        caches, revocations = self._cluster.caches, self._cluster.revocations
         return desired_voices(
             caches.voices.group(server_id),
             server_id,
@@ -75,6 +75,7 @@ class VoiceListReconciler:
             sealed=self._cluster.signing.sealed_artifacts,
             recorded=caches.record_of,
             must_be_reviewed=self._cluster.settings.policy.review.required,
+            revoked=(lambda _: False) if revocations is None else revocations.covers,
         )
 
     def generation(self, namespace: str, server: str) -> int:

@@ -9,6 +9,7 @@ from voice_operator.admission import Admission
 from voice_operator.alerts import AlertDispatcher
 from voice_operator.api.schema import API_VERSION
 from voice_operator.api.voice_status import VoiceModelStatus
+from voice_operator.audit import AuditLog
 from voice_operator.cluster.apply import apply, renew_keys
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.kube import VOICE_MODELS
@@ -52,12 +53,15 @@ class VoiceReconciler:
         erasures: ErasureReconciler,
         metrics: Metrics,
         clock: Callable[[], datetime],
+        audit: AuditLog | None = None,
     ) -> None:
+        """Without an audit log nothing is recorded."""
         self._cluster = cluster
         self._recorder = recorder
         self._admission = admission
         self._alerts = alerts
         self._erasures = erasures
+        self._audit = audit
         self._metrics = metrics
         self._clock = clock
         self._idle: dict[Key, int] = {}  # passes in a row that changed nothing and wanted to be repeated at once
@@ -84,6 +88,8 @@ class VoiceReconciler:
             self._idle.pop(key, None)
             self._admission.settle(key, running=False)
             self._alerts.forget(key)
+            if self._audit is not None:
+                self._audit.forget(key)
             return None
         voice = voice_from(item)
         now = self._clock()
@@ -98,6 +104,8 @@ class VoiceReconciler:
             # its Job before any has its status.
             return WAITING_POLL_SECONDS
         status = self._alerts.with_outcomes(key, voice.uid, status_of(decision))
+        if self._audit is not None:
+            status = self._audit.with_acts(key, decision, status)
         changed = status != voice.status
         if changed:
             await self._write(voice, status)
@@ -109,6 +117,8 @@ class VoiceReconciler:
                 await self._recorder.record(key, voice.uid, event)
         self._erasures.acknowledge(key, erased)
         self._alerts.offer(key, voice, status)
+        if self._audit is not None:
+            self._audit.offer(key, voice.uid, status)
         waits = (
             self._bounded(key, decision.action.requeue_after, changed=changed),
             _until_expiry(voice, now),

@@ -32,7 +32,7 @@ from voice_store.files import Content, content_of, content_of_file
 from voice_store.folder import FolderStore
 from voice_store.opening import StoreFactory, open_store
 from voice_store.settings import ENVIRONMENT_HELP, CredentialSources, S3Settings, Transport
-from voice_store.store import Entry, Store, Version
+from voice_store.store import Entry, RetentionMode, Store, Version
 from voice_store.uris import StoreUri, check_key
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "InvalidUri",
     "Misconfigured",
     "NotFound",
+    "RetentionMode",
     "S3Settings",
     "Store",
     "StoreError",

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from voice_store.errors import AccessDenied, AlreadyExists, InvalidKey, NotFound, StoreUnavailable
+from voice_store.errors import AccessDenied, AlreadyExists, InvalidKey, Misconfigured, NotFound, StoreUnavailable
 from voice_store.files import chunks_of, create_whole, write_whole
-from voice_store.store import BINARY, Entry, Store, Version
+from voice_store.store import BINARY, Entry, RetentionMode, Store, Version
 from voice_store.uris import StoreUri, check_key
 
 
@@ -78,6 +78,11 @@ class FolderStore(Store):
                 create_whole(self._path(key), (data,))
             except FileExistsError as error:
                 raise AlreadyExists(f"{self.describe(key)}: it exists already") from error
+
+    def retain(self, key: str, mode: RetentionMode, until: datetime) -> None:
+        """See ``Store.retain``; a folder keeps nothing from anybody."""
+        about = f"{self.describe(key)}: a folder cannot keep it until {until:%Y-%m-%d} ({mode})"
+        raise Misconfigured(f"{about}; use a bucket with object lock")
 
     def upload(self, key: str, path: Path) -> None:
         """See ``Store.upload``."""

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, MinioException, S3Error
+from minio.retention import Retention
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
@@ -25,7 +26,7 @@ from voice_store.errors import InvalidKey, Misconfigured, NotFound, StoreError
 from voice_store.faults import code_fault, store_fault
 from voice_store.files import CHUNK
 from voice_store.settings import S3Settings, Transport
-from voice_store.store import BINARY, Entry, Store, Version
+from voice_store.store import BINARY, Entry, RetentionMode, Store, Version
 from voice_store.uris import StoreUri, check_key
 
 # What a server answers that keeps no versions or uploads, or does not let these keys see them.
@@ -137,6 +138,11 @@ class S3Store(Store):
             )
             if response.status >= 300:
                 raise _refusal(response)
+
+    def retain(self, key: str, mode: RetentionMode, until: datetime) -> None:
+        """See ``Store.retain``."""
+        with self._errors(key):
+            self._client.minio.set_object_retention(self.bucket, self._key(key), Retention(mode, until))
 
     def upload(self, key: str, path: Path) -> None:
         """See ``Store.upload``."""

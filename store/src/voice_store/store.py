@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from voice_store.errors import DigestMismatch, TooLarge
 from voice_store.files import Content, bounded, content_of, content_of_file, write_whole
@@ -20,6 +20,9 @@ DOCUMENT_LIMIT: Final = 16 * MIB  # no document between the parts is larger than
 FILE_LIMIT: Final = 4096 * MIB  # the largest base of the family is 1.3 GB
 LISTING_LIMIT: Final = 200_000  # a dataset of more files than this is a mistake in the prefix
 BINARY: Final = "application/octet-stream"
+
+RetentionMode = Literal["GOVERNANCE", "COMPLIANCE"]
+"""Who may end a retention early: those with a right of their own (s3:BypassGovernanceRetention), or nobody."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,14 @@ class Store(ABC):
 
         Raises:
             AlreadyExists: there is one; it stays as it was.
+        """
+
+    @abstractmethod
+    def retain(self, key: str, mode: RetentionMode, until: datetime) -> None:
+        """Keep the object's present version from being removed until then, in a bucket with object lock.
+
+        Raises:
+            Misconfigured: the store has no such thing.
         """
 
     @abstractmethod

@@ -106,7 +106,12 @@ def observe(
         caches.revisions.update(revision)
     store = store or open_store(configured.storage.uri, {})
     cluster: Any = SimpleNamespace(
-        caches=caches, store=store, inference=None, settings=configured, signing=signing(caches)
+        caches=caches,
+        store=store,
+        inference=None,
+        settings=configured,
+        signing=signing(caches),
+        revocations=None,
     )
     return asyncio.run(observe_voice(cluster, voice, now=now, consent_valid=True))
 

@@ -17,7 +17,7 @@ from voice_operator.api.schema import (
     atomic_list,
     map_list,
 )
-from voice_operator.api.voice_model import Capacity
+from voice_operator.api.voice_model import Capacity, Source
 
 StageName = Literal["prepare", "train", "evaluate"]
 STAGES: tuple[StageName, ...] = ("prepare", "train", "evaluate")  # the Jobs, in order
@@ -211,6 +211,67 @@ class Tombstone(Schema):
     bytes: int = Field(0, ge=0, description="How many bytes they had.")
 
 
+ActKind = Literal[
+    "Consented",
+    "Trained",
+    "Evaluated",
+    "Approved",
+    "Rejected",
+    "Served",
+    "RolledBack",
+    "Unloaded",
+    "Revoked",
+    "Erased",
+]
+Names = Annotated[tuple[ShortText, ...], Field(max_length=16, json_schema_extra=atomic_list())]
+
+
+class Act(Schema):
+    """Something that was done to a voice, as the audit log records it."""
+
+    id: str = Field(max_length=32, description="The same however often the act is sent to the log.")
+    act: ActKind
+    time: Time
+    by: ShortText = Field("", description="Who did it, as the API server knows them; empty: the operator.")
+    requested_by: Names = Field((), description="Who changed the spec that led to it.")
+    revision: ObjectName = ""
+    digests: Annotated[dict[Annotated[str, Field(max_length=63)], ShortText], Field(max_length=16)] = Field(
+        default_factory=dict, description="SHA-256 of what it is about, and the keyed hash of the consent's holder."
+    )
+    scores: Scores = Field(default_factory=dict)
+    source: Source = Field(default_factory=Source)
+    reason: str = Field("", max_length=1024)
+    omitted: int = Field(0, ge=0, description="Earlier acts that were forgotten while the log could not be written.")
+
+
+class AuditedRevision(Schema):
+    """A VoiceRevision whose training is in the audit log, and which decisions about it are."""
+
+    name: ObjectName
+    decisions: Annotated[
+        tuple[Annotated[str, Field(max_length=16)], ...], Field(max_length=32, json_schema_extra=atomic_list())
+    ] = ()
+
+
+class AuditState(Schema):
+    """How far a voice's acts have been handed to the audit log, and those that are not in it yet."""
+
+    count: int = Field(0, ge=0, description="Acts so far.")
+    sequence: int = Field(0, ge=0, description="Newest record of the namespace's log that is known here.")
+    record: Digest = Field("", description="SHA-256 of that record.")
+    since: Time = Field("", description="When the oldest of the pending acts was put here.")
+    consent: Digest = Field("", description="SHA-256 of the consent that is recorded.")
+    revoked: bool = False
+    served: ObjectName = Field("", description="VoiceRevision that is recorded as served; empty: none.")
+    failed: str = Field("", max_length=63, description="Evaluation that is recorded as failed.")
+    revisions: Annotated[tuple[AuditedRevision, ...], Field(max_length=512, json_schema_extra=atomic_list())] = ()
+    pending: Annotated[tuple[Act, ...], Field(max_length=32, json_schema_extra=atomic_list())] = Field(
+        (), description="Acts that the log does not have yet, the oldest first."
+    )
+    omitted: int = Field(0, ge=0, description="Acts that were forgotten since: too many waited for the log.")
+    tag: str = Field("", max_length=64, description="HMAC over the rest: nobody else can put acts here.")
+
+
 class VoiceModelStatus(Schema):
     """The operator's observations and actions."""
 
@@ -279,3 +340,4 @@ class VoiceModelStatus(Schema):
     alerts: Annotated[tuple[AlertRecord, ...], Field(max_length=64, json_schema_extra=atomic_list())] | None = Field(
         None, description="Alerts that targets of the installation were told, the newest of each kind."
     )
+    audit: AuditState | None = Field(None, description="What the audit log has of this voice; absent: nothing.")

@@ -68,6 +68,10 @@ class Caches:
         others = self.voices.group(_of(voice.namespace))
         return sum((one.created, one.uid) <= (voice.created, voice.uid) for one in others if not one.deleting)
 
+    def voices_of(self, namespace: str) -> list[VoiceRecord]:
+        """Return what is kept of the VoiceModels of a namespace, by name."""
+        return self.voices.group(_of(namespace))
+
     def revision(self, namespace: str, name: str) -> Object | None:
         """Return a VoiceRevision."""
         found = self.revisions.get(namespace, name)

@@ -10,10 +10,11 @@ from voice_operator.api.schema import GROUP, Schema
 from voice_operator.api.voice_model import Consent, Review, VoiceModelSpec
 from voice_operator.api.voice_revision import RevisionReview, VoiceRevisionSpec
 from voice_operator.api.voice_server import VoiceServerSpec
-from voice_operator.api.voice_status import Artifacts, Loading, TrainedInput, VoiceModelStatus
+from voice_operator.api.voice_status import Artifacts, AuditState, Loading, TrainedInput, VoiceModelStatus
 from voice_operator.cluster.kube import Object
 from voice_operator.errors import InvalidObject
 from voice_operator.manifests.labels import REQUESTED_BY, RETRY, REVOKED, VOICE_MODEL
+from voice_operator.reconcile.consent import consent_digest
 from voice_operator.reconcile.desired import VoiceRecord
 from voice_operator.reconcile.hashing import base_identity, training_hash_of
 from voice_operator.reconcile.observed import ObservedRevision, RevisionRecord, ServerRef, Voice, VoiceServer
@@ -219,6 +220,9 @@ def _record(item: Object, spec: VoiceRevisionSpec) -> RevisionRecord:
         rules=spec.review,
         requested_by=spec.requested_by,
         author=spec.source.author,
+        source=spec.source,
+        recordings=spec.dataset.digest or spec.dataset.fingerprint,
+        consent=consent_digest(spec.consent),
         decisions=_part("VoiceRevision", RevisionReview, item, "review").decisions,
     )
 
@@ -230,6 +234,11 @@ def revision_spec(item: Object) -> VoiceRevisionSpec:
         InvalidObject: it does not match the CRD.
     """
     return _part("VoiceRevision", VoiceRevisionSpec, item, "spec")
+
+
+def audit_state(item: Object) -> AuditState | None:
+    """Return what a VoiceModel's status says of the audit log; None: nothing that can be read."""
+    return _or_none(AuditState, (item.get("status") or {}).get("audit"))
 
 
 def server_from(item: Object) -> VoiceServer:

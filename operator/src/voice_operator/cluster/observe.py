@@ -9,6 +9,7 @@ from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.jobs import is_finished, observed_job
 from voice_operator.cluster.kube import EVENTS, Kube, Object
 from voice_operator.cluster.objects import is_deleting, is_owned_by, revision_from, server_from
+from voice_operator.cluster.revocations import Revocations, claim_of
 from voice_operator.cluster.session_keys import SessionMinter
 from voice_operator.cluster.signing import Signing
 from voice_operator.cluster.store import Store
@@ -33,6 +34,7 @@ from voice_operator.reconcile.observed import (
 from voice_operator.reconcile.policy import voice_problem
 from voice_operator.reconcile.proofs import Verifier
 from voice_operator.reconcile.serving import base_of
+from voice_operator.reconcile.times import render
 from voice_operator.reconcile.view import is_due
 from voice_operator.settings import Settings
 
@@ -48,6 +50,7 @@ class Cluster:
     settings: Settings
     signing: Signing
     minter: SessionMinter | None = None  # None: each namespace has keys of the store
+    revocations: Revocations | None = None  # None: none is remembered
 
     def close(self) -> None:
         """Let the threads of what blocks end."""
@@ -81,9 +84,11 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
     known = voice.base in settings.bases
     dataset: ObservedDataset | None = status.dataset
     problem: Problem | None = None
-    if known and consent_valid:
+    remembered = _remembered(cluster, voice, revisions, status.dataset)
+    if known and consent_valid and remembered is None:
         dataset, problem = await _dataset(cluster.store, voice, now, allowed=refusal is None)
-    if not known or not consent_valid or dataset is None:
+        remembered = _remembered(cluster, voice, revisions, dataset)
+    if not known or not consent_valid or dataset is None or remembered is not None:
         return Observed(
             voice=voice,
             complete=False,
@@ -91,7 +96,8 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
             dataset_refused=known and consent_valid and dataset is None and problem is None,
             base_known=known,
             known_bases=tuple(sorted(settings.bases)),
-            dataset=status.dataset,
+            revoked_before=remembered,
+            dataset=dataset or status.dataset,
             evidence=status.evidence,
             dataset_problem=problem,
             input_hash=status.input_hash,
@@ -170,6 +176,18 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
         server=server,
         serving_server=serving,
     )
+
+
+def _remembered(
+    cluster: Cluster, voice: Voice, revisions: tuple[ObservedRevision, ...], dataset: ObservedDataset | None
+) -> str | None:
+    """Return which revocation that outlived its VoiceModel covers the voice, as a sentence, or None."""
+    if cluster.revocations is None:
+        return None
+    found = [revision.record.recordings for revision in revisions]
+    found += [voice.spec.dataset.digest, dataset.identity if dataset is not None else ""]
+    created = "" if voice.created_at is None else render(voice.created_at)
+    return cluster.revocations.why(claim_of(voice.id, voice.uid, created, voice.spec.consent, found))
 
 
 def _refusal(cluster: Cluster, voice: Voice, server: Object | None) -> Problem | None:

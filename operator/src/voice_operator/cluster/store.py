@@ -16,7 +16,16 @@ import voice_store
 from voice_operator.cluster.listings import Listings
 from voice_operator.cluster.threads import FairThreads
 from voice_operator.errors import InvalidSettings, StoreError
-from voice_store import Entry, Misconfigured, NotFound, StoreFactory, StoreUri, Transport
+from voice_store import (
+    AlreadyExists,
+    Entry,
+    Misconfigured,
+    NotFound,
+    RetentionMode,
+    StoreFactory,
+    StoreUri,
+    Transport,
+)
 
 MAX_DOCUMENT_BYTES = 8 << 20
 MAX_EVIDENCE_BYTES = 64 << 20  # a scan, or a recording of the permission
@@ -34,6 +43,7 @@ ERASED_AT_ONCE = 1000  # versions
 MIN_SEGMENTS = 2  # of a folder that may be erased, beside the bucket: namespace and voice
 
 UNSORTED = "unsorted"
+JSON = "application/json"
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,36 @@ class Store:
                 return None
 
         return await self._run(read, uri, READ_SECONDS, self._documents, namespace)
+
+    async def create(self, uri: str, data: bytes, namespace: str = "") -> bool:
+        """Write a document unless there is one; return whether it was this call that wrote it.
+
+        After an error it may be written all the same.
+
+        Raises:
+            StoreError: the store does not answer or refuses.
+        """
+
+        def create(location: StoreUri, _: threading.Event) -> bool:
+            try:
+                self._factory.open(location.parent).create(location.name, data, JSON)
+            except AlreadyExists:
+                return False
+            return True
+
+        return await self._run(create, uri, READ_SECONDS, self._documents, namespace)
+
+    async def retain(self, uri: str, mode: RetentionMode, until: datetime, namespace: str = "") -> None:
+        """Keep an object from being deleted or overwritten until then; the bucket must have object lock.
+
+        Raises:
+            StoreError: the store does not answer or refuses.
+        """
+
+        def retain(location: StoreUri, _: threading.Event) -> None:
+            self._factory.open(location.parent).retain(location.name, mode, until)
+
+        await self._run(retain, uri, READ_SECONDS, self._documents, namespace)
 
     async def modified(self, uri: str, namespace: str = "") -> datetime | None:
         """Return when a document was written last, by the store's clock; None: there is none.

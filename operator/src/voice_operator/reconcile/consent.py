@@ -1,10 +1,12 @@
 """Validity of the speaker's consent. A revocation is for ever: it outlives edits, restores and the loss of a status."""
 
+import hashlib
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
 from voice_operator.api.voice_model import Consent
 from voice_operator.reconcile.observed import Problem, RevisionRecord
+from voice_operator.signing import canonical
 
 
 def consent_problem(
@@ -34,6 +36,22 @@ def consent_mismatch(consent: Consent, record: RevisionRecord) -> Problem | None
             "another person's voice is another VoiceModel",
         )
     return None
+
+
+def remembered_problem(why: str) -> Problem:
+    """Return why nothing may be trained for a VoiceModel whose consent was revoked before it was made."""
+    return Problem(
+        "ConsentRevoked",
+        f"{why}, and nothing brings that back, whatever was deleted since; a new permission needs "
+        "spec.consent.evidence of its own",
+    )
+
+
+def consent_digest(consent: Consent) -> str:
+    """Return the SHA-256 of what was agreed to, as ``sha256:<64 hex>``; a revocation leaves it as it is."""
+    document = consent.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    document.pop("revoked", None)
+    return f"sha256:{hashlib.sha256(canonical(document)).hexdigest()}"
 
 
 def _is_another(consent: Consent, record: RevisionRecord) -> bool:

@@ -70,12 +70,13 @@ def desired_voices(
     sealed: Sealed,
     recorded: Recorded = lambda _, __: RevisionRecord(),
     must_be_reviewed: bool = False,
+    revoked: Callable[[VoiceRecord], bool] = lambda _: False,
 ) -> tuple[DesiredVoice, ...]:
     """Return the voices of a server, by id. Only voices and their revisions count: no base, no store, no server object.
 
     A status only chooses among the sealed revisions of its voice that people permit: ``recorded`` tells what one says
-    about them, ``must_be_reviewed`` whether the installation asks for a review of every voice. Addresses follow from
-    names and ``storage``.
+    about them, ``must_be_reviewed`` whether the installation asks for a review of every voice, ``revoked``
+    whether a revocation covers it that was not made on this object. Addresses follow from names and ``storage``.
     """
 
     def bundle(record: VoiceRecord, artifacts: Artifacts | None) -> DesiredRevision | None:
@@ -87,7 +88,8 @@ def desired_voices(
             return None
         return _bundle(found, storage)
 
-    found = (_desired(record, server, bundle) for record in records if _permitted(record, now))
+    permitted = (record for record in records if _permitted(record, now) and not revoked(record))
+    found = (_desired(record, server, bundle) for record in permitted)
     return tuple(sorted((voice for voice in found if voice is not None), key=lambda voice: voice.id))
 
 

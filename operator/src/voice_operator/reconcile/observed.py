@@ -6,7 +6,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Literal
 
-from voice_operator.api.voice_model import Capacity, Gate, VoiceModelSpec
+from voice_operator.api.voice_model import Capacity, Gate, Source, VoiceModelSpec
 from voice_operator.api.voice_revision import RecordedReview, ReviewDecision
 from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import (
@@ -157,6 +157,9 @@ class RevisionRecord:
     rules: RecordedReview | None = None  # that it was made under; None: made before these were recorded
     requested_by: tuple[str, ...] = ()  # who changed the spec that led to it
     author: str = ""  # of the commit that led to it
+    source: Source = field(default_factory=Source)  # that commit
+    recordings: str = ""  # their digest or fingerprint
+    consent: str = ""  # digest of the consent that it was made under
     decisions: tuple[ReviewDecision, ...] = ()
 
 
@@ -248,6 +251,7 @@ class Observed:
     known_bases: tuple[str, ...] = ()
     refusal: Problem | None = None  # what installation and namespace forbid: nothing is trained
     dataset_refused: bool = False  # the recordings would have to be listed, and may not be
+    revoked_before: str | None = None  # which revocation that outlived its VoiceModel covers this one, as a sentence
     dataset: ObservedDataset | None = None
     dataset_problem: Problem | None = None
     evidence: ObservedEvidence | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from voice_operator.api.voice_status import STAGES, StageName, StageStatus, TrainedInput
-from voice_operator.reconcile.consent import consent_problem
+from voice_operator.reconcile.consent import consent_problem, remembered_problem
 from voice_operator.reconcile.erasure import inputs_after, is_going
 from voice_operator.reconcile.failures import reset_at
 from voice_operator.reconcile.identity import evaluation_changed, has_present_evaluation, is_present
@@ -87,6 +87,8 @@ def view_of(observed: Observed, now: datetime) -> View:
         revoked_at=observed.voice.status.revoked_at,
         revisions=[revision.record for revision in observed.revisions if not revision.deleting],
     )
+    if consent is None and observed.revoked_before is not None:
+        consent = remembered_problem(observed.revoked_before)
     active = [job for job in observed.jobs if job.state == "Running"]
     use = use_of(observed, now, busy=bool(active) or _is_reviewed(observed, now))
     target = None if use.unused else target_revision(observed, consent_valid=consent is None)

@@ -1,0 +1,216 @@
+"""The revocations that outlive their resources: noted as watches tell of them, kept in Secrets, asked by every pass."""
+
+import asyncio
+import logging
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from voice_operator.api.voice_model import Consent
+from voice_operator.cluster.cache import ObjectKey
+from voice_operator.cluster.caches import Caches
+from voice_operator.cluster.kube import SECRETS, Kube
+from voice_operator.cluster.objects import unpack
+from voice_operator.cluster.signing import Signing
+from voice_operator.errors import ClusterError, InvalidObject, ListTooLong, NotFound
+from voice_operator.manifests.revocation_list import (
+    SALT_BYTES,
+    SHARDS,
+    read_secret,
+    revocation_secret,
+    shard_name,
+    shard_of,
+)
+from voice_operator.reconcile.desired import VoiceRecord
+from voice_operator.reconcile.revocations import Claim, Revocation, revocation_of, why_revoked
+from voice_operator.reconcile.times import parse, render
+
+RETRY_SECONDS = 5.0
+DIGESTS = ("digest", "fingerprint")  # of recordings, in spec and status
+MAX_SPARE = 1000  # answers about voices that may be gone
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Shard:
+    """What one Secret remembers, by the UID of the VoiceModel."""
+
+    salt: bytes
+    known: dict[str, Revocation] = field(default_factory=dict)
+    by_namespace: defaultdict[str, list[Revocation]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, revocation: Revocation) -> None:
+        if revocation.uid not in self.known:
+            self.known[revocation.uid] = revocation
+            self.by_namespace[revocation.namespace].append(revocation)
+
+
+class Revocations:
+    """All revocations of the installation. What is noted counts at once; that it is written may take its time."""
+
+    def __init__(self, caches: Caches, signing: Signing, clock: Callable[[], datetime]) -> None:
+        self._caches = caches
+        self._signing = signing
+        self._clock = clock
+        self._shards = {number: _Shard(secrets.token_bytes(SALT_BYTES)) for number in range(SHARDS)}
+        self._unwritten: defaultdict[int, list[tuple[Claim, str]]] = defaultdict(list)  # by shard
+        self._changed = asyncio.Event()
+        self._noted: dict[str, VoiceRecord] = {}  # until the Secrets are read, by UID
+        self.is_loaded = asyncio.Event()
+        self._verdicts: dict[str, tuple[VoiceRecord, int, int, bool]] = {}  # by UID
+
+    def note(self, voice: VoiceRecord) -> None:
+        """Remember a voice's revocation, where there is one."""
+        revoked = voice.revoked_at is not None or (voice.consent is not None and voice.consent.revoked)
+        shard = shard_of(voice.uid)
+        if not revoked or voice.uid in self._shards[shard].known or voice.uid in self._noted:
+            return
+        if self.is_loaded.is_set():
+            self._remember(voice)
+        else:
+            self._noted[voice.uid] = voice
+
+    def why(self, claim: Claim) -> str | None:
+        """Return which revocation covers a claim, as a sentence, or None."""
+        for shard in self._shards.values():
+            of_namespace = shard.by_namespace.get(claim.namespace)
+            sentence = why_revoked(claim, of_namespace, shard.salt) if of_namespace else None
+            if sentence is not None:
+                return sentence
+        return None
+
+    def covers(self, voice: VoiceRecord) -> bool:
+        """Return whether a revocation covers a voice; asked for each voice of a list, so that the answer is kept."""
+        count = sum(len(shard.by_namespace.get(voice.namespace, ())) for shard in self._shards.values())
+        if not count:
+            return False
+        revisions = self._caches.revisions.count(_key(voice))
+        known = self._verdicts.get(voice.uid)
+        if len(self._verdicts) > 2 * len(self._caches.voices) + MAX_SPARE:
+            self._verdicts.clear()  # most are of voices that are gone
+        if known is None or known[0] is not voice or known[1:3] != (count, revisions):
+            known = self._verdicts[voice.uid] = voice, count, revisions, self.why(self._claim(voice)) is not None
+        return known[3]
+
+    async def run(self, kube: Kube, namespace: str, name: str) -> None:
+        """Read the Secrets, then write what is noted, for ever, many at a time. It needs the signing key."""
+        await self._load(kube, namespace, name)
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            for number in sorted(self._unwritten):
+                try:
+                    await self._write(kube, namespace, name, number)
+                except (ClusterError, InvalidObject, ListTooLong) as error:
+                    log.error("a revocation is not remembered yet: %s; tried again", error)  # noqa: TRY400 -- expected
+                    asyncio.get_running_loop().call_later(RETRY_SECONDS, self._changed.set)
+
+    async def _load(self, kube: Kube, namespace: str, name: str) -> None:
+        """Read the Secrets; tries until it can, because nothing may be trained before."""
+        while not self.is_loaded.is_set():
+            try:
+                for number in range(SHARDS):
+                    await self._read(kube, namespace, name, number)
+            except (ClusterError, InvalidObject) as error:
+                where = f"{namespace}/{shard_name(name, 0)} to {SHARDS - 1}"
+                log.error("revocations, Secrets %s: %s; nothing is trained; tried again", where, error)  # noqa: TRY400 -- expected
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            self.is_loaded.set()
+            for voice in self._noted.values():
+                self._remember(voice)
+            self._noted.clear()
+
+    def _remember(self, voice: VoiceRecord) -> None:
+        number = shard_of(voice.uid)
+        shard = self._shards[number]
+        if voice.uid not in shard.known:
+            claim, at = self._claim(voice), _time_of(voice, self._clock())
+            shard.add(revocation_of(claim, at, shard.salt))
+            self._unwritten[number].append((claim, at))
+            self._changed.set()
+
+    def _claim(self, voice: VoiceRecord) -> Claim:
+        """Return what a voice states, for the recordings of its spec, its status and its sealed revisions.
+
+        A revision that somebody else made would have recordings revoked that are another voice's.
+        """
+        item = unpack(voice.packed)
+        stated = [_text(item, part, "dataset", name) for part in ("spec", "status") for name in DIGESTS]
+        names = [one["metadata"]["name"] for one in self._caches.revisions_of(*_key(voice))]
+        sealed = [name for name in names if self._signing.sealed(voice.namespace, name) is not None]
+        records = [self._caches.record_of(voice.id, name) for name in sealed]
+        made = [record.recordings for record in records if record is not None]
+        return claim_of(voice.id, voice.uid, voice.created, voice.consent, (*stated, *made))
+
+    async def _read(self, kube: Kube, namespace: str, name: str, number: int) -> None:
+        try:
+            salt, found = read_secret(await kube.get(SECRETS, namespace, shard_name(name, number)))
+        except NotFound:
+            return
+        self._shards[number] = shard = _Shard(salt)
+        for revocation in found:
+            shard.add(revocation)
+
+    async def _write(self, kube: Kube, namespace: str, name: str, number: int) -> None:
+        """Write one Secret: what it says already stays."""
+        shard, metadata = self._shards[number], {}
+        try:
+            secret = await kube.get(SECRETS, namespace, shard_name(name, number))
+        except NotFound:
+            pass
+        else:
+            metadata = {"resourceVersion": secret["metadata"]["resourceVersion"]}
+            salt, found = read_secret(secret)
+            if salt != shard.salt:  # somebody has put another one there, as from a backup
+                shard = self._shards[number] = _Shard(salt)
+            for revocation in found:
+                shard.add(revocation)
+        noted = self._unwritten.pop(number)
+        try:
+            for claim, at in noted:
+                shard.add(revocation_of(claim, at, shard.salt))
+            body = revocation_secret(namespace, name, number, shard.salt, shard.known.values())
+            await kube.apply(SECRETS, body | {"metadata": body["metadata"] | metadata})
+        except (ClusterError, ListTooLong):
+            self._unwritten[number] = noted + self._unwritten[number]
+            raise
+
+
+def claim_of(voice: str, uid: str, created: str, consent: Consent | None, recordings: Iterable[str]) -> Claim:
+    """Return the claim of a voice, namespace/name; ``created`` is its creationTimestamp."""
+    namespace, _, name = voice.partition("/")
+    return Claim(
+        namespace=namespace,
+        voice=name,
+        uid=uid,
+        created=parse(created) if created else None,
+        holder=consent.holder if consent is not None else "",
+        evidence=consent.evidence if consent is not None else "",
+        evidence_digest=consent.evidence_digest if consent is not None else "",
+        recordings=frozenset(recordings) - {""},
+    )
+
+
+def _time_of(voice: VoiceRecord, now: datetime) -> str:
+    """Return when a voice was revoked; a status may hold anything, and nothing was revoked later than now."""
+    try:
+        return render(min(parse(voice.revoked_at or ""), now))
+    except ValueError:
+        return render(now)
+
+
+def _text(item: Any, *path: str) -> str:
+    """Return a text inside an object, whose form nobody has checked; empty: there is none."""
+    for name in path:
+        item = item.get(name) if isinstance(item, dict) else None
+    return item if isinstance(item, str) else ""
+
+
+def _key(voice: VoiceRecord) -> ObjectKey:
+    namespace, _, name = voice.id.partition("/")
+    return namespace, name
