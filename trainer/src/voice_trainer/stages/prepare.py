@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import statistics
 import time
-import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 from sovits_core.bundle.base import BaseDocument
 from sovits_core.cpus import usable_cpus
 from sovits_core.errors import TextRejected
-from sovits_core.text import LANGUAGES, PolyphoneReader, phonemize
+from sovits_core.text import LANGUAGES, PolyphoneReader, foreign_letters, phonemize
 from sovits_core.text.symbols import symbols
 from voice_store import open_store
 from voice_trainer.errors import BadData
@@ -66,14 +65,6 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_LIMITS = Limits()
 CLIP_SECONDS = (0.6, 54.0)  # the family's own limits for a training clip
-# How the Unicode names of a language's letters begin; all languages but English also take English words.
-SCRIPTS = {
-    "en": ("LATIN",),
-    "ja": ("LATIN", "HIRAGANA", "KATAKANA", "HALFWIDTH KATAKANA", "CJK", "FULLWIDTH LATIN"),
-    "ko": ("LATIN", "HANGUL", "CJK"),
-    "yue": ("LATIN", "CJK", "FULLWIDTH LATIN"),
-    "zh": ("LATIN", "CJK", "FULLWIDTH LATIN"),
-}
 
 
 @dataclass(frozen=True)
@@ -218,17 +209,11 @@ def _clip_length(seconds: float) -> str:
 
 def _phones(recording: Recording, front_end: _FrontEnd, findings: FindingList) -> tuple[str, ...]:
     """Return the phones of the transcript; anything that the front end would drop or not know is a problem."""
-    foreign = sorted(
-        {
-            sign
-            for sign in recording.text
-            if sign.isalpha() and not unicodedata.name(sign, "").startswith(SCRIPTS[front_end.language])
-        }
-    )
+    foreign = foreign_letters(recording.text, front_end.language)
     if foreign:
         findings.refuse(
             "UnknownSymbols",
-            f"the transcript of {shown(recording.id)} has {shown(''.join(foreign))}, which are no letters of language "
+            f"the transcript of {shown(recording.id)} has {shown(foreign)}, which are no letters of language "
             f"{front_end.language!r}; write what is said in that language",
             recording.id,
         )
