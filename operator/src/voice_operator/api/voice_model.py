@@ -55,11 +55,14 @@ class Preparation(Schema):
 
 
 class Dataset(Preparation):
-    """The recordings: a folder with metadata.csv (id|text) and wavs/."""
+    """The recordings: a folder, in one of the shapes of docs/recordings.md."""
 
     uri: str = Field(
         max_length=1024,
-        description="Folder in the object store that holds metadata.csv and wavs/.",
+        description=(
+            "Folder in the object store with the recordings and their texts: metadata.csv (id|text) and wavs/, or "
+            "another known shape."
+        ),
         json_schema_extra=rules(
             (
                 f"self.matches('{S3_URI}')",
