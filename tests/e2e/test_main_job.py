@@ -161,7 +161,7 @@ def test_bad_input_fails_with_its_reason_and_starts_no_gpu_job(bad: BadVoice, de
             "spec": {
                 "language": "en",
                 "base": "tiny",
-                "dataset": {"uri": f"{BUCKET}/datasets/{STUDIO}/{bad.name}"},
+                "dataset": {"uri": f"{BUCKET}/datasets/{STUDIO}/{bad.name}", "maxRejected": 0},
                 "consent": {"holder": "Nobody", "statement": "A test."} | bad.consent,
             },
         }
