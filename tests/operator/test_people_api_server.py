@@ -18,6 +18,7 @@ import pytest
 import yaml
 from dev.operator_process import OperatorProcess
 from dev.ports import free_port
+from tests.support.voices import recordings_digest
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -203,7 +204,7 @@ def binding(user: str, role: str) -> Object:
 def a_voice(name: str, named: str = "", **spec: Any) -> Object:
     known = {
         "language": "en",
-        "dataset": {"uri": f"s3://voices/datasets/{NAMESPACE}/{name}", "digest": "sha256:" + "a" * 64},
+        "dataset": {"uri": f"s3://voices/datasets/{NAMESPACE}/{name}", "digest": recordings_digest(name)},
         "consent": {"holder": "Alice A.", "statement": "I agree that my voice is trained and used."},
         "base": "tiny",
     }

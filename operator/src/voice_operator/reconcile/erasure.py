@@ -101,7 +101,7 @@ def inputs_after(
             why = "Unused" if unused else None
         else:
             why = old.erase or "InputChanged"
-        published = old.published or exists
+        published = old.published or revision is not None
         found.append(TrainedInput(hash=digest, published=published, digest=_digest(revision, old), erase=why))
     return tuple(found[-MAX_INPUTS:])
 
@@ -116,6 +116,8 @@ def is_going(observed: Observed, digest: str | None) -> bool:
     """Return whether what an input has left is being erased: its VoiceRevision is gone, or it never had one."""
     recorded = recorded_inputs(observed).get(digest or "")
     if recorded is None or recorded.hash in observed.erased or WHOLE in observed.erased:
+        return False
+    if revision_name(observed.voice.name, recorded.hash) in observed.unsealed:
         return False
     if any(one.input_hash == digest for one in observed.revisions) or observed.voice.spec.retention.legal_hold:
         return False
