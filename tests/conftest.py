@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.control_plane import a_control_plane
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -71,15 +72,8 @@ def tool() -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A real etcd, API server and controller manager of our own; returns an administrator's kubeconfig."""
-    state = tmp_path_factory.mktemp("control-plane")
-    dev_cluster = [sys.executable, "-m", "dev.cluster"]
-    here = ["--state", str(state)]
-    try:
-        beside = ["--only", "control-plane", "--port-offset", os.environ.get("VOICE_OPERATOR_PORT_OFFSET", "1000")]
-        subprocess.run([*dev_cluster, "up", *here, *beside], cwd=REPOSITORY, check=True)
-        yield state / "admin.kubeconfig"
-    finally:
-        subprocess.run([*dev_cluster, "down", *here], cwd=REPOSITORY, check=True)
+    with a_control_plane(tmp_path_factory.mktemp("control-plane")) as kubeconfig:
+        yield kubeconfig
 
 
 VOTES = {

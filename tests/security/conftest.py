@@ -17,6 +17,7 @@ from tests.security.installation import (
     SpeechServer,
     make_s3_users,
 )
+from tests.support.control_plane import a_control_plane
 from tests.support.s3_server import s3_server
 from tests.support.voices import make_voice
 from tests.support.waiting import wait_for
@@ -49,6 +50,13 @@ def s3(tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) ->
     with s3_server(program, folder / "data", *flags) as port:
         make_s3_users(program, port)
         yield port, folder / "data"
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One of their own: other tests leave kinds without Helm's labels, and an operator that watches everything."""
+    with a_control_plane(tmp_path_factory.mktemp("control-plane"), beside=300) as kubeconfig:
+        yield kubeconfig
 
 
 @pytest.fixture(scope="session")
