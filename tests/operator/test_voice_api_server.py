@@ -450,7 +450,8 @@ def test_a_restart_writes_nothing(scene: Any) -> None:
 
 def versions(user: Any) -> dict[str, str]:
     kinds = "voicemodels,voicerevisions,voiceservers,configmaps,deployments"
-    return {item["metadata"]["uid"]: item["metadata"]["resourceVersion"] for item in user.objects(kinds)}
+    items = user.objects(kinds)
+    return {f"{item['kind']} {item['metadata']['name']}": item["metadata"]["resourceVersion"] for item in items}
 
 
 def seconds_between(start: str, end: str) -> float:

@@ -101,7 +101,7 @@ async def run(settings: Settings, identity: str) -> None:
     parts |= {f"reflector {number}": one.run(settings.resync_seconds) for number, one in enumerate(reflectors)}
     for crew in crews(settings.workers):
         for number in range(crew.size):
-            parts[f"{crew.name} worker {number}"] = lead(run_worker, queue, controller.reconcile, crew)
+            parts[f"{crew.name} worker {number}"] = lead(work, crew)
     if election is not None:
         parts["election"] = election.run()
     first = [] if election is None else [election.release]
