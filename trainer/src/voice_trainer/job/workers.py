@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-import select
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final
 
 from voice_trainer.errors import Transient
 from voice_trainer.job import children
+from voice_trainer.job.questions import Programs, ask
 
 ANSWER_LIMIT: Final = 256 * 1024  # bytes of one answer
 START_SECONDS: Final = 60.0  # to import libraries, besides what an item may take
@@ -27,7 +23,7 @@ class ItemFailed(Exception):
     """The program cannot work on this item, ended on it, or took too long; others may do well."""
 
 
-class Workers:
+class Workers(Programs["_Worker"]):
     """Processes of one program, as many as are asked at a time; safe to use from several threads.
 
     The program gets two numbers of open files. For each line of JSON on its standard input it finds data in the first
@@ -35,17 +31,9 @@ class Workers:
     """
 
     def __init__(self, program: Path, bounds: children.Bounds) -> None:
+        super().__init__()
         self._program = program
         self._bounds = bounds
-        self._idle: list[_Worker] = []
-        self._lock = threading.Lock()
-        self._running = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._running.close()
 
     def ask(self, question: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
         """Return the answer and the data that came with it.
@@ -57,20 +45,8 @@ class Workers:
         with self._borrowed() as worker:
             return worker.ask(question, data)
 
-    @contextmanager
-    def _borrowed(self) -> Iterator[_Worker]:
-        with self._lock:
-            worker = self._idle.pop() if self._idle else None
-        if worker is None:
-            worker = _Worker(self._program, self._bounds)
-            with self._lock:
-                self._running.callback(worker.close)
-        try:
-            yield worker
-        finally:
-            with self._lock:
-                if worker.is_alive:
-                    self._idle.append(worker)
+    def _start(self) -> _Worker:
+        return _Worker(self._program, self._bounds)
 
 
 class _Worker:
@@ -100,7 +76,7 @@ class _Worker:
     def ask(self, question: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
         _replace(self._given, data)
         _replace(self._made, b"")
-        answer = self._answer(json.dumps(question).encode() + b"\n")
+        answer = self._answer(question)
         if "error" in answer:
             raise ItemFailed(str(answer["error"])[:200])
         self._made.seek(0)
@@ -112,41 +88,17 @@ class _Worker:
             if pipe is not None:
                 pipe.close()
 
-    def _answer(self, question: bytes) -> dict[str, Any]:
-        pipe, answers = self._process.stdin, self._process.stdout
-        assert pipe is not None  # noqa: S101 -- it was started with both
-        assert answers is not None  # noqa: S101
-        deadline = time.monotonic() + self._seconds
-        line = b""
-        with suppress(BrokenPipeError):
-            pipe.write(question)
-            pipe.flush()
-            while not line.endswith(b"\n") and len(line) <= ANSWER_LIMIT:
-                left = deadline - time.monotonic()
-                if left <= 0 or not select.select([answers], [], [], left)[0]:
-                    children.stop(self._process)
-                    raise ItemFailed(f"it took more than {self._seconds:.0f} s")
-                part = os.read(answers.fileno(), ANSWER_LIMIT)
-                line += part
-                if not part:
-                    break
-        self._seconds = self._bounds.wall_seconds
+    def _answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        seconds, self._seconds = self._seconds, self._bounds.wall_seconds
         try:
-            answer = json.loads(line)
-        except ValueError:
-            answer = None
-        if isinstance(answer, dict):
-            return answer
-        with suppress(subprocess.TimeoutExpired):  # its pipe may be closed before it has ended
-            self._process.wait(timeout=1)
-        children.stop(self._process)
-        if self._process.returncode > 0:  # by itself: Python, a library or the program is missing
-            raise Transient(
-                f"{self._name} cannot run ({children.ending(self._process.returncode)}); "
-                "use the trainer's image as it was released",
-                reason="WorkerFailed",
-            )
-        raise ItemFailed(children.ending(self._process.returncode))
+            return ask(self._process, question, seconds=seconds, limit=ANSWER_LIMIT)
+        except children.ChildFailed as error:
+            if not isinstance(error, children.ChildTimedOut) and error.status > 0:  # Python or a library is missing
+                raise Transient(
+                    f"{self._name} cannot run ({error}); use the trainer's image as it was released",
+                    reason="WorkerFailed",
+                ) from error
+            raise ItemFailed(str(error)) from error
 
 
 def _replace(file: IO[bytes], data: bytes) -> None:

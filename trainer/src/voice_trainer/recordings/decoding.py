@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import select
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, Literal, Self
+from typing import IO, Any, Final, Literal
 
 import numpy as np
 import soundfile
@@ -22,6 +17,7 @@ from numpy.typing import NDArray
 
 from voice_trainer.errors import Transient
 from voice_trainer.job import children
+from voice_trainer.job.questions import Programs, ask
 from voice_trainer.recordings import decoder_process
 from voice_trainer.recordings.containers import WAV, Container, NotSound, container_of, has_loose_aac, mend_wav
 
@@ -50,11 +46,12 @@ class Decoded:
     mix: Mix  # why not all channels were averaged
 
 
-class Decoders:
+class Decoders(Programs["_Decoder"]):
     """Processes that decode recordings, as many as are asked at a time; safe to use from several threads."""
 
     def __init__(self, seconds: float = DECODED_SECONDS) -> None:
         """Decode at most ``seconds`` of each recording."""
+        super().__init__()
         self.seconds = seconds
         self.bounds = children.Bounds(
             wall_seconds=max(60.0, seconds / 10),  # for one recording
@@ -62,15 +59,6 @@ class Decoders:
             memory=512 * children.MIB,
             file_bytes=int(seconds * RATES[1]) * 4 + 4096,
         )
-        self._idle: list[_Decoder] = []
-        self._lock = threading.Lock()
-        self._running = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._running.close()
 
     def to_mono(self, path: Path, target: Path) -> Decoded:
         """Write a recording as mono WAV; a WAV whose header lacks its size is mended where it lies.
@@ -136,20 +124,8 @@ class Decoders:
                 raise Undecodable(f"its decoder failed: {children.ending(error.status)}") from error
             raise
 
-    @contextmanager
-    def _borrowed(self) -> Iterator[_Decoder]:
-        with self._lock:
-            decoder = self._idle.pop() if self._idle else None
-        if decoder is None:
-            decoder = _Decoder(self.seconds, self.bounds)
-            with self._lock:
-                self._running.callback(decoder.close)
-        try:
-            yield decoder
-        finally:
-            with self._lock:
-                if decoder.is_alive:
-                    self._idle.append(decoder)
+    def _start(self) -> _Decoder:
+        return _Decoder(self.seconds, self.bounds)
 
 
 class _Decoder:
@@ -205,41 +181,17 @@ class _Decoder:
             Undecodable: the recording ended it, or took too long.
             Transient: it cannot run at all.
         """
-        pipe, answers = self._process.stdin, self._process.stdout
-        assert pipe is not None  # noqa: S101 -- it was started with both
-        assert answers is not None  # noqa: S101
-        deadline = time.monotonic() + self._bounds.wall_seconds
-        line = b""
         try:
-            pipe.write(json.dumps(question).encode() + b"\n")
-            pipe.flush()
-            while not line.endswith(b"\n"):
-                left = deadline - time.monotonic()
-                if left <= 0 or not select.select([answers], [], [], left)[0]:
-                    children.stop(self._process)
-                    raise Undecodable(f"decoding took more than {self._bounds.wall_seconds:.0f} s")
-                part = os.read(answers.fileno(), ANSWER_LIMIT)
-                line += part
-                if not part or len(line) > ANSWER_LIMIT:
-                    break
-        except BrokenPipeError:
-            line = b""
-        try:
-            answer = json.loads(line)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            with suppress(subprocess.TimeoutExpired):  # its pipe may be closed before it has ended
-                self._process.wait(timeout=1)
-            children.stop(self._process)
-            if self._process.returncode > 0:  # by itself: Python, a library or the program is missing
+            return ask(self._process, question, seconds=self._bounds.wall_seconds, limit=ANSWER_LIMIT)
+        except children.ChildTimedOut as error:
+            raise Undecodable(f"decoding took more than {self._bounds.wall_seconds:.0f} s") from error
+        except children.ChildFailed as error:
+            if error.status > 0:  # by itself: Python, a library or the program is missing
                 raise Transient(
-                    f"the decoder of recordings cannot run ({children.ending(self._process.returncode)}); "
-                    "use the trainer's image as it was released",
+                    f"the decoder of recordings cannot run ({error}); use the trainer's image as it was released",
                     reason="DecoderFailed",
-                )
-            raise Undecodable(f"its decoder failed: {children.ending(self._process.returncode)}")
-        return answer
+                ) from error
+            raise Undecodable(f"its decoder failed: {error}") from error
 
 
 def _nothing_in(container: Container) -> str:
