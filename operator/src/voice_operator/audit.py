@@ -58,7 +58,6 @@ class _Entry:
     act: Act
     since: datetime  # no record of it is older
     after: int = 0  # nor has this number or a lower one
-    recorded: asyncio.Event = field(default_factory=asyncio.Event)
     position: Position | None = None
 
 
@@ -199,15 +198,18 @@ class AuditLog:
             lane.failures = 0
             self._metrics.audit_pending.dec()
             self._metrics.audit_records.labels("written").inc()
-            entry.recorded.set()
             await self._tell_lost(lane, entry)
-            if entry.key.kind == "VoiceFolder":
-                del self._entries[entry.key][entry.act.id]
-                continue
             mine = self._entries.get(entry.key, {}).values()
             if all(one.position is not None for one in mine):
-                self._enqueue(entry.key, Priority.LOW)  # its status learns of all of them at once
+                self._settled(entry.key)
         return 0.0
+
+    def _settled(self, key: Key) -> None:
+        """The log has all acts of a voice: its status learns of them at once; one that is gone has none."""
+        if key.kind == "VoiceFolder":
+            self._entries.pop(key, None)
+        else:
+            self._enqueue(key, Priority.LOW)
 
     async def _failed(self, lane: _Lane, entry: _Entry, why: str) -> float:
         """Tell it once, on the voice whose act is the first to wait; return the seconds until the next attempt."""
@@ -235,7 +237,7 @@ class AuditLog:
 
     async def _tell(self, entry: _Entry, reason: str, message: str) -> None:
         with contextlib.suppress(LeadershipLost):  # the election says so, and ends the process
-            await self._recorder.record(entry.key, entry.subject.uid, Event("Warning", reason, message, "Audit"))
+            await self._recorder.record(entry.key.about, entry.subject.uid, Event("Warning", reason, message, "Audit"))
 
     def _lane(self, namespace: str) -> _Lane:
         if namespace not in self._lanes:

@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from tests.operator.reconcile.scenes import DIGEST, HASH, a_voice
 
-from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_status import (
     ClipFinding,
     FailureClass,
@@ -50,8 +50,6 @@ from voice_operator.reconcile.observed import (
 from voice_operator.reconcile.status import status_of
 
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
-HASH = "3fa9c2d1" * 8
-DIGEST = "sha256:" + "b" * 64
 DONE = StageOutput(started_at="2026-11-23T06:00:00Z", completed_at="2026-11-23T06:01:00Z")
 PASSED = replace(DONE, scores={"pesq": "3.9"})
 MISSED = replace(
@@ -65,17 +63,6 @@ REVISION = ObservedRevision("alice-3fa9c2d1", HASH, "tiny", PUBLISHED.uri, DIGES
 OLDER = ObservedRevision("alice-00000000", "0" * 64, "tiny", "s3://voices/old", "sha256:" + "c" * 64, state="Active")
 PREPARED = {"prepare": DONE}
 TRAINED = PREPARED | {"train": DONE}
-
-
-def a_voice(status: VoiceModelStatus | None = None, request: str = "", **spec: Any) -> Voice:
-    wanted = {
-        "language": "en",
-        "base": "tiny",
-        "dataset": {"uri": "s3://voices/alice"},
-        "consent": {"holder": "Alice A.", "statement": "I agree."},
-    }
-    parsed = VoiceModelSpec.model_validate(wanted | spec)
-    return Voice("studio", "alice", "uid", 3, parsed, status or VoiceModelStatus(), request)
 
 
 def observe(voice: Voice | None = None, **found: Any) -> Observed:
