@@ -6,7 +6,7 @@ import asyncio
 import math
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
@@ -112,7 +112,7 @@ class Workers:
             raise ShuttingDown("The server is shutting down.", retry_after=1)
         if len(self._jobs) >= self._capacity:
             raise Busy(f"{len(self._jobs)} requests are running or waiting.", retry_after=self._retry_after())
-        if (own := Counter(job.caller for job in self._jobs)[caller]) >= self._share:
+        if (own := sum(job.caller == caller for job in self._jobs)) >= self._share:
             raise Busy(f"{own} requests of yours are running or waiting.", retry_after=self._retry_after())
         job = _Job(caller, produce)
         self._jobs.add(job)
