@@ -6,13 +6,11 @@ import torch
 from sovits_core.errors import InvalidModelInput
 from sovits_core.models.networks import Networks
 from sovits_core.synthesis.generation import GenerationRequest, generate_batch, noise_of, synthesize
+from sovits_core.synthesis.joining import Overlap
 from sovits_core.synthesis.sampling import Sampling
 from sovits_core.synthesis.streaming import (
     Chunking,
-    Overlap,
     StreamDecoder,
-    best_shift,
-    cross_fade,
     generator_receptive_field,
     stream_audio,
     stream_tokens,
@@ -110,32 +108,11 @@ def test_samples_come_while_tokens_are_still_missing(networks: Networks) -> None
     assert len(decoder.finish()) == 0
 
 
-def test_a_fade_of_a_signal_into_itself_changes_nothing() -> None:
-    signal = torch.randn(100)
-    torch.testing.assert_close(cross_fade(signal[:40], signal), signal)
-    ones = cross_fade(torch.zeros(50), torch.ones(60))
-    assert (ones.diff() >= 0).all()
-    assert ones[0] < 0.01
-    assert ones[50:].tolist() == [1.0] * 10
-
-
-@pytest.mark.parametrize("shift", [-30, 0, 17])
-def test_the_newer_signal_is_found_where_it_is_in_phase(shift: int) -> None:
-    wave = torch.sin(torch.arange(1000) * 0.05) * torch.linspace(0.5, 1, 1000)
-    assert best_shift(wave[400 + shift : 500 + shift], wave, 400, 40) == shift
-
-
-def test_silence_is_not_moved() -> None:
-    assert best_shift(torch.zeros(100), torch.randn(400), 150, 40) == 0
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: Chunking(length=0), "length=0"),
         (lambda: Chunking(silence=-1), "silence=-1"),
-        (lambda: Overlap(lookahead=1, cross_fade=2), "cross_fade=2 must be 1 to lookahead=1"),
-        (lambda: Overlap(search=-1), "search=-1"),
     ],
 )
 def test_impossible_settings_are_refused_by_name(make: object, message: str) -> None:
