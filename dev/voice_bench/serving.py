@@ -16,7 +16,8 @@ from sovits_core.bundle.base import BaseBundle
 from voice_inference.bundles.base import load_base
 from voice_inference.bundles.references import BaseReference, VoiceReference
 from voice_inference.bundles.voice import ADAPTER, ADAPTER_CONFIG, PROMPT, SCHEMA, VOICE, Voice, load_voice
-from voice_inference.engine.engine import Engine, FinishReason
+from voice_inference.engine.engine import Engine
+from voice_inference.engine.tokens import FinishReason
 from voice_inference.errors import InvalidBase
 from voice_inference.metrics import Metrics
 

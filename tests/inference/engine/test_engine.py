@@ -1,5 +1,6 @@
 """The same seed gives the same audio, and every segment has its tokens and its finish reason."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -10,7 +11,10 @@ import pytest
 from sovits_core.bundle.base import SamplingDocument
 from voice_inference.bundles.base import Base
 from voice_inference.bundles.voice import Voice, load_voice
-from voice_inference.engine.engine import PAUSE_SECONDS, Engine, FinishReason, Segment, max_tokens, sentences_of
+from voice_inference.engine.engine import Engine, Segment, sentences_of
+from voice_inference.engine.parts import FIRST_PART, LOOKAHEAD
+from voice_inference.engine.reading import PARAGRAPH_PAUSE, SENTENCE_PAUSE
+from voice_inference.engine.tokens import FinishReason, max_tokens
 from voice_inference.errors import Cancelled, InvalidRequest
 from voice_inference.metrics import Metrics
 
@@ -26,6 +30,18 @@ def synthesize(
 
 def synthesize_samples(voice: Voice, text: str = "Hello there.", seed: int = 1) -> list[np.ndarray]:
     return [segment.samples for segment in synthesize(voice, text, seed)]
+
+
+def synthesize_early(voice: Voice, text: str) -> Iterator[Segment]:
+    return Engine(Metrics()).synthesize(voice, text, language="en", seed=1, is_cancelled=lambda: False, early=True)
+
+
+def similarity(one: np.ndarray, other: np.ndarray) -> float:
+    """Correlation of two signals' loudness in steps of 20 ms."""
+    levels = [
+        np.sqrt(np.square(signal[: signal.size // 640 * 640].reshape(-1, 640)).mean(axis=1)) for signal in (one, other)
+    ]
+    return float(np.corrcoef(*levels)[0, 1])
 
 
 def count(metrics: Metrics, reason: FinishReason) -> float | None:
@@ -53,7 +69,7 @@ def test_what_is_spoken_is_finite_audible_and_below_full_scale(voice: Voice) -> 
 
 def test_sentences_are_joined_by_silence(voice: Voice) -> None:
     first, second = synthesize(voice, "Hello there. Hello again.")
-    assert (first.pause, second.pause) == (0, round(PAUSE_SECONDS * voice.base.sample_rate))
+    assert (first.pause, second.pause) == (0, round(SENTENCE_PAUSE * voice.base.sample_rate))
     assert not second.samples[: second.pause].any()
     assert first.samples[: second.pause].any()
     assert second.samples[second.pause :].any()
@@ -77,7 +93,7 @@ def test_a_sentence_without_an_end_token_stops_at_its_maximum_length_and_is_coun
     voice: Voice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (whole,) = synthesize(voice)
-    monkeypatch.setattr("voice_inference.engine.engine.max_tokens", lambda _: 5)
+    monkeypatch.setattr("voice_inference.engine.tokens.max_tokens", lambda _: 5)
     metrics = Metrics()
     (segment,) = synthesize(voice, metrics=metrics)
     assert segment.finish_reason == FinishReason.MAX_LENGTH
@@ -91,6 +107,54 @@ def test_tokens_are_chosen_as_the_base_says(voice: Voice) -> None:
     sure = replace(voice, base=replace(voice.base, document=certain))
     lengths = {synthesize_samples(sure, seed=seed)[0].size for seed in range(3)}
     assert len(lengths) == 1 < len({synthesize_samples(voice, seed=seed)[0].size for seed in range(3)})
+
+
+LONG = "The first sentence of this text is long enough to be heard in several parts. The second one is short."
+
+
+def test_the_first_sentence_is_heard_in_parts_while_it_is_spoken(voice: Voice) -> None:
+    parts = list(synthesize_early(voice, LONG))
+    whole = synthesize(voice, LONG)
+    rate = voice.base.sample_rate
+    assert parts[0].samples.size == round(0.4 * rate)
+    assert [part.finish_reason for part in parts] == [None] * (len(parts) - 2) + [FinishReason.END_TOKEN] * 2
+    assert len(parts) >= 4
+    # the words are the same, and their place; the sentence after it is the same to the sample
+    first = np.concatenate([part.samples for part in parts[:-1]])
+    assert np.concatenate([part.tokens for part in parts[:-1]]).tolist() == whole[0].tokens.tolist()
+    assert first.size == whole[0].samples.size
+    assert np.array_equal(parts[-1].samples, whole[1].samples)
+    assert similarity(first, whole[0].samples) > 0.9
+
+
+def test_the_first_part_needs_no_more_tokens_than_its_own_and_those_that_it_looks_ahead(voice: Voice) -> None:
+    asked = []
+    segments = Engine(Metrics()).synthesize(
+        voice, LONG, language="en", seed=1, is_cancelled=lambda: bool(asked.append(1)), early=True
+    )
+    next(segments)
+    assert len(asked) == FIRST_PART + LOOKAHEAD
+
+
+def test_parts_join_without_a_click(voice: Voice) -> None:
+    parts = list(synthesize_early(voice, LONG))[:-1]
+    first = np.concatenate([part.samples for part in parts])
+    seams = np.cumsum([part.samples.size for part in parts])[:-1]
+    steps = np.abs(np.diff(first))
+    assert max(steps[seam - 1] for seam in seams) < np.quantile(steps, 0.999)
+
+
+def test_a_sentence_that_ends_before_its_second_part_is_whole(voice: Voice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voice_inference.engine.tokens.max_tokens", lambda _: FIRST_PART + LOOKAHEAD)
+    parts = list(synthesize_early(voice, "Hello there."))
+    assert [part.tokens.size for part in parts] == [FIRST_PART + LOOKAHEAD, 0]
+    assert sum(part.samples.size for part in parts) == (FIRST_PART + LOOKAHEAD) * voice.base.sample_rate // 25
+
+
+def test_a_pause_is_as_long_as_what_it_parts(voice: Voice) -> None:
+    pauses = [segment.pause for segment in synthesize(voice, "One. Two.\n\nThree.")]
+    rate = voice.base.sample_rate
+    assert pauses == [0, round(SENTENCE_PAUSE * rate), round(PARAGRAPH_PAUSE * rate)]
 
 
 def test_an_adapter_changes_what_is_spoken(make_bundle: Any, base: Base) -> None:

@@ -149,8 +149,10 @@ async def test_callers_take_turns() -> None:
         async for _ in pool.stream(noting(name), caller=name[0]):
             pass
 
-    running = pool.stream(Endless(), caller="a")
+    endless = Endless()
+    running = pool.stream(endless, caller="a")
     assert await anext(running) == 0
+    await asyncio.to_thread(endless.goes_on.wait, TIMEOUT_SECONDS)  # it has the thread again, and no turn to come
     asked = [asyncio.create_task(ask(name)) for name in ("a1", "a2", "a3", "a4", "b1", "b2", "c1")]
     await asyncio.sleep(0.05)
     await running.aclose()

@@ -80,7 +80,7 @@ SpeechRequestDep = Annotated[SpeechRequest, Depends(read_speech_request)]
     openapi_extra=BODY,
 )
 async def create_speech(body: SpeechRequestDep, request: Request, services: ServicesDep) -> Response:
-    """Synthesise the text: `wav` and `flac` as a whole, the other formats as a stream, sentence by sentence."""
+    """Synthesise the text: `wav` and `flac` as a whole, the others as a stream that begins after 0.4 s of speech."""
     stream = await until_disconnect(request, services.speech.start(body, _caller(request)))
     headers = views.speech_headers(stream, body.ignored)
     if body.stream_format == "sse":

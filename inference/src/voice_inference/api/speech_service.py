@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from voice_inference.api.speech_request import SpeechRequest
 from voice_inference.bundles.voice import Voice
-from voice_inference.engine.encoding import open_encoder
+from voice_inference.engine.encoding import open_encoder, streams
 from voice_inference.engine.engine import Engine
 from voice_inference.engine.workers import IsCancelled, Workers
 from voice_inference.errors import SynthesisFailed
@@ -31,7 +31,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class SpeechStream:
-    """A request whose first segment is synthesised; close ``rest`` to stop it."""
+    """A request whose first segment is there; close ``rest`` to stop it."""
 
     voice: Voice
     seed: int
@@ -78,7 +78,9 @@ class SpeechService:
         self._metrics = metrics
 
     async def start(self, request: SpeechRequest, caller: str = "") -> SpeechStream:
-        """Return when the first segment is synthesised, so that early errors still get a status code of their own.
+        """Return when the first segment is there, so that early errors still get a status code of their own.
+
+        Where the format streams, that is the first 0.4 s of the first sentence; else the sentence.
 
         Callers take turns at the workers.
 
@@ -101,7 +103,12 @@ class SpeechService:
         def produce(is_cancelled: IsCancelled) -> Iterator[bytes]:
             encoder = open_encoder(request.response_format, voice.base.sample_rate, speed=request.speed, tags=tags)
             for segment in self._engine.synthesize(
-                voice, request.input, language=language, seed=seed, is_cancelled=is_cancelled
+                voice,
+                request.input,
+                language=language,
+                seed=seed,
+                is_cancelled=is_cancelled,
+                early=streams(request.response_format),
             ):
                 usage.tokens += segment.tokens.size
                 yield encoder.feed(segment.samples)

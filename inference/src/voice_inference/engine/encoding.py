@@ -72,6 +72,11 @@ def open_encoder(name: str, rate: int, *, speed: float = 1.0, tags: Mapping[str,
     return _File(FORMATS[name], rate, tempo, tags or {})
 
 
+def streams(name: str) -> bool:
+    """Tell whether what is encoded of a format can be heard before the rest is there."""
+    return name == PCM or FORMATS[name].streams
+
+
 class Tempo:
     """Changes how fast it is spoken, at the same pitch."""
 

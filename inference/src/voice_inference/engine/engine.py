@@ -2,67 +2,58 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sovits_core.errors import InvalidModelInput, TextModelRejected, TextRejected
-from sovits_core.synthesis.sampling import Sampler
-from sovits_core.text import PhonemeSegment, foreign_letters, phone_ids, phonemize_for_synthesis, split_sentences
-from voice_inference.bundles.sessions import Tensor
+from sovits_core.text import PhonemeSegment, foreign_letters, phone_ids, phonemize_for_synthesis
 from voice_inference.bundles.voice import Voice
 from voice_inference.engine.audio import Samples, limit_peak
-from voice_inference.engine.decoding import TokenDecoder
-from voice_inference.errors import Cancelled, InvalidRequest, SynthesisFailed
+from voice_inference.engine.parts import PartDecoder, next_part
+from voice_inference.engine.reading import passages
+from voice_inference.engine.tokens import FinishReason, Ids, IsCancelled, TokenStream
+from voice_inference.errors import InvalidRequest, SynthesisFailed
 from voice_inference.metrics import Metrics
 
-SENTENCE_CHARACTERS = 200  # longer sentences are split at clauses: attention and the prompt's prosody fade beyond
 FINAL_MARKS = frozenset(".!?")
-PAUSE_SECONDS = 0.25  # between sentences
-# Speech has 10 to 15 phones per second, slow speech 4, at 25 tokens per second: the limit stops loops alone.
-TOKENS_PER_PHONE = 6
-MIN_TOKEN_LIMIT = 25
-MAX_TOKENS = 1500  # one minute, the networks' own limit
-NOISE_SCALE = 0.5
+TOKENS_PER_SECOND = 25
 LETTERS_SHOWN = 20
-
-log = logging.getLogger(__name__)
-IsCancelled = Callable[[], bool]
-Ids = NDArray[np.int64]
 
 
 class Sentence(NamedTuple):
-    """The phones of one segment."""
+    """What is spoken in one go."""
 
     phones: Ids
     parts: tuple[PhonemeSegment, ...]
     """Runs of one language each; a full stop that was added after them belongs to none."""
-
-
-class FinishReason(StrEnum):
-    """How the token loop of a segment ended."""
-
-    END_TOKEN = "end_token"  # noqa: S105 -- a semantic token, no secret
-    MAX_LENGTH = "max_length"
+    pause: float
+    """Seconds of silence before the next one."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """The audio of one sentence, to be played right after the segment before it."""
+    """Audio of one sentence or of a part of one, to be played right after the segment before it."""
 
     samples: Samples
-    """float32 (samples,) at the base's rate; the pause after the previous segment is part of it."""
+    """float32 (samples,) at the base's rate; the pause after the previous sentence is part of it."""
     pause: int
-    """Samples of silence at the start of ``samples``; 0 in the first segment."""
+    """Samples of silence at the start of ``samples``; 0 in the first segment, and within a sentence."""
     tokens: Ids
-    """int64 (T,) semantic tokens, 25 per second, without the end token."""
-    finish_reason: FinishReason
+    """int64 (T,) semantic tokens of the sentence since the last segment, 25 per second, without the end token."""
+    finish_reason: FinishReason | None
+    """None while the sentence goes on."""
+
+
+class _Draws(NamedTuple):
+    """The random generators of a sentence; apart, so that parts that are decoded early change no token."""
+
+    tokens: np.random.Generator
+    noise: np.random.Generator
 
 
 class Engine:
@@ -74,39 +65,60 @@ class Engine:
             metrics.segments.labels(reason)
 
     def synthesize(
-        self, voice: Voice, text: str, *, language: str, seed: int, is_cancelled: IsCancelled
+        self, voice: Voice, text: str, *, language: str, seed: int, is_cancelled: IsCancelled, early: bool = False
     ) -> Iterator[Segment]:
-        """Yield one segment per sentence, each but the first with a short pause before it.
+        """Yield one segment per sentence, each but the first after a pause.
 
-        The same voice, text, language and seed give the same samples on the same machine.
+        With ``early`` the first sentence comes in parts while it is still being spoken, the first of 0.4 s; the others
+        are ready before they are due. Joined, its parts are as long as the whole and sound alike, not the same.
+        The same voice, text, language, seed and ``early`` give the same samples on the same machine.
 
         Raises:
             InvalidRequest: the language is not offered, or there is nothing to speak.
             Cancelled: ``is_cancelled`` returned true between two tokens.
             SynthesisFailed: the networks returned no proper audio.
         """
-        rate = voice.base.sample_rate
-        silence = np.zeros(round(PAUSE_SECONDS * rate), dtype=np.float32)
+        rate, pause = voice.base.sample_rate, 0
         for number, sentence in enumerate(sentences_of(text, language, voice)):
-            started = time.perf_counter()
-            # One generator per sentence: its audio must not depend on the draws of those before it.
-            rng = np.random.default_rng([seed, number])
+            # Generators of its own: a sentence's audio must not depend on the draws of those before it.
+            draws = _Draws(np.random.default_rng([seed, number]), np.random.default_rng([seed, number, 1]))
             try:
-                tokens, finish_reason = _tokens(voice, sentence, rng, is_cancelled)
-                samples = limit_peak(_decode(voice, tokens, sentence.phones, rng))
+                yield from self._speak(voice, sentence, draws, is_cancelled, pause, early=early and not number)
             except InvalidModelInput as error:  # logits that are not finite
                 raise SynthesisFailed(str(error)) from error
-            seconds = samples.size / rate
-            self._metrics.audio_seconds.inc(seconds)
-            self._metrics.real_time_factor.observe((time.perf_counter() - started) / seconds)
-            self._metrics.segments.labels(finish_reason).inc()
-            pause = silence if number else silence[:0]
-            yield Segment(np.concatenate([pause, samples]), pause.size, tokens, finish_reason)
+            pause = round(sentence.pause * rate)
 
-
-def max_tokens(phones: int) -> int:
-    """Return the maximum length, in tokens, of a sentence of so many phones."""
-    return min(MAX_TOKENS, MIN_TOKEN_LIMIT + TOKENS_PER_PHONE * phones)
+    def _speak(
+        self,
+        voice: Voice,
+        sentence: Sentence,
+        draws: _Draws,
+        is_cancelled: IsCancelled,
+        pause: int,
+        *,
+        early: bool,
+    ) -> Iterator[Segment]:
+        started, waited = time.perf_counter(), 0.0
+        stream = TokenStream(voice, sentence.phones, bert_features(voice, sentence), draws.tokens, is_cancelled)
+        decoder = PartDecoder(voice, sentence.phones, draws.noise)
+        given = 0  # tokens of segments before
+        due = next_part(0)
+        for said in stream:
+            if early and said == due:
+                tokens = stream.said
+                samples = limit_peak(decoder.push(tokens))
+                asked = time.perf_counter()
+                yield Segment(samples, 0, tokens[given:], None)
+                waited += time.perf_counter() - asked  # for this caller's next turn
+                given, due = said, next_part(said)
+        tokens = stream.said
+        samples = limit_peak(decoder.finish(tokens))
+        seconds = tokens.size / TOKENS_PER_SECOND
+        self._metrics.audio_seconds.inc(seconds)
+        self._metrics.real_time_factor.observe((time.perf_counter() - started - waited) / seconds)
+        self._metrics.segments.labels(stream.finish_reason).inc()
+        silence = np.zeros(pause, dtype=np.float32)
+        yield Segment(np.concatenate([silence, samples]), pause, tokens[given:], stream.finish_reason)
 
 
 def bert_features(voice: Voice, sentence: Sentence) -> NDArray[np.float32]:
@@ -139,9 +151,11 @@ def sentences_of(text: str, language: str, voice: Voice) -> list[Sentence]:
             field="input",
         )
     sentences, refusal = [], None
-    for sentence in split_sentences(text, SENTENCE_CHARACTERS):
+    for passage in passages(text):
         try:
-            phonemes = phonemize_for_synthesis(sentence, language, voice.base.document.symbols, voice.base.polyphones)
+            phonemes = phonemize_for_synthesis(
+                passage.text, language, voice.base.document.symbols, voice.base.polyphones
+            )
         except TextRejected as error:
             refusal = refusal or error
             continue
@@ -149,7 +163,7 @@ def sentences_of(text: str, language: str, voice: Voice) -> list[Sentence]:
             raise SynthesisFailed(str(error)) from error
         phones = phonemes.phones if phonemes.phones[-1] in FINAL_MARKS else (*phonemes.phones, ".")
         ids = np.array(phone_ids(phones, voice.base.document.symbols), dtype=np.int64)
-        sentences.append(Sentence(ids, phonemes.segments))
+        sentences.append(Sentence(ids, phonemes.segments, passage.pause))
     if not sentences:
         raise InvalidRequest(f"input: {refusal or 'there is nothing to speak'}.", field="input") from refusal
     return sentences
@@ -158,47 +172,3 @@ def sentences_of(text: str, language: str, voice: Voice) -> list[Sentence]:
 def shown(letters: str) -> str:
     """Return some letters as a message quotes them."""
     return repr(letters if len(letters) <= LETTERS_SHOWN else letters[:LETTERS_SHOWN] + "…")
-
-
-def _tokens(
-    voice: Voice, sentence: Sentence, rng: np.random.Generator, is_cancelled: IsCancelled
-) -> tuple[Ids, FinishReason]:
-    """Return the semantic tokens (T,) of a sentence, the prompt's not among them, and how the loop ended."""
-    prompt, phones = voice.prompt, sentence.phones
-    inputs: dict[str, Tensor] = {
-        "phones": np.concatenate([prompt.phones, phones])[None],  # (1, T)
-        "bert": bert_features(voice, sentence),  # (1, T, width)
-        "prompt": prompt.tokens[None],  # (1, P)
-    }
-    prefill = voice.base.prefill.run(inputs, voice.prefill)
-    decoder = TokenDecoder(voice, prefill["keys"], prefill["values"])
-    sampling = voice.base.document.sampling.choice()
-    sampler = Sampler(sampling, rng, voice.base.end_token, prompt.tokens.tolist())
-    logits = prefill["logits"][0]
-    tokens: list[int] = []
-    limit = max_tokens(phones.size)
-    while len(tokens) < limit:
-        if is_cancelled():
-            raise Cancelled("The client has disconnected.")
-        choice = sampler.choose(logits)
-        if choice.stop:
-            return np.array(tokens, dtype=np.int64), FinishReason.END_TOKEN
-        tokens.append(choice.token)
-        if len(tokens) < limit:
-            logits = decoder.step(choice.token, prompt.tokens.size + len(tokens) - 1)
-    log.info("a sentence of %d phones has no end token after %d tokens", phones.size, limit)
-    return np.array(tokens, dtype=np.int64), FinishReason.MAX_LENGTH
-
-
-def _decode(voice: Voice, tokens: Ids, phones: Ids, rng: np.random.Generator) -> Samples:
-    """Return the samples (samples,) of semantic tokens."""
-    channels = voice.base.decode.shapes["noise"][1]
-    noise = rng.standard_normal((1, channels or 0, 2 * tokens.size), dtype=np.float32) * np.float32(NOISE_SCALE)
-    inputs: dict[str, Tensor] = {
-        "codes": tokens[None],  # (1, T)
-        "text": phones[None],  # (1, phones)
-        "ge": voice.prompt.speaker_embedding,  # (1, embedding, 1)
-        "noise": noise,  # (1, channels, 2 T)
-    }
-    samples: Samples = voice.base.decode.run(inputs, voice.decode)["wav"].reshape(-1)
-    return samples

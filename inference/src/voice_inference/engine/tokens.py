@@ -1,0 +1,102 @@
+"""The semantic tokens of one sentence, one after another, until the end token or the maximum length."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sovits_core.synthesis.sampling import Sampler
+from voice_inference.bundles.sessions import Tensor
+from voice_inference.bundles.voice import Voice
+from voice_inference.engine.decoding import TokenDecoder
+from voice_inference.errors import Cancelled
+
+# Speech has 10 to 15 phones per second, slow speech 4, at 25 tokens per second: the limit stops loops alone.
+TOKENS_PER_PHONE: Final = 6
+MIN_TOKEN_LIMIT: Final = 25
+MAX_TOKENS: Final = 1500  # one minute, the networks' own limit
+
+log = logging.getLogger(__name__)
+IsCancelled = Callable[[], bool]
+Ids = NDArray[np.int64]
+
+
+class FinishReason(StrEnum):
+    """How the token loop of a sentence ended."""
+
+    END_TOKEN = "end_token"  # noqa: S105 -- a semantic token, no secret
+    MAX_LENGTH = "max_length"
+
+
+class TokenStream:
+    """An iterator of the tokens that S1 says; what it has said so far, and how it ended, can be asked."""
+
+    def __init__(
+        self,
+        voice: Voice,
+        phones: Ids,
+        bert: NDArray[np.float32],
+        rng: np.random.Generator,
+        is_cancelled: IsCancelled,
+    ) -> None:
+        """Prepare for a sentence; nothing runs yet.
+
+        Args:
+            voice: who speaks.
+            phones: int64 (T,) of the sentence, the prompt's not among them.
+            bert: float32 (1, P + T, width) of prompt and sentence.
+            rng: of the sampling alone.
+            is_cancelled: is asked between two tokens.
+        """
+        self._voice, self._phones, self._bert = voice, phones, bert
+        self._rng, self._is_cancelled = rng, is_cancelled
+        self._said: list[int] = []
+        self.finish_reason: FinishReason | None = None
+
+    @property
+    def said(self) -> Ids:
+        """The tokens (n,) so far, without the end token."""
+        return np.array(self._said, dtype=np.int64)
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield how many tokens there are, after each.
+
+        Raises:
+            Cancelled: ``is_cancelled`` returned true.
+            InvalidModelInput: the networks returned no numbers.
+        """
+        prompt = self._voice.prompt
+        inputs: dict[str, Tensor] = {
+            "phones": np.concatenate([prompt.phones, self._phones])[None],  # (1, T)
+            "bert": self._bert,
+            "prompt": prompt.tokens[None],  # (1, P)
+        }
+        base = self._voice.base
+        prefill = base.prefill.run(inputs, self._voice.prefill)
+        decoder = TokenDecoder(self._voice, prefill["keys"], prefill["values"])
+        sampler = Sampler(base.document.sampling.choice(), self._rng, base.end_token, prompt.tokens.tolist())
+        logits = prefill["logits"][0]
+        limit = max_tokens(self._phones.size)
+        while len(self._said) < limit:
+            if self._is_cancelled():
+                raise Cancelled("The client has disconnected.")
+            choice = sampler.choose(logits)
+            if choice.stop:
+                self.finish_reason = FinishReason.END_TOKEN
+                return
+            self._said.append(choice.token)
+            yield len(self._said)
+            if len(self._said) < limit:
+                logits = decoder.step(choice.token, prompt.tokens.size + len(self._said) - 1)
+        log.info("a sentence of %d phones has no end token after %d tokens", self._phones.size, limit)
+        self.finish_reason = FinishReason.MAX_LENGTH
+
+
+def max_tokens(phones: int) -> int:
+    """Return the maximum length, in tokens, of a sentence of so many phones."""
+    return min(MAX_TOKENS, MIN_TOKEN_LIMIT + TOKENS_PER_PHONE * phones)
