@@ -68,7 +68,7 @@ class Bundle:
         embedding = self.base.decode.shapes["ge"][1]
         self.prompt = {
             "codes": rng.integers(0, document.s1.end_token, 30),
-            "phones": rng.integers(1, 300, 20),
+            "phones": rng.integers(1, 300, 10),  # as slow as these voices speak
             "ge": rng.standard_normal(embedding).astype(np.float32),
         }
         self.config = {"peft_type": "LORA", "r": self.rank, "lora_alpha": self.rank}

@@ -63,7 +63,7 @@ async def test_speech_is_measured_in_seconds_segments_and_time_to_first_audio(
         await server.until_ready(alice)
         before = await scrape(server)
         answer = await server.create_speech("studio/alice")
-        monkeypatch.setattr("voice_inference.engine.engine.max_tokens", lambda _: 3)
+        monkeypatch.setattr("voice_inference.engine.tokens.max_tokens", lambda _: 3)
         await server.create_speech("studio/alice")
         after = await scrape(server)
     with wave.open(io.BytesIO(answer.content)) as file:

@@ -41,6 +41,12 @@ class Metrics:
             "Synthesised sentences by how their token loop ended: end_token, or max_length without one.",
             "finish_reason",
         )
+        self.faults = self._counter(
+            "sentence_faults",
+            "Attempts at a sentence that were found wanting, by fault; each is tried again, at most twice.",
+            "fault",
+        )
+        self.faulty_segments = self._counter("faulty_segments", "Sentences that kept a fault after all attempts.")
         self.real_time_factor = self._histogram(
             "real_time_factor",
             "Seconds of computation per second of audio, by sentence.",

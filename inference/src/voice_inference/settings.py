@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     aliases: dict[str, str] = Field(
         {}, description='names that mean a voice, as JSON: {"alloy": "studio/alice"} for clients that ask for OpenAI\'s'
     )
+    verify: bool = Field(
+        False, description="listen to sentences in English, and speak those again that lack words (a tenth of a second)"
+    )
     cors_origins: tuple[str, ...] = Field(
         (),
         description='origins whose pages may call from a browser, as JSON: ["https://app.example.com"], ["*"] for all',

@@ -79,6 +79,22 @@ async def test_the_first_sound_comes_before_the_sentence_is_spoken(
             assert len(first) == 2 * round(0.4 * stream.voice.base.sample_rate)
 
 
+async def test_a_file_is_listened_to_before_it_is_sent_where_that_is_asked_for(
+    make_bundle: Any, desired: Any, start_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = make_bundle().seal()
+    desired.write(alice)
+    async with start_server() as server:
+        await server.until_ready(alice)
+        assert "x-faults" not in (await server.create_speech("studio/alice")).headers
+        monkeypatch.setattr("voice_inference.engine.tokens.max_tokens", lambda _: 11)  # half a second
+        answer = await server.create_speech("studio/alice", input="Please close the kitchen window.", verify=True)
+        assert "missing_words=" in answer.headers["x-faults"]
+        refused = await server.create_speech("studio/alice", input="안녕하세요 여러분.", language="ko", verify=True)
+        assert refused.status_code == 400
+        assert refused.json()["error"]["param"] in {"verify", "language"}
+
+
 async def test_without_a_seed_each_answer_differs_and_names_the_seed_that_repeats_it(
     make_bundle: Any, desired: Any, start_server: Any
 ) -> None:

@@ -92,7 +92,8 @@ async def create_speech(body: SpeechRequestDep, request: Request, services: Serv
     form = FORMATS[body.response_format]
     if form.streams:
         return SpeechResponse(stream, stream.audio(), media_type=form.media_type, headers=headers)
-    return Response(await until_disconnect(request, stream.read()), media_type=form.media_type, headers=headers)
+    content = await until_disconnect(request, stream.read())
+    return Response(content, media_type=form.media_type, headers=headers | views.fault_headers(stream))
 
 
 def _caller(request: Request) -> str:

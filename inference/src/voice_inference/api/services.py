@@ -50,5 +50,5 @@ def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> S
     adapter_limit = settings.max_adapter_mib * MIB
     loader = Loader(settings.cache, threads=settings.threads_per_worker, adapter_limit=adapter_limit)
     syncer = Syncer(NewestSource(sources), loader, registry, metrics, poll_seconds=settings.poll_seconds)
-    speech = SpeechService(registry, Engine(metrics), workers, metrics, settings.aliases)
+    speech = SpeechService(registry, Engine(metrics), workers, metrics, settings.aliases, verify=settings.verify)
     return Services(registry, speech, metrics, workers, syncer, settings)

@@ -30,7 +30,8 @@ async def speech_events(stream: SpeechStream) -> AsyncGenerator[bytes]:
         return
     spent, spoken = stream.usage.characters, stream.usage.tokens
     usage = {"input_tokens": spent, "output_tokens": spoken, "total_tokens": spent + spoken}
-    yield _event({"type": "speech.audio.done", "usage": usage})
+    faults = {"faults": dict(stream.usage.faults)} if stream.usage.faults else {}
+    yield _event({"type": "speech.audio.done", "usage": usage, **faults})
 
 
 def _event(data: dict[str, Any]) -> bytes:

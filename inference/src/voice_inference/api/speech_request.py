@@ -46,6 +46,13 @@ class SpeechRequest(BaseModel):
     stream_format: Literal["audio", "sse"] = Field(
         "audio", description="`sse`: the audio in base64, as OpenAI's server-sent events."
     )
+    verify: bool | None = Field(
+        None,
+        description=(
+            "English only: listen to each sentence, and speak it again where words are missing, at most twice. "
+            "Sentences then come whole. The server's own choice by default."
+        ),
+    )
     seed: int | None = Field(None, ge=0, lt=2**63, description="The same seed gives the same audio for the same text.")
     language: str | None = Field(None, max_length=16, description="Language of the text; the voice's own by default.")
 

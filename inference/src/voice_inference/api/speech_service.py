@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from voice_inference.api.speech_request import SpeechRequest
 from voice_inference.bundles.voice import Voice
+from voice_inference.engine.checks import Fault
 from voice_inference.engine.encoding import open_encoder, streams
 from voice_inference.engine.engine import Engine
+from voice_inference.engine.listening import LANGUAGE, Listener
+from voice_inference.engine.speaking import Segment
 from voice_inference.engine.workers import IsCancelled, Workers
-from voice_inference.errors import SynthesisFailed
+from voice_inference.errors import InvalidRequest, SynthesisFailed
 from voice_inference.metrics import Metrics
 from voice_inference.voices.registry import VoiceRegistry
 
@@ -27,6 +31,12 @@ class Usage:
 
     characters: int
     tokens: int = 0  # semantic tokens, 25 per second of speech
+    faults: Counter[Fault] = field(default_factory=Counter)  # that sentences have after all attempts
+
+    def add(self, segment: Segment) -> None:
+        """Count a segment."""
+        self.tokens += segment.tokens.size
+        self.faults.update(segment.faults)
 
 
 @dataclass(frozen=True)
@@ -69,8 +79,15 @@ class SpeechService:
         workers: Workers,
         metrics: Metrics,
         aliases: Mapping[str, str] | None = None,
+        *,
+        verify: bool = False,
     ) -> None:
-        """Take the parts; ``aliases`` are names that mean a voice, as clients of OpenAI ask for `alloy`."""
+        """Take the parts; ``aliases`` are names that mean a voice, as clients of OpenAI ask for `alloy`.
+
+        With ``verify`` sentences in English are listened to, unless a request says otherwise.
+        """
+        self._listener = Listener()
+        self._verify = verify
         self._aliases = aliases or {}
         self._registry = registry
         self._engine = engine
@@ -96,7 +113,7 @@ class SpeechService:
         voice = self._registry.find(self._aliases.get(request.voice_name, request.voice_name))
         seed = secrets.randbits(32) if request.seed is None else request.seed
         language = request.language or voice.language
-
+        listener = self._listener_for(request, language)
         usage = Usage(len(request.input))
         tags = {"title": voice.reference.id, "comment": NOTICE}
 
@@ -109,8 +126,9 @@ class SpeechService:
                 seed=seed,
                 is_cancelled=is_cancelled,
                 early=streams(request.response_format),
+                listener=listener,
             ):
-                usage.tokens += segment.tokens.size
+                usage.add(segment)
                 yield encoder.feed(segment.samples)
             yield encoder.finish()
 
@@ -121,3 +139,14 @@ class SpeechService:
             raise SynthesisFailed("no segment was synthesised") from error
         self._metrics.time_to_first_audio.observe(time.monotonic() - received)
         return SpeechStream(voice, seed, first, chunks, usage)
+
+    def _listener_for(self, request: SpeechRequest, language: str) -> Listener | None:
+        """Return who listens to what is spoken.
+
+        Raises:
+            InvalidRequest: the request asks for it in a language that nobody here understands.
+        """
+        if request.verify and language != LANGUAGE:
+            raise InvalidRequest(f"verify listens to language {LANGUAGE!r} only, not {language!r}.", field="verify")
+        wanted = self._verify if request.verify is None else request.verify
+        return self._listener if wanted and language == LANGUAGE else None

@@ -28,6 +28,12 @@ def speech_headers(stream: SpeechStream, ignored: Sequence[str] = ()) -> dict[st
     }
 
 
+def fault_headers(stream: SpeechStream) -> dict[str, str]:
+    """Return the header that tells what is wrong with a file that is complete: nothing where nothing is."""
+    found = ", ".join(f"{fault}={count}" for fault, count in sorted(stream.usage.faults.items()))
+    return {"X-Faults": found} if found else {}
+
+
 def voice_list(registry: VoiceRegistry) -> dict[str, Any]:
     """Return all desired voices, as docs/contracts.md describes them."""
     return {

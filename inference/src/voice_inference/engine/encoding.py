@@ -90,7 +90,7 @@ class Tempo:
 
     def feed(self, samples: Samples) -> Samples:
         """Return what is ready at the new tempo."""
-        self._graph.push(_frame(samples, self._rate))
+        self._graph.push(to_frame(samples, self._rate))
         return self._pull()
 
     def finish(self) -> Samples:
@@ -161,7 +161,7 @@ class _File:
 
     def _encode(self, samples: Samples) -> None:
         if samples.size:
-            frame = _frame(np.clip(samples, -1.0, 1.0), self._rate, exact=not self._form.bit_rate)
+            frame = to_frame(np.clip(samples, -1.0, 1.0), self._rate, exact=not self._form.bit_rate)
             frame.pts = self._position
             self._position += samples.size
             self._mux(self._stream.encode(frame))
@@ -188,7 +188,7 @@ class _Pipe(io.BytesIO):
         return data
 
 
-def _frame(samples: Samples, rate: int, *, exact: bool = False) -> av.AudioFrame:
+def to_frame(samples: Samples, rate: int, *, exact: bool = False) -> av.AudioFrame:
     """Return FFmpeg's frame; an exact one has the rounded samples, which no encoder rounds otherwise."""
     values = np.frombuffer(to_pcm(samples), dtype="<i2") if exact else np.ascontiguousarray(samples, dtype=np.float32)
     frame = av.AudioFrame.from_ndarray(values[None], format="s16" if exact else "flt", layout="mono")

@@ -2,76 +2,54 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sovits_core.errors import InvalidModelInput, TextModelRejected, TextRejected
-from sovits_core.text import PhonemeSegment, foreign_letters, phone_ids, phonemize_for_synthesis
+from sovits_core.text import foreign_letters, phone_ids, phonemize_for_synthesis
 from voice_inference.bundles.voice import Voice
-from voice_inference.engine.audio import Samples, limit_peak
-from voice_inference.engine.parts import PartDecoder, next_part
+from voice_inference.engine.checks import Fault
+from voice_inference.engine.listening import Listener
 from voice_inference.engine.reading import passages
-from voice_inference.engine.tokens import FinishReason, Ids, IsCancelled, TokenStream
+from voice_inference.engine.speaking import Segment, Sentence, Speaking
+from voice_inference.engine.tokens import FinishReason, IsCancelled
 from voice_inference.errors import InvalidRequest, SynthesisFailed
 from voice_inference.metrics import Metrics
 
 FINAL_MARKS = frozenset(".!?")
-TOKENS_PER_SECOND = 25
 LETTERS_SHOWN = 20
 
 
-class Sentence(NamedTuple):
-    """What is spoken in one go."""
-
-    phones: Ids
-    parts: tuple[PhonemeSegment, ...]
-    """Runs of one language each; a full stop that was added after them belongs to none."""
-    pause: float
-    """Seconds of silence before the next one."""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Audio of one sentence or of a part of one, to be played right after the segment before it."""
-
-    samples: Samples
-    """float32 (samples,) at the base's rate; the pause after the previous sentence is part of it."""
-    pause: int
-    """Samples of silence at the start of ``samples``; 0 in the first segment, and within a sentence."""
-    tokens: Ids
-    """int64 (T,) semantic tokens of the sentence since the last segment, 25 per second, without the end token."""
-    finish_reason: FinishReason | None
-    """None while the sentence goes on."""
-
-
-class _Draws(NamedTuple):
-    """The random generators of a sentence; apart, so that parts that are decoded early change no token."""
-
-    tokens: np.random.Generator
-    noise: np.random.Generator
-
-
 class Engine:
-    """Holds no state between calls, so any number of threads may use it at the same time."""
+    """Holds no voice and no text between calls, so any number of threads may use it at the same time."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        for reason in FinishReason:  # both series exist from the start, at 0
+        for reason in FinishReason:  # all series exist from the start, at 0
             metrics.segments.labels(reason)
+        for fault in Fault:
+            metrics.faults.labels(fault)
 
     def synthesize(
-        self, voice: Voice, text: str, *, language: str, seed: int, is_cancelled: IsCancelled, early: bool = False
+        self,
+        voice: Voice,
+        text: str,
+        *,
+        language: str,
+        seed: int,
+        is_cancelled: IsCancelled,
+        early: bool = False,
+        listener: Listener | None = None,
     ) -> Iterator[Segment]:
         """Yield one segment per sentence, each but the first after a pause.
 
+        A sentence that does not end, repeats itself, or has far too few or many tokens is spoken again with other
+        draws, at most twice; so is one of which the listener misses words. The best attempt is heard.
         With ``early`` the first sentence comes in parts while it is still being spoken, the first of 0.4 s; the others
-        are ready before they are due. Joined, its parts are as long as the whole and sound alike, not the same.
-        The same voice, text, language, seed and ``early`` give the same samples on the same machine.
+        are ready before they are due. Joined, its parts are as long as the whole and sound alike, not the same; what
+        has been given away stays, and another attempt goes on after it. A listener needs whole sentences.
+        The same voice, text, language, seed and options give the same samples on the same machine.
 
         Raises:
             InvalidRequest: the language is not offered, or there is nothing to speak.
@@ -80,58 +58,12 @@ class Engine:
         """
         rate, pause = voice.base.sample_rate, 0
         for number, sentence in enumerate(sentences_of(text, language, voice)):
-            # Generators of its own: a sentence's audio must not depend on the draws of those before it.
-            draws = _Draws(np.random.default_rng([seed, number]), np.random.default_rng([seed, number, 1]))
+            speaking = Speaking(voice, sentence, (seed, number), is_cancelled, self._metrics, listener)
             try:
-                yield from self._speak(voice, sentence, draws, is_cancelled, pause, early=early and not number)
+                yield from speaking.speak(pause, early=early and not number and listener is None)
             except InvalidModelInput as error:  # logits that are not finite
                 raise SynthesisFailed(str(error)) from error
             pause = round(sentence.pause * rate)
-
-    def _speak(
-        self,
-        voice: Voice,
-        sentence: Sentence,
-        draws: _Draws,
-        is_cancelled: IsCancelled,
-        pause: int,
-        *,
-        early: bool,
-    ) -> Iterator[Segment]:
-        started, waited = time.perf_counter(), 0.0
-        stream = TokenStream(voice, sentence.phones, bert_features(voice, sentence), draws.tokens, is_cancelled)
-        decoder = PartDecoder(voice, sentence.phones, draws.noise)
-        given = 0  # tokens of segments before
-        due = next_part(0)
-        for said in stream:
-            if early and said == due:
-                tokens = stream.said
-                samples = limit_peak(decoder.push(tokens))
-                asked = time.perf_counter()
-                yield Segment(samples, 0, tokens[given:], None)
-                waited += time.perf_counter() - asked  # for this caller's next turn
-                given, due = said, next_part(said)
-        tokens = stream.said
-        samples = limit_peak(decoder.finish(tokens))
-        seconds = tokens.size / TOKENS_PER_SECOND
-        self._metrics.audio_seconds.inc(seconds)
-        self._metrics.real_time_factor.observe((time.perf_counter() - started - waited) / seconds)
-        self._metrics.segments.labels(stream.finish_reason).inc()
-        silence = np.zeros(pause, dtype=np.float32)
-        yield Segment(np.concatenate([silence, samples]), pause, tokens[given:], stream.finish_reason)
-
-
-def bert_features(voice: Voice, sentence: Sentence) -> NDArray[np.float32]:
-    """Return float32 (1, T, width) for the phones of prompt and sentence: zeros where the base has no BERT."""
-    prompt, base = voice.prompt, voice.base
-    start = prompt.phones.size
-    features = np.zeros((1, start + sentence.phones.size, base.prefill.shapes["bert"][2] or 0), dtype=np.float32)
-    if base.bert is not None:
-        encoded = base.bert.features(sentence.parts)
-        features[0, start : start + len(encoded)] = encoded
-        if prompt.bert_features is not None:
-            features[0, :start] = prompt.bert_features
-    return features
 
 
 def sentences_of(text: str, language: str, voice: Voice) -> list[Sentence]:

@@ -24,6 +24,7 @@ MAX_TOKENS: Final = 1500  # one minute, the networks' own limit
 log = logging.getLogger(__name__)
 IsCancelled = Callable[[], bool]
 Ids = NDArray[np.int64]
+NOTHING: Final[Ids] = np.zeros(0, dtype=np.int64)
 
 
 class FinishReason(StrEnum):
@@ -42,7 +43,9 @@ class TokenStream:
         phones: Ids,
         bert: NDArray[np.float32],
         rng: np.random.Generator,
+        *,
         is_cancelled: IsCancelled,
+        said: Ids = NOTHING,
     ) -> None:
         """Prepare for a sentence; nothing runs yet.
 
@@ -52,11 +55,12 @@ class TokenStream:
             bert: float32 (1, P + T, width) of prompt and sentence.
             rng: of the sampling alone.
             is_cancelled: is asked between two tokens.
+            said: int64 (n,) tokens of the sentence that stay as they are; it goes on after them.
         """
         self._voice, self._phones, self._bert = voice, phones, bert
         self._rng, self._is_cancelled = rng, is_cancelled
-        self._said: list[int] = []
-        self.finish_reason: FinishReason | None = None
+        self._said: list[int] = said.tolist()
+        self.finish_reason = FinishReason.MAX_LENGTH
 
     @property
     def said(self) -> Ids:
@@ -71,15 +75,16 @@ class TokenStream:
             InvalidModelInput: the networks returned no numbers.
         """
         prompt = self._voice.prompt
+        before = np.concatenate([prompt.tokens, self.said])
         inputs: dict[str, Tensor] = {
             "phones": np.concatenate([prompt.phones, self._phones])[None],  # (1, T)
             "bert": self._bert,
-            "prompt": prompt.tokens[None],  # (1, P)
+            "prompt": before[None],  # (1, P)
         }
         base = self._voice.base
         prefill = base.prefill.run(inputs, self._voice.prefill)
         decoder = TokenDecoder(self._voice, prefill["keys"], prefill["values"])
-        sampler = Sampler(base.document.sampling.choice(), self._rng, base.end_token, prompt.tokens.tolist())
+        sampler = Sampler(base.document.sampling.choice(), self._rng, base.end_token, before.tolist())
         logits = prefill["logits"][0]
         limit = max_tokens(self._phones.size)
         while len(self._said) < limit:
@@ -94,7 +99,6 @@ class TokenStream:
             if len(self._said) < limit:
                 logits = decoder.step(choice.token, prompt.tokens.size + len(self._said) - 1)
         log.info("a sentence of %d phones has no end token after %d tokens", self._phones.size, limit)
-        self.finish_reason = FinishReason.MAX_LENGTH
 
 
 def max_tokens(phones: int) -> int:

@@ -1,0 +1,146 @@
+"""Speaks one sentence: attempts at its tokens, the choice of the best, and its samples, in parts where asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sovits_core.text import PhonemeSegment
+from voice_inference.bundles.voice import Voice
+from voice_inference.engine.audio import Samples, limit_peak
+from voice_inference.engine.checks import Fault, faults_of
+from voice_inference.engine.listening import Listener
+from voice_inference.engine.parts import PartDecoder, next_part
+from voice_inference.engine.stopwatch import Stopwatch
+from voice_inference.engine.tokens import NOTHING, FinishReason, Ids, IsCancelled, TokenStream
+from voice_inference.metrics import Metrics
+
+TOKENS_PER_SECOND: Final = 25
+RETRIES: Final = 2  # of a sentence that has faults
+
+
+class Sentence(NamedTuple):
+    """What is spoken in one go."""
+
+    phones: Ids
+    parts: tuple[PhonemeSegment, ...]
+    """Runs of one language each; a full stop that was added after them belongs to none."""
+    pause: float
+    """Seconds of silence before the next one."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Audio of one sentence or of a part of one, to be played right after the segment before it."""
+
+    samples: Samples
+    """float32 (samples,) at the base's rate; the pause after the previous sentence is part of it."""
+    pause: int
+    """Samples of silence at the start of ``samples``; 0 in the first segment, and within a sentence."""
+    tokens: Ids
+    """int64 (T,) semantic tokens of the sentence since the last segment, 25 per second, without the end token."""
+    finish_reason: FinishReason | None
+    """None while the sentence goes on."""
+    faults: tuple[Fault, ...] = ()
+    """What is wrong with the sentence, after all attempts."""
+
+
+class _Take(NamedTuple):
+    """One attempt at a sentence."""
+
+    tokens: Ids
+    finish_reason: FinishReason
+    faults: tuple[Fault, ...]
+    samples: Samples | None
+    """Where they were listened to."""
+
+
+@dataclass
+class Speaking:
+    """One sentence in one voice; its draws are its own, so that no sentence depends on those before it."""
+
+    voice: Voice
+    sentence: Sentence
+    seeds: tuple[int, ...]
+    """Of the draws."""
+    is_cancelled: IsCancelled
+    metrics: Metrics
+    listener: Listener | None = None
+
+    def __post_init__(self) -> None:
+        self._bert = bert_features(self.voice, self.sentence)
+        self._decoder = self._new_decoder()
+        self._given = NOTHING  # tokens of segments that were given away
+
+    def speak(self, pause: int, *, early: bool) -> Iterator[Segment]:
+        """Yield the sentence, in parts where it is to be early; before the last of them comes the pause (samples)."""
+        watch = Stopwatch()
+        takes: list[_Take] = []
+        while not takes or (takes[-1].faults and len(takes) <= RETRIES):
+            stream = self._stream(attempt=len(takes))
+            due = next_part(0)
+            for said in stream:
+                if early and not takes and said == due:
+                    segment = self._part(stream.said)
+                    with watch.stopped():
+                        yield segment
+                    due = next_part(said)
+            takes.append(self._judge(stream))
+        best = min(takes, key=lambda take: len(take.faults))
+        samples = limit_peak(self._decoder.finish(best.tokens)) if best.samples is None else best.samples
+        self._count(takes, best, watch.seconds)
+        silence = np.zeros(pause, dtype=np.float32)
+        tokens = best.tokens[self._given.size :]
+        yield Segment(np.concatenate([silence, samples]), pause, tokens, best.finish_reason, best.faults)
+
+    def _stream(self, attempt: int) -> TokenStream:
+        # Draws for the noise apart from these: parts that are decoded early change no token.
+        rng = np.random.default_rng([*self.seeds, attempt])
+        return TokenStream(
+            self.voice, self.sentence.phones, self._bert, rng, is_cancelled=self.is_cancelled, said=self._given
+        )
+
+    def _new_decoder(self) -> PartDecoder:
+        return PartDecoder(self.voice, self.sentence.phones, np.random.default_rng([*self.seeds, 0, 1]))
+
+    def _part(self, tokens: Ids) -> Segment:
+        fresh, self._given = tokens[self._given.size :], tokens
+        return Segment(limit_peak(self._decoder.push(tokens)), 0, fresh, None)
+
+    def _judge(self, stream: TokenStream) -> _Take:
+        tokens, prompt, phones = stream.said, self.voice.prompt, self.sentence.phones.size
+        samples, missing = None, 0
+        if self.listener is not None:
+            samples = limit_peak(self._new_decoder().finish(tokens))
+            missing = len(self.listener.missing(samples, self.voice.base.sample_rate, self.sentence.parts))
+        pace = prompt.tokens.size / prompt.phones.size
+        faults = faults_of(tokens.tolist(), stream.finish_reason, phones=phones, pace=pace, missing=missing)
+        return _Take(tokens, stream.finish_reason, faults, samples)
+
+    def _count(self, takes: list[_Take], best: _Take, computing: float) -> None:
+        seconds = best.tokens.size / TOKENS_PER_SECOND
+        self.metrics.audio_seconds.inc(seconds)
+        self.metrics.real_time_factor.observe(computing / seconds)
+        self.metrics.segments.labels(best.finish_reason).inc()
+        for take in takes:
+            for fault in set(take.faults):
+                self.metrics.faults.labels(fault).inc()
+        if best.faults:
+            self.metrics.faulty_segments.inc()
+
+
+def bert_features(voice: Voice, sentence: Sentence) -> NDArray[np.float32]:
+    """Return float32 (1, T, width) for the phones of prompt and sentence: zeros where the base has no BERT."""
+    prompt, base = voice.prompt, voice.base
+    start = prompt.phones.size
+    features = np.zeros((1, start + sentence.phones.size, base.prefill.shapes["bert"][2] or 0), dtype=np.float32)
+    if base.bert is not None:
+        encoded = base.bert.features(sentence.parts)
+        features[0, start : start + len(encoded)] = encoded
+        if prompt.bert_features is not None:
+            features[0, :start] = prompt.bert_features
+    return features
