@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from voice_inference.engine.workers import IsCancelled, Workers
+from voice_inference.engine.workers import AHEAD, IsCancelled, Workers
 from voice_inference.errors import Busy, Cancelled, ShuttingDown
 from voice_inference.metrics import Metrics
 
@@ -196,3 +196,44 @@ async def test_a_long_job_lets_others_go_first_after_each_chunk() -> None:
     assert answers == [[0, 1, 2, 3], [0, 1]]
     assert order == ["long0", "short0", "long1", "short1", "long2", "long3"]
     await pool.close()
+
+
+async def test_what_is_not_read_is_not_made() -> None:
+    pool = workers(threads=1, queue=4)
+    made: list[int] = []
+
+    def counting_up(_: IsCancelled) -> Iterator[int]:
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    slow = pool.stream(counting_up, caller="slow")
+    assert await anext(slow) == 0
+    assert [chunk async for chunk in pool.stream(counting, caller="quick")] == [0, 1, 2]  # the thread is free
+    await asyncio.sleep(0.1)
+    assert len(made) <= 1 + AHEAD
+    rest = [chunk async for chunk in slow]
+    assert rest == list(range(1, 100))
+    await pool.close()
+
+
+async def test_a_reader_that_leaves_while_its_job_rests_frees_its_place() -> None:
+    pool = workers(threads=1, queue=0)
+    stream = pool.stream(lambda _: iter(range(100)))
+    assert await anext(stream) == 0
+    await asyncio.sleep(0.1)
+    assert pool.busy
+    await stream.aclose()
+    assert not pool.busy
+    assert [chunk async for chunk in pool.stream(counting)] == [0, 1, 2]
+    await pool.close()
+
+
+async def test_closing_tells_readers_whose_jobs_rest() -> None:
+    pool = workers(threads=1, queue=0)
+    stream = pool.stream(lambda _: iter(range(100)))
+    assert await anext(stream) == 0
+    await asyncio.sleep(0.1)
+    await pool.close()
+    with pytest.raises(Cancelled):
+        _ = [chunk async for chunk in stream]

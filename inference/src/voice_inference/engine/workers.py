@@ -18,6 +18,7 @@ Chunk = TypeVar("Chunk")
 IsCancelled = Callable[[], bool]
 AVERAGE_WEIGHT = 0.2  # of the newest job in the moving average of durations, which gives Retry-After
 INITIAL_AVERAGE_SECONDS = 1.0
+AHEAD = 4  # chunks that a job may be ahead of its reader: what is not read is not made
 SHARE = 0.75  # of all places, for one caller: the others always find one
 
 
@@ -61,6 +62,11 @@ class _Job(Generic[Chunk]):
         """Whether nobody waits for it any more."""
         return self._cancelled.is_set()
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the reader has enough to read."""
+        return self.chunks.qsize() >= AHEAD
+
     def cancel(self) -> None:
         """Ask the producer to stop at its next step."""
         self._cancelled.set()
@@ -83,7 +89,8 @@ class Workers:
     """A fixed number of threads; when all are busy and the queue is full, requests are refused as ``Busy``.
 
     Callers take turns with each chunk, so that nobody waits longer than for a sentence of each other caller; one of
-    them has at most SHARE of all places.
+    them has at most SHARE of all places. A job rests while it is ahead of its reader, so that a slow one costs neither
+    a thread nor memory.
     """
 
     def __init__(self, *, threads: int, queue: int, metrics: Metrics) -> None:
@@ -92,6 +99,7 @@ class Workers:
         self._share = max(1, math.ceil(SHARE * self._capacity))
         self._free = threads
         self._waiting: dict[str, deque[_Job[Any]]] = {}  # by caller, whose turn is next first
+        self._resting: set[_Job[Any]] = set()  # ahead of their readers
         self._metrics = metrics
         self._jobs: set[_Job[Any]] = set()
         self._average_seconds = INITIAL_AVERAGE_SECONDS
@@ -123,6 +131,7 @@ class Workers:
             while not isinstance(item := await job.chunks.get(), _EndOfStream):
                 if isinstance(item, Exception):
                     raise item
+                self._wake(job)
                 yield item
         finally:
             job.cancel()
@@ -138,7 +147,7 @@ class Workers:
         self._closing = True
         for job in self._jobs:
             job.cancel()
-        for job in [job for waiting in self._waiting.values() for job in waiting]:
+        for job in [*self._resting, *(job for waiting in self._waiting.values() for job in waiting)]:
             self._leave(job)
         await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
 
@@ -162,15 +171,33 @@ class Workers:
             self._forget(job)
             job.tell_cancelled()
             self._average_seconds += AVERAGE_WEIGHT * (job.seconds - self._average_seconds)
+        elif job.is_ahead:
+            self._resting.add(job)
         else:
-            jobs = self._waiting.pop(job.caller, deque())
-            jobs.appendleft(job)  # what has begun is finished first
-            self._waiting[job.caller] = jobs  # behind the other callers
+            self._go_on(job)
         if not self._closing:
             self._admit()
 
+    def _go_on(self, job: _Job[Any]) -> None:
+        jobs = self._waiting.pop(job.caller, deque())
+        jobs.appendleft(job)  # what has begun is finished first
+        self._waiting[job.caller] = jobs  # behind the other callers
+
+    def _wake(self, job: _Job[Any]) -> None:
+        """Let a job go on whose reader has caught up with it."""
+        if job in self._resting and not job.is_ahead:
+            self._resting.remove(job)
+            self._go_on(job)
+            if not self._closing:
+                self._admit()
+
     def _leave(self, job: _Job[Any]) -> None:
-        """Take a job that still waits out of the queue; nothing happens to one that has a thread."""
+        """Take a job that waits or rests out of the queue; nothing happens to one that has a thread."""
+        if job in self._resting:
+            self._resting.remove(job)
+            self._forget(job)
+            job.tell_cancelled()
+            return
         jobs = self._waiting.get(job.caller)
         if jobs is None or job not in jobs:
             return
