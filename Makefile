@@ -21,7 +21,7 @@ export VOICE_OPERATOR_CACHE := $(CACHE)
 export FAULTS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-fast test-faults test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-attack bench-voice bench-recordings docs clean
+.PHONY: help setup check format test test-fast test-faults test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-attack bench-voice bench-speech bench-recordings docs clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,6 +114,10 @@ bench-attack: setup  ## One tenant floods, another revokes: delays and memory, i
 bench-voice: setup  ## Measure a base's speech and that of voices fine-tuned on it, into out/bench/voice.html (BASE=folder, SPEAKERS=names).
 	@$(UV) sync --frozen --all-packages --group bench --quiet
 	@$(PYTHON) -m dev.voice_bench $(if $(BASE),--base "$(BASE)") $(if $(SPEAKERS),--speakers "$(SPEAKERS)")
+
+bench-speech: setup  ## How soon a voice is heard, and whether all words are, into out/bench/speech.json and .svg (6 minutes; PARTS=names, BUNDLE=folder).
+	@$(UV) sync --frozen --all-packages --group bench --quiet
+	@$(PYTHON) -m dev.speech_bench $(if $(PARTS),--parts "$(PARTS)") $(if $(BUNDLE),--bundle "$(BUNDLE)")
 
 bench-recordings: setup  ## What judging and denoising does to real speech, into out/bench/recordings.json and .svg (15 minutes; PARTS=names).
 	@$(UV) sync --frozen --all-packages --group bench --quiet

@@ -1,0 +1,98 @@
+"""First sound: seconds from a request to its first audio, with several clients at a time, from a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from dev.errors import DevError
+from dev.operator_bench.quantiles import quantile
+from dev.speech_bench.subjects import Subject
+
+TEXT = "Good morning, Alice."
+"""20 characters."""
+CLIENTS = (1, 4, 16)
+ROUNDS = {1: 12, 4: 5, 16: 3}
+HEARD_SECONDS = 1.6
+"""How much a client listens to: about what TEXT lasts. Random weights know no end."""
+START_SECONDS = 120
+BYTES_PER_SECOND = 2 * 32_000
+
+
+def measure(subject: Subject, work: Path) -> list[dict[str, Any]]:
+    """Return p50 and p95 by number of clients, from warm requests."""
+    work.mkdir(parents=True, exist_ok=True)
+    with _server(subject, work) as url:
+        asyncio.run(_hear(url, subject, "127.0.0.2"))  # warms it up
+        rows = []
+        for clients in CLIENTS:
+            seconds = [one for _ in range(ROUNDS[clients]) for one in asyncio.run(_together(url, subject, clients))]
+            rows.append(
+                {
+                    "base": subject.name,
+                    "clients": clients,
+                    "requests": len(seconds),
+                    "p50": round(quantile(seconds, 0.5), 3),
+                    "p95": round(quantile(seconds, 0.95), 3),
+                }
+            )
+        return rows
+
+
+async def _together(url: str, subject: Subject, clients: int) -> list[float]:
+    # Addresses of their own, as pods have: callers take turns.
+    return await asyncio.gather(*(_hear(url, subject, f"127.0.0.{2 + client}") for client in range(clients)))
+
+
+async def _hear(url: str, subject: Subject, address: str) -> float:
+    """Return the seconds until the first audio, after having listened for a while."""
+    body = {"input": TEXT, "voice": subject.voice["id"], "response_format": "pcm", "seed": 1}
+    transport = httpx.AsyncHTTPTransport(local_address=address)
+    async with httpx.AsyncClient(transport=transport, timeout=300) as client:
+        started, first, heard = time.perf_counter(), 0.0, 0
+        async with client.stream("POST", f"{url}/v1/audio/speech", json=body) as answer:
+            answer.raise_for_status()
+            async for chunk in answer.aiter_raw():
+                first = first or time.perf_counter() - started
+                heard += len(chunk)
+                if heard >= HEARD_SECONDS * BYTES_PER_SECOND:
+                    break
+        return first
+
+
+@contextmanager
+def _server(subject: Subject, work: Path) -> Iterator[str]:
+    desired, log = work / "voices.json", work / "server.log"
+    desired.write_text(json.dumps(subject.desired_voices), encoding="utf-8")
+    command = [sys.executable, "-m", "voice_inference", "serve", "--host", "127.0.0.1", "--port", "0"]
+    command += ["--voices", str(desired), "--cache", str(work / "cache"), "--queue", "64"]
+    with log.open("wb") as output, subprocess.Popen(command, stderr=output, env=os.environ) as process:
+        try:
+            yield _ready(process, log)
+        finally:
+            process.terminate()
+
+
+def _ready(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Return the server's address once it is ready."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        found = re.search(r"running on (http://\S+)", log.read_text(encoding="utf-8"))
+        try:
+            if found and httpx.get(f"{found[1]}/readyz").status_code == httpx.codes.OK:
+                return found[1]
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise DevError(f"the server does not get ready; its log is {log}", remedy="read the log")
