@@ -19,7 +19,7 @@ from voice_inference.bundles.references import BaseReference, VoiceReference
 from voice_inference.bundles.voice import Voice, load_voice
 from voice_inference.engine.engine import Engine
 from voice_inference.engine.listening import LANGUAGE, Listener
-from voice_inference.engine.speaking import Segment
+from voice_inference.engine.sentence import Segment
 from voice_inference.metrics import Metrics
 
 TEXTS, SEEDS = 30, 20

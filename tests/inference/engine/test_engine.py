@@ -13,8 +13,8 @@ from voice_inference.bundles.base import Base
 from voice_inference.bundles.voice import Voice, load_voice
 from voice_inference.engine.engine import Engine, sentences_of
 from voice_inference.engine.parts import FIRST_PART, LOOKAHEAD
-from voice_inference.engine.reading import PARAGRAPH_PAUSE, SENTENCE_PAUSE
-from voice_inference.engine.speaking import Segment
+from voice_inference.engine.passages import PARAGRAPH_PAUSE, SENTENCE_PAUSE
+from voice_inference.engine.sentence import Segment
 from voice_inference.engine.tokens import FinishReason, max_tokens
 from voice_inference.errors import Cancelled, InvalidRequest
 from voice_inference.metrics import Metrics

@@ -14,7 +14,7 @@ from voice_inference.engine.checks import Fault
 from voice_inference.engine.encoding import open_encoder, streams
 from voice_inference.engine.engine import Engine
 from voice_inference.engine.listening import LANGUAGE, Listener
-from voice_inference.engine.speaking import Segment
+from voice_inference.engine.sentence import Segment
 from voice_inference.engine.workers import IsCancelled, Workers
 from voice_inference.errors import InvalidRequest, SynthesisFailed
 from voice_inference.metrics import Metrics

@@ -11,8 +11,8 @@ from sovits_core.text import foreign_letters, phone_ids, phonemize_for_synthesis
 from voice_inference.bundles.voice import Voice
 from voice_inference.engine.checks import Fault
 from voice_inference.engine.listening import Listener
-from voice_inference.engine.reading import passages
-from voice_inference.engine.speaking import Segment, Sentence, Speaking
+from voice_inference.engine.passages import passages
+from voice_inference.engine.sentence import Segment, Sentence, Speaking
 from voice_inference.engine.tokens import FinishReason, IsCancelled
 from voice_inference.errors import InvalidRequest, SynthesisFailed
 from voice_inference.metrics import Metrics

@@ -11,7 +11,7 @@ from voice_inference.engine.checks import Fault
 from voice_inference.engine.engine import Engine
 from voice_inference.engine.listening import Listener
 from voice_inference.engine.parts import FIRST_PART, LOOKAHEAD
-from voice_inference.engine.speaking import Segment
+from voice_inference.engine.sentence import Segment
 from voice_inference.metrics import Metrics
 
 TEXT = "The first sentence of this text is long enough to be heard in several parts."

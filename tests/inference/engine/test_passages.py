@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from voice_inference.engine.reading import (
+from voice_inference.engine.passages import (
     CLAUSE_PAUSE,
     PARAGRAPH_PAUSE,
     SENTENCE_PAUSE,
