@@ -73,7 +73,8 @@ def _speak(voice: Voice, text: str, seed: int, listener: Listener | None) -> Seg
 
 
 def _missing(listener: Listener, voice: Voice, text: str, samples: NDArray[np.float32]) -> tuple[str, ...]:
-    return listener.missing(samples, voice.base.sample_rate, phonemize(text, LANGUAGE).segments)
+    words = listener.listen(samples, voice.base.sample_rate, phonemize(text, LANGUAGE).segments)
+    return tuple(one.word for one in words if not one.is_heard)
 
 
 def _any(judged: Judged) -> bool:

@@ -95,6 +95,44 @@ async def test_a_file_is_listened_to_before_it_is_sent_where_that_is_asked_for(
         assert refused.json()["error"]["param"] in {"verify", "language"}
 
 
+async def test_captions_have_the_times_of_the_audio(make_bundle: Any, desired: Any, start_server: Any) -> None:
+    alice = make_bundle().seal()
+    desired.write(alice)
+    text = "Good morning. How are you?"
+    async with start_server() as server:
+        await server.until_ready(alice)
+        sound = samples_of((await server.create_speech("studio/alice", text)).content)
+        captions = await server.create_speech("studio/alice", text, response_format="srt")
+        assert captions.headers["content-type"].startswith("application/x-subrip")
+        assert captions.text.endswith("How are you?\n")
+        end = captions.text.split("--> ")[-1].split("\n")[0]
+        assert float(end.replace("00:00:", "").replace(",", ".")) == pytest.approx(len(sound) / 32_000, abs=0.002)
+        events = await server.create_speech("studio/alice", text, stream_format="sse", timestamps="sentence")
+        kinds = [json.loads(line[6:]) for line in events.text.splitlines() if line]
+        told = [event["sentence"]["text"] for event in kinds if event["type"] == "speech.audio.timestamps"]
+        assert told == ["Good morning.", "How are you?"]
+        assert kinds[-1]["type"] == "speech.audio.done"
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"timestamps": "word"}, "timestamps"),
+        ({"response_format": "vtt", "stream_format": "sse"}, "response_format"),
+        ({"timestamps": "letter", "stream_format": "sse"}, "timestamps"),
+    ],
+)
+async def test_timestamps_that_go_nowhere_are_refused(
+    fields: dict[str, str], param: str, make_bundle: Any, desired: Any, start_server: Any
+) -> None:
+    alice = make_bundle().seal()
+    desired.write(alice)
+    async with start_server() as server:
+        await server.until_ready(alice)
+        refused = await server.create_speech("studio/alice", **fields)
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
+
+
 async def test_without_a_seed_each_answer_differs_and_names_the_seed_that_repeats_it(
     make_bundle: Any, desired: Any, start_server: Any
 ) -> None:
@@ -236,7 +274,7 @@ GOOD = {"input": "Hello.", "voice": "studio/alice"}
         ),
         pytest.param(GOOD | {"voice": {"id": "x"}}, 404, "voice", "with its namespace", id="an unknown voice's id"),
         pytest.param(GOOD | {"voice": "alice"}, 404, "voice", "with its namespace", id="a voice without its namespace"),
-        pytest.param(GOOD | {"response_format": "mp4"}, 400, "response_format", "'flac', 'wav' or 'pcm'", id="mp4"),
+        pytest.param(GOOD | {"response_format": "mp4"}, 400, "response_format", "'pcm', 'vtt' or 'srt'", id="mp4"),
         pytest.param(GOOD | {"speed": 5}, 400, "speed", "4", id="too fast for OpenAI"),
         pytest.param(GOOD | {"speed": 0.1}, 400, "speed", "0.25", id="too slow for OpenAI"),
         pytest.param(GOOD | {"stream_format": "ogg"}, 400, "stream_format", "'audio' or 'sse'", id="another stream"),

@@ -9,7 +9,7 @@ from sovits_core.text import PhonemeSegment
 from voice_inference.bundles.voice import Voice
 from voice_inference.engine.checks import Fault
 from voice_inference.engine.engine import Engine
-from voice_inference.engine.listening import Listener
+from voice_inference.engine.listening import Listener, SpokenWord
 from voice_inference.engine.parts import FIRST_PART, LOOKAHEAD
 from voice_inference.engine.sentence import Segment
 from voice_inference.metrics import Metrics
@@ -25,11 +25,11 @@ class Told(Listener):
         self.left = list(missing)
         self.heard: list[np.ndarray] = []
 
-    def missing(self, samples: np.ndarray, rate: int, parts: Sequence[PhonemeSegment]) -> tuple[str, ...]:
+    def listen(self, samples: np.ndarray, rate: int, parts: Sequence[PhonemeSegment]) -> tuple[SpokenWord, ...]:
         assert rate == 32_000
         assert parts[0].normalized
         self.heard.append(samples)
-        return ("word",) * self.left.pop(0)
+        return (SpokenWord("word"),) * self.left.pop(0)
 
 
 def speak(voice: Voice, *, listener: Listener | None = None, early: bool = False) -> tuple[list[Segment], Metrics]:

@@ -19,13 +19,22 @@ from voice_inference.api.services import Services
 from voice_inference.api.speech_events import MEDIA_TYPE, speech_events
 from voice_inference.api.speech_request import SpeechRequest
 from voice_inference.api.streaming import SpeechResponse
+from voice_inference.engine.captions import MEDIA_TYPES, captions_file
 from voice_inference.engine.encoding import FORMATS, PCM
 from voice_inference.errors import Cancelled
 
 router = APIRouter()
 AUDIO: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {name: {} for name in (*(form.media_type for form in FORMATS.values()), "audio/pcm", MEDIA_TYPE)},
+        "content": {
+            name: {}
+            for name in (
+                *(form.media_type for form in FORMATS.values()),
+                "audio/pcm",
+                MEDIA_TYPE,
+                *MEDIA_TYPES.values(),
+            )
+        },
         "description": "The synthesised speech, in the format that was asked for.",
     }
 }
@@ -85,6 +94,10 @@ async def create_speech(body: SpeechRequestDep, request: Request, services: Serv
     headers = views.speech_headers(stream, body.ignored)
     if body.stream_format == "sse":
         return SpeechResponse(stream, speech_events(stream), media_type=MEDIA_TYPE, headers=headers)
+    if body.caption_format:
+        captions = await until_disconnect(request, stream.captions())
+        file = captions_file(captions, body.caption_format)
+        return Response(file, media_type=MEDIA_TYPES[body.caption_format], headers=headers)
     if body.response_format == PCM:
         rate = stream.voice.base.sample_rate
         media_type = f"audio/pcm;rate={rate};channels=1"

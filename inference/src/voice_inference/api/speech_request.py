@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from voice_inference.engine.encoding import FormatName
+from voice_inference.engine.captions import CaptionFormat
 from voice_inference.errors import InvalidRequest
 
 INPUT_LIMIT = 4096  # characters, as at OpenAI
@@ -34,17 +34,25 @@ class SpeechRequest(BaseModel):
         )
     )
     model: str = Field("", max_length=256, description="Accepted for OpenAI's clients; the voice says which base.")
-    response_format: FormatName = Field(
+    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm", "vtt", "srt"] = Field(
         "mp3",
         description=(
             "`mp3`, `opus` (Ogg), `aac` (ADTS) and `pcm` (16 bit, mono, little-endian) begin while the rest is still "
-            "spoken; `wav` and `flac` come as a whole, with their length in the header."
+            "spoken; `wav` and `flac` come as a whole, with their length in the header. `vtt` and `srt` are captions "
+            "of what the other formats say with the same seed."
         ),
     )
     speed: float = Field(1.0, ge=0.25, le=4.0, description="2 is twice as fast; the pitch stays.")
     instructions: str = Field("", max_length=INPUT_LIMIT, description="Accepted for OpenAI's clients; has no effect.")
     stream_format: Literal["audio", "sse"] = Field(
         "audio", description="`sse`: the audio in base64, as OpenAI's server-sent events."
+    )
+    timestamps: Literal["sentence", "word"] | None = Field(
+        None,
+        description=(
+            "With `sse`, an event after each sentence that tells when it is heard; `word`, English only: its words too."
+            " With `vtt` and `srt`, what has a cue."
+        ),
     )
     verify: bool | None = Field(
         None,
@@ -72,10 +80,24 @@ class SpeechRequest(BaseModel):
         return tuple(name for name in ("instructions",) if getattr(self, name))
 
     def check_supported(self) -> None:
-        """Refuse a text without a word.
+        """Refuse a text without a word, and fields that do not go together.
 
         Raises:
             InvalidRequest: names the field and the remedy.
         """
         if not self.input.strip():
             raise InvalidRequest("input holds nothing but white space; give the text to speak.", field="input")
+        if self.caption_format and self.stream_format == "sse":
+            raise InvalidRequest(
+                f"response_format {self.response_format!r} is no audio; with stream_format 'sse' use timestamps.",
+                field="response_format",
+            )
+        if self.timestamps and not self.caption_format and self.stream_format != "sse":
+            raise InvalidRequest(
+                "timestamps come with stream_format 'sse', or as response_format 'vtt' or 'srt'.", field="timestamps"
+            )
+
+    @property
+    def caption_format(self) -> CaptionFormat | None:
+        """The format of captions, where these are asked for instead of audio."""
+        return self.response_format if self.response_format in {"vtt", "srt"} else None

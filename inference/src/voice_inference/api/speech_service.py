@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from voice_inference.api.speech_request import SpeechRequest
 from voice_inference.bundles.voice import Voice
+from voice_inference.engine.captions import Caption, Captioner
 from voice_inference.engine.checks import Fault
 from voice_inference.engine.encoding import open_encoder, streams
 from voice_inference.engine.engine import Engine
@@ -45,22 +46,35 @@ class SpeechStream:
 
     voice: Voice
     seed: int
-    first: bytes
-    rest: AsyncGenerator[bytes]
+    first: bytes | Caption
+    rest: AsyncGenerator[bytes | Caption]
     usage: Usage = field(default_factory=lambda: Usage(0))
 
-    async def audio(self) -> AsyncGenerator[bytes]:
-        """Yield the file in the format that was asked for, as it is made."""
+    async def all(self) -> AsyncGenerator[bytes | Caption]:
+        """Yield the file in the format that was asked for, as it is made, and captions where these are asked for."""
         if self.first:
             yield self.first
-        async for chunk in self.rest:
-            if chunk:  # encoders keep some samples for later
-                yield chunk
+        async for item in self.rest:
+            if item:  # encoders keep some samples for later
+                yield item
+
+    async def audio(self) -> AsyncGenerator[bytes]:
+        """Yield the file alone."""
+        async for item in self.all():
+            if isinstance(item, bytes):
+                yield item
 
     async def read(self) -> bytes:
         """Return the whole file."""
         try:
             return b"".join([chunk async for chunk in self.audio()])
+        finally:
+            await self.close()
+
+    async def captions(self) -> list[Caption]:
+        """Return the captions alone."""
+        try:
+            return [item async for item in self.all() if isinstance(item, Caption)]
         finally:
             await self.close()
 
@@ -114,23 +128,30 @@ class SpeechService:
         seed = secrets.randbits(32) if request.seed is None else request.seed
         language = request.language or voice.language
         listener = self._listener_for(request, language)
+        wants_captions = bool(request.timestamps or request.caption_format)
         usage = Usage(len(request.input))
         tags = {"title": voice.reference.id, "comment": NOTICE}
 
-        def produce(is_cancelled: IsCancelled) -> Iterator[bytes]:
-            encoder = open_encoder(request.response_format, voice.base.sample_rate, speed=request.speed, tags=tags)
+        def produce(is_cancelled: IsCancelled) -> Iterator[bytes | Caption]:
+            rate, form = voice.base.sample_rate, request.response_format
+            encoder = None if request.caption_format else open_encoder(form, rate, speed=request.speed, tags=tags)
+            captioner = Captioner(rate, request.speed, self._listener if request.timestamps == "word" else None)
             for segment in self._engine.synthesize(
                 voice,
                 request.input,
                 language=language,
                 seed=seed,
                 is_cancelled=is_cancelled,
-                early=streams(request.response_format),
+                early=streams(form),
                 listener=listener,
             ):
                 usage.add(segment)
-                yield encoder.feed(segment.samples)
-            yield encoder.finish()
+                if encoder:
+                    yield encoder.feed(segment.samples)
+                if wants_captions and (caption := captioner.add(segment)):
+                    yield caption
+            if encoder:
+                yield encoder.finish()
 
         chunks = self._workers.stream(produce, caller)
         try:
@@ -146,7 +167,9 @@ class SpeechService:
         Raises:
             InvalidRequest: the request asks for it in a language that nobody here understands.
         """
-        if request.verify and language != LANGUAGE:
-            raise InvalidRequest(f"verify listens to language {LANGUAGE!r} only, not {language!r}.", field="verify")
+        for field_, asked in (("verify", request.verify), ("timestamps", request.timestamps == "word")):
+            if asked and language != LANGUAGE:
+                message = f"{field_}: words are listened for in language {LANGUAGE!r} only, not in {language!r}."
+                raise InvalidRequest(message, field=field_)
         wanted = self._verify if request.verify is None else request.verify
         return self._listener if wanted and language == LANGUAGE else None

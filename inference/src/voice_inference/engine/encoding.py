@@ -74,7 +74,7 @@ def open_encoder(name: str, rate: int, *, speed: float = 1.0, tags: Mapping[str,
 
 def streams(name: str) -> bool:
     """Tell whether what is encoded of a format can be heard before the rest is there."""
-    return name == PCM or FORMATS[name].streams
+    return name == PCM or (name in FORMATS and FORMATS[name].streams)
 
 
 class Tempo:

@@ -95,7 +95,7 @@ def sentences_of(text: str, language: str, voice: Voice) -> list[Sentence]:
             raise SynthesisFailed(str(error)) from error
         phones = phonemes.phones if phonemes.phones[-1] in FINAL_MARKS else (*phonemes.phones, ".")
         ids = np.array(phone_ids(phones, voice.base.document.symbols), dtype=np.int64)
-        sentences.append(Sentence(ids, phonemes.segments, passage.pause))
+        sentences.append(Sentence(passage.text, ids, phonemes.segments, passage.pause))
     if not sentences:
         raise InvalidRequest(f"input: {refusal or 'there is nothing to speak'}.", field="input") from refusal
     return sentences

@@ -1,4 +1,4 @@
-"""Reads a spoken English sentence back: which of its words are missing, by pocketsphinx and the model in its wheel.
+"""Reads a spoken English sentence back, by pocketsphinx and the model in its wheel: which words are heard, and when.
 
 The recogniser need not guess among all words. It knows the sentence and chooses, word by word, between hearing it and
 not, so that it is right where free recognition is far off.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import av
 import numpy as np
@@ -25,7 +25,23 @@ RATE: Final = 16_000  # Hz, of the model
 LOUDNESS: Final = 0.06  # RMS: one level for all
 MAX_ADDED: Final = 10_000  # words beyond the model's own dictionary, before a decoder is made anew
 
+FRAMES: Final = 100  # of the model, a second
+_FILLERS: Final = ("<", "[", "+", "(")  # silence and noises
+_ALTERNATIVE: Final = re.compile(r"\(\d+\)$")  # a word's second pronunciation
 _WORD: Final = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*'?")
+
+
+class SpokenWord(NamedTuple):
+    """A word, and its seconds from the start of the sentence; both 0 where it is not heard."""
+
+    word: str
+    start: float = 0.0
+    end: float = 0.0
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether it is heard at all."""
+        return self.end > self.start
 
 
 class Listener:
@@ -35,13 +51,13 @@ class Listener:
         self._lock = threading.Lock()
         self._words: _Words | None = None  # 30 MB, not before somebody asks
 
-    def missing(self, samples: Samples, rate: int, parts: Sequence[PhonemeSegment]) -> tuple[str, ...]:
-        """Return the words that are not heard, in their order.
+    def listen(self, samples: Samples, rate: int, parts: Sequence[PhonemeSegment]) -> tuple[SpokenWord, ...]:
+        """Return the words of a sentence in their order, as they are read, and when each is heard.
 
         Args:
             samples: float32 (samples,) of the sentence.
             rate: of the samples, in Hz.
-            parts: of the sentence; one that is not in English is not listened to.
+            parts: of the sentence; one that is not in English has no words here.
         """
         if any(part.language != LANGUAGE for part in parts):
             return ()
@@ -51,7 +67,7 @@ class Listener:
                 self._words = _Words()
             words = [word for word in spoken if self._words.know(word)]
             heard = self._words.hear(_model_input(samples, rate), words) if samples.any() else []
-        return tuple(_left_over(words, heard))
+        return tuple(_in_place(words, heard))
 
 
 class _Words:
@@ -71,7 +87,7 @@ class _Words:
             self.added += 1
         return bool(phones)
 
-    def hear(self, pcm: bytes, words: Sequence[str]) -> list[str]:
+    def hear(self, pcm: bytes, words: Sequence[str]) -> list[SpokenWord]:
         """Return those of the words that are said, in their order."""
         arcs: list[tuple[object, ...]] = []
         for place, word in enumerate(words):
@@ -82,18 +98,20 @@ class _Words:
         self._decoder.start_utt()
         self._decoder.process_raw(pcm, full_utt=True)
         self._decoder.end_utt()
-        found = self._decoder.hyp()
-        return found.hypstr.split() if found else []
+        if self._decoder.hyp() is None:
+            return []
+        return [
+            SpokenWord(_ALTERNATIVE.sub("", one.word), one.start_frame / FRAMES, (one.end_frame + 1) / FRAMES)
+            for one in self._decoder.seg() or ()
+            if not one.word.startswith(_FILLERS)
+        ]
 
 
-def _left_over(words: Sequence[str], heard: Sequence[str]) -> Iterator[str]:
-    """Yield the words that are not among those heard, which are some of them in the same order."""
+def _in_place(words: Sequence[str], heard: Sequence[SpokenWord]) -> Iterator[SpokenWord]:
+    """Yield all words; those heard are some of them in the same order."""
     rest = list(reversed(heard))
     for word in words:
-        if rest and rest[-1] == word:
-            rest.pop()
-        else:
-            yield word
+        yield rest.pop() if rest and rest[-1].word == word else SpokenWord(word)
 
 
 def _phones(word: str) -> str:

@@ -26,6 +26,7 @@ RETRIES: Final = 2  # of a sentence that has faults
 class Sentence(NamedTuple):
     """What is spoken in one go."""
 
+    text: str
     phones: Ids
     parts: tuple[PhonemeSegment, ...]
     """Runs of one language each; a full stop that was added after them belongs to none."""
@@ -45,6 +46,8 @@ class Segment:
     """int64 (T,) semantic tokens of the sentence since the last segment, 25 per second, without the end token."""
     finish_reason: FinishReason | None
     """None while the sentence goes on."""
+    sentence: Sentence | None = None
+    """The sentence that ends with this segment."""
     faults: tuple[Fault, ...] = ()
     """What is wrong with the sentence, after all attempts."""
 
@@ -95,7 +98,8 @@ class Speaking:
         self._count(takes, best, watch.seconds)
         silence = np.zeros(pause, dtype=np.float32)
         tokens = best.tokens[self._given.size :]
-        yield Segment(np.concatenate([silence, samples]), pause, tokens, best.finish_reason, best.faults)
+        sound = np.concatenate([silence, samples])
+        yield Segment(sound, pause, tokens, best.finish_reason, self.sentence, best.faults)
 
     def _stream(self, attempt: int) -> TokenStream:
         # Draws for the noise apart from these: parts that are decoded early change no token.
@@ -116,7 +120,8 @@ class Speaking:
         samples, missing = None, 0
         if self.listener is not None:
             samples = limit_peak(self._new_decoder().finish(tokens))
-            missing = len(self.listener.missing(samples, self.voice.base.sample_rate, self.sentence.parts))
+            words = self.listener.listen(samples, self.voice.base.sample_rate, self.sentence.parts)
+            missing = sum(not word.is_heard for word in words)
         pace = prompt.tokens.size / prompt.phones.size
         faults = faults_of(tokens.tolist(), stream.finish_reason, phones=phones, pace=pace, missing=missing)
         return _Take(tokens, stream.finish_reason, faults, samples)
