@@ -19,7 +19,7 @@ from voice_inference.bundles.references import BaseReference, VoiceReference
 from voice_inference.bundles.voice import Voice, load_voice
 from voice_inference.engine.engine import Engine
 from voice_inference.engine.listening import LANGUAGE, Listener
-from voice_inference.engine.sentence import Segment
+from voice_inference.engine.sentence import Options, Segment
 from voice_inference.metrics import Metrics
 
 TEXTS, SEEDS = 30, 20
@@ -67,7 +67,7 @@ def _noticed(judge: Listener, voice: Voice) -> dict[str, float]:
 
 def _speak(voice: Voice, text: str, seed: int, listener: Listener | None) -> Segment:
     (segment,) = Engine(Metrics()).synthesize(
-        voice, text, language=LANGUAGE, seed=seed, is_cancelled=lambda: False, listener=listener
+        voice, text, language=LANGUAGE, seed=seed, is_cancelled=lambda: False, options=Options(listener=listener)
     )
     return segment
 

@@ -133,6 +133,25 @@ async def test_timestamps_that_go_nowhere_are_refused(
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
 
 
+async def test_a_request_may_choose_how_tokens_are_drawn_and_how_a_text_is_split(
+    make_bundle: Any, desired: Any, start_server: Any
+) -> None:
+    alice = make_bundle().seal()
+    desired.write(alice)
+    text = "Hello there, my friend. How are you?"
+    async with start_server() as server:
+        await server.until_ready(alice)
+        sure = [(await server.create_speech("studio/alice", text, seed=seed, top_k=1)).content for seed in (1, 2)]
+        livelier = await server.create_speech("studio/alice", text, temperature=1.5)
+        cut = await server.create_speech("studio/alice", text, response_format="srt", split_method="cut5")
+        assert len(sure[0]) == len(sure[1]) != len(livelier.content)
+        assert [block.split("\n")[2] for block in cut.text.strip().split("\n\n")] == [
+            "Hello there,",
+            "my friend.",
+            "How are you?",
+        ]
+
+
 async def test_without_a_seed_each_answer_differs_and_names_the_seed_that_repeats_it(
     make_bundle: Any, desired: Any, start_server: Any
 ) -> None:
@@ -177,7 +196,11 @@ async def test_what_comes_next_is_listed_and_does_not_speak(make_bundle: Any, de
     old, new = make_bundle(number=1).seal(), make_bundle(number=2).seal()
     desired.write(desired.entry(old, following=new))
     async with start_server() as server:
-        voices = await server.until(lambda voices: voices and voices["studio/alice"]["next"]["state"] == "ready")
+        voices = await server.until(
+            lambda voices: (
+                voices and voices["studio/alice"]["next"]["state"] == voices["studio/alice"]["state"] == "ready"
+            )
+        )
         assert voices["studio/alice"]["serving"] == voices["studio/alice"]["revision"] == "alice-1"
         assert voices["studio/alice"]["next"] == {
             "revision": "alice-2",

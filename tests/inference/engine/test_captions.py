@@ -11,6 +11,7 @@ from voice_inference.bundles.voice import Voice
 from voice_inference.engine.captions import Caption, Captioner, Cue, captions_file
 from voice_inference.engine.engine import Engine
 from voice_inference.engine.listening import Listener
+from voice_inference.engine.sentence import Options
 from voice_inference.metrics import Metrics
 
 CAPTIONS = [
@@ -43,7 +44,9 @@ def test_sentences_follow_one_another_with_their_pauses(voice: Voice, early: boo
     text = "The first sentence is long enough to come in parts. The second.\n\nThe third."
     captioner = Captioner(voice.base.sample_rate, speed, None)
     segments = list(
-        Engine(Metrics()).synthesize(voice, text, language="en", seed=1, is_cancelled=lambda: False, early=early)
+        Engine(Metrics()).synthesize(
+            voice, text, language="en", seed=1, is_cancelled=lambda: False, options=Options(early)
+        )
     )
     found = [caption.sentence for segment in segments if (caption := captioner.add(segment))]
     length = sum(segment.samples.size for segment in segments) / voice.base.sample_rate / speed

@@ -14,12 +14,13 @@ from voice_inference.bundles.voice import Voice, load_voice
 from voice_inference.engine.engine import Engine, sentences_of
 from voice_inference.engine.parts import FIRST_PART, LOOKAHEAD
 from voice_inference.engine.passages import PARAGRAPH_PAUSE, SENTENCE_PAUSE
-from voice_inference.engine.sentence import Segment
+from voice_inference.engine.sentence import Options, Segment
 from voice_inference.engine.tokens import FinishReason, max_tokens
 from voice_inference.errors import Cancelled, InvalidRequest
 from voice_inference.metrics import Metrics
 
 TOKENS_PER_SECOND = 25
+EARLY = Options(early=True)
 
 
 def synthesize(
@@ -34,7 +35,7 @@ def synthesize_samples(voice: Voice, text: str = "Hello there.", seed: int = 1) 
 
 
 def synthesize_early(voice: Voice, text: str) -> Iterator[Segment]:
-    return Engine(Metrics()).synthesize(voice, text, language="en", seed=1, is_cancelled=lambda: False, early=True)
+    return Engine(Metrics()).synthesize(voice, text, language="en", seed=1, is_cancelled=lambda: False, options=EARLY)
 
 
 def similarity(one: np.ndarray, other: np.ndarray) -> float:
@@ -131,7 +132,7 @@ def test_the_first_sentence_is_heard_in_parts_while_it_is_spoken(voice: Voice) -
 def test_the_first_part_needs_no_more_tokens_than_its_own_and_those_that_it_looks_ahead(voice: Voice) -> None:
     asked = []
     segments = Engine(Metrics()).synthesize(
-        voice, LONG, language="en", seed=1, is_cancelled=lambda: bool(asked.append(1)), early=True
+        voice, LONG, language="en", seed=1, is_cancelled=lambda: bool(asked.append(1)), options=EARLY
     )
     next(segments)
     assert len(asked) == FIRST_PART + LOOKAHEAD
@@ -147,7 +148,7 @@ def test_parts_join_without_a_click(voice: Voice) -> None:
 
 def test_a_sentence_that_ends_before_its_second_part_is_whole(voice: Voice, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voice_inference.engine.tokens.max_tokens", lambda _: FIRST_PART + LOOKAHEAD)
-    parts = list(synthesize_early(voice, "Hello there."))
+    parts = list(synthesize_early(voice, "A sentence without an end."))
     assert [part.tokens.size for part in parts] == [FIRST_PART + LOOKAHEAD, 0]
     assert sum(part.samples.size for part in parts) == (FIRST_PART + LOOKAHEAD) * voice.base.sample_rate // 25
 

@@ -11,7 +11,7 @@ from voice_inference.engine.checks import Fault
 from voice_inference.engine.engine import Engine
 from voice_inference.engine.listening import Listener, SpokenWord
 from voice_inference.engine.parts import FIRST_PART, LOOKAHEAD
-from voice_inference.engine.sentence import Segment
+from voice_inference.engine.sentence import Options, Segment
 from voice_inference.metrics import Metrics
 
 TEXT = "The first sentence of this text is long enough to be heard in several parts."
@@ -35,7 +35,7 @@ class Told(Listener):
 def speak(voice: Voice, *, listener: Listener | None = None, early: bool = False) -> tuple[list[Segment], Metrics]:
     metrics = Metrics()
     segments = Engine(metrics).synthesize(
-        voice, TEXT, language="en", seed=1, is_cancelled=lambda: False, early=early, listener=listener
+        voice, TEXT, language="en", seed=1, is_cancelled=lambda: False, options=Options(early, listener)
     )
     return list(segments), metrics
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sovits_core.synthesis.sampling import Sampling
+from voice_inference.bundles.voice import Voice
 from voice_inference.engine.captions import CaptionFormat
 from voice_inference.errors import InvalidRequest
 
 INPUT_LIMIT = 4096  # characters, as at OpenAI
+SAMPLING = ("top_k", "top_p", "temperature", "repetition_penalty")
 
 
 class VoiceId(BaseModel):
@@ -61,6 +65,15 @@ class SpeechRequest(BaseModel):
             "Sentences then come whole. The server's own choice by default."
         ),
     )
+    top_k: int | None = Field(None, ge=1, le=1024, description="Draw from the likeliest so many tokens.")
+    top_p: float | None = Field(None, gt=0, le=1, description="Draw from the likeliest tokens up to this probability.")
+    temperature: float | None = Field(None, ge=0, le=10, description="Below 1 steadier, above 1 livelier.")
+    repetition_penalty: float | None = Field(
+        None, gt=0, le=10, description="Above 1: tokens that were said count less."
+    )
+    split_method: Literal["", "cut0", "cut1", "cut2", "cut3", "cut4", "cut5"] = Field(
+        "", description="A split method of GPT-SoVITS, instead of sentences."
+    )
     seed: int | None = Field(None, ge=0, lt=2**63, description="The same seed gives the same audio for the same text.")
     language: str | None = Field(None, max_length=16, description="Language of the text; the voice's own by default.")
 
@@ -96,6 +109,13 @@ class SpeechRequest(BaseModel):
             raise InvalidRequest(
                 "timestamps come with stream_format 'sse', or as response_format 'vtt' or 'srt'.", field="timestamps"
             )
+
+    def sampling(self, voice: Voice) -> Sampling:
+        """Return how tokens are chosen: as the base says, where the request does not."""
+        own = {name: getattr(self, name) for name in SAMPLING}
+        return replace(
+            voice.base.document.sampling.choice(), **{name: one for name, one in own.items() if one is not None}
+        )
 
     @property
     def caption_format(self) -> CaptionFormat | None:

@@ -15,7 +15,7 @@ from voice_inference.engine.checks import Fault
 from voice_inference.engine.encoding import open_encoder, streams
 from voice_inference.engine.engine import Engine
 from voice_inference.engine.listening import LANGUAGE, Listener
-from voice_inference.engine.sentence import Segment
+from voice_inference.engine.sentence import Options, Segment
 from voice_inference.engine.workers import IsCancelled, Workers
 from voice_inference.errors import InvalidRequest, SynthesisFailed
 from voice_inference.metrics import Metrics
@@ -128,6 +128,7 @@ class SpeechService:
         seed = secrets.randbits(32) if request.seed is None else request.seed
         language = request.language or voice.language
         listener = self._listener_for(request, language)
+        options = Options(streams(request.response_format), listener, request.sampling(voice), request.split_method)
         wants_captions = bool(request.timestamps or request.caption_format)
         usage = Usage(len(request.input))
         tags = {"title": voice.reference.id, "comment": NOTICE}
@@ -142,8 +143,7 @@ class SpeechService:
                 language=language,
                 seed=seed,
                 is_cancelled=is_cancelled,
-                early=streams(form),
-                listener=listener,
+                options=options,
             ):
                 usage.add(segment)
                 if encoder:

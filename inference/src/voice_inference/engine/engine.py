@@ -10,9 +10,8 @@ from sovits_core.errors import InvalidModelInput, TextModelRejected, TextRejecte
 from sovits_core.text import foreign_letters, phone_ids, phonemize_for_synthesis
 from voice_inference.bundles.voice import Voice
 from voice_inference.engine.checks import Fault
-from voice_inference.engine.listening import Listener
-from voice_inference.engine.passages import passages
-from voice_inference.engine.sentence import Segment, Sentence, Speaking
+from voice_inference.engine.passages import passages, split_by
+from voice_inference.engine.sentence import DEFAULTS, Options, Segment, Sentence, Speaking
 from voice_inference.engine.tokens import FinishReason, IsCancelled
 from voice_inference.errors import InvalidRequest, SynthesisFailed
 from voice_inference.metrics import Metrics
@@ -39,16 +38,12 @@ class Engine:
         language: str,
         seed: int,
         is_cancelled: IsCancelled,
-        early: bool = False,
-        listener: Listener | None = None,
+        options: Options = DEFAULTS,
     ) -> Iterator[Segment]:
         """Yield one segment per sentence, each but the first after a pause.
 
         A sentence that does not end, repeats itself, or has far too few or many tokens is spoken again with other
         draws, at most twice; so is one of which the listener misses words. The best attempt is heard.
-        With ``early`` the first sentence comes in parts while it is still being spoken, the first of 0.4 s; the others
-        are ready before they are due. Joined, its parts are as long as the whole and sound alike, not the same; what
-        has been given away stays, and another attempt goes on after it. A listener needs whole sentences.
         The same voice, text, language, seed and options give the same samples on the same machine.
 
         Raises:
@@ -57,17 +52,20 @@ class Engine:
             SynthesisFailed: the networks returned no proper audio.
         """
         rate, pause = voice.base.sample_rate, 0
-        for number, sentence in enumerate(sentences_of(text, language, voice)):
-            speaking = Speaking(voice, sentence, (seed, number), is_cancelled, self._metrics, listener)
+        early = options.early and options.listener is None
+        for number, sentence in enumerate(sentences_of(text, language, voice, options.split_method)):
+            speaking = Speaking(voice, sentence, (seed, number), is_cancelled, self._metrics, options)
             try:
-                yield from speaking.speak(pause, early=early and not number and listener is None)
+                yield from speaking.speak(pause, early=early and not number)
             except InvalidModelInput as error:  # logits that are not finite
                 raise SynthesisFailed(str(error)) from error
             pause = round(sentence.pause * rate)
 
 
-def sentences_of(text: str, language: str, voice: Voice) -> list[Sentence]:
+def sentences_of(text: str, language: str, voice: Voice, split_method: str = "") -> list[Sentence]:
     """Split the text into sentences with their phones; those without a word are dropped.
+
+    With one of the official split methods its parts are taken instead of sentences.
 
     Raises:
         InvalidRequest: the base or the text front end does not offer the language, or no sentence has a word.
@@ -83,7 +81,7 @@ def sentences_of(text: str, language: str, voice: Voice) -> list[Sentence]:
             field="input",
         )
     sentences, refusal = [], None
-    for passage in passages(text):
+    for passage in split_by(split_method, text, language) if split_method else passages(text):
         try:
             phonemes = phonemize_for_synthesis(
                 passage.text, language, voice.base.document.symbols, voice.base.polyphones

@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from sovits_core.text import split_sentences
+from sovits_core.text.split_methods import split_text
 
 SENTENCE_CHARACTERS: Final = 200  # longer ones are split at clauses: attention and the prompt's prosody fade beyond
 CLAUSE_PAUSE: Final = 0.12  # seconds, inside a sentence that was split
@@ -49,6 +50,15 @@ def passages(text: str) -> list[Passage]:
         found += [Passage(sentence, _pause_within(sentence)) for sentence in sentences[:-1]]
         found += [Passage(sentence, PARAGRAPH_PAUSE) for sentence in sentences[-1:]]
     return found
+
+
+def split_by(method: str, text: str, language: str) -> list[Passage]:
+    """Return the parts of a text by one of the official split methods, cut0 to cut5; Markdown is not looked at.
+
+    Raises:
+        TextRejected: there is no such method.
+    """
+    return [Passage(part, SENTENCE_PAUSE) for part in split_text(text, method, language)]
 
 
 def paragraphs(text: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sovits_core.synthesis.sampling import Sampling
 from sovits_core.text import PhonemeSegment
 from voice_inference.bundles.voice import Voice
 from voice_inference.engine.audio import Samples, limit_peak
@@ -52,6 +53,25 @@ class Segment:
     """What is wrong with the sentence, after all attempts."""
 
 
+@dataclass(frozen=True)
+class Options:
+    """How to speak."""
+
+    early: bool = False
+    """The first sentence comes in parts while it is still being spoken, the first of 0.4 s; the others are ready before
+    they are due. Joined, its parts are as long as the whole and sound alike, not the same; what has been given away
+    stays, and another attempt goes on after it."""
+    listener: Listener | None = None
+    """Who looks for missing words; needs whole sentences."""
+    sampling: Sampling | None = None
+    """Instead of the base's own."""
+    split_method: str = ""
+    """An official one (cut0 to cut5), instead of sentences."""
+
+
+DEFAULTS: Final = Options()
+
+
 class _Take(NamedTuple):
     """One attempt at a sentence."""
 
@@ -72,7 +92,7 @@ class Speaking:
     """Of the draws."""
     is_cancelled: IsCancelled
     metrics: Metrics
-    listener: Listener | None = None
+    options: Options = DEFAULTS
 
     def __post_init__(self) -> None:
         self._bert = bert_features(self.voice, self.sentence)
@@ -104,8 +124,14 @@ class Speaking:
     def _stream(self, attempt: int) -> TokenStream:
         # Draws for the noise apart from these: parts that are decoded early change no token.
         rng = np.random.default_rng([*self.seeds, attempt])
+        sampling = self.options.sampling or self.voice.base.document.sampling.choice()
         return TokenStream(
-            self.voice, self.sentence.phones, self._bert, rng, is_cancelled=self.is_cancelled, said=self._given
+            self.voice,
+            self.sentence.phones,
+            self._bert,
+            (sampling, rng),
+            is_cancelled=self.is_cancelled,
+            said=self._given,
         )
 
     def _new_decoder(self) -> PartDecoder:
@@ -118,9 +144,9 @@ class Speaking:
     def _judge(self, stream: TokenStream) -> _Take:
         tokens, prompt, phones = stream.said, self.voice.prompt, self.sentence.phones.size
         samples, missing = None, 0
-        if self.listener is not None:
+        if self.options.listener is not None:
             samples = limit_peak(self._new_decoder().finish(tokens))
-            words = self.listener.listen(samples, self.voice.base.sample_rate, self.sentence.parts)
+            words = self.options.listener.listen(samples, self.voice.base.sample_rate, self.sentence.parts)
             missing = sum(not word.is_heard for word in words)
         pace = prompt.tokens.size / prompt.phones.size
         faults = faults_of(tokens.tolist(), stream.finish_reason, phones=phones, pace=pace, missing=missing)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sovits_core.synthesis.sampling import Sampler
+from sovits_core.synthesis.sampling import Sampler, Sampling
 from voice_inference.bundles.sessions import Tensor
 from voice_inference.bundles.voice import Voice
 from voice_inference.engine.decoding import TokenDecoder
@@ -42,7 +42,7 @@ class TokenStream:
         voice: Voice,
         phones: Ids,
         bert: NDArray[np.float32],
-        rng: np.random.Generator,
+        draws: tuple[Sampling, np.random.Generator],
         *,
         is_cancelled: IsCancelled,
         said: Ids = NOTHING,
@@ -53,12 +53,12 @@ class TokenStream:
             voice: who speaks.
             phones: int64 (T,) of the sentence, the prompt's not among them.
             bert: float32 (1, P + T, width) of prompt and sentence.
-            rng: of the sampling alone.
+            draws: how tokens are chosen, and a generator for that alone.
             is_cancelled: is asked between two tokens.
             said: int64 (n,) tokens of the sentence that stay as they are; it goes on after them.
         """
         self._voice, self._phones, self._bert = voice, phones, bert
-        self._rng, self._is_cancelled = rng, is_cancelled
+        self._draws, self._is_cancelled = draws, is_cancelled
         self._said: list[int] = said.tolist()
         self.finish_reason = FinishReason.MAX_LENGTH
 
@@ -84,7 +84,7 @@ class TokenStream:
         base = self._voice.base
         prefill = base.prefill.run(inputs, self._voice.prefill)
         decoder = TokenDecoder(self._voice, prefill["keys"], prefill["values"])
-        sampler = Sampler(base.document.sampling.choice(), self._rng, base.end_token, before.tolist())
+        sampler = Sampler(*self._draws, base.end_token, before.tolist())
         logits = prefill["logits"][0]
         limit = max_tokens(self._phones.size)
         while len(self._said) < limit:
