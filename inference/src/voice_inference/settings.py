@@ -51,6 +51,18 @@ class Settings(BaseSettings):
         (),
         description='origins whose pages may call from a browser, as JSON: ["https://app.example.com"], ["*"] for all',
     )
+    keys: Path | None = Field(
+        None, description="folder with API keys (a mounted Secret); then nobody speaks without one. Default: anybody"
+    )
+    key_requests_per_minute: int = Field(
+        600, ge=0, le=1_000_000, description="speech requests a minute of one caller with a key or token; 0: any"
+    )
+    key_concurrency: int = Field(0, ge=0, le=10_000, description="its requests at a time; 0: three quarters of all")
+    key_characters_per_minute: int = Field(0, ge=0, le=1_000_000_000, description="its characters a minute; 0: any")
+    key_characters_per_day: int = Field(
+        0, ge=0, le=1_000_000_000_000, description="its characters a day, in UTC; 0: any number"
+    )
+    access_log: bool = Field(True, description="one JSON object on standard output for each request, without its text")
     cache: Path = Field(Path("/var/cache/voice-inference"), description="writable folder for bases and voices")
     host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104 -- a pod is reached from outside
     port: int = Field(8080, ge=0, le=65535, description="port to listen on, 0: a free one")

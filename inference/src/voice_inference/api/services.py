@@ -6,6 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from voice_inference.access.callers import Limits
+from voice_inference.access.gate import Gate
+from voice_inference.access.key_folder import KeyFolder
+from voice_inference.access.meters import Meters
 from voice_inference.api.speech_service import SpeechService
 from voice_inference.bundles.loader import Loader
 from voice_inference.bundles.voice import MIB
@@ -29,6 +33,9 @@ class Services:
     workers: Workers
     syncer: Syncer
     settings: Settings
+    gate: Gate
+    meters: Meters
+    clock: Callable[[], datetime]
 
 
 def now() -> datetime:
@@ -51,4 +58,16 @@ def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> S
     loader = Loader(settings.cache, threads=settings.threads_per_worker, adapter_limit=adapter_limit)
     syncer = Syncer(NewestSource(sources), loader, registry, metrics, poll_seconds=settings.poll_seconds)
     speech = SpeechService(registry, Engine(metrics), workers, metrics, settings.aliases)
-    return Services(registry, speech, metrics, workers, syncer, settings)
+    limits = Limits(
+        requests_per_minute=settings.key_requests_per_minute,
+        concurrency=settings.key_concurrency,
+        characters_per_minute=settings.key_characters_per_minute,
+        characters_per_day=settings.key_characters_per_day,
+    )
+    gate = Gate(
+        clock,
+        keys=KeyFolder(settings.keys) if settings.keys else None,
+        operator=seals.key if seals else None,
+        limits=limits,
+    )
+    return Services(registry, speech, metrics, workers, syncer, settings, gate, Meters(clock), clock)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from voice_inference.api.speech_request import SpeechRequest
@@ -77,10 +77,12 @@ class SpeechService:
         self._workers = workers
         self._metrics = metrics
 
-    async def start(self, request: SpeechRequest, caller: str = "") -> SpeechStream:
+    async def start(
+        self, request: SpeechRequest, caller: str = "", may_use: Callable[[str], bool] = lambda _: True
+    ) -> SpeechStream:
         """Return when the first segment is synthesised, so that early errors still get a status code of their own.
 
-        Callers take turns at the workers.
+        Callers take turns at the workers; ``may_use`` says which voices, by id, there are for this one.
 
         Raises:
             InvalidRequest: a field has a value that this server does not support, or there is nothing to speak.
@@ -91,7 +93,8 @@ class SpeechService:
         """
         received = time.monotonic()
         request.check_supported()
-        voice = self._registry.find(self._aliases.get(request.voice_name, request.voice_name))
+        meant = self._aliases.get(request.voice_name, "")
+        voice = self._registry.find(meant if meant and may_use(meant) else request.voice_name, may_use)
         seed = secrets.randbits(32) if request.seed is None else request.seed
         language = request.language or voice.language
 
