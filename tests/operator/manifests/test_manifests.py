@@ -369,6 +369,24 @@ def test_bare_names_are_told_to_the_server_only_where_they_mean_something() -> N
     assert environment(inference={"bareNames": "studio"})["VOICE_BARE_NAMES"] == "studio"
 
 
+def test_the_keys_of_a_server_are_mounted_as_a_folder_and_others_have_none() -> None:
+    def pod(**spec: Any) -> dict[str, Any]:
+        wanted = SERVER.spec.model_copy(update=spec)
+        settings = some_settings(inference={"environment": {"VOICE_KEYS": "/tmp"}})
+        found: dict[str, Any] = deployment(replace(SERVER, spec=wanted), settings)["spec"]["template"]["spec"]
+        return found
+
+    keyed = pod(keys_secret="voice-keys")
+    (container,) = keyed["containers"]
+    (volume,) = [one for one in keyed["volumes"] if one["name"] == "api-keys"]
+    (mount,) = [one for one in container["volumeMounts"] if one["name"] == "api-keys"]
+    assert volume["secret"] == {"secretName": "voice-keys", "defaultMode": 0o440}
+    assert mount == {"name": "api-keys", "mountPath": "/etc/voice/keys", "readOnly": True}
+    environment = {one["name"]: one["value"] for one in container["env"]}
+    assert environment["VOICE_KEYS"] == "/etc/voice/keys", "no variable of the installation opens the server"
+    assert not [one for one in pod()["volumes"] if one["name"] == "api-keys"]
+
+
 def test_the_service_selects_the_pods() -> None:
     labels = deployment(SERVER, some_settings())["spec"]["template"]["metadata"]["labels"]
     assert service(SERVER)["spec"]["selector"].items() <= labels.items()

@@ -4,6 +4,7 @@ from typing import Any
 
 from voice_operator.manifests import labels
 from voice_operator.manifests.pod import (
+    KEYS_MODE,
     container_security,
     image,
     pod_security,
@@ -20,6 +21,8 @@ from voice_operator.settings import Settings
 
 CONTAINER = "inference"
 CACHE = "/var/cache/voice"
+API_KEYS = "api-keys"  # the volume
+API_KEYS_FOLDER = "/etc/voice/keys"
 SERVICE_PORT = 80
 DRAIN_SECONDS = 5
 GRACE_SECONDS = 35  # draining, then the 25 s that the server gives to running requests, and a margin
@@ -78,10 +81,13 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
             f"{settings.operator_url.rstrip('/')}/servers/{server.namespace}/{server.name}/{FILE}"
         )
     environment |= store_environment(settings, FOLDER) | inference.environment
+    if server.spec.keys_secret:
+        environment["VOICE_KEYS"] = API_KEYS_FOLDER
     if public_key:
         environment["VOICE_PUBLIC_KEY"] = public_key  # the last word: without it a server accepts any revision
     resources = server.spec.resources
     key_volumes, key_mounts = store_keys(settings)
+    api_key_volumes, api_key_mounts = _api_keys(server)
     pod: dict[str, Any] = {
         **service_account(inference.service_account_name),
         "automountServiceAccountToken": False,
@@ -107,6 +113,7 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
                     {"name": "cache", "mountPath": CACHE},
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- as above
                     *key_mounts,
+                    *api_key_mounts,
                 ],
             }
         ],
@@ -115,6 +122,7 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
             scratch("cache", inference.cache),
             scratch("tmp", "1Gi"),
             *key_volumes,
+            *api_key_volumes,
         ],
         **pull_secrets(settings),
     }
@@ -123,6 +131,15 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
     if inference.tolerations:
         pod["tolerations"] = list(inference.tolerations)
     return pod
+
+
+def _api_keys(server: VoiceServer) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the volumes and the mounts that bring in who may speak; a folder, so that the kubelet swaps its files."""
+    name = server.spec.keys_secret
+    if not name:
+        return [], []
+    volume = {"name": API_KEYS, "secret": {"secretName": name, "defaultMode": KEYS_MODE}}
+    return [volume], [{"name": API_KEYS, "mountPath": API_KEYS_FOLDER, "readOnly": True}]
 
 
 def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
