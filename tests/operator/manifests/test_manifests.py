@@ -387,6 +387,24 @@ def test_the_keys_of_a_server_are_mounted_as_a_folder_and_others_have_none() -> 
     assert not [one for one in pod()["volumes"] if one["name"] == "api-keys"]
 
 
+def test_a_server_that_reviews_tokens_has_one_of_its_own_and_others_have_none() -> None:
+    def pod(**inference: Any) -> dict[str, Any]:
+        found: dict[str, Any] = deployment(SERVER, some_settings(inference=inference))["spec"]["template"]["spec"]
+        return found
+
+    reviewing = pod(tokenReview=True)
+    (container,) = reviewing["containers"]
+    (volume,) = [one for one in reviewing["volumes"] if one["name"] == "api-access"]
+    token, authorities = volume["projected"]["sources"]
+    assert token["serviceAccountToken"] == {"path": "token", "expirationSeconds": 3607}
+    assert authorities["configMap"]["name"] == "kube-root-ca.crt"
+    (mount,) = [one for one in container["volumeMounts"] if one["name"] == "api-access"]
+    assert mount["mountPath"] == "/var/run/secrets/kubernetes.io/serviceaccount"
+    assert {"name": "VOICE_TOKEN_REVIEW", "value": "true"} in container["env"]
+    assert reviewing["automountServiceAccountToken"] is False
+    assert "serviceAccountToken" not in json.dumps(pod())
+
+
 def test_the_service_selects_the_pods() -> None:
     labels = deployment(SERVER, some_settings())["spec"]["template"]["metadata"]["labels"]
     assert service(SERVER)["spec"]["selector"].items() <= labels.items()

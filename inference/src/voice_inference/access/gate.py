@@ -50,6 +50,10 @@ class TokenVerifier(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
 
 class Gate:
     """Lets callers in. Without keys and authorities it lets in anybody, for all voices."""
@@ -119,6 +123,11 @@ class Gate:
                     ", ".join(sorted(found)[:10]),
                 )
             await asyncio.sleep(REFRESH_SECONDS)
+
+    def close(self) -> None:
+        """Close the connections to authorities."""
+        for verifier in self._verifiers:
+            verifier.close()
 
     def _holder(self, key: str) -> Caller:
         if self._keys is None:

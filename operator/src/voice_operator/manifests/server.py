@@ -23,6 +23,9 @@ CONTAINER = "inference"
 CACHE = "/var/cache/voice"
 API_KEYS = "api-keys"  # the volume
 API_KEYS_FOLDER = "/etc/voice/keys"
+API_ACCESS = "api-access"  # the volume
+API_ACCESS_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
+API_TOKEN_SECONDS = 3607  # the kubelet renews it before
 SERVICE_PORT = 80
 DRAIN_SECONDS = 5
 GRACE_SECONDS = 35  # draining, then the 25 s that the server gives to running requests, and a margin
@@ -83,11 +86,13 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
     environment |= store_environment(settings, FOLDER) | inference.environment
     if server.spec.keys_secret:
         environment["VOICE_KEYS"] = API_KEYS_FOLDER
+    if inference.token_review:
+        environment |= {"VOICE_TOKEN_REVIEW": "true"}
     if public_key:
         environment["VOICE_PUBLIC_KEY"] = public_key  # the last word: without it a server accepts any revision
     resources = server.spec.resources
     key_volumes, key_mounts = store_keys(settings)
-    api_key_volumes, api_key_mounts = _api_keys(server)
+    access_volumes, access_mounts = _access(server, settings)
     pod: dict[str, Any] = {
         **service_account(inference.service_account_name),
         "automountServiceAccountToken": False,
@@ -113,7 +118,7 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
                     {"name": "cache", "mountPath": CACHE},
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- as above
                     *key_mounts,
-                    *api_key_mounts,
+                    *access_mounts,
                 ],
             }
         ],
@@ -122,7 +127,7 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
             scratch("cache", inference.cache),
             scratch("tmp", "1Gi"),
             *key_volumes,
-            *api_key_volumes,
+            *access_volumes,
         ],
         **pull_secrets(settings),
     }
@@ -133,13 +138,23 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
     return pod
 
 
-def _api_keys(server: VoiceServer) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the volumes and the mounts that bring in who may speak; a folder, so that the kubelet swaps its files."""
-    name = server.spec.keys_secret
-    if not name:
-        return [], []
-    volume = {"name": API_KEYS, "secret": {"secretName": name, "defaultMode": KEYS_MODE}}
-    return [volume], [{"name": API_KEYS, "mountPath": API_KEYS_FOLDER, "readOnly": True}]
+def _access(server: VoiceServer, settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the volumes and the mounts that say who may speak: API keys, and a token to ask whose tokens are.
+
+    Folders, so that the kubelet swaps their files.
+    """
+    volumes: list[dict[str, Any]] = []
+    mounts: list[dict[str, Any]] = []
+    if name := server.spec.keys_secret:
+        volumes.append({"name": API_KEYS, "secret": {"secretName": name, "defaultMode": KEYS_MODE}})
+        mounts.append({"name": API_KEYS, "mountPath": API_KEYS_FOLDER, "readOnly": True})
+    if settings.inference.token_review:
+        authorities = {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+        token = {"path": "token", "expirationSeconds": API_TOKEN_SECONDS}
+        sources: list[dict[str, Any]] = [{"serviceAccountToken": token}, {"configMap": authorities}]
+        volumes.append({"name": API_ACCESS, "projected": {"sources": sources, "defaultMode": KEYS_MODE}})
+        mounts.append({"name": API_ACCESS, "mountPath": API_ACCESS_FOLDER, "readOnly": True})
+    return volumes, mounts
 
 
 def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
