@@ -13,6 +13,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from voice_inference.api import error_handlers
 from voice_inference.api.accounting import AccountRequests
 from voice_inference.api.middleware import AnswerHead, LimitBody, MeasureRequests
+from voice_inference.api.playground import playground
 from voice_inference.api.routes import router
 from voice_inference.api.services import Services
 
@@ -32,6 +33,7 @@ def create_app(services: Services) -> FastAPI:
             with suppress(asyncio.CancelledError):
                 await task
         await services.workers.close()
+        services.gate.close()
 
     app = FastAPI(
         title="Voice inference",
@@ -41,6 +43,8 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.include_router(router)
+    if services.settings.playground:
+        app.include_router(playground())
     error_handlers.install(app)
     app.add_middleware(LimitBody)
     app.add_middleware(AnswerHead)

@@ -100,9 +100,18 @@ def _voice(entry: Entry, last_used: date | None) -> dict[str, Any]:
         **_load(entry.current),
         "language": serving.language if serving else "",
         "serving": serving.reference.revision if serving else "",
+        **({"scores": serving.scores} if serving and serving.scores else {}),
+        **({"expires": expires.isoformat()} if (expires := _last_day(entry)) else {}),
         **({"next": _load(entry.next)} if entry.next else {}),
         **({"lastUsed": last_used.isoformat()} if last_used else {}),
     }
+
+
+def _last_day(entry: Entry) -> date | None:
+    """Return the last day of the consent: as the operator says it, else as the bundle has it."""
+    if entry.desired.names_expiry or not entry.serving:
+        return entry.desired.expires
+    return entry.serving.expires
 
 
 def _time(moment: datetime) -> str:
