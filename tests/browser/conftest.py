@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
-from voice_inference.access.keys import digest_of, new_key
+from voice_inference.access.api_keys import digest_of, new_key
 
 pytest_plugins = ["tests.inference.conftest"]
 

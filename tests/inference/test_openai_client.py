@@ -11,7 +11,7 @@ import soundfile
 from openai import AuthenticationError, BadRequestError, NotFoundError, OpenAI, RateLimitError
 from tests.inference.conftest import Desired, MakeBundle, StartProcess
 
-from voice_inference.access import keys
+from voice_inference.access import api_keys
 
 TEXT = "One sentence. Another sentence."
 
@@ -47,9 +47,9 @@ def test_a_key_lets_it_speak_and_goes_with_its_file(
     make_bundle: MakeBundle, desired: Desired, start_process: StartProcess, tmp_path: Path
 ) -> None:
     desired.write(make_bundle().seal(), make_bundle("team/bob").seal())
-    key, folder = keys.new_key(), tmp_path / "keys"
+    key, folder = api_keys.new_key(), tmp_path / "keys"
     folder.mkdir()
-    entry = {"id": "app", "sha256": keys.digest_of(key), "voices": ["studio/*"], "requestsPerMinute": 3}
+    entry = {"id": "app", "sha256": api_keys.digest_of(key), "voices": ["studio/*"], "requestsPerMinute": 3}
     (folder / "app.json").write_text(json.dumps(entry))
     asked: dict[str, Any] = {"model": "tts-1", "voice": "studio/alice", "input": TEXT, "extra_body": {"seed": 1}}
     with start_process("--keys", str(folder)) as process:

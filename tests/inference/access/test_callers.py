@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
+from voice_inference.access.api_keys import KeyEntry
 from voice_inference.access.callers import Scope
-from voice_inference.access.keys import KeyEntry
 
 HASH = "0" * 64
 

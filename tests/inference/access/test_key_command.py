@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from voice_inference.__main__ import main
-from voice_inference.access.keys import KeyEntry, KeyRing
+from voice_inference.access.api_keys import KeyEntry, KeyRing
 
 
 def test_the_entry_is_of_the_key_that_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from voice_inference.access.api_keys import MAX_KEYS, digest_of, new_key
 from voice_inference.access.key_folder import KeyFolder
-from voice_inference.access.keys import MAX_KEYS, digest_of, new_key
 from voice_inference.errors import InvalidKey
 
 TODAY = date(2027, 10, 31)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from tests.inference.conftest import Desired, MakeBundle, StartServer
 
-from voice_inference.access.keys import digest_of, new_key
+from voice_inference.access.api_keys import digest_of, new_key
 from voice_inference.api import accounting
 
 pytestmark = pytest.mark.anyio

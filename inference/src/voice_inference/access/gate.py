@@ -11,9 +11,9 @@ from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from voice_inference.access.api_keys import PREFIX
 from voice_inference.access.callers import ANYBODY, OPERATOR, Caller, Limits
 from voice_inference.access.key_folder import KeyFolder
-from voice_inference.access.keys import PREFIX
 from voice_inference.access.operator_requests import SCHEME, is_signed
 from voice_inference.errors import InvalidKey
 

@@ -10,7 +10,7 @@ from datetime import date
 
 from pydantic import ValidationError
 
-from voice_inference.access.keys import KeyEntry, digest_of, new_key
+from voice_inference.access.api_keys import KeyEntry, digest_of, new_key
 from voice_inference.errors import InvalidSettings
 
 LIMITS = ("requests-per-minute", "concurrency", "characters-per-minute", "characters-per-day")

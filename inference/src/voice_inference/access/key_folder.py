@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from voice_inference.access.keys import MAX_KEYS, KeyEntry, KeyRing, ring_of
+from voice_inference.access.api_keys import MAX_KEYS, KeyEntry, KeyRing, ring_of
 
 FILE_LIMIT: Final = 1 << 20  # bytes, as a Secret
 _ENTRIES: Final[TypeAdapter[KeyEntry | tuple[KeyEntry, ...]]] = TypeAdapter(KeyEntry | tuple[KeyEntry, ...])
