@@ -113,7 +113,10 @@ class Gate:
         warned = False
         while True:
             if self._keys is not None:
-                await asyncio.to_thread(self._keys.refresh)
+                try:
+                    await asyncio.to_thread(self._keys.refresh)
+                except Exception:  # whatever it is, a key that is taken away later must still stop
+                    log.exception("the API keys cannot be read; those of before stay")
             if self.is_open and not warned and len(found := namespaces()) > 1:
                 warned = True
                 log.warning(
