@@ -5,7 +5,8 @@ import sys
 from dev import debian
 from dev.terminal import main_of
 
-SPEECH = {
+PROGRAMS = {
+    "chromium": "chromium",  # opens the speech server's page in tests/browser
     "ffmpeg": "ffmpeg",  # the trainer normalises with it
     "flite": "flite",  # speaks for tests and for `make bench-voice`
 }
@@ -13,7 +14,7 @@ SPEECH = {
 
 def main() -> int:
     """Install the missing packages; where none is missing this takes no time."""
-    debian.ensure(SPEECH)
+    debian.ensure(PROGRAMS)
     return 0
 
 

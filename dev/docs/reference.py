@@ -18,7 +18,7 @@ from voice_store import StoreError
 PROGRAMS: dict[str, tuple[str, ...]] = {
     "voice_operator": ("run", "verify", "crds"),
     "voice_trainer": ("run", "stages"),
-    "voice_inference": ("serve",),
+    "voice_inference": ("serve", "key new"),
     "sovits_core": ("phones", "import-base", "export-official", "verify", "bench"),
 }
 REASONS = Path(__file__).with_name("reasons.toml")
@@ -30,7 +30,7 @@ def commands_page() -> str:
     for module, subcommands in PROGRAMS.items():
         lines += ["", f"## {module.replace('_', '-')}", "", *_help(module)]
         for name in subcommands:
-            lines += ["", f"### {module.replace('_', '-')} {name}", "", *_help(module, name)]
+            lines += ["", f"### {module.replace('_', '-')} {name}", "", *_help(module, *name.split())]
     lines += ["", "## make", "", "```", _make_help().rstrip(), "```"]
     return "\n".join(lines) + "\n"
 

@@ -10,4 +10,9 @@ from voice_operator.metrics import Metrics as OperatorMetrics
 
 def all_registries() -> dict[str, CollectorRegistry]:
     """Return the registries by program."""
-    return {"voice-operator": OperatorMetrics().registry, "voice-inference": InferenceMetrics().registry}
+    inference = InferenceMetrics()
+    return {
+        "voice-operator": OperatorMetrics().registry,
+        "voice-inference": inference.registry,
+        "voice-inference, for keys of all voices": inference.by_key,
+    }

@@ -255,3 +255,17 @@ def test_an_installation_for_some_namespaces_leaves_revisions_elsewhere_to_other
     revision = a_revision(repository)
     revision["metadata"]["namespace"] = "default"
     assert write(installed, "create", revision, user="bob", dry=True) == ""
+
+
+def test_servers_alone_get_a_token_and_only_where_they_let_in_service_accounts(installed):
+    """The last test here: it upgrades the release."""
+    volume = {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
+    body = a_deployment(a_pod(volumes=[volume]))
+    assert "no token" in write(installed, "create", body, dry=True)
+    inference = {"tokenReview": True, "serviceAccount": {"create": True}}
+    installed.upgrade({"watchNamespaces": ["studio", "audiobooks"], "inference": inference})
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while said := write(installed, "create", body, dry=True):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.2)
+    assert "no token" in write(installed, "create", a_job(a_pod(volumes=[volume])), dry=True)

@@ -142,6 +142,7 @@ def test_all_that_an_administrator_may_decide_arrives(read):
             "inference": {
                 "serviceAccount": {"create": True},
                 "cache": "1Gi",
+                "tokenReview": True,
                 "environment": {"OMP_NUM_THREADS": "2"},
                 "nodeSelector": {"pool": "cpu"},
             },
@@ -166,6 +167,7 @@ def test_all_that_an_administrator_may_decide_arrives(read):
     assert settings.stages.train.node_selector == {"pool": "gpu"}
     assert settings.stages.train.tolerations == (toleration,)
     assert settings.inference.cache == "1Gi"
+    assert settings.inference.token_review
     assert settings.inference.environment == {"OMP_NUM_THREADS": "2"}
     assert settings.inference.node_selector == {"pool": "cpu"}
     assert settings.default_server is None

@@ -293,6 +293,29 @@ def test_the_pods_service_accounts_are_made_where_pods_may_run_and_get_no_token(
     assert {subject["name"] for item in bound for subject in item["subjects"]} == {"voice-operator"}
 
 
+def test_only_a_server_that_lets_in_service_accounts_may_review_tokens(chart):
+    inference = {"tokenReview": True, "serviceAccount": {"create": True}}
+    storage = {"uri": "s3://voices", "secretNamespaces": ["studio"]}
+
+    def reviews(values):
+        found = [item for item in chart.objects(values) if item["metadata"]["name"].endswith("token-review")]
+        return {item["kind"]: item for item in found}
+
+    made = reviews({"inference": inference, "storage": storage})
+    assert rights([made["ClusterRole"]]) == {("authentication.k8s.io", "tokenreviews", "create")}
+    subjects = {(one["namespace"], one["name"]) for one in made["ClusterRoleBinding"]["subjects"]}
+    assert subjects == {("studio", "voice-operator-inference"), ("voice-system", "voice-operator-inference")}
+    assert reviews({"storage": storage}) == {}
+
+
+def test_the_chart_gives_its_server_the_keys_that_values_name(chart):
+    def server(values):
+        return next(item for item in chart.objects(values) if item["kind"] == "VoiceServer")
+
+    assert server({"serving": {"keysSecret": "voice-keys"}})["spec"]["keysSecret"] == "voice-keys"
+    assert "keysSecret" not in server({})["spec"]
+
+
 def rights(roles):
     return {
         (group, resource, verb)

@@ -158,6 +158,11 @@ def test_the_schema_refuses_and_names_the_key(chart, values, named):
             'serving.name is "voice-operator"',
             id="a server named like the operator",
         ),
+        pytest.param(
+            {"inference": {"tokenReview": True}},
+            "inference.tokenReview is true, but the pods have no ServiceAccount of their own",
+            id="reviews by nobody",
+        ),
     ],
 )
 def test_values_that_contradict_each_other_are_refused_with_a_sentence(chart, values, sentence):

@@ -84,6 +84,7 @@ VOICE = {
 SERVER = {
     "base": "tiny",
     "allowedNamespaces": ["studio"],
+    "keysSecret": "voice-keys",
     "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "4Gi"}},
 }
 

@@ -1,5 +1,6 @@
 """The metrics, scraped from the real endpoint after real requests, follow Prometheus' conventions."""
 
+import asyncio
 import io
 import wave
 from typing import Any
@@ -65,6 +66,8 @@ async def test_speech_is_measured_in_seconds_segments_and_time_to_first_audio(
         answer = await server.create_speech("studio/alice")
         monkeypatch.setattr("voice_inference.engine.tokens.max_tokens", lambda _: 3)
         await server.create_speech("studio/alice")
+        while server.services.workers.busy:  # noqa: ASYNC110 -- the thread ends after the answer
+            await asyncio.sleep(0.02)
         after = await scrape(server)
     with wave.open(io.BytesIO(answer.content)) as file:
         seconds = file.getnframes() / file.getframerate()

@@ -1,13 +1,17 @@
-"""OpenAI's own Python client speaks with the server."""
+"""OpenAI's own Python client speaks with the server, without keys and with them."""
 
 import io
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import soundfile
-from openai import BadRequestError, NotFoundError, OpenAI
+from openai import AuthenticationError, BadRequestError, NotFoundError, OpenAI, RateLimitError
 from tests.inference.conftest import Desired, MakeBundle, StartProcess
+
+from voice_inference.access import api_keys
 
 TEXT = "One sentence. Another sentence."
 
@@ -37,3 +41,32 @@ def test_it_lists_speaks_streams_and_reads_refusals(openai: OpenAI) -> None:
         openai.audio.speech.create(**asked | {"voice": "studio/bob"})
     with pytest.raises(BadRequestError, match="response_format"):
         openai.audio.speech.create(**asked, response_format="mp4")  # type: ignore[arg-type]
+
+
+def test_a_key_lets_it_speak_and_goes_with_its_file(
+    make_bundle: MakeBundle, desired: Desired, start_process: StartProcess, tmp_path: Path
+) -> None:
+    desired.write(make_bundle().seal(), make_bundle("team/bob").seal())
+    key, folder = api_keys.new_key(), tmp_path / "keys"
+    folder.mkdir()
+    entry = {"id": "app", "sha256": api_keys.digest_of(key), "voices": ["studio/*"], "requestsPerMinute": 3}
+    (folder / "app.json").write_text(json.dumps(entry))
+    asked: dict[str, Any] = {"model": "tts-1", "voice": "studio/alice", "input": TEXT, "extra_body": {"seed": 1}}
+    with start_process("--keys", str(folder)) as process:
+        address = f"{process.client.base_url}/v1"
+        with OpenAI(base_url=address, api_key=key, max_retries=0) as client:
+            assert [model.id for model in client.models.list()] == ["tiny"]
+            assert client.audio.speech.create(**asked).content
+            with pytest.raises(NotFoundError, match="no voice of team is served here"):
+                client.audio.speech.create(**asked | {"voice": "team/bob"})
+            client.audio.speech.create(**asked)
+            with pytest.raises(RateLimitError, match="3 requests a minute"):
+                client.audio.speech.create(**asked)
+            with OpenAI(base_url=address, api_key="vo_wrong", max_retries=0) as stranger:
+                with pytest.raises(AuthenticationError, match="no such API key"):
+                    stranger.audio.speech.create(**asked)
+                with pytest.raises(AuthenticationError):
+                    list(stranger.models.list())
+            (folder / "app.json").unlink()
+            headers = {"Authorization": f"Bearer {key}"}
+            process.until(lambda: process.client.get("/v1/models", headers=headers).status_code == 401)

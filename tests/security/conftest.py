@@ -1,5 +1,6 @@
 """Two tenants in an installation as SECURITY.md advises: real API server, chart, operator, store and speech server."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tests.support.s3_server import s3_server
 from tests.support.voices import make_voice
 from tests.support.waiting import wait_for
 
+from voice_inference.access.api_keys import digest_of, new_key
 from voice_inference.bundles.base import load_base
 
 VALUES: dict[str, Any] = {
@@ -108,6 +110,21 @@ def speech(installation: Installation, tmp_path_factory: pytest.TempPathFactory)
     environment = {name: value for name, value in given.items() if name != "VOICE_S3_CREDENTIALS_DIR"} | here
     environment |= installation.store_environment("operator")
     running = SpeechServer(folder, environment, installation.inference_port)
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def keyed_speech(speech: SpeechServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpeechServer]:
+    """The same pod where the server has API keys; this client has the key of team-a, for its own voices."""
+    folder = tmp_path_factory.mktemp("keyed")
+    (folder / "keys").mkdir()
+    key = new_key()
+    entry = {"id": TEAM_A, "sha256": digest_of(key), "voices": [f"{TEAM_A}/*"]}
+    (folder / "keys" / "team-a.json").write_text(json.dumps(entry))
+    own = {"VOICE_KEYS": str(folder / "keys"), "VOICE_CACHE": str(folder / "cache"), "HOME": str(folder)}
+    running = SpeechServer(folder, speech.environment | own)
+    running.client.headers["Authorization"] = f"Bearer {key}"
     yield running
     running.close()
 

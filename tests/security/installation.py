@@ -219,6 +219,7 @@ class SpeechServer:
     def __init__(self, folder: Path, environment: Mapping[str, str], port: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "log"
+        self.environment = dict(environment)
         self.port = port or free_port()
         variables = {"VOICE_CACHE": str(folder / "cache"), "VOICE_HOST": "127.0.0.1", "VOICE_THREADS": "1"}
         variables |= {**environment, "VOICE_PORT": str(self.port)}

@@ -54,7 +54,17 @@ def _is_refusal(error: Exception) -> bool:
     )
 
 
-def ways(installation: Installation, speech: SpeechServer, namespace: str) -> list[tuple[str, str, Attempt]]:
+def told(keyed: SpeechServer, namespace: str) -> None:
+    """Ask a server with keys for everything that could name the voice `alice` of a namespace."""
+    paths = ("/v1/voices", "/v1/audio/voices", "/v1/usage", "/readyz", "/metrics")
+    answers = [*(keyed.client.get(path) for path in paths), keyed.speak(f"{namespace}/nobody")]
+    if not any(f"{namespace}/alice" in answer.text for answer in answers):
+        raise Refused(answers[-1].text)
+
+
+def ways(
+    installation: Installation, speech: SpeechServer, keyed: SpeechServer, namespace: str
+) -> list[tuple[str, str, Attempt]]:
     """What ada of team-a tries on a namespace, in this order; its voices are `alice` and `gone`."""
     ada, keys = installation.person("ada", namespace), installation.s3(TEAM_A)
     revision: Object = installation.administrator(namespace).objects("voicerevisions")[0]
@@ -102,6 +112,8 @@ def ways(installation: Installation, speech: SpeechServer, namespace: str) -> li
         ("publish", "a VoiceRevision made by hand", lambda: ada.create("voicerevisions", copy)),
         ("serve", "a VoiceServer", lambda: ada.apply(make_server("voice-own", namespace))),
         ("hear", SHARED_SERVER, lambda: answered(speech.speak(secret))),
+        ("hear", "a key of team-a, at a shared server with keys", lambda: answered(keyed.speak(secret))),
+        ("learn the existence of", "that key, by everything that the server answers", lambda: told(keyed, namespace)),
         ("learn the existence of", "the API server", lambda: ada.objects("voicemodels")),
         ("learn the existence of", "the store's key", lambda: list_objects(f"{namespace}/")),
         (
@@ -126,17 +138,19 @@ def ways(installation: Installation, speech: SpeechServer, namespace: str) -> li
 
 
 def test_what_a_tenant_may_do_to_itself_and_to_another(
-    installation: Installation, speech: SpeechServer, alice: str, repository: Path
+    installation: Installation, speech: SpeechServer, keyed_speech: SpeechServer, alice: str, repository: Path
 ) -> None:
     installation.bucket.write(f"s3://voices/datasets/{TEAM_B}/alice/1.wav", b"RIFF")
     installation.train(TEAM_B, "alice")
     for namespace in (TEAM_A, TEAM_B):
         installation.train(namespace, "gone")
         speech.wait("alice", lambda: speech.speak(f"{namespace}/alice").status_code == 200)  # noqa: B023
+    keyed_speech.wait("alice", lambda: keyed_speech.speak(f"{TEAM_A}/alice").status_code == 200)
+    keyed_speech.wait("all voices", lambda: keyed_speech.client.get("/readyz").status_code == 200)
     trials = [
         tried(action, way, label, attempt)
         for label, namespace in ((OWN, TEAM_A), (OTHER, TEAM_B))
-        for action, way, attempt in ways(installation, speech, namespace)
+        for action, way, attempt in ways(installation, speech, keyed_speech, namespace)
     ]
     write(trials, Path(os.environ.get("SECURITY_OUT", repository / "out" / "security")))
     allowed = {(one.action, one.way) for one in trials if one.allowed and one.namespace == OTHER}

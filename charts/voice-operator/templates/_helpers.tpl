@@ -165,6 +165,9 @@ base: {{ include "voice-operator.servingBase" . }}
 replicas: {{ .Values.serving.replicas }}
 allowedNamespaces: {{ toJson .Values.serving.allowedNamespaces }}
 maxVoices: {{ .Values.serving.maxVoices }}
+{{- with .Values.serving.keysSecret }}
+keysSecret: {{ . }}
+{{- end }}
 {{- with .Values.serving.resources }}
 resources:
   {{- toYaml . | nindent 2 }}

@@ -1,4 +1,4 @@
-"""The command line: ``voice-inference serve``, which is also the default without arguments."""
+"""The command line: ``voice-inference serve``, the default without arguments, and ``voice-inference key``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from importlib.metadata import version
 
 import uvicorn
 
+from voice_inference.access import key_command
+from voice_inference.api import accounting
 from voice_inference.api.app import create_app
 from voice_inference.api.connections import guarded_protocol
 from voice_inference.api.services import build_services
@@ -34,10 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     source = add_flags(serve_parser)
+    key_command.add_parser(commands.add_parser)
     given = sys.argv[1:] if arguments is None else arguments
     flags = parser.parse_args(given or ["serve"])  # a pod has its settings in the environment
     try:
-        serve(read_settings(source, flags))
+        if flags.command == "key":
+            key_command.run(flags)
+        else:
+            serve(read_settings(source, flags))
     except InvalidSettings as error:
         print(f"voice-inference: {error}", file=sys.stderr)  # noqa: T201 -- what is wrong is known before anything runs
         return EX_USAGE
@@ -49,6 +55,8 @@ def serve(settings: Settings) -> None:
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[lines])
+    if settings.access_log:
+        accounting.log_to(sys.stdout)
     config = uvicorn.Config(
         create_app(build_services(settings)),
         http=guarded_protocol(settings.max_connections, settings.request_seconds, settings.write_seconds),

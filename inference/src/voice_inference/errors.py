@@ -3,11 +3,16 @@
 InferenceError
 ├── InvalidSettings          a flag or variable: the server does not start
 ├── InvalidRequest           the caller must change the request
+├── InvalidKey               nobody knows who asks
+├── NoVoices                 who asks is known, and may use no voice at all
 ├── UnknownVoice
 ├── ConsentEnded
+├── TextTooLong              more than the caller may have at a time
 ├── TryLater                 the same request may succeed after ``retry_after`` seconds
 │   ├── VoiceNotReady
 │   ├── Busy
+│   ├── RateLimited
+│   ├── AuthenticationUnavailable
 │   └── ShuttingDown
 ├── Cancelled                the caller has disconnected
 ├── SynthesisFailed
@@ -40,6 +45,18 @@ class InvalidRequest(InferenceError):
         self.field = field
 
 
+class InvalidKey(InferenceError):
+    """The request has no valid key or token; ``given`` says whether it has one at all."""
+
+    def __init__(self, message: str, *, given: bool = True) -> None:
+        super().__init__(message)
+        self.given = given
+
+
+class NoVoices(InferenceError):
+    """The token is valid, and nobody gave its holder a voice."""
+
+
 class UnknownVoice(InferenceError):
     """No voice of this name is served here; the sentence names no voices of other namespaces than the one asked for."""
 
@@ -62,6 +79,10 @@ class ConsentEnded(InferenceError):
         super().__init__(f"There is no voice {voice_id!r} any more: the consent to it ended on {day:%Y-%m-%d} (UTC).")
 
 
+class TextTooLong(InferenceError):
+    """The text alone is more than the caller's limit for a minute or a day."""
+
+
 class TryLater(InferenceError):
     """The request is fine, the server is not ready for it; ``retry_after`` is in seconds."""
 
@@ -76,6 +97,14 @@ class VoiceNotReady(TryLater):
 
 class Busy(TryLater):
     """The queue of speech requests is full."""
+
+
+class RateLimited(TryLater):
+    """The caller has used up what it may have for now."""
+
+
+class AuthenticationUnavailable(TryLater):
+    """Whoever knows the token's holder does not answer."""
 
 
 class ShuttingDown(TryLater):

@@ -15,10 +15,15 @@ from prometheus_client import (
 LATENCY_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0)  # seconds
 REAL_TIME_FACTOR_BUCKETS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 4.0)
 PREFIX = "voice_inference"
+MAX_KEYS = 500  # with series of their own
+OTHER_KEYS = "other"
 
 
 class Metrics:
-    """The server's metrics; no label has a value that callers choose."""
+    """The server's metrics; no label has a value that callers choose.
+
+    Those by key are a registry of their own: ids of keys are shown only to who may know them.
+    """
 
     CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -67,10 +72,27 @@ class Metrics:
             "voice_load_duration_seconds", "Time to fetch, check and load a revision, of successful attempts."
         )
         self.generation = self._gauge("desired_generation", "Generation of the desired-voices document in use.")
+        self.by_key = CollectorRegistry()
+        self._keys: set[str] = set()
+        self._key_requests = self._key_counter("key_requests", "HTTP requests by key and status.", "status")
+        self._key_characters = self._key_counter("key_characters", "Characters of spoken texts by key.")
+        self._key_audio_seconds = self._key_counter("key_audio_seconds", "Seconds of synthesised audio by key.")
 
-    def render(self) -> bytes:
-        """Return all metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+    def render(self, *, by_key: bool = False) -> bytes:
+        """Return all metrics in Prometheus' text format, with those ``by_key`` or without."""
+        return generate_latest(self.registry) + (generate_latest(self.by_key) if by_key else b"")
+
+    def count_key(self, key: str, status: int, *, characters: int, seconds: float) -> None:
+        """Count a request of a key; those after the first MAX_KEYS share one series."""
+        if key not in self._keys and len(self._keys) >= MAX_KEYS:
+            key = OTHER_KEYS
+        self._keys.add(key)
+        self._key_requests.labels(key, status).inc()
+        self._key_characters.labels(key).inc(characters)
+        self._key_audio_seconds.labels(key).inc(seconds)
+
+    def _key_counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{PREFIX}_{name}", text, ("key", *labels), registry=self.by_key)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)

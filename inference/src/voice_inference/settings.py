@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, CliApp, CliSettingsSource, SettingsC
 
 from sovits_core.cpus import usable_cpus
 from sovits_core.validation import sentences
+from voice_inference.access.callers import VoicePattern
 from voice_inference.errors import InvalidSettings
 
 PREFIX = "VOICE_"
@@ -54,6 +55,33 @@ class Settings(BaseSettings):
         (),
         description='origins whose pages may call from a browser, as JSON: ["https://app.example.com"], ["*"] for all',
     )
+    keys: Path | None = Field(
+        None, description="folder with API keys (a mounted Secret); then nobody speaks without one. Default: anybody"
+    )
+    token_review: bool = Field(
+        False, description="let in ServiceAccounts of the cluster, for the voices of their namespace, by TokenReview"
+    )
+    token_audience: str = Field("voice-inference", description="audience of their tokens; no others are taken")
+    api_server: str = Field("", description="https:// address of the API server for these reviews; empty: the pod's")
+    api_credentials: Path = Field(
+        Path("/var/run/secrets/kubernetes.io/serviceaccount"), description="folder with the token and ca.crt for it"
+    )
+    oidc_issuer: str = Field("", description="https:// address of an OpenID Connect issuer whose tokens are let in")
+    oidc_audience: str = Field("", description="audience of its tokens; no others are taken")
+    oidc_claim: str = Field("voices", min_length=1, description="claim that gives voices: patterns as namespace/*")
+    oidc_voices: dict[str, tuple[VoicePattern, ...]] = Field(
+        {}, description='patterns by value of that claim, as JSON: {"speech-team": ["studio/*"]}; empty: the values are'
+    )
+    key_requests_per_minute: int = Field(
+        600, ge=0, le=1_000_000, description="speech requests a minute of one caller with a key or token; 0: any"
+    )
+    key_concurrency: int = Field(0, ge=0, le=10_000, description="its requests at a time; 0: three quarters of all")
+    key_characters_per_minute: int = Field(0, ge=0, le=1_000_000_000, description="its characters a minute; 0: any")
+    key_characters_per_day: int = Field(
+        0, ge=0, le=1_000_000_000_000, description="its characters a day, in UTC; 0: any number"
+    )
+    playground: bool = Field(True, description="a page at / that speaks with the voices of this server")
+    access_log: bool = Field(True, description="one JSON object on standard output for each request, without its text")
     cache: Path = Field(Path("/var/cache/voice-inference"), description="writable folder for bases and voices")
     host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104 -- a pod is reached from outside
     port: int = Field(8080, ge=0, le=65535, description="port to listen on, 0: a free one")

@@ -54,7 +54,8 @@ async def run(settings: Settings, identity: str) -> None:
     enqueuer = Enqueuer(queue, metrics)
     metrics.watch_phases(lambda: (voice.phase or "Preparing" for voice in enqueuer.caches.voices.values()))
     store.listings.on_end = lambda owner: queue.add(Key("VoiceModel", *owner), Priority.LOW)
-    inference, signing = Inference(enqueuer.caches), Signing(enqueuer.caches)
+    signing = Signing(enqueuer.caches)
+    inference = Inference(enqueuer.caches, signing)
     revocations = Revocations(enqueuer.caches, signing, _now)
     enqueuer.on_permission = revocations.note
     minter = session_minter(settings.storage.session_keys, _now)

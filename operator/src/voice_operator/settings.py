@@ -222,6 +222,9 @@ class Inference(Placement):
     service_account_name: str = Field(
         "", description="ServiceAccount of the pods, in each namespace that has servers; empty: the namespace's own."
     )
+    token_review: bool = Field(
+        False, description="Let pods ask the API server whose a ServiceAccount token is; they get a token for it."
+    )
 
 
 class DefaultServer(Section):

@@ -18,6 +18,7 @@ from voice_operator.errors import InvalidObject, InvalidSettings
 
 ATTEMPT_SCHEMA = "voice.sovits.dev/attempt-key/v1"
 PURPOSE_SCHEMA = "voice.sovits.dev/purpose-key/v1"
+REQUEST_SCHEMA = "voice.sovits.dev/request/v1"
 
 
 class SigningKey:
@@ -79,6 +80,17 @@ class PublicKey:
         except (InvalidSignature, ValueError):
             return False
         return True
+
+
+def authorization(key: SigningKey, *, method: str, address: str, path: str, now: datetime) -> str:
+    """Return the header by which an inference pod knows a request of its operator.
+
+    The signature is of this method, ``host:port``, path and second: pods take it for some minutes, and no other pod
+    takes it at all.
+    """
+    time = int(now.timestamp())
+    names = {"schema": REQUEST_SCHEMA, "method": method, "address": address, "path": path, "time": time}
+    return f"VoiceOperator {time}.{key.sign(canonical(names))}"
 
 
 def read_public_key(path: Path) -> PublicKey:

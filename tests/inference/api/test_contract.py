@@ -171,7 +171,7 @@ async def test_the_openapi_document_has_the_request_and_every_status(start_serve
     async with start_server() as server:
         document = (await server.client.get("/openapi.json")).json()
         speech = document["paths"]["/v1/audio/speech"]["post"]
-        assert speech["responses"].keys() == {"200", "400", "404", "408", "413", "429", "500", "503"}
+        assert speech["responses"].keys() == {"200", "400", "401", "403", "404", "408", "413", "429", "500", "503"}
         schema = speech["requestBody"]["content"]["application/json"]["schema"]
         assert schema["properties"].keys() == SpeechRequest.model_fields.keys()
         for status, response in speech["responses"].items():

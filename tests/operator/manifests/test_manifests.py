@@ -369,6 +369,42 @@ def test_bare_names_are_told_to_the_server_only_where_they_mean_something() -> N
     assert environment(inference={"bareNames": "studio"})["VOICE_BARE_NAMES"] == "studio"
 
 
+def test_the_keys_of_a_server_are_mounted_as_a_folder_and_others_have_none() -> None:
+    def pod(**spec: Any) -> dict[str, Any]:
+        wanted = SERVER.spec.model_copy(update=spec)
+        settings = some_settings(inference={"environment": {"VOICE_KEYS": "/tmp"}})
+        found: dict[str, Any] = deployment(replace(SERVER, spec=wanted), settings)["spec"]["template"]["spec"]
+        return found
+
+    keyed = pod(keys_secret="voice-keys")
+    (container,) = keyed["containers"]
+    (volume,) = [one for one in keyed["volumes"] if one["name"] == "api-keys"]
+    (mount,) = [one for one in container["volumeMounts"] if one["name"] == "api-keys"]
+    assert volume["secret"] == {"secretName": "voice-keys", "defaultMode": 0o440}
+    assert mount == {"name": "api-keys", "mountPath": "/etc/voice/keys", "readOnly": True}
+    environment = {one["name"]: one["value"] for one in container["env"]}
+    assert environment["VOICE_KEYS"] == "/etc/voice/keys", "no variable of the installation opens the server"
+    assert not [one for one in pod()["volumes"] if one["name"] == "api-keys"]
+
+
+def test_a_server_that_reviews_tokens_has_one_of_its_own_and_others_have_none() -> None:
+    def pod(**inference: Any) -> dict[str, Any]:
+        found: dict[str, Any] = deployment(SERVER, some_settings(inference=inference))["spec"]["template"]["spec"]
+        return found
+
+    reviewing = pod(tokenReview=True)
+    (container,) = reviewing["containers"]
+    (volume,) = [one for one in reviewing["volumes"] if one["name"] == "api-access"]
+    token, authorities = volume["projected"]["sources"]
+    assert token["serviceAccountToken"] == {"path": "token", "expirationSeconds": 3607}
+    assert authorities["configMap"]["name"] == "kube-root-ca.crt"
+    (mount,) = [one for one in container["volumeMounts"] if one["name"] == "api-access"]
+    assert mount["mountPath"] == "/var/run/secrets/kubernetes.io/serviceaccount"
+    assert {"name": "VOICE_TOKEN_REVIEW", "value": "true"} in container["env"]
+    assert reviewing["automountServiceAccountToken"] is False
+    assert "serviceAccountToken" not in json.dumps(pod())
+
+
 def test_the_service_selects_the_pods() -> None:
     labels = deployment(SERVER, some_settings())["spec"]["template"]["metadata"]["labels"]
     assert service(SERVER)["spec"]["selector"].items() <= labels.items()

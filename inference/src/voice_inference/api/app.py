@@ -11,7 +11,9 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from voice_inference.api import error_handlers
+from voice_inference.api.accounting import AccountRequests
 from voice_inference.api.middleware import AnswerHead, LimitBody, MeasureRequests
+from voice_inference.api.playground import playground
 from voice_inference.api.routes import router
 from voice_inference.api.services import Services
 
@@ -19,14 +21,19 @@ from voice_inference.api.services import Services
 def create_app(services: Services) -> FastAPI:
     """Return the app; its lifespan starts the syncer, and ends when the last worker has stopped."""
 
+    def namespaces() -> set[str]:
+        return {entry.desired.id.partition("/")[0] for entry in services.registry}
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        syncer = asyncio.create_task(services.syncer.run())
+        tasks = [asyncio.create_task(services.syncer.run()), asyncio.create_task(services.gate.run(namespaces))]
         yield
-        syncer.cancel()
-        with suppress(asyncio.CancelledError):
-            await syncer
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         await services.workers.close()
+        services.gate.close()
 
     app = FastAPI(
         title="Voice inference",
@@ -36,6 +43,8 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.include_router(router)
+    if services.settings.playground:
+        app.include_router(playground())
     error_handlers.install(app)
     app.add_middleware(LimitBody)
     app.add_middleware(AnswerHead)
@@ -48,4 +57,10 @@ def create_app(services: Services) -> FastAPI:
             expose_headers=["*"],
         )
     app.add_middleware(MeasureRequests, metrics=services.metrics)
+    app.add_middleware(
+        AccountRequests,
+        metrics=services.metrics,
+        clock=services.clock,
+        write=services.settings.access_log,
+    )
     return app

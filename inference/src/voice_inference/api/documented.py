@@ -25,6 +25,18 @@ class ErrorAnswer(BaseModel):
 
 EXAMPLES: dict[HTTPStatus, tuple[str, str, str, str | None]] = {
     HTTPStatus.BAD_REQUEST: ("input: there is nothing to speak.", "invalid_request_error", "invalid_value", "input"),
+    HTTPStatus.UNAUTHORIZED: (
+        "There is no such API key; ask whoever runs this server for one.",
+        "invalid_request_error",
+        "invalid_api_key",
+        None,
+    ),
+    HTTPStatus.FORBIDDEN: (
+        "No voices are given to the holder of this token.",
+        "invalid_request_error",
+        "no_voices",
+        None,
+    ),
     HTTPStatus.NOT_FOUND: (
         "There is no voice 'studio/bob'; known voices of studio: studio/alice.",
         "invalid_request_error",
@@ -67,7 +79,9 @@ def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
 def _response(status: HTTPStatus) -> dict[str, Any]:
     message, kind, code, param = EXAMPLES[status]
     example = {"error": {"message": message, "type": kind, "param": param, "code": code}}
-    headers = {}
+    headers: dict[str, Any] = {}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers = {"WWW-Authenticate": {"description": "How to ask (RFC 6750).", "schema": {"type": "string"}}}
     if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
         headers = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
     return {

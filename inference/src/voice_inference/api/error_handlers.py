@@ -13,13 +13,18 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from voice_inference.errors import (
+    AuthenticationUnavailable,
     Busy,
     Cancelled,
     ConsentEnded,
     InferenceError,
+    InvalidKey,
     InvalidRequest,
+    NoVoices,
+    RateLimited,
     ShuttingDown,
     SynthesisFailed,
+    TextTooLong,
     TryLater,
     UnknownVoice,
     VoiceNotReady,
@@ -41,10 +46,15 @@ class Translation(NamedTuple):
 
 TRANSLATIONS = (  # the first class that fits counts
     Translation(InvalidRequest, HTTPStatus.BAD_REQUEST, INVALID, "invalid_value"),
+    Translation(InvalidKey, HTTPStatus.UNAUTHORIZED, INVALID, "invalid_api_key"),
+    Translation(NoVoices, HTTPStatus.FORBIDDEN, INVALID, "no_voices"),
+    Translation(TextTooLong, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, INVALID, "text_too_long", "input"),
     Translation(UnknownVoice, HTTPStatus.NOT_FOUND, INVALID, "voice_not_found", "voice"),
     Translation(ConsentEnded, HTTPStatus.NOT_FOUND, INVALID, "consent_ended", "voice"),
     Translation(VoiceNotReady, HTTPStatus.SERVICE_UNAVAILABLE, SERVER, "voice_not_ready", "voice"),
     Translation(Busy, HTTPStatus.TOO_MANY_REQUESTS, LIMIT, "server_busy"),
+    Translation(RateLimited, HTTPStatus.TOO_MANY_REQUESTS, LIMIT, "rate_limit_exceeded"),
+    Translation(AuthenticationUnavailable, HTTPStatus.SERVICE_UNAVAILABLE, SERVER, "authentication_unavailable"),
     Translation(ShuttingDown, HTTPStatus.SERVICE_UNAVAILABLE, SERVER, "shutting_down"),
     Translation(Cancelled, CLIENT_CLOSED_REQUEST, INVALID, "client_closed_request"),
     Translation(SynthesisFailed, HTTPStatus.INTERNAL_SERVER_ERROR, SERVER, "synthesis_failed"),
@@ -79,11 +89,19 @@ def _domain_error(_: Request, error: Exception) -> JSONResponse:
     for known in TRANSLATIONS:
         if isinstance(error, known.error):
             param = error.field if isinstance(error, InvalidRequest) else known.param
-            headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TryLater) else None
+            headers = _headers(error)
             return error_response(
                 known.status, str(error), kind=known.kind, code=known.code, param=param, headers=headers
             )
     return _unexpected_error(_, error)
+
+
+def _headers(error: InferenceError) -> dict[str, str] | None:
+    if isinstance(error, TryLater):
+        return {"Retry-After": str(error.retry_after)}
+    if isinstance(error, InvalidKey):  # RFC 6750
+        return {"WWW-Authenticate": 'Bearer realm="voices"' + (', error="invalid_token"' if error.given else "")}
+    return None
 
 
 def _validation_error(_: Request, error: Exception) -> JSONResponse:

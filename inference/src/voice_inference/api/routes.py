@@ -11,19 +11,24 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
+from voice_inference.access.callers import Caller
 from voice_inference.api import views
+from voice_inference.api.accounting import record_of
 from voice_inference.api.disconnect import until_disconnect
 from voice_inference.api.documented import documented
 from voice_inference.api.error_handlers import INVALID, SERVER, error_response
+from voice_inference.api.identity import CallerDep, identify
 from voice_inference.api.services import Services
 from voice_inference.api.speech_events import MEDIA_TYPE, speech_events
 from voice_inference.api.speech_request import SpeechRequest
+from voice_inference.api.speech_service import SpeechStream
 from voice_inference.api.streaming import SpeechResponse
 from voice_inference.engine.captions import MEDIA_TYPES, captions_file
 from voice_inference.engine.encoding import FORMATS, PCM
-from voice_inference.errors import Cancelled
+from voice_inference.errors import Cancelled, InferenceError
 
 router = APIRouter()
+NOT_LET_IN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 AUDIO: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
@@ -39,6 +44,7 @@ AUDIO: dict[int | str, dict[str, Any]] = {
     }
 }
 SPEECH_REFUSALS = (
+    *NOT_LET_IN,
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.REQUEST_TIMEOUT,
@@ -88,9 +94,9 @@ SpeechRequestDep = Annotated[SpeechRequest, Depends(read_speech_request)]
     responses=AUDIO | documented(*SPEECH_REFUSALS),
     openapi_extra=BODY,
 )
-async def create_speech(body: SpeechRequestDep, request: Request, services: ServicesDep) -> Response:
+async def create_speech(caller: CallerDep, body: SpeechRequestDep, request: Request, services: ServicesDep) -> Response:
     """Synthesise the text: `wav` and `flac` as a whole, the others as a stream that begins after 0.4 s of speech."""
-    stream = await until_disconnect(request, services.speech.start(body, _caller(request)))
+    stream = await _begin(caller, body, request, services)
     headers = views.speech_headers(stream, body.ignored)
     if body.stream_format == "sse":
         return SpeechResponse(stream, speech_events(stream), media_type=MEDIA_TYPE, headers=headers)
@@ -109,37 +115,55 @@ async def create_speech(body: SpeechRequestDep, request: Request, services: Serv
     return Response(content, media_type=form.media_type, headers=headers | views.fault_headers(stream))
 
 
-def _caller(request: Request) -> str:
-    """Return who asks, as far as that is known: the address of the pod or proxy."""
-    return request.client.host if request.client else ""
+async def _begin(caller: Caller, body: SpeechRequest, request: Request, services: Services) -> SpeechStream:
+    """Begin to speak for a caller, within its limits; what is refused after all costs it no characters."""
+    record, meter = record_of(request.scope), services.meters.of(caller)
+    characters = len(body.input)
+    meter.admit(characters, caller.limits, services.clock())
+    record.meter = meter
+    try:
+        turn = caller.id or (request.client.host if request.client else "")  # whose turn it is at the workers
+        stream = await until_disconnect(request, services.speech.start(body, turn, caller.scope.allows))
+    except InferenceError:
+        meter.refund(characters)
+        raise
+    record.voice, record.usage = stream.voice.reference.id, stream.usage
+    return stream
 
 
-@router.get("/v1/audio/voices")
-async def list_audio_voices(services: ServicesDep) -> dict[str, Any]:
+@router.get("/v1/audio/voices", responses=documented(*NOT_LET_IN))
+async def list_audio_voices(caller: CallerDep, services: ServicesDep) -> dict[str, Any]:
     """List the voices that answer, and the names that mean one, as Open WebUI and Kokoro's clients read them."""
-    return views.audio_voices(services.registry, services.settings.aliases)
+    return views.audio_voices(services.registry, services.settings.aliases, caller.scope)
 
 
-@router.get("/v1/voices")
-async def list_voices(services: ServicesDep) -> dict[str, Any]:
+@router.get("/v1/voices", responses=documented(*NOT_LET_IN))
+async def list_voices(caller: CallerDep, services: ServicesDep) -> dict[str, Any]:
     """List the desired voices and their states; `serving` answers now, `next` is loaded beside it and does not."""
-    return views.voice_list(services.registry)
+    return views.voice_list(services.registry, caller.scope)
 
 
-@router.get("/v1/models")
-async def list_models(services: ServicesDep) -> dict[str, Any]:
+@router.get("/v1/models", responses=documented(*NOT_LET_IN))
+async def list_models(caller: CallerDep, services: ServicesDep) -> dict[str, Any]:
     """List the base models of the desired voices, in OpenAI's shape."""
-    return views.model_list(services.registry)
+    return views.model_list(services.registry, caller.scope)
 
 
-@router.get("/v1/models/{model:path}", responses=documented(HTTPStatus.NOT_FOUND))
-async def get_model(model: str, services: ServicesDep) -> Response:
+@router.get("/v1/models/{model:path}", responses=documented(*NOT_LET_IN, HTTPStatus.NOT_FOUND))
+async def get_model(model: str, caller: CallerDep, services: ServicesDep) -> Response:
     """Return one base model."""
-    found = next((one for one in views.model_list(services.registry)["data"] if one["id"] == model), None)
+    models = views.model_list(services.registry, caller.scope)["data"]
+    found = next((one for one in models if one["id"] == model), None)
     if found is not None:
         return JSONResponse(found)
     message = f"There is no model {model[:100]!r}; GET /v1/models lists them."
     return error_response(HTTPStatus.NOT_FOUND, message, kind=INVALID, code="model_not_found", param="model")
+
+
+@router.get("/v1/usage", responses=documented(*NOT_LET_IN))
+async def get_usage(caller: CallerDep, services: ServicesDep) -> dict[str, Any]:
+    """Tell what the caller has used of this process since it first asked; replicas count for themselves."""
+    return views.usage(caller, services.meters.of(caller), services.clock())
 
 
 @router.get("/healthz")
@@ -153,11 +177,14 @@ async def readyz(services: ServicesDep) -> Response:
     """Report whether to send requests here: every desired voice has been attempted once, and one of them speaks."""
     if services.registry.ready:
         return JSONResponse({"status": "ready", "generation": services.registry.generation})
-    reason = views.not_ready_reason(services.registry)
+    reason = views.not_ready_reason(services.registry, names=services.gate.is_open)
     return error_response(HTTPStatus.SERVICE_UNAVAILABLE, reason, kind=SERVER, code="not_ready")
 
 
-@router.get("/metrics", response_class=Response)
-async def metrics(services: ServicesDep) -> Response:
-    """Expose the metrics in Prometheus' text format."""
-    return Response(services.metrics.render(), media_type=services.metrics.CONTENT_TYPE)
+@router.get("/metrics", response_class=Response, responses=documented(*NOT_LET_IN))
+async def metrics(request: Request, services: ServicesDep) -> Response:
+    """Expose the metrics in Prometheus' text format; those by key only to who may use all voices."""
+    by_key = False
+    if "authorization" in request.headers:
+        by_key = (await identify(request, None)).scope.has_everything
+    return Response(services.metrics.render(by_key=by_key), media_type=services.metrics.CONTENT_TYPE)

@@ -6,6 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from voice_inference.access.callers import Limits
+from voice_inference.access.gate import Gate, TokenVerifier
+from voice_inference.access.key_folder import KeyFolder
+from voice_inference.access.meters import Meters
+from voice_inference.access.oidc import OidcTokens
+from voice_inference.access.service_accounts import ServiceAccountTokens
 from voice_inference.api.speech_service import SpeechService
 from voice_inference.bundles.loader import Loader
 from voice_inference.bundles.voice import MIB
@@ -29,6 +35,9 @@ class Services:
     workers: Workers
     syncer: Syncer
     settings: Settings
+    gate: Gate
+    meters: Meters
+    clock: Callable[[], datetime]
 
 
 def now() -> datetime:
@@ -51,4 +60,29 @@ def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> S
     loader = Loader(settings.cache, threads=settings.threads_per_worker, adapter_limit=adapter_limit)
     syncer = Syncer(NewestSource(sources), loader, registry, metrics, poll_seconds=settings.poll_seconds)
     speech = SpeechService(registry, Engine(metrics), workers, metrics, settings.aliases, verify=settings.verify)
-    return Services(registry, speech, metrics, workers, syncer, settings)
+    limits = Limits(
+        requests_per_minute=settings.key_requests_per_minute,
+        concurrency=settings.key_concurrency,
+        characters_per_minute=settings.key_characters_per_minute,
+        characters_per_day=settings.key_characters_per_day,
+    )
+    gate = Gate(
+        clock,
+        keys=KeyFolder(settings.keys) if settings.keys else None,
+        verifiers=_verifiers(settings, limits),
+        operator=seals.key if seals else None,
+        limits=limits,
+    )
+    return Services(registry, speech, metrics, workers, syncer, settings, gate, Meters(clock), clock)
+
+
+def _verifiers(settings: Settings, limits: Limits) -> list[TokenVerifier]:
+    """Return who knows the holders of tokens."""
+    found: list[TokenVerifier] = []
+    if settings.oidc_issuer:
+        claim, voices = settings.oidc_claim, settings.oidc_voices
+        found.append(OidcTokens(settings.oidc_issuer, settings.oidc_audience, claim, voices, limits))
+    if settings.token_review:
+        credentials, audience = settings.api_credentials, settings.token_audience
+        found.append(ServiceAccountTokens(settings.api_server, credentials, audience, limits))
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from voice_inference.api.speech_request import SpeechRequest
@@ -108,12 +108,14 @@ class SpeechService:
         self._workers = workers
         self._metrics = metrics
 
-    async def start(self, request: SpeechRequest, caller: str = "") -> SpeechStream:
+    async def start(
+        self, request: SpeechRequest, caller: str = "", may_use: Callable[[str], bool] = lambda _: True
+    ) -> SpeechStream:
         """Return when the first segment is there, so that early errors still get a status code of their own.
 
         Where the format streams, that is the first 0.4 s of the first sentence; else the sentence.
 
-        Callers take turns at the workers.
+        Callers take turns at the workers; ``may_use`` says which voices, by id, there are for this one.
 
         Raises:
             InvalidRequest: a field has a value that this server does not support, or there is nothing to speak.
@@ -124,7 +126,8 @@ class SpeechService:
         """
         received = time.monotonic()
         request.check_supported()
-        voice = self._registry.find(self._aliases.get(request.voice_name, request.voice_name))
+        meant = self._aliases.get(request.voice_name, "")
+        voice = self._registry.find(meant if meant and may_use(meant) else request.voice_name, may_use)
         seed = secrets.randbits(32) if request.seed is None else request.seed
         language = request.language or voice.language
         listener = self._listener_for(request, language)

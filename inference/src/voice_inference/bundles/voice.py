@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from sovits_core.bundle.document import Document
 from sovits_core.validation import one_line
@@ -46,6 +47,8 @@ def voice_bundles(adapter_limit: int = ADAPTER_LIMIT) -> BundleKind:
 
 SCHEMA = "voice.sovits.dev/voice/v1"
 MAX_RANK = 128
+MAX_SCORES = 32
+SCORE = re.compile(r"[A-Za-z]{1,63}=-?[0-9]{1,9}([.][0-9]{1,9})?")
 MAX_PROMPT_TOKENS = 1500  # one minute at 25 tokens per second
 MAX_PROMPT_PHONES = 2048
 
@@ -91,6 +94,14 @@ class VoiceDescription(Document):
     base: TrainedOn
     symbols_sha256: str
     adapter: AdapterDescription
+    scores: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("scores", mode="before")
+    @classmethod
+    def _readable(cls, given: Any) -> dict[str, str]:
+        """Keep what looks like scores: they are shown to people, and no reason to refuse a voice."""
+        pairs = list(given.items())[:MAX_SCORES] if isinstance(given, dict) else []
+        return {name: value for name, value in pairs if SCORE.fullmatch(f"{name}={value}") and isinstance(value, str)}
 
 
 class AdapterConfig(BaseModel):
@@ -126,6 +137,7 @@ class Voice:
     step: Adapter
     decode: Adapter
     expires: date | None = None  # the last day, in UTC, of the consent as the bundle has it
+    scores: Mapping[str, str] = field(default_factory=dict)  # of its evaluation, by metric
 
 
 def load_voice(folder: Path, reference: VoiceReference, base: Base) -> Voice:
@@ -156,6 +168,7 @@ def load_voice(folder: Path, reference: VoiceReference, base: Base) -> Voice:
         step=step,
         decode=decode,
         expires=described.consent.expires,
+        scores=described.scores,
     )
 
 

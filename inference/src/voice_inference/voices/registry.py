@@ -201,8 +201,10 @@ class VoiceRegistry:
         identity = revision.identity
         self._change([revision.id], lambda load: load.with_error(error) if load.revision.identity == identity else load)
 
-    def find(self, name: str) -> Voice:
+    def find(self, name: str, may_use: Callable[[str], bool] = lambda _: True) -> Voice:
         """Return the voice of ``<namespace>/<name>``; a bare name means the namespace that bare names stand for.
+
+        ``may_use`` says which ids there are for whoever asks: of the others nothing shows, in words or in time.
 
         Raises:
             UnknownVoice: no desired voice has the name.
@@ -211,12 +213,13 @@ class VoiceRegistry:
         """
         self._follow_calendar()
         voice_id = f"{self._bare_names}/{name}" if self._bare_names and "/" not in name else name
-        entry = self._entries.get(voice_id)
+        is_visible = may_use(voice_id)
+        entry = self._entries.get(voice_id) if is_visible else None
         if entry is None:
-            if voice_id in self._expired:
+            if is_visible and voice_id in self._expired:
                 raise ConsentEnded(voice_id, self._expired[voice_id])
             namespace, slash, _ = voice_id.partition("/")
-            beside = [known for known in self._entries if slash and known.startswith(f"{namespace}/")]
+            beside = [one for one in self._entries if slash and one.startswith(f"{namespace}/") and may_use(one)]
             raise UnknownVoice(name, namespace if slash else "", tuple(beside[:MAX_LISTED_NAMES]), len(beside))
         if entry.serving is None:
             error = entry.current.error

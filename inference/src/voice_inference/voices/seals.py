@@ -28,7 +28,7 @@ class Seals:
             InvalidSettings: it is none.
         """
         try:
-            self._key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key.strip(), validate=True))
+            self.key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key.strip(), validate=True))
         except ValueError as error:
             raise InvalidSettings(
                 f"VOICE_PUBLIC_KEY is {public_key[:80]!r}, which is no public key: 32 bytes in base64 are needed"
@@ -45,7 +45,7 @@ class Seals:
 
     def _verifies(self, signed: bytes, seal: str) -> bool:
         try:
-            self._key.verify(base64.b64decode(seal, validate=True), signed)
+            self.key.verify(base64.b64decode(seal, validate=True), signed)
         except (InvalidSignature, ValueError):
             return False
         return True

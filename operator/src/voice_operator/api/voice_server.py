@@ -70,6 +70,16 @@ class VoiceServerSpec(Schema):
         le=10000,
         description="Voices that the server takes; what it serves already stays where it is lowered.",
     )
+    keys_secret: ObjectName | None = Field(
+        None,
+        description=(
+            "Secret in the server's namespace with API keys, one file of `voice-inference key new` each: nobody speaks "
+            "without one. Absent: anybody who reaches the server speaks with all its voices."
+        ),
+        json_schema_extra=rules(
+            ("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')", "spec.keysSecret must be the name of a Secret")
+        ),
+    )
 
 
 class ServedVoice(Schema):

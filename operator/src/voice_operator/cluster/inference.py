@@ -3,21 +3,25 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import aiohttp
 
 from voice_operator.cluster.answers import read_bounded
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.kube import Object
+from voice_operator.cluster.signing import Signing
 from voice_operator.documents import VoiceReport, VoicesReport
 from voice_operator.errors import AnswerTooLarge, InvalidDocument
 from voice_operator.manifests.server import CONTAINER
 from voice_operator.masking import masked
 from voice_operator.reconcile.observed import LoadedVoice, PodVoices
+from voice_operator.signing import authorization
 
 FRESH_SECONDS = 0.5
 TIMEOUT_SECONDS = 3.0
 MAX_ANSWER_BYTES = 16 << 20
+PATH = "/v1/voices"
 
 
 @dataclass
@@ -30,8 +34,10 @@ class _Answer:
 class Inference:
     """The pods of all VoiceServers."""
 
-    def __init__(self, caches: Caches) -> None:
+    def __init__(self, caches: Caches, signing: Signing | None = None) -> None:
+        """Take the caches, and the key by which pods know the operator; they may ask everybody for one of theirs."""
         self._caches = caches
+        self._signing = signing
         self._answers: dict[tuple[str, str], _Answer] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -67,16 +73,23 @@ class Inference:
             return PodVoices(name, ready=False, ending=ending)
         host = f"[{address}]" if ":" in address else address
         try:
-            report = await self._report(f"http://{host}:{port}/v1/voices")
+            report = await self._report(f"{host}:{port}")
         except (aiohttp.ClientError, TimeoutError, AnswerTooLarge, InvalidDocument):
             return PodVoices(name, ready=ready, ending=ending)
         voices = {voice.id: _loaded(voice) for voice in report.data}
         return PodVoices(name, ready=ready, voices=voices, since=report.since, ending=ending)
 
-    async def _report(self, url: str) -> VoicesReport:
+    async def _report(self, address: str) -> VoicesReport:
+        url = f"http://{address}{PATH}"
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS), trust_env=False)
-        async with self._session.get(url, allow_redirects=False) as answer:
+        headers = {}
+        if self._signing is not None and self._signing.is_loaded:
+            now = datetime.now(UTC)
+            headers["Authorization"] = authorization(
+                self._signing.key, method="GET", address=address, path=PATH, now=now
+            )
+        async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
             answer.raise_for_status()
             return VoicesReport.read(await read_bounded(answer, MAX_ANSWER_BYTES), url)
 

@@ -35,6 +35,11 @@ class Signing:
         self._known: dict[tuple[str, str], tuple[bytes, SealedRevision | None]] = {}
 
     @property
+    def is_loaded(self) -> bool:
+        """Whether the key has been read."""
+        return self._key is not None
+
+    @property
     def key(self) -> SigningKey:
         """The key.
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from voice_operator.manifests import labels
 from voice_operator.manifests.pod import (
+    KEYS_MODE,
     container_security,
     image,
     pod_security,
@@ -20,6 +21,11 @@ from voice_operator.settings import Settings
 
 CONTAINER = "inference"
 CACHE = "/var/cache/voice"
+API_KEYS = "api-keys"  # the volume
+API_KEYS_FOLDER = "/etc/voice/keys"
+API_ACCESS = "api-access"  # the volume
+API_ACCESS_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
+API_TOKEN_SECONDS = 3607  # the kubelet renews it before
 SERVICE_PORT = 80
 DRAIN_SECONDS = 5
 GRACE_SECONDS = 35  # draining, then the 25 s that the server gives to running requests, and a margin
@@ -78,10 +84,15 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
             f"{settings.operator_url.rstrip('/')}/servers/{server.namespace}/{server.name}/{FILE}"
         )
     environment |= store_environment(settings, FOLDER) | inference.environment
+    if server.spec.keys_secret:
+        environment["VOICE_KEYS"] = API_KEYS_FOLDER
+    if inference.token_review:
+        environment |= {"VOICE_TOKEN_REVIEW": "true"}
     if public_key:
         environment["VOICE_PUBLIC_KEY"] = public_key  # the last word: without it a server accepts any revision
     resources = server.spec.resources
     key_volumes, key_mounts = store_keys(settings)
+    access_volumes, access_mounts = _access(server, settings)
     pod: dict[str, Any] = {
         **service_account(inference.service_account_name),
         "automountServiceAccountToken": False,
@@ -107,6 +118,7 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
                     {"name": "cache", "mountPath": CACHE},
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- as above
                     *key_mounts,
+                    *access_mounts,
                 ],
             }
         ],
@@ -115,6 +127,7 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
             scratch("cache", inference.cache),
             scratch("tmp", "1Gi"),
             *key_volumes,
+            *access_volumes,
         ],
         **pull_secrets(settings),
     }
@@ -123,6 +136,25 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
     if inference.tolerations:
         pod["tolerations"] = list(inference.tolerations)
     return pod
+
+
+def _access(server: VoiceServer, settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the volumes and the mounts that say who may speak: API keys, and a token to ask whose tokens are.
+
+    Folders, so that the kubelet swaps their files.
+    """
+    volumes: list[dict[str, Any]] = []
+    mounts: list[dict[str, Any]] = []
+    if name := server.spec.keys_secret:
+        volumes.append({"name": API_KEYS, "secret": {"secretName": name, "defaultMode": KEYS_MODE}})
+        mounts.append({"name": API_KEYS, "mountPath": API_KEYS_FOLDER, "readOnly": True})
+    if settings.inference.token_review:
+        authorities = {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+        token = {"path": "token", "expirationSeconds": API_TOKEN_SECONDS}
+        sources: list[dict[str, Any]] = [{"serviceAccountToken": token}, {"configMap": authorities}]
+        volumes.append({"name": API_ACCESS, "projected": {"sources": sources, "defaultMode": KEYS_MODE}})
+        mounts.append({"name": API_ACCESS, "mountPath": API_ACCESS_FOLDER, "readOnly": True})
+    return volumes, mounts
 
 
 def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Who may speak with which voices, and how much: API keys, tokens, scopes, limits."""

@@ -1,0 +1,163 @@
+"""The playground in Chromium: it speaks while audio arrives, compares, asks for a key, fits a telephone."""
+
+import io
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import soundfile
+from playwright.sync_api import expect
+from tests.browser.conftest import TELEPHONE, Visit
+
+Serve = Callable[..., str]
+Open = Callable[..., Visit]
+SECONDS = 60_000.0  # milliseconds; the machine may be busy
+
+# The controls that are shown, as an expression of JavaScript.
+CONTROLS = "[...document.querySelectorAll('button,select,input,textarea')].filter(one => one.offsetParent)"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def patience() -> None:
+    expect.set_options(timeout=SECONDS)
+
+
+def picture(visit: Visit, name: str) -> None:
+    """Keep a screenshot where the caller of the tests wants them."""
+    if folder := os.environ.get("PLAYGROUND_PICTURES"):
+        visit.page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def test_it_speaks_and_keeps_what_it_spoke(server: Serve, visit: Open) -> None:
+    here = visit(server())
+    page = here.page
+    expect(page.get_by_role("status")).to_have_text("3 voices.")
+    expect(page.locator("#about-a")).to_contain_text("alice-1 · ready · pesq 3.21 · consent until 2099-11-01")
+    carol = page.locator("#voice-a option", has_text="studio/carol")
+    assert carol.get_attribute("disabled") is not None, "a voice that cannot speak cannot be chosen"
+    assert here.painted() == 0
+    page.get_by_label("Text", exact=True).fill("One sentence is spoken here. " * 12)
+    here.speak()
+    expect(page.get_by_role("status")).to_have_text(re.compile(r"^Speaking with studio/alice: first audio after \d"))
+    page.wait_for_function("document.getElementById('wave').getContext('2d').getImageData(480, 60, 1, 1).data[3] > 0")
+    picture(here, "playground")
+    told = re.compile(r"^studio/alice \(alice-1\): first audio after \d+\.\d\d s, \d+\.\d\d s long, seed \d+\.$")
+    expect(page.get_by_role("status")).to_have_text(told)
+    expect(page.get_by_role("img", name="Waveform of")).to_be_visible()
+    assert here.painted() > 1000
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download studio/alice").click()
+    assert re.fullmatch(r"studio-alice-\d+\.wav", download.value.suggested_filename)
+    sound = soundfile.info(io.BytesIO(download.value.path().read_bytes()))
+    assert (sound.channels, sound.format) == (1, "WAV")
+    assert f"{sound.duration:.2f} s long" in page.get_by_role("status").inner_text()
+
+
+def test_other_formats_are_heard_too(server: Serve, visit: Open) -> None:
+    here = visit(server())
+    for seed, chosen in enumerate(("mp3", "opus", "flac", "wav")):
+        here.page.get_by_label("Format").select_option(chosen)
+        here.page.get_by_label("Seed").fill(str(seed))
+        here.speak()
+        expect(here.page.get_by_role("status")).to_have_text(re.compile(rf"\d+\.\d\d s long, seed {seed}\.$"))
+        assert here.painted() > 1000
+
+
+def test_two_voices_are_compared_with_the_same_seed(server: Serve, visit: Open) -> None:
+    here = visit(server())
+    page = here.page
+    page.get_by_label("Compare with").select_option("studio/bob")
+    page.get_by_label("Text", exact=True).press("Control+Enter")
+    second = page.get_by_role("radio", name="B: studio/bob (bob-1)")
+    expect(second).to_be_visible()
+    second.focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_role("status")).to_have_text(re.compile(r"^studio/bob \(bob-1\): "))
+    expect(page.get_by_role("listitem")).to_have_count(2)
+    seeds = re.findall(r"seed (\d+)", page.locator("#history").inner_text())
+    assert len(set(seeds)) == 1
+
+
+def test_a_key_is_asked_for_and_stays_in_the_tab(server: Serve, visit: Open, key: str, tmp_path: Path) -> None:
+    here = visit(server("--keys", str(tmp_path / "keys")))
+    page = here.page
+    expect(page.get_by_role("alert")).to_have_text("Give your API key as `Authorization: Bearer …`.")
+    expect(page.get_by_label("API key", exact=True)).to_be_focused()
+    page.keyboard.type("vo_wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("There is no such API key")
+    page.keyboard.type(key)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("1 voice.")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    here.speak()
+    expect(page.get_by_role("status")).to_have_text(re.compile("seed"))
+    stored = "[Object.values(sessionStorage), Object.values(localStorage), document.cookie, location.href]"
+    assert page.evaluate(stored) == [[key], [], "", f"{here.address}/"]
+    page.reload()
+    expect(page.get_by_role("status")).to_have_text("1 voice.")
+    page.get_by_text("API key", exact=True).first.click()
+    page.get_by_role("button", name="Forget").click()
+    expect(page.get_by_role("alert")).to_contain_text("Give your API key")
+    assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_a_refusal_is_text_and_a_speech_can_be_stopped(server: Serve, visit: Open) -> None:
+    here = visit(server())
+    page = here.page
+    page.get_by_label("Text", exact=True).fill("<img src=x onerror=alert(1)> 北京")
+    here.speak()
+    expect(page.get_by_role("alert")).to_contain_text("which no word of language 'en' is written with")
+    assert page.locator("img:not(canvas)").count() == 0
+    page.get_by_label("Text", exact=True).fill("This sentence takes its time. " * 100)
+    here.speak()
+    expect(page.get_by_role("status")).to_have_text(re.compile("first audio"))
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("status")).to_have_text("Stopped.")
+    expect(page.get_by_role("button", name="Speak", exact=True)).to_be_enabled()
+
+
+def test_it_fits_a_telephone_and_every_control_has_a_name(server: Serve, visit: Open) -> None:
+    address = server()
+    for scheme in ("light", "dark"):
+        here = visit(address, TELEPHONE, color_scheme=scheme)
+        page = here.page
+        expect(page.get_by_role("status")).to_have_text("3 voices.")
+        page.get_by_label("Compare with").select_option("studio/bob")
+        here.speak()
+        expect(page.get_by_role("group", name="Listen to")).to_be_visible()
+        picture(here, f"playground-360-{scheme}")
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        boxes = page.evaluate(f"{CONTROLS}.map(one => [one.id, one.getBoundingClientRect().right])")
+        assert all(right <= 360 for _, right in boxes), boxes
+        unnamed = f"{CONTROLS}.filter(one => !one.labels?.length && !one.textContent.trim()).map(one => one.id)"
+        assert page.evaluate(unnamed) == []
+        ground, ink = page.evaluate("(s => [s.backgroundColor, s.color])(getComputedStyle(document.documentElement))")
+        is_dark = [sum(map(int, re.findall(r"\d+", colour))) < 384 for colour in (ground, ink)]
+        assert is_dark == ([True, False] if scheme == "dark" else [False, True])
+
+
+def test_the_keyboard_reaches_everything_in_order(server: Serve, visit: Open) -> None:
+    page = visit(server()).page
+    expect(page.get_by_role("status")).to_have_text("3 voices.")
+    reached = []
+    for _ in range(14):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+    assert reached[:10] == [
+        "A",
+        "SUMMARY",
+        "voice-a",
+        "voice-b",
+        "text",
+        "language",
+        "format",
+        "speed",
+        "seed",
+        "speak",
+    ]
+    assert "reload" in reached
