@@ -13,6 +13,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from voice_inference.api import error_handlers
 from voice_inference.api.accounting import AccountRequests
 from voice_inference.api.middleware import AnswerHead, LimitBody, MeasureRequests
+from voice_inference.api.official_routes import router as official_router
 from voice_inference.api.playground import playground
 from voice_inference.api.routes import router
 from voice_inference.api.services import Services
@@ -43,6 +44,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.include_router(router)
+    app.include_router(official_router)
     if services.settings.playground:
         app.include_router(playground())
     error_handlers.install(app)

@@ -11,21 +11,17 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
-from voice_inference.access.callers import Caller
 from voice_inference.api import views
-from voice_inference.api.accounting import record_of
-from voice_inference.api.disconnect import until_disconnect
 from voice_inference.api.documented import documented
 from voice_inference.api.error_handlers import INVALID, SERVER, error_response
 from voice_inference.api.identity import CallerDep, identify
 from voice_inference.api.services import Services
-from voice_inference.api.speech_events import MEDIA_TYPE, speech_events
+from voice_inference.api.speech_answer import answer_speech
+from voice_inference.api.speech_events import MEDIA_TYPE
 from voice_inference.api.speech_request import SpeechRequest
-from voice_inference.api.speech_service import SpeechStream
-from voice_inference.api.streaming import SpeechResponse
-from voice_inference.engine.captions import MEDIA_TYPES, captions_file
-from voice_inference.engine.encoding import FORMATS, PCM
-from voice_inference.errors import Cancelled, InferenceError
+from voice_inference.engine.captions import MEDIA_TYPES
+from voice_inference.engine.encoding import FORMATS
+from voice_inference.errors import Cancelled
 
 router = APIRouter()
 NOT_LET_IN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
@@ -96,39 +92,7 @@ SpeechRequestDep = Annotated[SpeechRequest, Depends(read_speech_request)]
 )
 async def create_speech(caller: CallerDep, body: SpeechRequestDep, request: Request, services: ServicesDep) -> Response:
     """Synthesise the text: `wav` and `flac` as a whole, the others as a stream that begins after 0.4 s of speech."""
-    stream = await _begin(caller, body, request, services)
-    headers = views.speech_headers(stream, body.ignored)
-    if body.stream_format == "sse":
-        return SpeechResponse(stream, speech_events(stream), media_type=MEDIA_TYPE, headers=headers)
-    if body.caption_format:
-        captions = await until_disconnect(request, stream.captions())
-        file = captions_file(captions, body.caption_format)
-        return Response(file, media_type=MEDIA_TYPES[body.caption_format], headers=headers)
-    if body.response_format == PCM:
-        rate = stream.voice.base.sample_rate
-        media_type = f"audio/pcm;rate={rate};channels=1"
-        return SpeechResponse(stream, stream.audio(), media_type=media_type, headers=headers)
-    form = FORMATS[body.response_format]
-    if form.streams:
-        return SpeechResponse(stream, stream.audio(), media_type=form.media_type, headers=headers)
-    content = await until_disconnect(request, stream.read())
-    return Response(content, media_type=form.media_type, headers=headers | views.fault_headers(stream))
-
-
-async def _begin(caller: Caller, body: SpeechRequest, request: Request, services: Services) -> SpeechStream:
-    """Begin to speak for a caller, within its limits; what is refused after all costs it no characters."""
-    record, meter = record_of(request.scope), services.meters.of(caller)
-    characters = len(body.input)
-    meter.admit(characters, caller.limits, services.clock())
-    record.meter = meter
-    try:
-        turn = caller.id or (request.client.host if request.client else "")  # whose turn it is at the workers
-        stream = await until_disconnect(request, services.speech.start(body, turn, caller.scope.allows))
-    except InferenceError:
-        meter.refund(characters)
-        raise
-    record.voice, record.usage = stream.voice.reference.id, stream.usage
-    return stream
+    return await answer_speech(caller, body, request, services)
 
 
 @router.get("/v1/audio/voices", responses=documented(*NOT_LET_IN))
