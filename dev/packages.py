@@ -6,7 +6,7 @@ from dev import debian
 from dev.terminal import main_of
 
 PROGRAMS = {
-    "chromium": "chromium",  # opens the speech server's page in tests/browser
+    "chromium": "chromium",  # opens the speech server's page in tests/inference/browser
     "ffmpeg": "ffmpeg",  # the trainer normalises with it
     "flite": "flite",  # speaks for tests and for `make bench-voice`
 }

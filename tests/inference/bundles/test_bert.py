@@ -16,7 +16,8 @@ from voice_inference.bundles.base import Base
 from voice_inference.bundles.loader import Loader
 from voice_inference.bundles.references import BaseReference
 from voice_inference.bundles.voice import Voice, load_voice
-from voice_inference.engine.engine import Engine, bert_features, sentences_of
+from voice_inference.engine.engine import Engine, sentences_of
+from voice_inference.engine.sentence import bert_features
 from voice_inference.errors import DigestMismatch, InvalidBase, InvalidVoice
 from voice_inference.metrics import Metrics
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import soundfile
 from playwright.sync_api import expect
-from tests.browser.conftest import TELEPHONE, Visit
+from tests.inference.browser.conftest import TELEPHONE, Visit
 
 Serve = Callable[..., str]
 Open = Callable[..., Visit]

@@ -11,8 +11,6 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_pla
 
 from voice_inference.access.api_keys import digest_of, new_key
 
-pytest_plugins = ["tests.inference.conftest"]
-
 DESKTOP, TELEPHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 
 
