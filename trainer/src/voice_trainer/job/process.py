@@ -42,13 +42,17 @@ class Process:
 
     def execute(self, job: TrainingJob, stages: Sequence[Stage] = STAGES) -> Workspace:
         """Bring the stages to their manifests; raises what stages raise."""
-        run = Run(stages, self._limits)
-        self.workspace = Workspace(job, self.scratch, self._termination, self._display)
+        run, workspace = Run(stages, self._limits), self.open(job)
         try:
-            run.execute(job, self.workspace)
+            run.execute(job, workspace)
         finally:
             self.stage = run.current
             self.seconds |= run.seconds
+        return workspace
+
+    def open(self, job: TrainingJob) -> Workspace:
+        """Return the job's workspace, where its failure goes from now on."""
+        self.workspace = Workspace(job, self.scratch, self._termination, self._display)
         return self.workspace
 
 

@@ -89,7 +89,7 @@ def _execute(job: TrainingJob, process: Process) -> Workspace:
         try:
             return process.execute(job)
         except RuntimeError as error:
-            if not is_out_of_gpu_memory(error) or job.batch_size == 1:
+            if not is_out_of_gpu_memory(error) or job.micro_batch_size == 1:
                 raise
             divisor = 2 * job.attempt.batch_size_divisor
             logger.warning("the GPU ran out of memory; going on with 1/%d of a batch at a time", divisor)
