@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from voice_store import ENVIRONMENT_HELP
+from voice_trainer.hub import command as hub
 from voice_trainer.job.document import read_job
 from voice_trainer.job.exit_codes import write_termination_message
 from voice_trainer.job.limits import Limits
@@ -75,6 +76,17 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_arguments(train)
+    copy = commands.add_parser(
+        "copy",
+        help="copy a published voice to the Hugging Face Hub",
+        description=(
+            "Makes a repository hold exactly a voice's bundle and a model card, in one commit; in none where it does "
+            "already. The token is HF_TOKEN, or the file that HF_TOKEN_PATH names."
+        ),
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    hub.add_arguments(copy)
     commands.add_parser("stages", help="list the stages, in the order in which they run")
     return top
 
@@ -87,6 +99,8 @@ def main(arguments: Sequence[str] | None = None, limits: Limits | None = None) -
         return 0
     if options.command == "train":
         return run_process(partial(train_here, options), limits, signals=(signal.SIGTERM, signal.SIGINT))
+    if options.command == "copy":
+        return run_process(partial(hub.copy, options), limits)
     return run_process(partial(run_job, options.job, options.stages), limits)
 
 
