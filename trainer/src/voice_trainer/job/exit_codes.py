@@ -40,7 +40,7 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
 def failure_of(error: BaseException, stage: str) -> Failure:
     """Return the exit code, reason and sentence of an error."""
     if is_out_of_gpu_memory(error):
-        message = "the GPU ran out of memory; the next attempt halves the batch"
+        message = "the GPU ran out of memory; the next attempt takes each batch in halves"
         return Failure(stage=stage, exit_code=OUT_OF_GPU_MEMORY, reason="GpuOutOfMemory", message=message)
     code = next(code for kind, code in EXIT_CODES if isinstance(error, kind))
     if isinstance(error, errors.TrainerError | errors.Interrupted):
