@@ -21,7 +21,7 @@ export VOICE_OPERATOR_CACHE := $(CACHE)
 export FAULTS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-fast test-faults test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-attack bench-voice bench-speech bench-recordings docs clean
+.PHONY: help setup check format test test-fast test-faults test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-attack bench-voice bench-speech bench-recordings gpu-check docs clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -122,6 +122,9 @@ bench-speech: setup  ## How soon a voice is heard, and whether all words are, in
 bench-recordings: setup  ## What judging and denoising does to real speech, into out/bench/recordings.json and .svg (15 minutes; PARTS=names).
 	@$(UV) sync --frozen --all-packages --group bench --quiet
 	@$(PYTHON) -m dev.recordings_bench $(if $(PARTS),--parts "$(PARTS)")
+
+gpu-check: .venv/.synced  ## Training on this machine's GPU at the official sizes, into out/gpu/check.json (at most 10 minutes; tiny sizes without one).
+	@$(PYTHON) -m dev.gpu_check
 
 docs: .venv/.synced  ## Build the documentation site into out/site; every link must lead somewhere.
 	$(PYTHON) -m mkdocs build --strict

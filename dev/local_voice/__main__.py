@@ -10,9 +10,8 @@ import sys
 from pathlib import Path
 
 from dev.errors import DevError
-from dev.local_voice.job import LocalVoice, local_voice
 from dev.local_voice.server import LocalServer, local_server
-from dev.local_voice.training import train
+from dev.local_voice.training import TrainedVoice, train
 from dev.paths import REPOSITORY, exclusive_lock
 from dev.recordings import choose
 from dev.speech import speak
@@ -34,12 +33,11 @@ def main() -> int:
     work = out / recordings.name
     work.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(work / "lock", f"using {work}"):
-        voice = local_voice(recordings, work / "store", sentence=SENTENCE, epochs=options.epochs)
-        say(f"==> training voice {voice.id} from {recordings.folder}")
+        say(f"==> training voice {recordings.name} from {recordings.folder}")
         with watch.step("train voice"):
-            train(voice, work, watch)
+            voice = train(recordings, work, watch, sentence=SENTENCE, epochs=options.epochs)
         say("==> starting the server")
-        with local_server(voice.desired_voices(), work, options.port) as server:
+        with local_server(work, options.port) as server:
             with watch.step("start server"):
                 server.wait_for(voice.id)
             with watch.step("speak"):
@@ -61,19 +59,18 @@ def _serve_until_interrupted(server: LocalServer) -> None:
         say("\n    the server is stopped; `make try` starts it again within seconds")
 
 
-def _copy_report(voice: LocalVoice, out: Path) -> None:
+def _copy_report(voice: TrainedVoice, out: Path) -> None:
     """Put the report and the samples it plays beside the spoken sentence."""
     shutil.rmtree(out / "samples", ignore_errors=True)
-    shutil.copytree(voice.bundle() / "samples", out / "samples")
-    shutil.copy(voice.bundle() / "report.html", out / "report.html")
+    shutil.copytree(voice.bundle / "samples", out / "samples")
+    shutil.copy(voice.bundle / "report.html", out / "report.html")
 
 
-def _write_result(voice: LocalVoice, server: LocalServer, seconds: float, watch: Stopwatch, out: Path) -> None:
-    summary = voice.summary("evaluate") or {}
+def _write_result(voice: TrainedVoice, server: LocalServer, seconds: float, watch: Stopwatch, out: Path) -> None:
     result = {
         "voice": voice.id,
         "revision": voice.revision,
-        "scores": summary.get("scores", {}),
+        "scores": voice.scores,
         "wav": str(out / "hello.wav"),
         "wavSeconds": seconds,
         "address": server.address,
@@ -84,17 +81,16 @@ def _write_result(voice: LocalVoice, server: LocalServer, seconds: float, watch:
     watch.write(out / "timings.json")
 
 
-def curl_line(voice: LocalVoice, server: LocalServer) -> str:
+def curl_line(voice: TrainedVoice, server: LocalServer) -> str:
     """Return a command for the clipboard; it works as printed while the server runs."""
     body = json.dumps({"voice": voice.id, "input": "Good morning."})
     url = f"{server.address}/v1/audio/speech"
     return shlex.join(["curl", "--fail", url, "-d", body, "-o", "good-morning.mp3"])
 
 
-def _say_where_to_listen(voice: LocalVoice, server: LocalServer, out: Path) -> None:
-    scores = (voice.summary("evaluate") or {}).get("scores", {})
+def _say_where_to_listen(voice: TrainedVoice, server: LocalServer, out: Path) -> None:
     say(f"    listen:  {out / 'hello.wav'}")
-    say(f"    report:  {out / 'report.html'} ({', '.join(f'{name} {value}' for name, value in scores.items())})")
+    say(f"    report:  {out / 'report.html'} ({', '.join(f'{name} {value}' for name, value in voice.scores.items())})")
     say(f"    server:  {server.address} (its API: {server.address}/docs)")
     say(f"    speak:   {curl_line(voice, server)}")
 

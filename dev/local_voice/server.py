@@ -1,14 +1,12 @@
-"""voice-inference as a process of this machine, told which voice to serve by a desired-voices file, as pods are."""
+"""voice-inference as a process of this machine, which serves what the trainer left in a folder."""
 
 from __future__ import annotations
 
-import json
-import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,30 +75,19 @@ class LocalServer:
 
 
 @contextmanager
-def local_server(desired_voices: Mapping[str, Any], work: Path, port: int) -> Iterator[LocalServer]:
-    """Start a server for some voices, and stop it at the end.
+def local_server(registry: Path, port: int) -> Iterator[LocalServer]:
+    """Start a server for the voices of a folder, and stop it at the end.
 
     Args:
-        desired_voices: the document that names base and voices.
-        work: folder for the desired voices, the server's cache and its log.
+        registry: the folder; the server's log is written beside its list of voices.
         port: where to listen; another free port where this one is taken.
     """
-    desired, log = work / "voices.json", work / "server.log"
-    desired.write_text(json.dumps(desired_voices, indent=1) + "\n", encoding="utf-8")
-    port = free_port(port)
-    environment = {  # the variables that the operator sets in a server's pod
-        **os.environ,
-        "VOICE_VOICES": str(desired),
-        "VOICE_CACHE": str(work / "cache"),
-        "VOICE_HOST": HOST,
-        "VOICE_PORT": str(port),
-    }
+    log, port = registry / "server.log", free_port(port)
     with (
         log.open("wb") as output,
         # A session of its own: Ctrl-C reaches this process alone, which then stops the server.
         subprocess.Popen(
-            [sys.executable, "-m", "voice_inference", "serve"],
-            env=environment,
+            [sys.executable, "-m", "voice_inference", "serve", str(registry), "--port", str(port)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

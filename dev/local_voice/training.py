@@ -1,4 +1,4 @@
-"""Runs the trainer's stages as a process of their own, as a Job's pod does, over a folder instead of a bucket."""
+"""Runs `voice-trainer train` as a process of its own."""
 
 from __future__ import annotations
 
@@ -6,95 +6,77 @@ import json
 import os
 import subprocess
 import sys
-import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dev.errors import DevError
 from dev.local_voice.ffmpeg import path_with_ffmpeg
-from dev.local_voice.job import STAGES, LocalVoice
-from dev.local_voice.progress import StageDisplay, stage_display
+from dev.recordings import Recordings
 from dev.stopwatch import Stopwatch
-from dev.terminal import stop, tail
+from dev.terminal import stop
+from voice_store import StoreUri
 
-POLL_SECONDS = 0.3
+NAMESPACE = "try"
+STATEMENT = "May be used to train a voice on this machine."
 STOP_SECONDS = 30.0  # for the checkpoint of an interrupted training
 
 
-def train(voice: LocalVoice, work: Path, watch: Stopwatch) -> None:
-    """Bring every stage to its manifest; stages that are committed already are not run again.
+@dataclass(frozen=True)
+class TrainedVoice:
+    """What the trainer says of a voice that it has published."""
+
+    id: str
+    revision: str
+    bundle: Path
+    scores: dict[str, str]
+
+
+def train(recordings: Recordings, registry: Path, watch: Stopwatch, *, sentence: str, epochs: int) -> TrainedVoice:
+    """Train a voice on this machine; what is done already is not done again.
+
+    No gates: who tries recordings wants to hear the result, good or bad; the scores are measured and shown.
 
     Args:
-        voice: what to train.
-        work: folder for the job document and the trainer's log.
-        watch: notes the seconds of each stage.
+        recordings: what to train from.
+        registry: the folder for the voice and for all that was made on the way.
+        watch: notes the seconds of each stage that ran.
+        sentence: spoken for the report, instead of the base's own sentences.
+        epochs: passes over the recordings.
 
     Raises:
-        DevError: the trainer refused the recordings or failed; the sentence is its own.
+        DevError: the trainer refused the recordings or failed; its own sentence stands above.
     """
-    job, log, failure = work / "job.json", work / "trainer.log", work / "failure.json"
-    job.write_text(json.dumps(voice.document(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    failure.unlink(missing_ok=True)
-    environment = {
-        **os.environ,
-        "PATH": path_with_ffmpeg(os.environ.get("PATH", os.defpath), work / "bin"),
-        "VOICE_TERMINATION_LOG": str(failure),
+    options = {
+        "out": registry,
+        "namespace": NAMESPACE,
+        "voice": recordings.name,
+        "language": "en",
+        "holder": recordings.holder,
+        "statement": STATEMENT,
+        "text": sentence,
+        "epochs": epochs,
+        "device": "cpu",
     }
-    command = [sys.executable, "-m", "voice_trainer", "run", "--job", str(job), "--stages", ",".join(STAGES)]
-    with log.open("wb") as output, stage_display(STAGES) as display:
-        # A session of its own: Ctrl-C reaches this process alone, which then asks the trainer to keep a checkpoint.
-        process = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            _follow(process, voice, display, watch)
-        finally:
-            stop(process, STOP_SECONDS)  # as kubelet does; the next run continues from the checkpoint
-    if process.returncode:
-        raise _failure(process.returncode, failure, log)
-
-
-def _follow(process: subprocess.Popen[bytes], voice: LocalVoice, display: StageDisplay, watch: Stopwatch) -> None:
+    command = [sys.executable, "-m", "voice_trainer", "train", str(recordings.folder), "--no-gates", "--json"]
+    command += [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    environment = {**os.environ, "PATH": path_with_ffmpeg(os.environ.get("PATH", os.defpath), registry / ".bin")}
     begun = watch.total()
-    waiting = list(STAGES)
-    while waiting:
-        ended = process.poll() is not None  # asked first, so that the last manifest is seen after the end
-        while waiting and voice.summary(waiting[0]) is not None:
-            stage = waiting.pop(0)
-            display.update(stage, 100)
-            watch.note(stage, begun, watch.total() - begun)
-            begun = watch.total()
-        if ended:
-            return
-        if waiting:
-            progress = _progress(voice.workspace() / waiting[0] / "progress.json")
-            display.update(waiting[0], min(99, int(progress.get("percent", 0))), _note(progress))
-            time.sleep(POLL_SECONDS)
-    process.wait()
-
-
-def _progress(path: Path) -> dict[str, Any]:
-    """Return the stage's progress document, or nothing where it has written none, or is writing it now."""
+    # A session of its own: Ctrl-C reaches this process alone, which then asks the trainer to keep a checkpoint.
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
+    )
     try:
-        document: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return document
-
-
-def _note(progress: dict[str, Any]) -> str:
-    epoch, left = progress.get("epoch"), progress.get("etaSeconds")
-    return ", ".join(part for part in (f"epoch {epoch}" if epoch else "", f"{left} s left" if left else "") if part)
-
-
-def _failure(code: int, failure: Path, log: Path) -> DevError:
-    try:
-        document = json.loads(failure.read_bytes())
-    except (OSError, ValueError):
-        return DevError(f"the trainer ended with {code}; the end of {log}:\n{tail(log)}", remedy=f"read {log}")
-    return DevError(f"{document['stage']}: {document['message']} [{document['reason']}]", remedy=f"see {log}")
+        said, _ = process.communicate()
+    finally:
+        stop(process, STOP_SECONDS)  # as kubelet does; the next run continues from the checkpoint
+    if process.returncode:
+        raise DevError(
+            f"the trainer ended with {process.returncode}, and says why above",
+            remedy="change what it names, or run the same command again to continue where it stopped",
+        )
+    result: dict[str, Any] = json.loads(said)
+    for stage, seconds in result["seconds"].items():
+        watch.note(stage, begun, seconds)
+        begun += seconds
+    return TrainedVoice(result["voice"], result["revision"], StoreUri.parse(result["uri"]).path, result["scores"])

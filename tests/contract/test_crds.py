@@ -108,11 +108,16 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "epochs": 10,
         "batchSize": 4,
         "learningRate": "2e-4",
+        "learningRateS1": "",
+        "learningRateS2": "",
+        "patience": 0,
+        "precision": "auto",
         "seed": 1234,
     }
     assert defaults("compute") == {
         "gpus": 1,
         "capacity": "SpotThenOnDemand",
+        "gradientCheckpointing": "auto",
         "queueName": "",
         "timeout": "12h",
         "schedulingTimeout": "",

@@ -80,7 +80,7 @@ def test_the_trainer_reads_the_job_that_the_operator_writes(tmp_path: Path) -> N
     assert (job.training.rank, job.training.learning_rate, job.training.targets) == (8, 2e-4, ("attention",))
     assert job.consent is not None
     assert job.consent.holder == "Alice A."
-    assert (job.attempt.number, job.batch_size) == (2, 1)
+    assert (job.attempt.number, job.micro_batch_size) == (2, 1)
 
 
 def test_what_is_done_about_noise_and_bad_clips_reaches_the_trainer(tmp_path: Path) -> None:

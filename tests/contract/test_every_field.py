@@ -96,6 +96,8 @@ OTHERS = {
     "source.commit": "4a3b",
     "base": "other",
     "training.learningRate": "1e-3",
+    "training.learningRateS1": "1e-3",
+    "training.learningRateS2": "1e-3",
     "evaluation.gates[].min": "3.6",
     "evaluation.gates[].max": "4.6",
     "review.timeout": "1m",

@@ -74,13 +74,27 @@ def test_variables_of_other_programs_are_ignored(environment: pytest.MonkeyPatch
     assert read("--voices", "voices.json").voices == Path("voices.json")
 
 
+def test_a_registry_is_served_on_this_machine_alone_unless_more_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "voices.json").write_text("{}")
+    settings = read(str(tmp_path), "--port", "1")
+    assert (settings.host, settings.port, settings.bare_names) == ("127.0.0.1", 1, "local")
+    assert (settings.voices, settings.cache) == (tmp_path / "voices.json", tmp_path / ".cache")
+    asked = read(str(tmp_path), "--host", "::1", "--cache", "/tmp/cache", "--bare-names", "studio")
+    assert (asked.host, asked.cache, asked.bare_names) == ("::1", Path("/tmp/cache"), "studio")
+
+
+def test_a_folder_without_voices_is_told_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match=r"voices.json does not exist: .*train one with voice-trainer train"):
+        read(str(tmp_path))
+
+
 def test_help_names_every_flag_and_its_variable(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["serve", "--help"])
     shown = capsys.readouterr().out
     assert ended.value.code == 0
     for name, field in Settings.model_fields.items():
-        assert f"--{name.replace('_', '-')}" in shown
+        assert (f"--{name.replace('_', '-')}" if name != "registry" else "[REGISTRY]") in shown
         assert f"VOICE_{name.upper()}" in shown
         assert " ".join((field.description or "").split()[:3]) in " ".join(shown.split())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, CliApp, CliSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, CliApp, CliPositionalArg, CliSettingsSource, SettingsConfigDict
 
 from sovits_core.cpus import usable_cpus
 from sovits_core.validation import sentences
@@ -16,6 +16,7 @@ from voice_inference.access.callers import VoicePattern
 from voice_inference.errors import InvalidSettings
 
 PREFIX = "VOICE_"
+LOCAL = {"host": "127.0.0.1", "bare_names": "local"}  # of a registry, where nothing else is asked for
 
 
 class Settings(BaseSettings):
@@ -31,6 +32,9 @@ class Settings(BaseSettings):
         extra="forbid",
     )
 
+    registry: CliPositionalArg[Path | None] = Field(
+        None, description="folder of voice-trainer train: serve its voices on this machine alone (VOICE_REGISTRY)"
+    )
     voices: Path | None = Field(
         None, description="file with the desired voices (a mounted ConfigMap); its shards lie beside it"
     )
@@ -121,9 +125,23 @@ def read_settings(source: CliSettingsSource[Settings], flags: argparse.Namespace
         settings = CliApp.run(Settings, cli_args=flags, cli_settings_source=source)
     except ValidationError as error:
         raise InvalidSettings("; ".join(_sentences(error, flags))) from error
+    if settings.registry is not None:
+        settings = _with_registry(settings, settings.registry)
     if settings.voices is None and not settings.operator_url:
         raise InvalidSettings("nothing names the desired voices; give --voices, --operator-url, or both")
     return settings
+
+
+def _with_registry(settings: Settings, folder: Path) -> Settings:
+    """Return the settings of a server for the voices in a folder; what was asked for stays."""
+    voices = folder / "voices.json"
+    if not voices.is_file():
+        raise InvalidSettings(
+            f"{voices} does not exist: {folder} is no folder with trained voices; "
+            f"train one with voice-trainer train FOLDER --out {folder}"
+        )
+    found = {"voices": voices, "cache": folder / ".cache", **LOCAL}
+    return settings.model_copy(update={name: found[name] for name in found.keys() - settings.model_fields_set})
 
 
 def _sentences(error: ValidationError, flags: argparse.Namespace) -> Iterable[str]:

@@ -100,14 +100,14 @@ def test_the_prompt_brings_its_own_vectors(
     with_encoder: Any, loader: Loader, make_bundle: Any, base: Base, voice: Voice
 ) -> None:
     bundle = make_bundle("studio/bob")
-    bundle.prompt["bert"] = np.random.default_rng(1).standard_normal((20, 8)).astype(np.float32)
+    bundle.prompt["bert"] = np.random.default_rng(1).standard_normal((10, 8)).astype(np.float32)
     bundle.write()
     mandarin = load_voice(bundle.folder, bundle.seal(), base)
     (sentence,) = sentences_of("Hello.", "en", mandarin)
     assert not bert_features(mandarin, sentence).any()  # a base without an encoder speaks as it always did
     vectors = bert_features(replace(mandarin, base=load(with_encoder, loader)), sentence)[0]
-    assert np.array_equal(vectors[:20], bundle.prompt["bert"])
-    assert not vectors[20:].any()
+    assert np.array_equal(vectors[:10], bundle.prompt["bert"])
+    assert not vectors[10:].any()
 
 
 def test_what_is_spoken_depends_on_the_vectors(with_encoder: Any, loader: Loader, voice: Voice) -> None:
@@ -121,14 +121,14 @@ def test_what_is_spoken_depends_on_the_vectors(with_encoder: Any, loader: Loader
     assert not np.array_equal(with_vectors.samples, without.samples)
 
 
-@pytest.mark.parametrize("changed", [{"bert": np.zeros((19, 8), np.float32)}, {"bert": np.zeros((20, 8), np.float16)}])
+@pytest.mark.parametrize("changed", [{"bert": np.zeros((9, 8), np.float32)}, {"bert": np.zeros((10, 8), np.float16)}])
 def test_vectors_that_do_not_fit_the_prompt_are_refused(
     make_bundle: Any, base: Base, changed: dict[str, np.ndarray]
 ) -> None:
     bundle = make_bundle()
     bundle.prompt |= changed
     bundle.write()
-    with pytest.raises(InvalidVoice, match=r"bert must be finite float32 of shape \(20, 8\)"):
+    with pytest.raises(InvalidVoice, match=r"bert must be finite float32 of shape \(10, 8\)"):
         load_voice(bundle.folder, bundle.seal(), base)
 
 

@@ -33,7 +33,7 @@ def test_batches_shrink_after_running_out_of_memory(
 ) -> None:
     job_document["training"]["batchSize"] = asked
     job_document["attempt"]["batchSizeDivisor"] = divisor
-    assert read_job(write_job()).batch_size == used
+    assert read_job(write_job()).micro_batch_size == used
 
 
 @pytest.mark.parametrize(

@@ -240,6 +240,41 @@ def test_an_interrupted_training_ends_with_143_and_continues_to_the_same_adapter
     assert not store.exists(CHECKPOINT)
 
 
+@pytest.mark.slow
+def test_after_the_gpus_memory_ran_out_the_same_steps_go_on_in_parts(
+    run: Callable[[str], int], store: FolderStore, job_document: dict[str, Any], after_features: None
+) -> None:
+    job_document["training"] |= {"epochs": 2, "batchSize": 4}
+    assert run("train") == 0
+    whole = summary(store, "train")
+    assert (whole["microBatchSize"], whole["precision"], whole["gradientCheckpointing"]) == (4, "fp32", False)
+    lines = store.read("train/epochs.csv").decode().splitlines()
+    assert lines[0].startswith("epoch,steps,semantic,semanticDeviation,kl,klDeviation,mel,melDeviation,aside")
+    assert len(lines) == 3
+    store.delete("train/manifest.json")
+    job_document["attempt"] = {"number": 2, "batchSizeDivisor": 2}
+    assert run("train") == 0
+    parts = summary(store, "train")
+    assert (parts["microBatchSize"], parts["gradientCheckpointing"]) == (2, True)
+    assert (parts["steps"], parts["batchSize"]) == (whole["steps"], whole["batchSize"])
+    for name, loss in whole["losses"].items():
+        assert float(parts["losses"][name]) == pytest.approx(float(loss), rel=0.2), name
+
+
+@pytest.mark.slow
+def test_early_stopping_ends_a_training_that_gets_worse_and_keeps_its_best_epoch(
+    run: Callable[[str], int], store: FolderStore, job_document: dict[str, Any], after_features: None
+) -> None:
+    job_document["training"] |= {"epochs": 30, "patience": 2, "learningRate": "0.05"}
+    assert run("train") == 0
+    found = summary(store, "train")
+    assert found["setAside"] >= 1
+    assert found["epochs"] == found["keptEpoch"] + 2 < 30
+    rows = [line.split(",") for line in store.read("train/epochs.csv").decode().splitlines()[1:]]
+    aside = [float(row[-1]) for row in rows]
+    assert aside.index(min(aside)) + 1 == found["keptEpoch"]
+
+
 def test_an_adapter_that_ran_away_is_told_with_the_remedy(
     run: Callable[[str], int], store: FolderStore, job_document: dict[str, Any], after_features: None
 ) -> None:

@@ -1,30 +1,25 @@
-"""The command line: ``voice-trainer run --job job.json --stages prepare,features``."""
+"""The command line: ``run`` stages of a job document, or ``train`` a voice on this machine."""
 
 from __future__ import annotations
 
 import argparse
-import logging
+import signal
 import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
 from voice_store import ENVIRONMENT_HELP
-from voice_trainer.errors import Interrupted, UsageError
-from voice_trainer.job.display import open_display
+from voice_trainer.hub import command as hub
 from voice_trainer.job.document import read_job
-from voice_trainer.job.exit_codes import failure_of, write_termination_message
+from voice_trainer.job.exit_codes import write_termination_message
 from voice_trainer.job.limits import Limits
-from voice_trainer.job.results import to_json
-from voice_trainer.job.runner import STAGES, Run, stages_named
-from voice_trainer.job.signals import TerminationSignal
-from voice_trainer.job.workspace import Workspace
-from voice_trainer.settings import TerminationSettings, read_settings, settings_help
-
-logger = logging.getLogger("voice_trainer")
+from voice_trainer.job.process import Process, run_process
+from voice_trainer.job.runner import STAGES, stages_named
+from voice_trainer.local.command import add_arguments, train_here
+from voice_trainer.settings import settings_help
 
 EPILOG = f"""\
 exit codes:
@@ -70,6 +65,28 @@ def parser() -> Parser:
         default=",".join(stage.name for stage in STAGES),
         help="comma-separated stages (default: all, %(default)s)",
     )
+    train = commands.add_parser(
+        "train",
+        help="train a voice on this machine, without a cluster",
+        description=(
+            "Runs all stages over folders of this machine. What is done already is not done again; an interrupted "
+            "training goes on. Exit code 1: the voice did not pass its gates and was not published."
+        ),
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_arguments(train)
+    copy = commands.add_parser(
+        "copy",
+        help="copy a published voice to the Hugging Face Hub",
+        description=(
+            "Makes a repository hold exactly a voice's bundle and a model card, in one commit; in none where it does "
+            "already. The token is HF_TOKEN, or the file that HF_TOKEN_PATH names."
+        ),
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    hub.add_arguments(copy)
     commands.add_parser("stages", help="list the stages, in the order in which they run")
     return top
 
@@ -80,47 +97,21 @@ def main(arguments: Sequence[str] | None = None, limits: Limits | None = None) -
     if options.command == "stages":
         sys.stdout.write("".join(f"{stage.name:<10} {stage.summary}\n" for stage in STAGES))
         return 0
-    return run(options.job, options.stages, limits)
+    if options.command == "train":
+        return run_process(partial(train_here, options), limits, signals=(signal.SIGTERM, signal.SIGINT))
+    if options.command == "copy":
+        return run_process(partial(hub.copy, options), limits)
+    return run_process(partial(run_job, options.job, options.stages), limits)
 
 
-def run(job_path: Path, stage_names: str, limits: Limits | None = None) -> int:
-    """Run the stages and translate whatever goes wrong; no traceback reaches a user who can fix it alone."""
-    termination, termination_log = TerminationSignal(), TerminationSettings().termination_log
-    current: Run | None = None
-    workspace: Workspace | None = None
-    with ExitStack() as cleanup:
-        try:
-            termination.install_handler()
-            settings = read_settings()
-            display = cleanup.enter_context(open_display(settings.log_level, settings.progress_seconds))
-            current = Run(stages_named(stage_names), limits)
-            job = read_job(job_path)
-            workspace = Workspace(job, _scratch(settings.scratch, cleanup), termination, display)
-            current.execute(job, workspace)
-            if message := workspace.result([stage.name for stage in current.stages]):
-                write_termination_message(message, termination_log)
-        except (Exception, Interrupted, KeyboardInterrupt) as error:
-            failure = failure_of(error, current.current if current else "")
-            # Only a defect is worth a traceback; all other failures say what to change.
-            trace = error if failure.reason == "InternalError" else None
-            where = failure.stage or "voice-trainer"
-            logger.log(logging.ERROR, "%s failed [%s]: %s", where, failure.reason, failure.message, exc_info=trace)
-            write_termination_message(to_json(failure), termination_log)
-            if workspace is not None:
-                workspace.record_failure(failure)
-            return failure.exit_code
+def run_job(path: Path, stage_names: str, process: Process) -> int:
+    """Run stages of a job document, and say what they made to who started this pod."""
+    stages = stages_named(stage_names)
+    process.stage = stages[0].name
+    workspace = process.execute(read_job(path), stages)
+    if message := workspace.result([stage.name for stage in stages]):
+        write_termination_message(message, process.termination_log)
     return 0
-
-
-def _scratch(folder: Path | None, cleanup: ExitStack) -> Path:
-    """Return the folder for local work; without a setting a temporary one, removed when the run ends."""
-    if folder is not None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"VOICE_SCRATCH={folder}: {error.strerror}", reason="ScratchUnusable") from error
-        return folder
-    return Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="voice-trainer-")))
 
 
 if __name__ == "__main__":

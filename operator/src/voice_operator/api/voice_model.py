@@ -1,6 +1,6 @@
 """VoiceModel: whose voice, where the recordings are, who consented, how to train, what must be reached."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -203,6 +203,19 @@ class Source(Schema):
     author: ShortText = Field("", description="Who wrote that commit.")
 
 
+def _learning_rate(name: str, *, optional: bool) -> dict[str, Any]:
+    rule = (
+        "self.matches('^[0-9]{1,9}([.][0-9]{1,12})?([eE]-?[0-9]{1,2})?$') && double(self) > 0.0 && double(self) < 1.0"
+    )
+    return rules(
+        (
+            f"self == '' || ({rule})" if optional else rule,
+            f'spec.training.{name} must be a decimal string between 0 and 1, such as "2e-4"'
+            + (", or empty" if optional else ""),
+        )
+    )
+
+
 class Training(Schema):
     """How to fine-tune the base."""
 
@@ -217,15 +230,35 @@ class Training(Schema):
         "2e-4",
         max_length=20,
         description="Peak learning rate, as a decimal string.",
-        json_schema_extra=rules(
-            (
-                (
-                    "self.matches('^[0-9]{1,9}([.][0-9]{1,12})?([eE]-?[0-9]{1,2})?$') "
-                    "&& double(self) > 0.0 && double(self) < 1.0"
-                ),
-                'spec.training.learningRate must be a decimal string between 0 and 1, such as "2e-4"',
-            ),
+        json_schema_extra=_learning_rate("learningRate", optional=False),
+    )
+    learning_rate_s1: str = Field(
+        "",
+        max_length=20,
+        description=(
+            "Learning rate of the adapters in the text-to-semantic network, as a decimal string; empty: learningRate "
+            "times the base's multiplier."
         ),
+        json_schema_extra=_learning_rate("learningRateS1", optional=True),
+    )
+    learning_rate_s2: str = Field(
+        "",
+        max_length=20,
+        description="The same of the synthesizer.",
+        json_schema_extra=_learning_rate("learningRateS2", optional=True),
+    )
+    patience: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description=(
+            "Ends the training after so many epochs without a lower loss on a tenth of the clips, which is set aside; "
+            "the best epoch is kept. 0: all epochs, and nothing is set aside."
+        ),
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto",
+        description="What the networks compute in. auto: bf16 on GPUs that have it, fp16 on others, fp32 without one.",
     )
     seed: int = Field(1234, ge=0, le=2147483647, description="Same seed and same input: same voice.")
 
@@ -353,6 +386,13 @@ class Compute(Schema):
             "Which nodes the GPU Jobs may use. SpotThenOnDemand: spot nodes where there are some; on-demand nodes "
             "alone when no node came for a while (chart value stages.spotWait), or when half of retries.preemption "
             "were used."
+        ),
+    )
+    gradient_checkpointing: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description=(
+            "Whether activations are computed twice instead of kept: less GPU memory for more time, and the same "
+            "result. auto: after an attempt ran out of GPU memory."
         ),
     )
     queue_name: str = Field(

@@ -46,7 +46,10 @@ def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Setti
         },
         "allowed": {"datasets": list(settings.tenant(voice.namespace).datasets or ())},
         "store": {"workspace": workspace_uri(*parts), "revision": revision_uri(*parts)},
-        "compute": {"device": "auto" if spec.compute.gpus else "cpu"},
+        "compute": {
+            "device": "auto" if spec.compute.gpus else "cpu",
+            "gradientCheckpointing": spec.compute.gradient_checkpointing,
+        },
         "attempt": {"number": start.attempt, "batchSizeDivisor": start.batch_size_divisor},
         "receipts": {
             "job": job_name(voice.name, input_hash, start.stage, start.attempt),

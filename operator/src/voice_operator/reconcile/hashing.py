@@ -21,6 +21,10 @@ INTRODUCTION_DEFAULTS: dict[str, Any] = {
     "batchSize": 4,
     "learningRate": "2e-4",
     "seed": 1234,
+    "learningRateS1": "",
+    "learningRateS2": "",
+    "patience": 0,
+    "precision": "auto",
 }
 # The same of what changes the clips. `maxRejected` decides whether there is a result, and changes none.
 PREPARATION_DEFAULTS: dict[str, Any] = {"denoise": "auto"}
@@ -114,4 +118,7 @@ def _differing_settings(training: Training) -> dict[str, Any]:
 
 def _canonical(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings in one spelling: learning rates of 2e-4 and 0.0002 train the same voice."""
-    return settings | {"learningRate": str(Decimal(settings["learningRate"]).normalize())}
+    return {
+        name: str(Decimal(value).normalize()) if name.startswith("learningRate") and value else value
+        for name, value in settings.items()
+    }

@@ -71,6 +71,16 @@ class Training(Document):
     epochs: int = Field(10, ge=1, le=1000)
     batch_size: int = Field(4, ge=1, le=256)
     learning_rate: float = Field(2e-4, gt=0, allow_inf_nan=False)
+    learning_rate_s1: Annotated[float | None, BeforeValidator(lambda value: value or None)] = Field(
+        None, gt=0, allow_inf_nan=False
+    )
+    """Of the adapter's matrices in S1; none: ``learning_rate`` times the base's multiplier. So with S2."""
+    learning_rate_s2: Annotated[float | None, BeforeValidator(lambda value: value or None)] = Field(
+        None, gt=0, allow_inf_nan=False
+    )
+    patience: int = Field(0, ge=0, le=1000)
+    """Epochs without a lower loss on clips that are set aside, after which training ends; 0: all epochs."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     seed: int = Field(1234, ge=0, lt=2**31)
 
 
@@ -115,10 +125,12 @@ class Compute(Document):
     """The device to compute on."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    gradient_checkpointing: Literal["auto", "always", "never"] = "auto"
+    """Computes activations twice instead of keeping them; auto: after running out of GPU memory."""
 
 
 class Attempt(Document):
-    """Which attempt this is, and how far batches shrink after running out of GPU memory."""
+    """Which attempt this is, and into how many parts a batch is divided after running out of GPU memory."""
 
     number: int = Field(1, ge=1)
     batch_size_divisor: int = Field(1, ge=1)
@@ -158,8 +170,8 @@ class TrainingJob(Document):
     operator: dict[str, Any] = Field(default_factory=dict)
 
     @property
-    def batch_size(self) -> int:
-        """Clips in one step, after halving for earlier attempts that ran out of memory."""
+    def micro_batch_size(self) -> int:
+        """Clips in memory at a time, after halving for earlier attempts that ran out of it; a step takes them all."""
         return max(1, self.training.batch_size // self.attempt.batch_size_divisor)
 
 

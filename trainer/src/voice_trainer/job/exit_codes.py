@@ -39,8 +39,8 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
 
 def failure_of(error: BaseException, stage: str) -> Failure:
     """Return the exit code, reason and sentence of an error."""
-    if _is_out_of_gpu_memory(error):
-        message = "the GPU ran out of memory; the next attempt halves the batch"
+    if is_out_of_gpu_memory(error):
+        message = "the GPU ran out of memory; the next attempt takes each batch in halves"
         return Failure(stage=stage, exit_code=OUT_OF_GPU_MEMORY, reason="GpuOutOfMemory", message=message)
     code = next(code for kind, code in EXIT_CODES if isinstance(error, kind))
     if isinstance(error, errors.TrainerError | errors.Interrupted):
@@ -63,7 +63,8 @@ def write_termination_message(message: bytes, path: Path) -> None:
         logger.warning("no termination message at %s: %s", path, error.strerror)
 
 
-def _is_out_of_gpu_memory(error: BaseException) -> bool:
+def is_out_of_gpu_memory(error: BaseException) -> bool:
+    """Return whether smaller batches can help."""
     torch = sys.modules.get("torch")  # an error of torch can only come from a loaded torch
     return torch is not None and isinstance(error, torch.OutOfMemoryError)
 

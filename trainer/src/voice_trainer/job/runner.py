@@ -72,6 +72,8 @@ class Run:
         self.stages = stages
         self.limits = limits or Limits()
         self.current = stages[0].name
+        self.seconds: dict[str, float] = {}
+        """Of each stage that ran to its end."""
 
     def execute(self, job: TrainingJob, workspace: Workspace) -> None:
         """Bring every stage to its manifest.
@@ -94,7 +96,8 @@ class Run:
                 logger.info("%s: nothing to commit", stage.name)
                 continue
             workspace.commit(stage.name, summary, started_at=started_at)
-            logger.info("%s: done in %.1f s: %s", stage.name, time.monotonic() - clock, brief(summary))
+            self.seconds[stage.name] = time.monotonic() - clock
+            logger.info("%s: done in %.1f s: %s", stage.name, self.seconds[stage.name], brief(summary))
 
 
 def brief(summary: Summary) -> str:

@@ -17,9 +17,10 @@ class TerminationSignal:
         self._deferred = False
         self._received = False
 
-    def install_handler(self) -> None:
-        """Handle SIGTERM from now on; only the main thread may install a handler."""
-        signal.signal(signal.SIGTERM, self._handle)
+    def install_handler(self, *signals: signal.Signals) -> None:
+        """Handle SIGTERM, or the given signals, from now on; only the main thread may install a handler."""
+        for number in signals or (signal.SIGTERM,):
+            signal.signal(number, self._handle)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:

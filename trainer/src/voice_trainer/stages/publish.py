@@ -14,6 +14,7 @@ from voice_trainer.job.base import JobBase
 from voice_trainer.job.document import TrainingJob
 from voice_trainer.job.results import FileDigest, StageManifest, Summary, digest_of
 from voice_trainer.job.workspace import JSON, MANIFEST, Workspace
+from voice_trainer.stages.provenance import provenance
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,8 @@ BUNDLE_SCHEMA = "voice.sovits.dev/voice-bundle/v1"
 VOICE_SCHEMA = "voice.sovits.dev/voice/v1"
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+PROVENANCE = "provenance.json"
+MADE_BY = ("prepare", "train", "evaluate")
 EVALUATED = ("prompt.safetensors", "reference.flac", "report.json", "report.html")
 
 
@@ -37,9 +40,11 @@ def publish(job: TrainingJob, workspace: Workspace) -> Summary | None:
         return None
     folder = workspace.scratch / "bundle"
     shutil.rmtree(folder, ignore_errors=True)
-    _assemble(
-        folder, job, evaluate, workspace.base_of_features(), trained=workspace.results("train"), evaluated=evaluated
-    )
+    base = workspace.base_of_features()
+    _assemble(folder, job, evaluate, base, trained=workspace.results("train"), evaluated=evaluated)
+    stages = {name: found for name in MADE_BY if (found := workspace.manifest(name)) is not None}
+    statement = provenance(job, {name: one.sha256 for name, one in _digests(folder).items()}, base.digest, stages)
+    (folder / PROVENANCE).write_bytes(statement)
     manifest = _manifest(folder, job.revision)
     store = open_store(job.store.revision)
     _upload(store, folder, manifest)
@@ -90,14 +95,16 @@ def _voice(job: TrainingJob, evaluate: StageManifest, base: JobBase, adapter: Fi
 
 def _manifest(folder: Path, revision: str) -> dict[str, Any]:
     """Write the bundle's manifest over everything else in the folder, and return it."""
-    files = {
-        path.relative_to(folder).as_posix(): digest_of(path).model_dump()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    files = {name: digest.model_dump() for name, digest in _digests(folder).items()}
     manifest = {"schema": BUNDLE_SCHEMA, "revision": revision, "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return manifest
+
+
+def _digests(folder: Path) -> dict[str, FileDigest]:
+    return {
+        path.relative_to(folder).as_posix(): digest_of(path) for path in sorted(folder.rglob("*")) if path.is_file()
+    }
 
 
 def _upload(store: Store, folder: Path, manifest: dict[str, Any]) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import logging
-import random
-import time
+import resource
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,23 +15,28 @@ from sovits_core.bundle.model_config import SynthesizerConfig
 from sovits_core.errors import AdapterRejected
 from sovits_core.features.recording import spectrogram
 from sovits_core.formats.adapters import attach_adapter, save_adapter
-from voice_trainer.errors import Interrupted
 from voice_trainer.job.document import TrainingJob
 from voice_trainer.job.results import Summary
 from voice_trainer.job.workspace import Workspace
 from voice_trainer.recordings.audio import read_flac
 from voice_trainer.recordings.clips import read_clips, training_copy
-from voice_trainer.training.checkpoint import Curves, restore_checkpoint, save_checkpoint
+from voice_trainer.training.checkpoint import KEY as CHECKPOINT
+from voice_trainer.training.checkpoint import restore_checkpoint, save_checkpoint
 from voice_trainer.training.clip_features import load_clip_features
-from voice_trainer.training.examples import Example, collate, epoch_order
-from voice_trainer.training.finetune import Finetuner, diverged
+from voice_trainer.training.course import LOSSES, EpochLosses, epochs_of, split
+from voice_trainer.training.examples import Example
+from voice_trainer.training.finetune import Finetuner, diverged, learning_rates
+from voice_trainer.training.loop import Loop
 from voice_trainer.training.networks import choose_device, load_networks
+from voice_trainer.training.precision import choose_precision
+from voice_trainer.training.recompute import recompute_activations, wants_recomputation
 
 logger = logging.getLogger(__name__)
 
 CURVES = "curves.csv"
-COLUMNS = ("epoch", "semantic", "kl", "mel")  # one row per step
-SECONDS_BETWEEN_CHECKPOINTS = 20.0
+COLUMNS = ("epoch", *LOSSES)  # one row per step
+EPOCHS = "epochs.csv"
+MIB = 1024 * 1024
 
 
 def train(job: TrainingJob, workspace: Workspace) -> Summary:
@@ -44,46 +48,77 @@ def train(job: TrainingJob, workspace: Workspace) -> Summary:
         BadData: ``TrainingDiverged``; the learning rate is too high for these recordings.
         Interrupted: SIGTERM arrived; a checkpoint is in the store.
     """
-    device = choose_device(job.compute.device)
+    settings, device = job.training, choose_device(job.compute.device)
     base = workspace.base_of_features()
+    finetuning = base.document.finetuning
     networks = load_networks(base, device)
-    model = attach_adapter(networks, job.training.rank, job.training.targets, job.training.seed).to(device)
-    examples = load_examples(workspace, networks.s2.config)
-    finetuner = Finetuner(model, networks, job.training.learning_rate, base.document.finetuning)
+    model = attach_adapter(networks, settings.rank, settings.targets, settings.seed).to(device)
+    recomputing = wants_recomputation(job.compute.gradient_checkpointing, job.attempt.batch_size_divisor)
+    if recomputing:
+        recompute_activations(networks)
+    learnt, aside = split(load_examples(workspace, networks.s2.config), settings.patience, settings.seed)
+    precision = choose_precision(settings.precision, device)
+    rates = learning_rates(settings.learning_rate, finetuning, settings.learning_rate_s1, settings.learning_rate_s2)
+    finetuner = Finetuner(model, networks, rates, finetuning, precision)
     identity = {
         "inputHash": job.input_hash,
         "baseDigest": base.digest,
-        "training": job.training.model_dump_json(),
-        "batchSize": str(job.batch_size),
-        "examples": hashlib.sha256("\n".join(example.id for example in examples).encode()).hexdigest(),
+        "training": settings.model_dump_json(),
+        "batchSize": str(settings.batch_size),
+        "examples": hashlib.sha256("\n".join(example.id for example in [*learnt, *aside]).encode()).hexdigest(),
     }
-    curves = restore_checkpoint(workspace, finetuner, identity)
-    if curves:
-        logger.info("train: continuing after step %d", len(curves))
+    course = restore_checkpoint(workspace, finetuner, identity)
+    already, seconds_before = len(course.curves), course.seconds
+    if already:
+        logger.info("train: continuing after step %d", already)
     model.train()
-    started = time.monotonic()
+    loop = Loop(
+        job,
+        finetuner,
+        learnt,
+        aside,
+        course,
+        save=lambda: save_checkpoint(workspace, finetuner, identity, course),
+    )
     with workspace.termination.deferred():
-        steps = _run(job, workspace, finetuner, examples, identity, curves)
-    seconds = time.monotonic() - started
+        loop.run(workspace.termination, workspace.progress("train"))
+    loop.keep_best()
     folder = workspace.folder("train")
     try:
         save_adapter(model, folder)
     except AdapterRejected as error:
-        raise diverged(str(error), job.training.learning_rate) from error
-    write_curves(folder / CURVES, curves)
-    workspace.store.delete("train/checkpoint.safetensors")
-    last_epoch = curves[-max(1, steps // job.training.epochs) :]
-    means = [sum(row[column] for row in last_epoch) / len(last_epoch) for column in range(1, len(COLUMNS))]
+        raise diverged(str(error), rates) from error
+    epochs = epochs_of(course)
+    write_curves(folder / CURVES, course.curves)
+    write_epochs(folder / EPOCHS, epochs)
+    workspace.store.delete(CHECKPOINT)
+    kept = epochs[course.aside.index(min(course.aside))] if course.aside else epochs[-1]
+    clips = sum(len(batch) for _, batch in loop.plan()[already : len(course.curves)])
     return {
-        "epochs": job.training.epochs,
-        "steps": steps,
-        "examples": len(examples),
-        "batchSize": job.batch_size,
+        "epochs": len(epochs),
+        "keptEpoch": kept.epoch,
+        "steps": len(course.curves),
+        "examples": len(learnt),
+        "setAside": len(aside),
+        "batchSize": settings.batch_size,
+        "microBatchSize": job.micro_batch_size,
         "parameters": sum(parameter.numel() for parameter in finetuner.parameters.values()),
-        "losses": {name: f"{mean:.4f}" for name, mean in zip(COLUMNS[1:], means, strict=True)},
+        "losses": {name: f"{mean:.4f}" for name, mean in kept.means.items()},
         "device": device.type,
-        "trainSeconds": f"{seconds:.1f}",
+        "precision": precision.name,
+        "gradientCheckpointing": recomputing,
+        "trainSeconds": f"{course.seconds:.1f}",
+        **({"gpuSeconds": f"{course.seconds:.1f}"} if device.type == "cuda" else {}),
+        "peakMemoryMiB": peak_memory(device) // MIB,
+        "clipsPerSecond": f"{clips / max(course.seconds - seconds_before, 1e-3):.2f}",
     }
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most bytes that this process has had: of the GPU's memory, or without one of the machine's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def load_examples(workspace: Workspace, config: SynthesizerConfig) -> list[Example]:
@@ -116,42 +151,13 @@ def read_curves(path: Path) -> dict[str, list[tuple[float, float]]]:
     return {name: [(float(row["step"]), float(row[name])) for row in rows] for name in COLUMNS[1:]}
 
 
-def _run(  # noqa: PLR0917 -- one call, each of its own type
-    job: TrainingJob,
-    workspace: Workspace,
-    finetuner: Finetuner,
-    examples: list[Example],
-    identity: dict[str, str],
-    curves: Curves,
-) -> int:
-    """Do the steps that ``curves`` does not have yet, adding a row for each; returns how many there are in all."""
-    seed, device = job.training.seed, next(iter(finetuner.parameters.values())).device
-    lengths = [len(example.tokens) for example in examples]
-    epochs = range(job.training.epochs)
-    plan = [(epoch, batch) for epoch in epochs for batch in epoch_order(lengths, job.batch_size, seed, epoch)]
-    already, stored = len(curves), time.monotonic()
-    progress = workspace.progress("train")
-    for step, (epoch, indices) in enumerate(plan[already:], start=already):
-        if workspace.termination.received():
-            save_checkpoint(workspace, finetuner, identity, curves)
-            raise Interrupted
-        # Each step draws from its own seed, so that a continued training takes the same course as an unbroken one.
-        torch.manual_seed(seed * 1_000_003 + step)  # dropout draws from the process-wide generator
-        generator = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
-        rng = random.Random(f"{seed}/timbre/{step}")  # noqa: S311 -- repeatable, not secret
-        # The speaker embedding of the clip itself would leak its content; a voice is conditioned on that of its prompt.
-        speaker_embeddings = [rng.choice(examples).speaker_embedding for _ in indices]
-        batch = collate([examples[index] for index in indices], speaker_embeddings, device)
-        losses = finetuner.step(batch, generator)
-        curves.append((float(epoch + 1), losses.semantic, losses.kl, losses.mel))
-        progress.report(
-            step + 1,
-            len(plan),
-            already=already,
-            epoch=epoch + 1,
-            metrics={"semantic": losses.semantic, "kl": losses.kl, "mel": losses.mel},
-        )
-        if time.monotonic() - stored > SECONDS_BETWEEN_CHECKPOINTS:
-            save_checkpoint(workspace, finetuner, identity, curves)
-            stored = time.monotonic()
-    return len(plan)
+def write_epochs(path: Path, epochs: Sequence[EpochLosses]) -> None:
+    """Write one line per epoch: mean and standard deviation of each loss over its steps, and the loss set aside."""
+    with path.open("w", newline="", encoding="utf-8") as target:
+        writer = csv.writer(target, lineterminator="\n")
+        names = [column for name in LOSSES for column in (name, f"{name}Deviation")]
+        writer.writerow(("epoch", "steps", *names, "aside"))
+        for one in epochs:
+            values = [value for name in LOSSES for value in (one.means[name], one.deviations[name])]
+            aside = "" if one.aside is None else f"{one.aside:.5f}"
+            writer.writerow((one.epoch, one.steps, *(f"{value:.5f}" for value in values), aside))

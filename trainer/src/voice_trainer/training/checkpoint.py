@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from safetensors.torch import save_file
 
 from voice_store import NotFound, TooLarge
 from voice_trainer.job.workspace import Workspace
+from voice_trainer.training.course import Course
 from voice_trainer.training.finetune import Finetuner
 
 logger = logging.getLogger(__name__)
@@ -21,58 +21,72 @@ logger = logging.getLogger(__name__)
 KEY = "train/checkpoint.safetensors"
 LIMIT = 1024 * 1024 * 1024  # bytes; three times an adapter of the highest rank
 TAG = "tag"  # of the metadata: which attempt wrote it
+DIGEST = "digest"  # of the metadata: SHA-256 of all else
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # of AdamW
 
-Curves = list[tuple[float, ...]]
 
-
-def save_checkpoint(
-    workspace: Workspace, finetuner: Finetuner, identity: dict[str, str], curves: Sequence[Sequence[float]]
-) -> None:
-    """Put adapter, optimiser state and curves into the store; one row of ``curves`` per step that is done."""
-    tensors = {}
+def save_checkpoint(workspace: Workspace, finetuner: Finetuner, identity: dict[str, str], course: Course) -> None:
+    """Put adapter, optimiser state and course into the store."""
+    tensors = {f"best/{name}": value.cpu().contiguous() for name, value in course.best.items()}
     for name, parameter in finetuner.parameters.items():
         tensors[f"value/{name}"] = parameter.detach().cpu().contiguous()
         for moment in MOMENTS:
             if moment in (state := finetuner.optimizer.state[parameter]):
                 tensors[f"{moment}/{name}"] = state[moment].detach().cpu().contiguous()
     path = workspace.scratch / "checkpoint.safetensors"
-    metadata = {**identity, "curves": json.dumps([list(row) for row in curves])}
-    save_file(tensors, path, metadata=metadata | {TAG: workspace.tag(_content(tensors, metadata))})
+    metadata = {
+        **identity,
+        "curves": json.dumps([list(row) for row in course.curves]),
+        "aside": json.dumps(course.aside),
+        "seconds": json.dumps(course.seconds),
+        "scaler": json.dumps(finetuner.precision.scaler.state_dict()),
+    }
+    content = _content(tensors, metadata)
+    save_file(tensors, path, metadata=metadata | {DIGEST: content, TAG: workspace.tag(content)})
     workspace.store.upload(KEY, path)
 
 
-def restore_checkpoint(workspace: Workspace, finetuner: Finetuner, identity: dict[str, str]) -> Curves:
-    """Load the checkpoint of the same training, if there is one, and return its curves; else an empty list.
+def restore_checkpoint(workspace: Workspace, finetuner: Finetuner, identity: dict[str, str]) -> Course:
+    """Load the checkpoint of the same training, if there is one, and return its course; else one that has not begun.
 
     ``identity`` names everything that decides the course of a training; a checkpoint with another one is left alone,
-    and so is one that no attempt of this stage wrote.
+    and so is one that no attempt of this stage wrote, whose digest is another, or whose optimiser has done another
+    number of steps than its curves.
     """
     path = workspace.scratch / "checkpoint.safetensors"
     try:
         workspace.store.download(KEY, path, limit=LIMIT)
     except NotFound:
-        return []
+        return Course()
     except TooLarge as error:
         logger.warning("the checkpoint is not used: %s", error)
-        return []
+        return Course()
     try:
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, Any] = file.metadata() or {}
             if {name: metadata.get(name) for name in identity} != identity:
                 logger.info("the checkpoint belongs to another training and is not used")
-                return []
+                return Course()
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 -- safe_open is no dict
-            tag = metadata.pop(TAG, "")
-            if not workspace.is_own(_content(tensors, metadata), tag):
+            tag, digest = metadata.pop(TAG, ""), metadata.pop(DIGEST, "")
+            content = _content(tensors, metadata)
+            _require_digest(content, digest)
+            if not workspace.is_own(content, tag):
                 logger.warning("no attempt of this stage wrote the checkpoint, so it is not used")
-                return []
-            curves = [tuple(map(float, row)) for row in json.loads(metadata["curves"])]
+                return Course()
+            course = Course(
+                curves=[tuple(map(float, row)) for row in json.loads(metadata["curves"])],
+                aside=[float(loss) for loss in json.loads(metadata["aside"])],
+                best={name: tensors[f"best/{name}"] for name in finetuner.parameters if f"best/{name}" in tensors},
+                seconds=float(json.loads(metadata["seconds"])),
+            )
+            _require_steps(tensors, len(course.curves), exact=not finetuner.precision.scaler.is_enabled())
             _restore(finetuner, tensors)
+            finetuner.precision.scaler.load_state_dict(json.loads(metadata["scaler"]))
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         logger.warning("the checkpoint is damaged and is not used: %s", error)
-        return []
-    return curves
+        return Course()
+    return course
 
 
 def _content(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> str:
@@ -82,6 +96,18 @@ def _content(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def _require_digest(content: str, digest: str) -> None:
+    if content != digest:
+        raise ValueError("its digest is not that of its content")
+
+
+def _require_steps(tensors: dict[str, torch.Tensor], steps: int, *, exact: bool) -> None:
+    """Check that the optimiser has done that many steps; gradient scaling may have left some out."""
+    done = {int(value) for name, value in tensors.items() if name.startswith("step/")}
+    if not done or max(done) > steps or (exact and done != {steps}):
+        raise ValueError(f"its optimiser has done {sorted(done)} steps, and its curves have {steps}")
 
 
 def _restore(finetuner: Finetuner, tensors: dict[str, torch.Tensor]) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+
+Item = TypeVar("Item")
 
 POOL = 8  # batches that are sorted by length together: little padding, and still a random order
 
@@ -81,3 +84,8 @@ def epoch_order(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) 
         batches += [pool[begin : begin + batch_size] for begin in range(0, len(pool), batch_size)]
     rng.shuffle(batches)
     return batches
+
+
+def divided(batch: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    """Return a batch in parts of at most ``size``, in its order."""
+    return [batch[start : start + size] for start in range(0, len(batch), size)]

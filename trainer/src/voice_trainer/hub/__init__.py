@@ -1,0 +1,1 @@
+"""Copies of published voices on the Hugging Face Hub; servers go on reading the object store."""
