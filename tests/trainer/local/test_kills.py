@@ -1,6 +1,6 @@
 """SIGKILL at random moments: the next run goes on, nothing committed is done again, and nothing is seen by halves.
 
-Three kills after stage prepare; `VOICE_TEST_KILLS=20` makes twenty, from the first stage on (some minutes).
+`make test-faults` runs it: three kills after stage prepare; `VOICE_TEST_KILLS=20` makes twenty, from the first stage on.
 """
 
 import json
@@ -21,7 +21,7 @@ from voice_inference.voices.desired import parse_desired
 from voice_trainer.__main__ import main
 from voice_trainer.job.results import digest_of
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.faults
 KILLS = int(os.environ.get("VOICE_TEST_KILLS", "3"))
 TIMED = {"voice.json", "provenance.json", "report.json", "report.html"}  # have times in them
 STAGES = ("prepare", "features", "train", "evaluate", "publish")
