@@ -877,6 +877,15 @@ def test_other_gates_change_nothing_about_a_published_voice() -> None:
     assert (status.stages, status.evaluation_hash) == (FINISHED, EARLIER)
 
 
+def test_a_first_status_that_comes_after_the_publication_knows_what_the_evaluation_was_for() -> None:
+    """The operator died after each write until then, and passes that start a voice's Jobs write no first status."""
+    jobs = (job("evaluate", state="Failed"), job("evaluate", 2, state="Succeeded", evaluation_hash=EARLIER))
+    _, status = settle(observe(a_voice(), jobs=jobs, revisions=(REVISION,), server=a_server(a_pod("p1"))))
+    assert status.evaluation_hash == EARLIER
+    _, status = settle(observe(a_voice(status), revisions=(REVISION,), server=a_server(a_pod("p1"))))
+    assert status.evaluation_hash == EARLIER, "when the Job is gone as well"
+
+
 def test_an_evaluation_for_other_gates_is_stopped_and_is_no_failure() -> None:
     running = (*FINISHED[:2], StageStatus(name="evaluate", state="Running", attempt=1))
     evaluation = job("evaluate", evaluation_hash=EARLIER)
