@@ -58,7 +58,7 @@ test-fast: setup  ## What needs no cluster.
 
 test-faults: setup  ## The operator under every fault (docs/reliability.md), into out/faults (about 2 hours; FAULTS=quick: a part).
 	@# The proxies cut connections on purpose, which leaves sockets to the garbage collector.
-	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m faults -W ignore::pytest.PytestUnraisableExceptionWarning tests/faults tests/trainer/local
+	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m faults -W ignore::pytest.PytestUnraisableExceptionWarning tests/faults tests/operator tests/trainer/local
 
 test-security: setup  ## Attacks of people with exactly their rights (docs/attacks.md), into out/security (some minutes).
 	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m security tests/security

@@ -63,13 +63,20 @@ def test_a_fresh_installation_bounds_the_size_of_objects_alone(chart: Any, tmp_p
 
 
 def test_the_policies_can_be_left_out_and_are_bound_to_the_watched_namespaces(chart: Any) -> None:
-    names = {item["metadata"]["name"] for item in chart.objects({"policy": {"admission": {"enabled": False}}})}
+    names = {item["metadata"]["name"] for item in chart.objects({"admission": {"enabled": False}})}
     assert not names & {"voices.voice-operator.voice-system", "servers.voice-operator.voice-system"}
     policy = chart.one(
         "ValidatingAdmissionPolicy", {"watchNamespaces": ["studio"]}, name="voices.voice-operator.voice-system"
     )
     (only,) = policy["spec"]["matchConstraints"]["namespaceSelector"]["matchExpressions"]
     assert only == {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["studio", "voice-system"]}
+
+
+def test_the_switch_of_earlier_charts_is_refused_where_it_would_be_forgotten(chart: Any) -> None:
+    refusal = chart.refusal({"policy": {"admission": {"enabled": False}}})
+    assert "one switch for all policies now: set admission.enabled" in refusal
+    for agreeing in ({"policy": {"admission": {"enabled": True}}}, {"policy": {"admission": {}}}):  # --reuse-values
+        assert "voices.voice-operator.voice-system" in {item["metadata"]["name"] for item in chart.objects(agreeing)}
 
 
 def test_the_policies_conform(chart: Any, conforms: Callable[[list[Any]], list[str]]) -> None:
@@ -80,7 +87,7 @@ def test_the_policies_conform(chart: Any, conforms: Callable[[list[Any]], list[s
 def apply(cluster: Any) -> Any:
     """Return a function that applies an object as an author with the rights of `edit`, and returns the refusal."""
     cluster.clear()
-    cluster.install(VALUES | {"policy": VALUES["policy"] | {"admission": {"enabled": False}}})
+    cluster.install(VALUES | {"admission": {"enabled": False}})
     roles = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",

@@ -352,7 +352,7 @@ def test_the_admission_policies_hold_the_configured_account_images_and_namespace
         "matchExpressions"
     ]
     assert chosen["values"] == ["studio", "voice-system"]
-    without = chart.objects({"admission": {"enabled": False}, "policy": {"admission": {"enabled": False}}})
+    without = chart.objects({"admission": {"enabled": False}})
     assert not [item for item in without if "Admission" in item["kind"]]
 
 

@@ -139,7 +139,9 @@ def record(state: Any, attempt: int, counted: int) -> tuple[StageStatus, ...]:
     [
         pytest.param([a_job("train", 2)], (), True, id="its Job succeeded"),
         pytest.param([a_job("train", 3)], (), True, id="a later one succeeded and took it over"),
-        pytest.param([a_job("train", 1)], (), False, id="an earlier one succeeded"),
+        pytest.param([a_job("train", 1)], (), True, id="its Job came and went unseen after one that is there"),
+        pytest.param([], record("Pending", 1, 1), True, id="its Job came and went unseen after one that was recorded"),
+        pytest.param([], record("Pending", 0, 0), False, id="an attempt before it is not known either"),
         pytest.param([a_job("train", 2, "Failed")], record("Pending", 2, 2), False, id="its Job failed"),
         pytest.param([a_job("train", 2, "Running")], record("Running", 2, 1), False, id="its Job still runs"),
         pytest.param([], (), False, id="no Job was seen"),

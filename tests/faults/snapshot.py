@@ -9,6 +9,9 @@ from tests.faults.client import Client
 from tests.faults.node import VOICE_LABEL
 from tests.support.voices import Object
 
+from voice_operator.cluster.signing import key_from, sealed_revision
+from voice_operator.settings import Settings
+
 # Of one moment or one object; never of the state that was reached. `audit` holds ids and positions in the log.
 DROPPED = frozenset(
     {"uid", "resourceVersion", "creationTimestamp", "managedFields", "lastTransitionTime", "selfLink", "generation"}
@@ -20,6 +23,7 @@ HISTORY = frozenset(
     {"attempt", "counted", "job", "failures", "lastFailure", "previousRevision", "observedGeneration", "startedAt"}
 )
 
+SIGNING_KEY = str(Settings.model_fields["signing_key_secret"].default)
 MAX_LENGTH = 300  # of a value in a message
 
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T[\d:.]+(Z|\+00:00)")
@@ -30,17 +34,19 @@ _ATTEMPT = re.compile(r"-(prepare|train|evaluate)-\d+")
 def snapshot(client: Client, voice: str, listed: list[Object]) -> Object:
     """Return status, revisions, Jobs, documents and the entry in the server's list, without names, ids and times.
 
+    Seals that hold are said to hold: each namespace has a key of its own, and names are part of what is signed.
     Names of voices must hold a letter beyond f, so that no digest contains them.
     """
     labels = f"{VOICE_LABEL}={voice}"
+    revisions = client.objects("voicerevisions", labels)
     found = {
         "status": (client.find("voicemodels", voice) or {}).get("status"),
-        "revisions": _by_name(client.objects("voicerevisions", labels)),
+        "revisions": _by_name(revisions),
         "jobs": {name: _outcome(job) for name, job in _by_name(client.objects("jobs", labels)).items()},
         "documents": {name: _parsed(one) for name, one in _by_name(client.objects("configmaps", labels)).items()},
         "listed": [entry for entry in listed if entry["id"] == f"{client.namespace}/{voice}"],
     }
-    return _anonymous(found, {voice: "VOICE", client.namespace: "NAMESPACE"})
+    return _anonymous(found, {**_sealed_values(client, revisions), voice: "VOICE", client.namespace: "NAMESPACE"})
 
 
 def end_of(client: Client, voice: str, listed: list[Object]) -> Object:
@@ -59,6 +65,19 @@ def differences(expected: Any, found: Any, path: str = "") -> list[str]:
         pairs = enumerate(zip(expected, found, strict=True))
         return [line for number, (old, new) in pairs for line in differences(old, new, f"{path}[{number}]")]
     return [] if expected == found else [f"{path}: expected {_short(expected)}, found {_short(found)}"]
+
+
+def _sealed_values(client: Client, revisions: list[Object]) -> dict[str, str]:
+    """Name each seal that holds, and the digests below it that cover names: of the spec, and of what publish wrote."""
+    names: dict[str, str] = {}
+    for item in revisions:
+        sealed = sealed_revision(item, key_from(client.get("secrets", SIGNING_KEY)))
+        if sealed is None or not sealed.annotated:
+            continue
+        names |= {sealed.seal: "A SEAL THAT HOLDS", sealed.spec_digest: "DIGEST OF THE SPEC"}
+        published = (proof["manifest"] for proof in item["spec"]["provenance"] if proof["stage"] == "publish")
+        names |= dict.fromkeys(published, "DIGEST OF WHAT WAS PUBLISHED")
+    return names
 
 
 def _outcome(job: Object) -> list[str]:

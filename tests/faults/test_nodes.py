@@ -1,9 +1,11 @@
 """Jobs and nodes that go: a stage is tried again, and its result is the same."""
 
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from tests.faults.node import Hold, stage_pods
+from tests.faults.rules import Call, Rule
 
 pytestmark = [pytest.mark.faults, pytest.mark.cluster, pytest.mark.slow]
 
@@ -37,6 +39,27 @@ def test_a_finished_job_is_deleted_by_hand_before_it_was_seen(scenario: Any, sta
         lab.client.delete("jobs", lab.jobs("finished", stage)[0]["metadata"]["name"])
     scenario.took(lab.until_ready("finished"))
     assert lab.jobs("finished", stage) == [], "its manifest was there, so nothing had to run again"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_job_comes_and_goes_before_a_status_names_it(scenario: Any, stage: str) -> None:
+    """The operator dies at the moment in which the Job exists, and is cut off until it was deleted, finished."""
+    lab = scenario.lab()
+
+    def end() -> None:
+        partition.enter_context(lab.proxy.partition())
+        lab.operator.kill()
+
+    with ExitStack() as partition:
+        cut_off = Call(end)
+        creation = Rule(cut_off, verbs={"create"}, resources={"jobs"}, where=lambda one: f"-{stage}-" in one.name)
+        with lab.proxy.faults(creation):
+            lab.apply("unnamed")
+            lab.seconds_until("the Job to finish", lambda: lab.has_finished("unnamed", stage), 90)
+        lab.client.delete("jobs", lab.jobs("unnamed", stage)[0]["metadata"]["name"])
+    assert creation.applied == 1
+    scenario.took(lab.until_ready("unnamed"))
+    assert lab.jobs("unnamed", stage) == [], "its result was there, so nothing had to run again"
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -9,8 +9,10 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from dev.loaded_voices import report_of
 from dev.operator_process import OperatorProcess
 from dev.ports import free_port
 from dev.stage_results import prover_of
+from tests.faults.client import ApiFailed, Client
 from tests.support import voices
 from tests.support.alert_receiver import WRITTEN_SECRET, Receiver, a_receiver_in_a_thread
 from tests.support.kubelet import Kubelet
@@ -36,11 +39,31 @@ STEPS = {"prepare": ("prepare",), "train": ("features", "train"), "evaluate": ("
 CHAIN = [stage for stages in STEPS.values() for stage in stages]
 
 
+SHORT_NAMES = {"voice": "voicemodels", "vrev": "voicerevisions", "vserver": "voiceservers"}
+
+
+def plural_of(kind: str) -> str:
+    """Return the plural of a kind that may be named as kubectl allows."""
+    name = kind.partition(".")[0]
+    return SHORT_NAMES.get(name) or (name if name.endswith("s") else f"{name}s")
+
+
 class User:
-    """Somebody with kubectl."""
+    """Somebody with kubectl, who looks without it: a process for each of some thousand looks takes minutes."""
 
     def __init__(self, kubectl: Path, kubeconfig: Path) -> None:
         self._command = [str(kubectl), "--kubeconfig", str(kubeconfig)]
+        self._kubeconfig = kubeconfig
+        self._clients: dict[str, Client] = {}
+
+    def close(self) -> None:
+        for client in self._clients.values():
+            client.close()
+
+    def _client(self, namespace: str) -> Client:
+        if namespace not in self._clients:
+            self._clients[namespace] = Client(self._kubeconfig, namespace)
+        return self._clients[namespace]
 
     def run(self, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         command = [*self._command, *arguments]
@@ -59,24 +82,28 @@ class User:
         return done.stderr
 
     def get(self, kind: str, name: str, namespace: str = NAMESPACE) -> Object:
-        document: Object = json.loads(self.run("get", kind, name, "-n", namespace, "-o", "json").stdout)
-        return document
+        with _told(f"get {kind} {name}"):
+            return self._client(namespace).get(plural_of(kind), name)
 
     def objects(self, kind: str, labels: str = "", namespace: str = NAMESPACE) -> list[Object]:
-        selector = ["-l", labels] if labels else []
-        found = self.run("get", kind, "-n", namespace, *selector, "-o", "json")
-        items: list[Object] = json.loads(found.stdout)["items"]
-        return items
+        with _told(f"get {kind} -l {labels}"):
+            return self._client(namespace).objects(plural_of(kind), labels)
 
     def exists(self, kind: str, name: str, namespace: str = NAMESPACE) -> bool:
-        return bool(self.run("get", kind, name, "-n", namespace, "--ignore-not-found", "-o", "name").stdout)
+        with _told(f"get {kind} {name}"):
+            return self._client(namespace).find(plural_of(kind), name) is not None
 
     def patch(self, kind: str, name: str, change: Object, *, status: bool = False) -> None:
-        where = ["--subresource=status"] if status else []
-        self.run("patch", kind, name, "-n", NAMESPACE, "--type=merge", *where, "-p", json.dumps(change))
+        with _told(f"patch {kind} {name}"):
+            self._client(NAMESPACE).patch(plural_of(kind), name, change, status=status)
 
     def delete(self, kind: str, name: str) -> None:
-        self.run("delete", kind, name, "-n", NAMESPACE, "--wait=false", "--ignore-not-found")
+        with _told(f"delete {kind} {name}"):
+            try:
+                self._client(NAMESPACE).delete(plural_of(kind), name)
+            except ApiFailed as error:
+                if error.status != HTTPStatus.NOT_FOUND:
+                    raise
 
     def status(self, voice: str) -> Object:
         status: Object = self.get("voicemodel", voice).get("status") or {}
@@ -96,6 +123,15 @@ class User:
     def event_reasons(self, name: str) -> set[str]:
         events = self.objects("events.events.k8s.io")
         return {event["reason"] for event in events if event["regarding"]["name"] == name}
+
+
+@contextmanager
+def _told(action: str) -> Iterator[None]:
+    """Fail the test with what the API server answers."""
+    try:
+        yield
+    except ApiFailed as error:
+        pytest.fail(f"{action}: {error}")
 
 
 class Trainer:
@@ -207,7 +243,7 @@ class _InferenceHandler(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def user(control_plane: Path, tool: Callable[[str], Path], repository: Path) -> User:
+def user(control_plane: Path, tool: Callable[[str], Path], repository: Path) -> Iterator[User]:
     """Somebody with kubectl on a cluster that has the CRDs and a namespace."""
     found = User(tool("kubectl"), control_plane)
     found.run("apply", "--server-side", "-f", str(repository / "crds"))
@@ -217,7 +253,8 @@ def user(control_plane: Path, tool: Callable[[str], Path], repository: Path) -> 
         wait_for(f"the CRD {path.stem}", lambda: not found.run(*established, check=False).returncode)  # noqa: B023
     found.run("create", "namespace", NAMESPACE)
     wait_for("the namespace's service account", lambda: found.exists("serviceaccount", "default"))
-    return found
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 NAMESPACE = "operator-tests"
 MINUTE = 60
+# A node counts as gone, and a deletion as stuck, once a minute is over, whatever the settings say.
+WAITS_FOR_A_MINUTE = pytest.mark.faults
 NODES = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector."
 
 
@@ -88,6 +90,7 @@ def test_a_disruption_is_counted_apart_and_the_next_attempt_follows(scene: Any, 
     )
 
 
+@WAITS_FOR_A_MINUTE
 def test_a_lost_node_is_a_preemption(scene: Any, apply: Callable[..., None], node: str) -> None:
     apply("castaway")
     job = scene.reach_job("castaway", "prepare")
@@ -221,9 +224,10 @@ def test_what_failed_for_a_cause_outside_the_spec_is_tried_again_on_request(
     assert "wJalr" not in json.dumps(scene.user.get("voicemodel", "hopeful"))
     scene.user.run("annotate", "voice", "hopeful", "-n", NAMESPACE, "voice.sovits.dev/retry=1", "--overwrite")
     next_attempt(scene, job)
-    assert scene.user.status("hopeful")["lastHandledRequest"] == "1"
+    scene.wait("the record", lambda: scene.user.status("hopeful").get("lastHandledRequest") == "1")
 
 
+@WAITS_FOR_A_MINUTE
 def test_a_job_that_does_not_go_is_told_deleted_once_and_awaited(scene: Any, apply: Callable[..., None]) -> None:
     user = scene.user
     apply("clinging")

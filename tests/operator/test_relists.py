@@ -145,3 +145,28 @@ def test_in_watched_namespaces_only_these_are_listed() -> None:
         assert not any("voicemodels?" in url and "/namespaces/" not in url for url in scene.server.requests)
 
     run(scenario, prepare, ("audiobooks", "studio"))
+
+
+def test_a_namespace_that_cannot_be_listed_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its RoleBinding may be gone while it is being deleted; `studio` comes after it."""
+    monkeypatch.setattr(relists, "RETRY_SECONDS", 0.01)
+
+    def prepare(server: ApiServer) -> None:
+        put(server, "bob", "audiobooks")
+        server.refuses = lambda request: "/namespaces/audiobooks/" in request.path
+
+    async def scenario(scene: Scene) -> None:
+        await eventually("the list of the other one", lambda: scene.voices() == ["alice"])
+        await eventually("some more attempts", lambda: scene.asked("audiobooks/voicemodels") > 2)
+        assert not scene.has_synced.is_set()
+        scene.server.refuses = lambda _: False
+        await eventually("both", lambda: scene.voices() == ["alice", "bob"] and scene.has_synced.is_set())
+        scene.server.refuses = lambda request: "/namespaces/audiobooks/" in request.path
+        scene.server.delete("alice", plural="voicemodels")
+        put(scene.server, "carol")
+        await eventually("what is new in the other one", lambda: scene.voices() == ["bob", "carol"])
+        carol = Key("VoiceModel", "studio", "carol")
+        known = scene.queue.added.count(carol)
+        await eventually("a full round", lambda: scene.queue.added.count(carol) > known)
+
+    run(scenario, prepare, ("audiobooks", "studio"))

@@ -280,9 +280,8 @@ def test_a_revision_of_another_base_waits_until_the_server_has_it(serving: Servi
     assert serving.listed()["elsa"]["revision"] == old
     user.patch("voiceserver", "default", {"spec": {"base": "other"}})
     serving.scene.wait("the new one", lambda: user.status("elsa").get("activeRevision") == new)
-    listed = serving.listed()
-    assert listed["dora"]["base"]["name"] == "tiny", "others are served from their own base meanwhile"
-    assert "base" not in listed["elsa"]
+    serving.wait_for_list("its list", lambda voices: "base" not in voices["elsa"])
+    assert serving.listed()["dora"]["base"]["name"] == "tiny", "others are served from their own base meanwhile"
     user.patch("voiceserver", "default", {"spec": {"base": "tiny"}})
     serving.wait_for_list("the way back", lambda voices: "base" not in voices["dora"])
 

@@ -449,9 +449,9 @@ def test_a_restart_writes_nothing(scene: Any) -> None:
 
 
 def versions(user: Any) -> dict[str, str]:
-    kinds = "voicemodels,voicerevisions,voiceservers,configmaps,deployments"
-    items = user.objects(kinds)
-    return {f"{item['kind']} {item['metadata']['name']}": item["metadata"]["resourceVersion"] for item in items}
+    kinds = ("voicemodels", "voicerevisions", "voiceservers", "configmaps", "deployments")
+    found = ((kind, item["metadata"]) for kind in kinds for item in user.objects(kind))
+    return {f"{kind} {metadata['name']}": metadata["resourceVersion"] for kind, metadata in found}
 
 
 def seconds_between(start: str, end: str) -> float:

@@ -80,8 +80,7 @@ def installation(
     storage = {"storage": {"existingSecret": "keys", "endpoint": f"http://127.0.0.1:{port}"}}
     for clip in ("1.wav", "2.wav"):
         running.bucket.write(f"{STOLEN}/{clip}", b"RIFF")
-    early = VALUES["policy"] | {"admission": {"enabled": False}}
-    running.prepare(VALUES | storage | {"policy": early})
+    running.prepare(VALUES | storage | {"admission": {"enabled": False}})
     bob = running.person("bob", TEAM_B)
     smuggled = make_voice("smuggled", TEAM_B, dataset={"uri": STOLEN})
     wait_for("the rights of `edit`", lambda: _is_accepted(lambda: bob.apply(smuggled)))

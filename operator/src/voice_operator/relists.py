@@ -1,7 +1,9 @@
 """Lists our own kinds again and again, beside kopf's watches: a lost event costs seconds, never truth."""
 
 import asyncio
+import itertools
 import logging
+import time
 
 from voice_operator.cluster.kube import OWN_KINDS, Kube, Object
 from voice_operator.cluster.reflector import relist
@@ -25,24 +27,36 @@ async def relist_own_kinds(
     seconds: float,
     has_synced: asyncio.Event,
 ) -> None:
-    """List every ``seconds``, for ever; set ``has_synced`` once all kinds could be listed."""
-    rounds = 0
-    while True:
+    """List every ``seconds``, for ever; set ``has_synced`` once every kind could be listed in every namespace.
+
+    A list that fails keeps none of the others waiting; it is asked for again every RETRY_SECONDS.
+    """
+
+    async def fails(kind: KindName, namespace: str | None) -> bool:
         try:
-            for kind in OWN_KINDS:
-                for namespace in namespaces or (None,):
-                    await _relist(kube, enqueuer, watchdog, kind, namespace, seen_before=has_synced.is_set())
+            await _relist(kube, enqueuer, watchdog, kind, namespace, seen_before=has_synced.is_set())
         except ClusterError as error:
             log.warning("the list of what exists is incomplete: %s", error)
-            await asyncio.sleep(min(seconds, RETRY_SECONDS))
-            continue
-        has_synced.set()
+            return True
+        return False
+
+    every = [(kind, namespace) for kind in OWN_KINDS for namespace in namespaces or (None,)]
+    missing = [one for one in every if await fails(*one)]
+    while missing:
+        await asyncio.sleep(min(seconds, RETRY_SECONDS))
+        missing = [one for one in missing if await fails(*one)]
+    has_synced.set()
+    for rounds in itertools.count():
         if rounds % FULL_RESYNC_ROUNDS == 0:
             enqueuer.everything()
         else:
             enqueuer.lists()
-        rounds += 1
-        await asyncio.sleep(seconds)
+        end = time.monotonic() + seconds
+        while missing and time.monotonic() + RETRY_SECONDS < end:
+            await asyncio.sleep(RETRY_SECONDS)
+            missing = [one for one in missing if await fails(*one)]
+        await asyncio.sleep(end - time.monotonic())
+        missing = [one for one in every if await fails(*one)]
 
 
 async def _relist(

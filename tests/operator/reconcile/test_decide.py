@@ -44,6 +44,7 @@ from voice_operator.reconcile.observed import (
     PodVoices,
     Problem,
     Proof,
+    StageFolder,
     StageOutput,
     Voice,
 )
@@ -875,6 +876,23 @@ def test_other_gates_change_nothing_about_a_published_voice() -> None:
     assert (decision.action.reason, status.active_revision) == ("Serving", REVISION.name)
     assert not any(isinstance(effect, StartJob) for effect in decision.action.effects)
     assert (status.stages, status.evaluation_hash) == (FINISHED, EARLIER)
+
+
+def test_an_attempt_that_only_its_result_tells_of_keeps_its_number() -> None:
+    """The operator was cut off from the Job's creation until somebody had deleted it."""
+    proofs: dict[StageFolder, Proof] = {"prepare": Proof("prepare", "alice-3fa9c2d1-prepare-1", 1, DIGEST)}
+    decision, status = settle(observe(outputs=PREPARED, proofs=proofs))
+    assert [(one.state, one.attempt) for one in status.stages[:1]] == [("Succeeded", 1)]
+    assert decision.action.effects == (StartJob("train", 1, inputs={"prepare": DIGEST}),)
+
+
+def test_a_first_status_that_comes_after_the_publication_knows_what_the_evaluation_was_for() -> None:
+    """The operator died after each write until then, and passes that start a voice's Jobs write no first status."""
+    jobs = (job("evaluate", state="Failed"), job("evaluate", 2, state="Succeeded", evaluation_hash=EARLIER))
+    _, status = settle(observe(a_voice(), jobs=jobs, revisions=(REVISION,), server=a_server(a_pod("p1"))))
+    assert status.evaluation_hash == EARLIER
+    _, status = settle(observe(a_voice(status), revisions=(REVISION,), server=a_server(a_pod("p1"))))
+    assert status.evaluation_hash == EARLIER, "when the Job is gone as well"
 
 
 def test_an_evaluation_for_other_gates_is_stopped_and_is_no_failure() -> None:

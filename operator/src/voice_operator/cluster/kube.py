@@ -96,6 +96,24 @@ class Page:
     version: int
 
 
+@dataclass(frozen=True)
+class _Call:
+    """A request, and what metrics call it."""
+
+    verb: str
+    resource: Resource
+    path: str
+    method: str = "GET"
+    body: Object | None = None
+    content_type: str = _JSON
+    query: Mapping[str, str] | None = None
+
+    @property
+    def url(self) -> str:
+        """The path with the query."""
+        return self.path + (f"?{urlencode(self.query)}" if self.query else "")
+
+
 class Kube:
     """The API server."""
 
@@ -116,7 +134,7 @@ class Kube:
             NotFound: there is none.
             ClusterError: the request failed.
         """
-        return await self._request("get", resource, _path(resource, namespace, name))
+        return await self._object(_Call("get", resource, _path(resource, namespace, name)))
 
     async def list(
         self,
@@ -163,7 +181,7 @@ class Kube:
         while True:
             size = self._page_sizes.get(resource, FIRST_PAGE)
             try:
-                status, data = await self._ask("list", resource, path, query={"limit": str(size), **query})
+                status, data = await self._ask(_Call("list", resource, path, query={"limit": str(size), **query}))
             except ClusterError as error:
                 self._page_sizes[resource] = max(size // 4, 1)
                 if error.reason != "TooLarge" or size == 1:
@@ -210,47 +228,34 @@ class Kube:
             ClusterError: the request failed.
         """
         path = _path(resource, body["metadata"]["namespace"])
-        return await self._request(
-            "create", resource, path, method="POST", body=body, query={"fieldManager": FIELD_MANAGER}
-        )
+        query = {"fieldManager": FIELD_MANAGER}
+        return await self._object(_Call("create", resource, path, "POST", body, query=query))
 
     async def apply(self, resource: Resource, body: Object, *, subresource: str = "") -> Object:
         """Server-side apply; fields of this field manager that ``body`` leaves out are removed."""
         metadata = body["metadata"]
         path = _path(resource, metadata["namespace"], metadata["name"], subresource)
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
-        return await self._request("apply", resource, path, method="PATCH", body=body, content_type=_APPLY, query=query)
+        return await self._object(_Call("apply", resource, path, "PATCH", body, _APPLY, query))
 
     async def merge(
         self, resource: Resource, namespace: str, name: str, patch: Object, *, subresource: str = ""
     ) -> Object:
         """Merge-patch; with metadata.resourceVersion in ``patch``, optimistic concurrency control applies."""
-        return await self._request(
-            "patch",
-            resource,
-            _path(resource, namespace, name, subresource),
-            method="PATCH",
-            body=patch,
-            content_type=_MERGE,
-            query={"fieldManager": FIELD_MANAGER},
-        )
+        path, query = _path(resource, namespace, name, subresource), {"fieldManager": FIELD_MANAGER}
+        return await self._object(_Call("patch", resource, path, "PATCH", patch, _MERGE, query))
 
     async def replace(self, resource: Resource, body: Object) -> Object:
         """Write a whole object; with metadata.resourceVersion, optimistic concurrency control applies."""
         metadata = body["metadata"]
         path = _path(resource, metadata["namespace"], metadata["name"])
-        return await self._request("update", resource, path, method="PUT", body=body)
+        return await self._object(_Call("update", resource, path, "PUT", body))
 
     async def delete(self, resource: Resource, namespace: str, name: str) -> Object | None:
         """Delete an object in the foreground, after its dependants; return its last state, or None: it is gone."""
+        options = {"kind": "DeleteOptions", "propagationPolicy": "Foreground"}
         try:
-            deleted = await self._request(
-                "delete",
-                resource,
-                _path(resource, namespace, name),
-                method="DELETE",
-                body={"kind": "DeleteOptions", "propagationPolicy": "Foreground"},
-            )
+            deleted = await self._object(_Call("delete", resource, _path(resource, namespace, name), "DELETE", options))
         except NotFound:
             return None
         return deleted if "metadata" in deleted and deleted["metadata"].get("name") else None
@@ -260,51 +265,29 @@ class Kube:
         for session in self._sessions.values():
             await session.close()
 
-    async def _request(
-        self,
-        verb: str,
-        resource: Resource,
-        path: str,
-        *,
-        method: str = "GET",
-        body: Object | None = None,
-        content_type: str = _JSON,
-        query: Mapping[str, str] | None = None,
-    ) -> Object:
-        url = path + (f"?{urlencode(query)}" if query else "")
-        status, data = await self._ask(
-            verb, resource, path, method=method, body=body, content_type=content_type, query=query
-        )
-        return _checked(f"{method} {url}", status, data)
+    async def _object(self, call: _Call) -> Object:
+        """Return the object of the answer."""
+        status, data = await self._ask(call)
+        return _checked(f"{call.method} {call.url}", status, data)
 
-    async def _ask(
-        self,
-        verb: str,
-        resource: Resource,
-        path: str,
-        *,
-        method: str = "GET",
-        body: Object | None = None,
-        content_type: str = _JSON,
-        query: Mapping[str, str] | None = None,
-    ) -> tuple[int, bytes]:
+    async def _ask(self, call: _Call) -> tuple[int, bytes]:
         """Return status and body of the answer; where there are too many requests, ask again later."""
-        url = path + (f"?{urlencode(query)}" if query else "")
         # Requests for leases wait for nothing: they have a priority level of their own at the API server, and no time.
-        is_lease = resource == LEASES
+        is_lease = call.resource == LEASES
         for attempt in range(1, THROTTLED_ATTEMPTS + 1):
             if not is_lease:
                 await self._wait_while_throttled()
-                if method != "GET":
+                if call.method != "GET":
                     self.fence()  # after the wait, in which the lease may have ended
             started, code = time.monotonic(), "<error>"
             try:
-                connections = UNBOUNDED if is_lease else LIST_CONNECTIONS if verb == "list" else CONNECTIONS
-                status, data = await self._send(method, url, body, content_type, connections)
+                connections = UNBOUNDED if is_lease else LIST_CONNECTIONS if call.verb == "list" else CONNECTIONS
+                status, data = await self._send(call, connections)
                 code = str(status)
             finally:
-                self._metrics.api_requests.labels(verb, resource.plural, code).inc()
-                self._metrics.api_duration.labels(verb, resource.plural).observe(time.monotonic() - started)
+                self._metrics.api_requests.labels(call.verb, call.resource.plural, code).inc()
+                duration = self._metrics.api_duration.labels(call.verb, call.resource.plural)
+                duration.observe(time.monotonic() - started)
             if status != HTTPStatus.TOO_MANY_REQUESTS or attempt == THROTTLED_ATTEMPTS or is_lease:
                 break
         return status, data
@@ -322,20 +305,18 @@ class Kube:
             until = time.monotonic() + _retry_after(answer.headers.get("Retry-After", ""))
             self._throttled_until = max(self._throttled_until, until)
 
-    async def _send(
-        self, method: str, url: str, body: Object | None, content_type: str, connections: int
-    ) -> tuple[int, bytes]:
+    async def _send(self, call: _Call, connections: int) -> tuple[int, bytes]:
         """Return status and body of the answer."""
-        content = None if body is None else json.dumps(body).encode()
+        content, request = None if call.body is None else json.dumps(call.body).encode(), f"{call.method} {call.url}"
         try:
-            async with self._open(method, url, content, content_type, connections=connections) as answer:
+            async with self._open(call.method, call.url, content, call.content_type, connections=connections) as answer:
                 self._note_status(answer)
                 data = await read_bounded(answer, MAX_ANSWER_BYTES)
         except AnswerTooLarge as error:
-            raise ClusterError(f"{method} {url}", reason="TooLarge", message=str(error)) from error
+            raise ClusterError(request, reason="TooLarge", message=str(error)) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             message = str(error) or type(error).__name__
-            raise ClusterError(f"{method} {url}", reason="Unreachable", message=message) from error
+            raise ClusterError(request, reason="Unreachable", message=message) from error
         return answer.status, data
 
     def _open(

@@ -64,7 +64,7 @@ class Verifier:
             return "has the receipt of another stage, input or Job"
         if receipt.manifest != digest:
             return "is not the one of its receipt: somebody changed it"
-        if receipt.attempt > self._succeeded(stage):
+        if receipt.attempt > self._succeeded(stage) and receipt.attempt != self._unknown(stage):
             return f"has a receipt of {receipt.job}, which was not seen to succeed"
         if self._reported.get(folder, digest) != digest:
             return f"is not the one that the pod of {stage}'s Job reported: somebody changed it"
@@ -108,6 +108,16 @@ class Verifier:
             return newest
         gone = record.state == "Succeeded" or record.attempt > record.counted
         return max(newest, record.attempt) if gone else newest
+
+    def _unknown(self, stage: StageName) -> int:
+        """Return the attempt after all that are known.
+
+        Its Job may have come, succeeded and gone before a status named it, while the operator was cut off. That it was
+        made is certain: only the Secret of an attempt has the key that its receipt is by.
+        """
+        known = [job.attempt for job in self._of(stage)]
+        known += [record.attempt for record in self.recorded if record.name == stage]
+        return max(known, default=0) + 1
 
     @cached_property
     def _reported(self) -> dict[StageFolder, str]:

@@ -17,6 +17,7 @@ from voice_operator.reconcile.decide import REVIEW_REASONS, Action, Decision, de
 from voice_operator.reconcile.effects import DeleteJob
 from voice_operator.reconcile.erasure import WHOLE, tombstones_after
 from voice_operator.reconcile.identity import recorded_evaluation
+from voice_operator.reconcile.observed import Observed
 from voice_operator.reconcile.permission import may_be_served, review_of
 from voice_operator.reconcile.proofs import STAGE_OF
 from voice_operator.reconcile.review import requesters_of
@@ -287,10 +288,19 @@ def _loading(view: View) -> Loading | None:
 def _evaluation_hash(view: View) -> str | None:
     """Return which gates and sentences the evaluate record is for; a published voice is not evaluated again."""
     voice = view.observed.voice
-    if view.current is not None or view.consent is not None or not view.observed.complete:
+    if view.current is not None:  # the status may know nothing yet: a crash before it was written, at each of its Jobs
+        return _evaluation_of_newest_job(view.observed) or voice.status.evaluation_hash
+    if view.consent is not None or not view.observed.complete:
         return voice.status.evaluation_hash
     evaluated = any(stage.name == "evaluate" and stage.state == "Succeeded" for stage in view.stages)
     return recorded_evaluation(voice, evaluated=evaluated)
+
+
+def _evaluation_of_newest_job(observed: Observed) -> str | None:
+    """Return what the newest evaluation of the present input that succeeded was given; None: it is gone."""
+    present = (job for job in observed.jobs if job.stage == "evaluate" and job.input_hash == observed.input_hash)
+    succeeded = {job.attempt: job.evaluation_hash for job in present if job.state == "Succeeded"}
+    return succeeded[max(succeeded)] or None if succeeded else None
 
 
 def _progress(view: View, action: Action) -> Progress | None:

@@ -15,6 +15,7 @@ from voice_operator.reconcile.observed import (
     ObservedJob,
     ObservedRevision,
     Problem,
+    Proof,
     StageFolder,
     StageOutput,
     Voice,
@@ -172,7 +173,7 @@ def _stages(observed: Observed, now: datetime) -> tuple[StageStatus, ...]:
             known = restarted(known)
         record = advance(
             name,
-            recorded=_accounted(known, stale),
+            recorded=_accounted(known if output is None else _proved(known, observed.proofs.get(name)), stale),
             jobs=jobs,
             output=output,
             unproved=unproved.get(name, ""),
@@ -192,6 +193,13 @@ def _depends(record: StageStatus) -> bool:
 def _accounted(record: StageStatus, attempts: Collection[int]) -> StageStatus:
     """Return the record without counting how these attempts ended: it says nothing about the present input."""
     return record.model_copy(update={"counted": max(record.counted, *attempts)}) if attempts else record
+
+
+def _proved(record: StageStatus, proof: Proof | None) -> StageStatus:
+    """Return the record with the attempt that made the result: its Job may be gone before a status named it."""
+    if proof is None or proof.attempt <= record.attempt:
+        return record
+    return record.model_copy(update={"attempt": proof.attempt, "job": proof.job})
 
 
 def _output(observed: Observed, stage: StageFolder) -> StageOutput | None:
