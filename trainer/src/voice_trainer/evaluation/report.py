@@ -21,11 +21,27 @@ REPORT_HTML = "report.html"
 
 
 class Score(Document):
-    """A metric over the held-out clips; decimal strings, ``interval`` is half the 95 % interval's width."""
+    """A mean as decimal strings, with its 95 % interval where there is one, over ``n`` clips or sentences."""
 
     mean: str
-    interval: str
+    low: str
+    high: str
     n: int
+
+
+class MetricReport(Document):
+    """A metric of the voice, of the base alone and of the held-out recordings, and what its gates say."""
+
+    metric: str
+    meaning: str
+    voice: Score | None
+    base: Score | None
+    recordings: Score | None
+    bounds: list[str]
+    verdicts: list[str]
+    """Of each bound: passed, failed or inconclusive."""
+    passed: bool | None
+    """None: no gate names it."""
 
 
 class ClipReport(Document):
@@ -39,32 +55,39 @@ class ClipReport(Document):
     base_stoi: str
 
 
-class Sample(Document):
-    """A sentence synthesised from text alone."""
+class SentenceReport(Document):
+    """A sentence synthesised from text alone; empty strings stand for what is not known."""
 
-    file: str
     text: str
+    recognised: str
     seconds: str
+    file: str
+    base_file: str
+    cer: str
+    similarity: str
+    dnsmos: str
+    duration_ratio: str
+    remarks: list[str]
 
 
 class Report(Document):
     """The findings of stage evaluate; ``report.json``."""
 
-    schema_: Literal["voice.sovits.dev/report/v1"] = Field("voice.sovits.dev/report/v1", alias="schema")
+    schema_: Literal["voice.sovits.dev/report/v2"] = Field("voice.sovits.dev/report/v2", alias="schema")
     voice: str
     revision: str
     input_hash: str
     language: str
     base: dict[str, str]
     method: str
+    recogniser: str
     passed: bool
     gates: list[dict[str, str | bool]]
     gates_from: str
-    scores: dict[str, Score]
-    base_scores: dict[str, Score]
+    metrics: list[MetricReport]
     semantic: dict[str, str]
     clips: list[ClipReport]
-    samples: list[Sample]
+    samples: list[SentenceReport]
     prompt: dict[str, str]
     recordings: dict[str, str | int]
     training: dict[str, str]
@@ -73,7 +96,8 @@ class Report(Document):
 
 GATES_NOTES = {
     "spec": "The gates come from the VoiceModel.",
-    "default": "The VoiceModel and the base name no gates; the defaults apply: PESQ ≥ 3.5 and STOI ≥ 0.85.",
+    "default": "The VoiceModel and the base name no gates; the documented defaults apply: PESQ ≥ 3.5 and STOI ≥ 0.85, "
+    "which few bases can reach. `voice-trainer calibrate` measures what a base reaches, and writes its own gates.",
     "base": "The VoiceModel names no gates, so the base's own gates apply. The base declares them for what it can do, "
     "and they may be lower than the defaults (PESQ ≥ 3.5, STOI ≥ 0.85): passing them does not mean passing those.",
 }
@@ -104,6 +128,7 @@ def render_html(report: Report, plots: Sequence[CurvePlot], spectrograms: Sequen
     }
     page = environment.get_template("report.html.j2").render(
         report=report,
+        verdict=verdict_of(report),
         plots=plots,
         spectrograms=images,
         gates_note=GATES_NOTES[report.gates_from],
@@ -111,6 +136,21 @@ def render_html(report: Report, plots: Sequence[CurvePlot], spectrograms: Sequen
         policy=content_security_policy(style),
     )
     return page.strip() + "\n"
+
+
+def verdict_of(report: Report) -> str:
+    """Return the verdict in a sentence."""
+    if not report.gates:
+        return "No gates: any score passes."
+    failed = [one.metric for one in report.metrics if one.passed is False]
+    unsure = [one.metric for one in report.metrics if "inconclusive" in one.verdicts]
+    text = f"Not reached: {', '.join(failed)}." if failed else "All gates are reached."
+    if unsure:
+        text += (
+            f" Inconclusive, decided by the mean: {', '.join(unsure)}; the 95 % interval has values on both sides of "
+            "the bound."
+        )
+    return text
 
 
 def data_uri(png: bytes) -> str:
