@@ -40,3 +40,10 @@ def test_no_case_among_few_sentences_is_not_none_at_all() -> None:
     assert (found.mean, found.low) == (0.0, 0.0)
     assert found.high == pytest.approx(0.215, abs=0.001)  # Wilson: z^2 / (n + z^2)
     assert share_of([]) is None
+
+
+def test_a_sample_without_errors_is_not_proof_of_none() -> None:
+    found = rate_of([0] * 14, [9] * 14)
+    assert found is not None
+    assert (found.mean, found.low) == (0.0, 0.0)
+    assert found.high == pytest.approx(0.030, abs=0.001)  # Wilson over 126 words

@@ -7,16 +7,16 @@ import pytest
 
 from voice_trainer.evaluation.estimates import Estimate
 from voice_trainer.evaluation.findings import Findings, summary_of
-from voice_trainer.evaluation.gates import Origin, Verdict
+from voice_trainer.evaluation.gates import Verdict
 from voice_trainer.job.document import Gate
 from voice_trainer.stages.evaluate import is_undecided
 
 SCORES = {"pesq": Estimate(3.9, 3.69, 4.11, 3), "stoi": Estimate(0.91, 0.91, 0.91, 1)}
 
 
-def a_summary(origin: Origin = "default", verdicts: tuple[Verdict, ...] = ()) -> dict[str, Any]:
+def a_summary(scores: dict[str, Estimate] = SCORES) -> dict[str, Any]:
     nothing: Any = SimpleNamespace(clip=SimpleNamespace(id="LJ001-0001"))
-    return summary_of(Findings(nothing, (), nothing, (), SCORES, SCORES, {}, verdicts, origin), "en", "cpu")
+    return summary_of(Findings(nothing, (), nothing, (), scores, scores, {}, (), "default"), "en", "cpu")
 
 
 def test_a_score_of_a_single_clip_has_no_interval() -> None:
@@ -30,12 +30,9 @@ def a_verdict(metric: str, low: float, high: float) -> Verdict:
     return Verdict(Gate.model_validate({"metric": metric, "min": "0.5"}), Estimate((low + high) / 2, low, high, 12))
 
 
-def test_a_default_gate_that_failed_says_that_it_is_a_default() -> None:
-    failed = (a_verdict("stoi", 0.1, 0.2),)
-    assert "documented defaults" in a_summary("default", failed)["gatesHint"]
-    assert "voice-trainer calibrate" in a_summary("default", failed)["gatesHint"]
-    assert a_summary("spec", failed)["gatesHint"] == ""
-    assert a_summary("default", (a_verdict("stoi", 0.8, 0.9),))["gatesHint"] == ""
+def test_where_all_are_alike_there_is_no_interval_either() -> None:
+    alike = {"longestPause": Estimate(0.0, 0.0, 0.0, 14), "pesq": SCORES["pesq"]}
+    assert a_summary(scores=alike)["intervals"] == {"pesq": "0.210"}
 
 
 @pytest.mark.parametrize(

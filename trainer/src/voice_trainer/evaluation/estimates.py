@@ -59,6 +59,8 @@ def rate_of(wrong: Sequence[int], of: Sequence[int]) -> Estimate | None:
         return Estimate(mean, mean, mean, 1)
     drawn = pairs[np.random.default_rng(SEED).integers(0, len(pairs), (RESAMPLINGS, len(pairs)))].sum(axis=1)
     low, high = np.percentile(drawn[:, 0] / drawn[:, 1], [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
+    if not pairs[:, 0].any():  # nothing can be drawn but none; chance is then that of single words
+        high = stats.binomtest(0, int(pairs[:, 1].sum())).proportion_ci(CONFIDENCE, method="wilson").high
     return Estimate(mean, min(mean, float(low)), max(mean, float(high)), len(pairs))
 
 

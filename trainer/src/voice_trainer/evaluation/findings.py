@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from voice_trainer.evaluation.estimates import Estimate
 from voice_trainer.evaluation.gates import Origin, Verdict, decimal
@@ -18,11 +18,6 @@ from voice_trainer.job.results import Summary
 from voice_trainer.recordings.decoding import Samples
 
 Scores = Mapping[str, Estimate]
-
-GATES_HINT: Final = (
-    "PESQ 3.5 and STOI 0.85 are the documented defaults for a base that names no gates, and few bases can reach them; "
-    "`voice-trainer calibrate` measures what a base reaches and writes its own gates into base.json"
-)
 
 
 @dataclass(frozen=True)
@@ -62,13 +57,11 @@ def summary_of(findings: Findings, language: str, device: str) -> Summary:
     return {
         "passed": findings.passed,
         "scores": _means(findings.scores),
-        # One clip has no interval.
-        "intervals": {name: decimal(found.half_width) for name, found in findings.scores.items() if found.n > 1},
+        "intervals": _intervals(findings.scores),
         "baseScores": _means(findings.base_scores),
         "recordingScores": _means(findings.recording_scores),
         "gates": [verdict.document() for verdict in findings.verdicts],
         "gatesFrom": findings.gates_from,
-        "gatesHint": GATES_HINT if findings.gates_from == "default" and not findings.passed else "",
         "recogniser": RECOGNISERS.get(language, ""),
         "clips": len(findings.comparisons),
         "sentences": len(findings.sentences),
@@ -144,6 +137,12 @@ def prediction_facts(found: PredictionComparison) -> dict[str, str]:
         "held-out tokens, nats per token": f"{found.adapted.loss:.3f} (base alone {found.base.loss:.3f})",
         "held-out tokens, top-3 accuracy": f"{found.adapted.accuracy:.1%} (base alone {found.base.accuracy:.1%})",
     }
+
+
+def _intervals(scores: Scores) -> dict[str, str]:
+    """Return half widths; none of a single clip, nor where all are alike: zero would call any other value worse."""
+    widths = {name: decimal(found.half_width) for name, found in scores.items() if found.n > 1}
+    return {name: width for name, width in widths.items() if float(width) > 0}
 
 
 def _means(scores: Scores) -> dict[str, str]:
