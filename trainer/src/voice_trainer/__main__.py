@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from voice_store import ENVIRONMENT_HELP
+from voice_trainer.calibration import command as calibration
 from voice_trainer.errors import Interrupted, UsageError
 from voice_trainer.job.display import open_display
 from voice_trainer.job.document import read_job
@@ -70,6 +71,7 @@ def parser() -> Parser:
         default=",".join(stage.name for stage in STAGES),
         help="comma-separated stages (default: all, %(default)s)",
     )
+    calibration.add_arguments(commands.add_parser("calibrate", help=calibration.HELP, description=calibration.__doc__))
     commands.add_parser("stages", help="list the stages, in the order in which they run")
     return top
 
@@ -77,6 +79,8 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None, limits: Limits | None = None) -> int:
     """Run the command line and return its exit code; ``limits`` are for callers that accept smaller datasets."""
     options = parser().parse_args(arguments)
+    if options.command == "calibrate":
+        return calibrate(options)
     if options.command == "stages":
         sys.stdout.write("".join(f"{stage.name:<10} {stage.summary}\n" for stage in STAGES))
         return 0
@@ -110,6 +114,17 @@ def run(job_path: Path, stage_names: str, limits: Limits | None = None) -> int:
                 workspace.record_failure(failure)
             return failure.exit_code
     return 0
+
+
+def calibrate(options: argparse.Namespace) -> int:
+    """Calibrate a base and translate whatever goes wrong."""
+    try:
+        return calibration.run(options)
+    except (Exception, Interrupted, KeyboardInterrupt) as error:
+        failure = failure_of(error, "calibrate")
+        trace = error if failure.reason == "InternalError" else None
+        logger.log(logging.ERROR, "calibrate failed [%s]: %s", failure.reason, failure.message, exc_info=trace)
+        return failure.exit_code
 
 
 def _scratch(folder: Path | None, cleanup: ExitStack) -> Path:

@@ -72,7 +72,7 @@ class Gate(Document):
     @model_validator(mode="after")
     def _bounded(self) -> Self:
         if self.min is None and self.max is None:
-            raise ValueError(f"gate {self.metric} needs min or max")
+            raise ValueError(f"gate {self.metric} needs either min or max")
         if self.min is not None and self.max is not None and self.metric != "durationRatio":
             raise ValueError(f"gate {self.metric} needs either min or max; only durationRatio takes both")
         return self
