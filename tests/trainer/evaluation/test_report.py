@@ -172,6 +172,15 @@ def test_the_verdict_comes_first_and_says_what_was_left_to_the_mean() -> None:
     assert "inconclusive, passed by its mean" in unsure
 
 
+def test_recordings_whose_texts_are_other_words_are_told() -> None:
+    def with_cer(mean: str) -> str:
+        recordings = Score(mean=mean, low="", high="", n=1)
+        return a_page(metrics=[a_metric("cer", [], passed=None).model_copy(update={"recordings": recordings})])
+
+    assert "the texts may not be what is said" in with_cer("1.193")
+    assert "may not be what is said" not in with_cer("0.404")
+
+
 def test_wide_tables_scroll_by_keyboard_and_players_have_names() -> None:
     page = a_page()
     assert page.count('tabindex="0"') == page.count('class="scroll"') == 2
