@@ -372,7 +372,7 @@ def test_the_trainer_uses_every_field_of_its_job_that_comes_from_a_spec(part: st
 def test_every_metric_that_a_gate_may_name_is_measured() -> None:
     assert get_args(Metric) == get_args(BaseMetric) == tuple(METRICS)
     sentence = SentenceScores(
-        "x", "x", Errors(0, 1, 0, 1), 0.8, 3.0, 1.0, ended=True, repeats=False, longest_pause=0, seconds=1
+        "x", "x", Errors(0, 1, 0, 1), 0.8, (), 3.0, 1.0, ended=True, repeats=False, longest_pause=0, seconds=1
     )
     clip = ClipScores(pesq=3.9, stoi=0.91)
     measured = mean_scores([clip, clip]) | sentence_estimates([sentence])

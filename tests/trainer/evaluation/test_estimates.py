@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from voice_trainer.evaluation.estimates import mean_of, rate_of, share_of
+from voice_trainer.evaluation.estimates import Estimate, mean_of, rate_of, share_of, widened
 
 
 def test_the_mean_comes_with_students_interval() -> None:
@@ -13,6 +13,16 @@ def test_the_mean_comes_with_students_interval() -> None:
     assert found.half_width == pytest.approx(4.3027 / 3**0.5, abs=1e-3)  # t(0.975, 2) = 4.3027
     assert mean_of([None]) is None
     assert mean_of([5.0]).half_width == 0.0  # type: ignore[union-attr]
+
+
+def test_few_references_make_a_mean_less_sure() -> None:
+    sentences = Estimate(0.8, 0.78, 0.82, 14)
+    assert widened(sentences, [0.8]) == sentences, "a single one says nothing of others"
+    agreeing, differing = widened(sentences, [0.8, 0.8, 0.8]), widened(sentences, [0.75, 0.8, 0.85])
+    assert agreeing.half_width == pytest.approx(0.02)
+    # The jackknife's error is 0.0577 (the root of two thirds of the squares' sum); t(0.975, 2) = 4.3027.
+    assert differing.half_width == pytest.approx((0.02**2 + (4.3027 * 0.05774) ** 2) ** 0.5, abs=1e-4)
+    assert differing.mean == 0.8
 
 
 def test_a_rate_is_of_all_words_and_its_interval_of_sentences() -> None:

@@ -95,6 +95,13 @@ def test_another_speaker_fails_similarity_and_wrong_texts_fail_intelligibility(
     assert 1.0 < own["dnsmos"].mean < 5.0
 
 
+def test_recordings_that_differ_make_similarity_less_sure(measured: dict[str, list[Measures]]) -> None:
+    alike = speaker_of(measured["slt"][:3], [])
+    mixed = speaker_of([*measured["slt"][:2], measured["rms"][0]], [])
+    sure, unsure = (estimates(measured["slt"][3:], TEXTS[3:], one)["speakerSimilarity"] for one in (alike, mixed))
+    assert unsure.half_width > 2 * sure.half_width
+
+
 def test_recordings_have_the_same_measures(measured: dict[str, list[Measures]]) -> None:
     found = recording_estimates(measured["slt"], TEXTS)
     assert found["speakerSimilarity"].mean > 0.8

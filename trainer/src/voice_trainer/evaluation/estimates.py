@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -40,6 +41,20 @@ def mean_of(values: Sequence[float | None]) -> Estimate | None:
     error = float(defined.std(ddof=1)) / len(defined) ** 0.5
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(defined) - 1)) * error
     return Estimate(mean, mean - half, mean + half, len(defined))
+
+
+def widened(estimate: Estimate, left_out: Sequence[float]) -> Estimate:
+    """Return the estimate with the error of what it was measured against: means with each reference left out.
+
+    Tukey 1958, Bias and Confidence in Not-quite Large Samples (jackknife); both errors add in quadrature.
+    """
+    count = len(left_out)
+    if count < 2:
+        return estimate
+    error = float(np.std(left_out)) * (count - 1) ** 0.5
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
+    half = math.hypot(estimate.half_width, reach)
+    return Estimate(estimate.mean, estimate.mean - half, estimate.mean + half, estimate.n)
 
 
 def rate_of(wrong: Sequence[int], of: Sequence[int]) -> Estimate | None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sovits_core.features.speaker import verification_embedding
 from sovits_core.models import SpeakerEncoder
 from voice_trainer.evaluation import measuring_process
-from voice_trainer.evaluation.estimates import Estimate, mean_of, rate_of, share_of
+from voice_trainer.evaluation.estimates import Estimate, mean_of, rate_of, share_of, widened
 from voice_trainer.evaluation.recognition import Errors, compare_texts
 from voice_trainer.evaluation.synthesis import Synthesis
 from voice_trainer.job import children
@@ -91,8 +91,11 @@ class Speaker:
     """The person whose voice it is, as the held-out recordings have them."""
 
     centre: Embedding | None
+    """The mean of their embeddings."""
     seconds_per_phone: float
     """Of speech without pauses, over all recordings."""
+    left_out: tuple[Embedding, ...] = ()
+    """The same mean without each of them: few recordings are an uncertain measure."""
 
     def similarity(self, measured: Measures) -> float | None:
         """Return the cosine between a waveform's speaker and this one."""
@@ -100,13 +103,19 @@ class Speaker:
             return None
         return float(measured.embedding @ self.centre)
 
+    def similarities(self, measured: Measures) -> tuple[float, ...]:
+        """Return the cosines where each recording is left out."""
+        return tuple(float(measured.embedding @ one) for one in self.left_out if measured.embedding is not None)
+
 
 def speaker_of(recordings: Sequence[Measures], clips: Sequence[Clip]) -> Speaker:
     """Return the speaker of held-out recordings, and how fast they speak in all clips."""
     embeddings = [one.embedding for one in recordings if one.embedding is not None]
+    total = np.sum(embeddings, axis=0)
+    others = tuple(unit(total - one) for one in embeddings) if len(embeddings) > 1 else ()
     phones = sum(spoken_phones(clip.phones) for clip in clips)
     seconds = sum(clip.speech_seconds for clip in clips)
-    return Speaker(unit(np.mean(embeddings, axis=0)) if embeddings else None, seconds / max(1, phones))
+    return Speaker(unit(total) if embeddings else None, seconds / max(1, phones), others)
 
 
 @dataclass(frozen=True)
@@ -117,6 +126,8 @@ class SentenceScores:
     recognised: str | None
     errors: Errors | None
     similarity: float | None
+    similarities: tuple[float, ...]
+    """Where each recording of the speaker is left out."""
     dnsmos: float | None
     duration_ratio: float | None
     ended: bool
@@ -133,6 +144,7 @@ def score(text: str, spoken: Synthesis, rate: int, measured: Measures, speaker: 
         recognised=measured.recognised,
         errors=None if measured.recognised is None else compare_texts(spoken.normalized, measured.recognised),
         similarity=speaker.similarity(measured),
+        similarities=speaker.similarities(measured),
         dnsmos=measured.dnsmos,
         duration_ratio=measured.speech_seconds / expected if expected else None,
         ended=spoken.ended,
@@ -147,7 +159,7 @@ def sentence_estimates(sentences: Sequence[SentenceScores]) -> dict[str, Estimat
     errors = [one.errors for one in sentences if one.errors is not None]
     return _present(
         {
-            "speakerSimilarity": mean_of([one.similarity for one in sentences]),
+            "speakerSimilarity": _similarity(sentences),
             **_error_rates(errors),
             "dnsmos": mean_of([one.dnsmos for one in sentences]),
             "durationRatio": mean_of([one.duration_ratio for one in sentences]),
@@ -170,6 +182,13 @@ def recording_estimates(recordings: Sequence[Measures], texts: Sequence[str]) ->
             "longestPause": mean_of([one.longest_pause for one in recordings]),
         }
     )
+
+
+def _similarity(sentences: Sequence[SentenceScores]) -> Estimate | None:
+    """Return the mean similarity; its interval is for other sentences, and for other recordings of the speaker."""
+    found = mean_of([one.similarity for one in sentences])
+    rows = [one.similarities for one in sentences if one.similarities]
+    return widened(found, np.mean(rows, axis=0).tolist()) if found and rows else found
 
 
 def _error_rates(errors: Sequence[Errors]) -> dict[str, Estimate | None]:
