@@ -19,10 +19,11 @@ from dev.voice_bench.samples import FliteResult, Sample, SpeakerResult, measured
 from dev.voice_bench.serving import SEED, Server
 from dev.voice_bench.speakers import BenchSpeaker
 from dev.voice_bench.texts import sentences
-from dev.voice_bench.training import TrainedVoice, train
+from dev.voice_bench.training import LANGUAGE, TrainedVoice, train
 from dev.voice_bench.transcription import Transcriber
 from sovits_core.bundle.base import BaseBundle
 from voice_inference.bundles.voice import PROMPT, Voice
+from voice_trainer.evaluation.estimates import Estimate
 from voice_trainer.evaluation.gates import chosen_gates, judge
 from voice_trainer.evaluation.scores import compare
 from voice_trainer.recordings.audio import read_flac, write_flac
@@ -71,8 +72,9 @@ def measure_speaker(plan: Plan, speaker: BenchSpeaker, progress: Progress) -> Sp
         samples[condition] = _measured(plan, voiced, transcriber, expected)
         progress(f"{condition} measured")
     evaluation = voice.summary("evaluate")
-    gates, _ = chosen_gates(None, plan.base.document.gates)
-    scores = {name: float(value) for name, value in evaluation["scores"].items()}
+    gates, _ = chosen_gates(None, plan.base.document.gates, language=LANGUAGE)
+    means = {name: float(value) for name, value in evaluation["scores"].items()}
+    scores = {name: Estimate(mean, mean, mean, 1) for name, mean in means.items()}
     clips = voice.clips()
     return SpeakerResult(
         speaker=speaker.name,

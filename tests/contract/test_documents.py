@@ -189,7 +189,7 @@ def test_the_installations_minimum_reaches_the_trainer_whatever_the_voice_says(t
     document = job_document(under_policy, StartJob("train", 2, 4), INPUT_HASH, SETTINGS)
     (tmp_path / "job.json").write_text(json.dumps(document), encoding="utf-8")
     evaluation = read_job(tmp_path / "job.json").evaluation
-    chosen, _ = chosen_gates(evaluation.gates, (), evaluation.minimum_gates)
+    chosen, _ = chosen_gates(evaluation.gates, (), evaluation.minimum_gates, language="en")
     bounds = {gate.metric: gate.min for gate in chosen}
     assert bounds["pesq"] == Decimal("3.5" if gates is None else "3.0"), "the trainer's own default is stricter"
 
@@ -238,7 +238,7 @@ def test_the_operator_reads_the_stage_manifest_that_the_trainer_writes() -> None
             "passed": False,
             "scores": {"pesq": "1.91", "stoi": "0.72"},
             "intervals": {"pesq": "0.12"},
-            "gates": [{"metric": "pesq", "min": "3.5", "value": "1.91", "passed": False}],
+            "gates": [{"metric": "pesq", "min": "3.5", "value": "1.91", "verdict": "failed", "passed": False}],
             "gatesFrom": "default",
         },
         tools=written_by_trainer.tools(),
@@ -248,9 +248,10 @@ def test_the_operator_reads_the_stage_manifest_that_the_trainer_writes() -> None
     assert not read.summary.passed
     assert read.summary.scores == {"pesq": "1.91", "stoi": "0.72"}
     assert read.summary.intervals == {"pesq": "0.12"}
-    assert [(gate.metric, gate.min, gate.value, gate.passed) for gate in read.summary.gates] == [
-        ("pesq", "3.5", "1.91", False)
+    assert [(gate.metric, gate.min, gate.value, gate.verdict, gate.passed) for gate in read.summary.gates] == [
+        ("pesq", "3.5", "1.91", "failed", False)
     ]
+    assert read.summary.gates_from == "default"
 
 
 def test_the_operator_reads_the_progress_that_the_trainer_writes() -> None:

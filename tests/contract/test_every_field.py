@@ -17,8 +17,18 @@ import pytest
 from pydantic import BaseModel, Field
 
 import voice_trainer
+from sovits_core.bundle.base import Metric as BaseMetric
 from voice_operator.api.structural import structural_schema
-from voice_operator.api.voice_model import MEASURED, Metric, Training, VoiceModelSpec
+from voice_operator.api.voice_model import (
+    BOTH_BOUNDS,
+    LESS_IS_BETTER,
+    MORE_IS_BETTER,
+    NEED_RECOGNISER,
+    RECOGNISED,
+    Metric,
+    Training,
+    VoiceModelSpec,
+)
 from voice_operator.api.voice_revision import ReviewDecision, VoiceRevisionSpec
 from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import (
@@ -60,11 +70,11 @@ from voice_operator.reconcile.server_status import ObservedDeployment, server_st
 from voice_operator.reconcile.status import status_of
 from voice_operator.settings import Settings
 from voice_trainer.errors import UsageError
-from voice_trainer.evaluation.gates import METRICS, chosen_gates
+from voice_trainer.evaluation.metrics import METRICS, RECOGNISERS
+from voice_trainer.evaluation.recognition import Errors
 from voice_trainer.evaluation.scores import ClipScores, mean_scores
-from voice_trainer.job.document import Gate, TrainingJob, read_job
-
-NOT_MEASURED = {"speakerSimilarity", "cer"}
+from voice_trainer.evaluation.sentence_scores import SentenceScores, sentence_estimates
+from voice_trainer.job.document import TrainingJob, read_job
 
 VOICE = {
     "language": "en",
@@ -78,7 +88,7 @@ VOICE = {
     },
     "source": {"repository": "https://git.example.com/voices", "commit": "3f2a9c1d", "author": "Bob B."},
     "base": "tiny",
-    "evaluation": {"texts": ["Hello."], "gates": [{"metric": "pesq", "min": "3.5", "max": "4.5"}]},
+    "evaluation": {"texts": ["Hello."], "gates": [{"metric": "durationRatio", "min": "3.5", "max": "4.5"}]},
     "review": {"required": True},
 }
 SERVER = {
@@ -341,24 +351,6 @@ def test_a_field_that_nothing_reads_is_found(tmp_path: Path) -> None:
     assert unread(ServerWithOne.model_validate(SERVER), what_a_server_changes) == {"voices"}
 
 
-# What is refused at apply is exactly what is missing.
-
-
-def refused(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    for rule in schema.get("x-kubernetes-validations", ()):
-        if "not available yet" in rule["message"]:
-            yield path, rule
-    for name, part in schema.get("properties", {}).items():
-        yield from refused(part, f"{path}.{name}" if path else name)
-    if "items" in schema:
-        yield from refused(schema["items"], f"{path}[]")
-
-
-def test_the_crd_refuses_exactly_what_is_not_available() -> None:
-    rules = dict(refused(structural_schema(VoiceModelSpec)))
-    assert rules.keys() == {"evaluation.gates[].metric"}
-
-
 @functools.cache
 def words_of(package: Any, *, without: tuple[str, ...]) -> set[str]:
     """Return every attribute and text in a package's code: what it can read a field by."""
@@ -381,12 +373,20 @@ def test_the_trainer_uses_every_field_of_its_job_that_comes_from_a_spec(part: st
 
 
 def test_every_metric_that_a_gate_may_name_is_measured() -> None:
-    assert set(get_args(Metric)) - set(MEASURED) == NOT_MEASURED
-    assert set(MEASURED) == set(METRICS)
+    assert get_args(Metric) == get_args(BaseMetric) == tuple(METRICS)
+    sentence = SentenceScores(
+        "x", "x", Errors(0, 1, 0, 1), 0.8, (), 3.0, 1.0, ended=True, repeats=False, longest_pause=0, seconds=1
+    )
     clip = ClipScores(pesq=3.9, stoi=0.91)
-    assert mean_scores([clip, clip]).keys() == set(METRICS), "evaluate measures what the trainer's gates promise"
-    gates, _ = chosen_gates([Gate(metric=metric, min="0") for metric in MEASURED], ())
-    assert {gate.metric for gate in gates} == set(MEASURED)
+    measured = mean_scores([clip, clip]) | sentence_estimates([sentence])
+    assert measured.keys() == set(METRICS), "evaluate measures what the gates promise"
+
+
+def test_operator_and_trainer_agree_on_what_is_better_and_what_is_recognised() -> None:
+    for better, names in (("higher", MORE_IS_BETTER), ("lower", LESS_IS_BETTER), ("near one", (BOTH_BOUNDS,))):
+        assert set(names) == {name for name, metric in METRICS.items() if metric.better == better}
+    assert set(RECOGNISED) == set(RECOGNISERS)
+    assert set(NEED_RECOGNISER) == {name for name, metric in METRICS.items() if metric.recognised}
 
 
 # A VoiceRevision is a record that the operator writes: each of its fields is filled in.
@@ -409,7 +409,14 @@ def a_record(spec: VoiceModelSpec, mark: str) -> dict[str, Any]:
         }
     )
     dataset = ObservedDataset(uri=f"s3://{mark}", digest="sha256:" + mark * 64, fingerprint="sha256:1" + mark * 63)
-    gates = (GateVerdict(metric=f"pesq{mark}", min=f"1.{mark}", max=f"2.{mark}", value=mark, passed=mark == "1"),)
+    about = {
+        "metric": f"pesq{mark}",
+        "min": f"1.{mark}",
+        "max": f"2.{mark}",
+        "value": mark,
+        "verdict": f"verdict{mark}",
+    }
+    gates = (GateVerdict.model_validate(about | {"passed": mark == "1"}),)
     published = StageOutput("", "", uri=f"s3://voices/{mark}", digest="sha256:" + mark * 64, size=int(mark))
     scores = {"pesq": f"3.{mark}"}
     evaluated = StageOutput("", "", scores=scores, intervals=scores, gates=gates)

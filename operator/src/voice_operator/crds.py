@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from voice_operator.api.schema import GROUP, VALIDATIONS, VERSION, name_rule
 from voice_operator.api.structural import structural_schema
-from voice_operator.api.voice_model import VoiceModelSpec
+from voice_operator.api.voice_model import NEED_RECOGNISER, RECOGNISED, VoiceModelSpec
 from voice_operator.api.voice_revision import RevisionReview, VoiceRevisionSpec, VoiceRevisionStatus
 from voice_operator.api.voice_server import VoiceServerSpec, VoiceServerStatus
 from voice_operator.api.voice_status import VoiceModelStatus
@@ -67,6 +67,18 @@ KINDS = (
         short_names=("voice", "voices"),
         description="A speaker's voice: trained from recordings with consent, checked against gates, then served.",
         spec=VoiceModelSpec,
+        spec_rules=(
+            (
+                (
+                    f"self.language in {list(RECOGNISED)} || !has(self.evaluation) || !has(self.evaluation.gates) || "
+                    f"!self.evaluation.gates.exists(gate, gate.metric in {list(NEED_RECOGNISER)})"
+                ),
+                (
+                    f"spec.evaluation.gates names {' or '.join(NEED_RECOGNISER)}, which needs a recogniser, and there "
+                    f"is one of {', '.join(RECOGNISED)} only; remove that gate"
+                ),
+            ),
+        ),
         status=VoiceModelStatus,
         columns=(
             READY,

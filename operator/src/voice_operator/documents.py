@@ -47,6 +47,7 @@ class GateResult(Document):
     max: Number | None = None
     value: str = Field(max_length=20, pattern=f"{NUMBER}|^$", description="Empty: nothing measured it.")
     passed: bool
+    verdict: Literal["passed", "failed", "inconclusive"] | None = Field(None, description="None: of an older trainer.")
 
 
 class Finding(Document):
@@ -65,6 +66,7 @@ class Summary(Document):
     scores: Scores = Field(default_factory=dict, max_length=32)
     intervals: Scores = Field(default_factory=dict, max_length=32, description="Half widths, 95 %.")
     gates: tuple[GateResult, ...] = Field((), max_length=16)
+    gates_from: Literal["", "spec", "base", "default"] = Field("", description="Whose gates they are.")
     uri: str = Field("", max_length=1024)
     digest: str = Field("", pattern=f"{DIGEST}|^$")
     size: int = Field(0, ge=0)

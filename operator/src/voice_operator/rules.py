@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from voice_operator.api.schema import DECIMAL
-from voice_operator.api.voice_model import MEASURED, Gate, Metric
+from voice_operator.api.voice_model import LESS_IS_BETTER, Gate, Metric
 from voice_operator.section import Section
 from voice_operator.units import seconds
 
@@ -75,11 +75,13 @@ class MinimumGate(Section):
     max: str | None = Field(None, pattern=DECIMAL)
 
     @model_validator(mode="after")
-    def _one_bound_on_what_is_measured(self) -> Self:
+    def _one_bound(self) -> Self:
         if (self.min is None) == (self.max is None):
             raise ValueError(f"the gate on {self.metric} must have either min or max")
-        if self.metric not in MEASURED:
-            raise ValueError(f"{self.metric} is not measured yet; use {' or '.join(MEASURED)}")
+        if self.metric in LESS_IS_BETTER and self.max is None:
+            raise ValueError(f"the gate on {self.metric} must have max, as less is better")
+        if self.metric in {"speakerSimilarity", "dnsmos"} and self.min is None:
+            raise ValueError(f"the gate on {self.metric} must have min, as more is better")
         return self
 
     @property

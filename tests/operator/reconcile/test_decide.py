@@ -1020,6 +1020,26 @@ def test_a_gate_that_nothing_measured_says_so() -> None:
     assert action.message == "cer is not measured, at most 0.1 is needed"
 
 
+def failed_gates(gates_from: str, **about: Any) -> str:
+    gate = GateVerdict.model_validate({"metric": "stoi", "min": "0.85", "value": "0.8", "passed": False} | about)
+    evaluated = replace(DONE, passed=False, gates=(gate,), gates_from=gates_from)
+    return decide(observe(outputs=TRAINED | {"evaluate": evaluated}), NOW).action.message
+
+
+def test_a_default_gate_that_failed_says_that_it_is_one_and_what_to_do() -> None:
+    message = failed_gates("default")
+    assert message.startswith("stoi is 0.8, at least 0.85 is needed. Neither spec.evaluation.gates nor the base names")
+    assert "voice-trainer calibrate" in message
+    assert failed_gates("spec") == failed_gates("base") == failed_gates("") == "stoi is 0.8, at least 0.85 is needed"
+
+
+def test_a_gate_that_was_left_to_the_mean_says_so() -> None:
+    message = failed_gates("spec", metric="durationRatio", max="1.2", verdict="inconclusive")
+    assert message == (
+        "durationRatio is 0.8 by its mean, as its interval straddles the bound, at least 0.85 and at most 1.2 is needed"
+    )
+
+
 def test_every_check_says_why_it_is_there() -> None:
     assert all(check.__doc__ for check in CHECKS)
 

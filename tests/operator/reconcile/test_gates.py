@@ -38,6 +38,12 @@ def test_a_maximum_is_lowered() -> None:
     )
 
 
+def test_a_floor_raises_one_bound_of_a_duration_and_leaves_the_other() -> None:
+    asked = (Gate(metric="durationRatio", min="0.5", max="1.3"),)
+    floors = (Gate(metric="durationRatio", min="0.7"), Gate(metric="durationRatio", max="1.6"))
+    assert effective_gates(asked, floors) == (Gate(metric="durationRatio", min="0.7", max="1.3"),)
+
+
 @pytest.mark.parametrize(
     ("gates", "differs"),
     [

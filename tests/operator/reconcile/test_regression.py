@@ -16,8 +16,8 @@ ACTIVE = ObservedRevision(
     "sha256:x",
     language="en",
     base_identity="embedded:tiny",
-    scores={"pesq": "3.900", "stoi": "0.910", "cer": "0.050"},
-    intervals={"pesq": "0.300", "stoi": "0.010", "cer": "0.010"},
+    scores={"pesq": "3.900", "stoi": "0.910", "cer": "0.050", "durationRatio": "0.850", "repetitionRate": "0.000"},
+    intervals={"pesq": "0.300", "stoi": "0.010", "cer": "0.010", "durationRatio": "0.100", "repetitionRate": "0.100"},
 )
 
 
@@ -38,6 +38,11 @@ def with_score(metric: str, value: str) -> ObservedRevision:
         pytest.param(with_score("pesq", "3.475"), ["pesq"], id="worse by 0.425"),
         pytest.param(with_score("cer", "0.040"), [], id="fewer errors"),
         pytest.param(with_score("cer", "0.070"), ["cer"], id="more errors"),
+        pytest.param(with_score("durationRatio", "1.200"), [], id="as far from the speaker's pace, to the other side"),
+        pytest.param(with_score("durationRatio", "0.600"), ["durationRatio"], id="much too fast"),
+        pytest.param(with_score("durationRatio", "1.000"), [], id="exactly the speaker's pace"),
+        pytest.param(with_score("repetitionRate", "0.150"), ["repetitionRate"], id="more loops"),
+        pytest.param(with_score("dnsmos", "2.500"), [], id="nothing where only one was measured"),
         pytest.param(scored(scores={"pesq": "1.0", "stoi": "0.1"}), ["pesq", "stoi"], id="worse in two scores"),
         pytest.param(scored(scores={"pesq": "1.0"}, intervals={}), [], id="nothing without an interval of the new one"),
         pytest.param(scored(scores={}), [], id="nothing without a score"),

@@ -3,7 +3,7 @@ import torch
 
 from sovits_core.bundle.model_config import SpeakerEncoderConfig, s2_v2_pro
 from sovits_core.errors import InvalidModelInput
-from sovits_core.features.speaker import filterbank, speaker_vector
+from sovits_core.features.speaker import filterbank, speaker_vector, verification_embedding
 from sovits_core.models import SpeakerEncoder
 from sovits_core.models.speaker import AttentiveFusion
 from sovits_core.official.names import load_official, to_official
@@ -31,6 +31,17 @@ def test_a_recording_becomes_one_vector(encoder: SpeakerEncoder, wav: torch.Tens
     assert vector.shape == (1, SMALL.vector)
     assert torch.equal(vector, speaker_vector(encoder, wav, 16000))
     assert not vector.requires_grad
+
+
+def test_speakers_are_compared_by_an_embedding_that_loudness_does_not_change(
+    encoder: SpeakerEncoder, wav: torch.Tensor
+) -> None:
+    embedding = verification_embedding(encoder, wav, 16000)
+    assert embedding.shape == (1, SMALL.embedding)
+    assert torch.allclose(embedding, verification_embedding(encoder, 0.25 * wav, 16000), atol=1e-4)
+    time = torch.arange(8000) / 16000
+    tone = 0.3 * torch.sin(2 * torch.pi * 440 * time)
+    assert not torch.allclose(embedding, verification_embedding(encoder, tone, 16000), atol=1e-2)
 
 
 def test_a_recording_of_another_rate_is_resampled(encoder: SpeakerEncoder) -> None:

@@ -10,10 +10,43 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from voice_trainer.evaluation.plots import plot_curves, spectrogram_png
-from voice_trainer.evaluation.report import ClipReport, Report, Sample, Score, Spectrograms, render_html
+from voice_trainer.evaluation.plots import Epoch, epochs_of, plot_epochs, spectrogram_png
+from voice_trainer.evaluation.report import (
+    ClipReport,
+    MetricReport,
+    Report,
+    Score,
+    SentenceReport,
+    Spectrograms,
+    render_html,
+)
 
 EVIL = '<script>alert("x")</script>'
+
+
+def a_metric(name: str, verdicts: list[str], *, passed: bool | None) -> MetricReport:
+    score = Score(mean="1.200", low="1.100", high="1.300", n=3)
+    bounds = ["≥ 3.5"] * len(verdicts)
+    return MetricReport(
+        metric=name, meaning=EVIL, voice=score, base=score, recordings=None, bounds=bounds, verdicts=verdicts,
+        passed=passed,
+    )  # fmt: skip
+
+
+def a_sentence(**changes: object) -> SentenceReport:
+    known: dict[str, object] = {
+        "text": EVIL,
+        "recognised": EVIL,
+        "seconds": "1.00",
+        "file": "samples/sentence-1.flac",
+        "base_file": "samples/sentence-1.base.flac",
+        "cer": "0.1",
+        "similarity": "0.8",
+        "dnsmos": "3.0",
+        "duration_ratio": "1.0",
+        "remarks": [EVIL],
+    }
+    return SentenceReport.model_validate(known | changes)
 
 
 def a_report(**changes: object) -> Report:
@@ -25,13 +58,13 @@ def a_report(**changes: object) -> Report:
         "base": {"name": "tiny", "digest": "sha256:0"},
         "method": "Token-forced resynthesis.",
         "passed": False,
-        "gates": [{"metric": "pesq", "min": "3.5", "value": "1.2", "passed": False}],
+        "recogniser": EVIL,
+        "gates": [{"metric": "pesq", "min": "3.5", "value": "1.2", "verdict": "failed", "passed": False}],
         "gates_from": "default",
-        "scores": {"pesq": Score(mean="1.200", interval="0.100", n=3)},
-        "base_scores": {"pesq": Score(mean="1.100", interval="0.100", n=3)},
+        "metrics": [a_metric("pesq", ["failed"], passed=False), a_metric("wer", [], passed=None)],
         "semantic": {EVIL: EVIL},
         "clips": [ClipReport(id="c1", text=EVIL, pesq="1.2", stoi="", base_pesq="1.1", base_stoi="")],
-        "samples": [Sample(file="samples/sentence-1.flac", text=EVIL, seconds="1.00")],
+        "samples": [a_sentence(), a_sentence(file="", base_file="")],
         "prompt": {"id": "c2", "text": EVIL, "seconds": "4.00"},
         "recordings": {"clips": "30"},
         "training": {"epochs": "10"},
@@ -53,7 +86,7 @@ class Collector(HTMLParser):
 
 def a_page(**changes: object) -> str:
     image = spectrogram_png(np.zeros(1600, dtype=np.float32))
-    plots = [plot_curves(EVIL, {EVIL: [(1, 2.0), (2, 1.0)]})]
+    plots = [plot_epochs(EVIL, EVIL, [Epoch(1, 2.0, 1.5, 2.5), Epoch(2, 1.0, 0.5, 1.5)])]
     return render_html(a_report(**changes), plots, [Spectrograms("c1", image, image)])
 
 
@@ -62,8 +95,8 @@ def test_the_page_refers_only_to_sounds_beside_it_and_runs_nothing() -> None:
     found.feed(a_page())
     assert "script" not in found.tags
     assert found.tags.count("img") == 2
-    assert found.tags.count("audio") == 4
-    assert found.tags.count("polyline") == 1
+    assert found.tags.count("audio") == 7, "two of a sentence, four of a clip, the prompt"
+    assert found.tags.count("polyline") == found.tags.count("polygon") == 1
     assert all(source.startswith(("samples/", "reference.flac", "data:image/png;base64,")) for source in found.sources)
 
 
@@ -75,7 +108,7 @@ def test_the_page_refers_only_to_sounds_beside_it_and_runs_nothing() -> None:
         {"prompt": {"id": EVIL, "text": EVIL, "seconds": EVIL}},
         {"recordings": {EVIL: EVIL}},
         {"clips": [ClipReport(id='"><script>', text="x", pesq="", stoi="", base_pesq="", base_stoi="")]},
-        {"samples": [Sample(file='"><script>', text="x", seconds="1")]},
+        {"samples": [a_sentence(file='"><script>')]},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -100,7 +133,7 @@ def test_the_policy_allows_the_style_of_the_page_and_no_script() -> None:
     ("origin", "sentence"),
     [
         ("spec", "The gates come from the VoiceModel."),
-        ("default", "the defaults apply"),
+        ("default", "the documented defaults apply"),
         ("base", "passing them does not mean passing those"),
     ],
 )
@@ -116,7 +149,7 @@ def test_a_failed_gate_is_shown_as_failed() -> None:
 
 
 def test_scores_and_gates_may_be_missing() -> None:
-    page = a_page(scores={}, gates=[], samples=[], clips=[])
+    page = a_page(metrics=[], gates=[], samples=[], clips=[])
     assert "No gates" in page
     assert "neither the job nor the base names any" in page
 
@@ -131,14 +164,40 @@ def test_a_spectrogram_is_a_readable_image_with_the_tone_where_it_belongs() -> N
     assert (rows - 1 - darkest) / (rows - 1) * 8000 == pytest.approx(2000, abs=40)
 
 
-@pytest.mark.parametrize("curve", [[], [(1.0, 5.0)], [(1.0, 5.0), (2.0, 5.0)]])
-def test_a_curve_may_be_empty_a_point_or_flat(curve: list[tuple[float, float]]) -> None:
-    page = render_html(a_report(), [plot_curves("loss", {"x": curve})], [])
-    assert ("<polyline" in page) is bool(curve)
+def test_the_verdict_comes_first_and_says_what_was_left_to_the_mean() -> None:
+    page = a_page()
+    assert page.index("Not reached: pesq.") < page.index("<table")
+    unsure = a_page(passed=True, metrics=[a_metric("cer", ["inconclusive"], passed=True)])
+    assert "All gates are reached. Inconclusive, decided by the mean: cer;" in unsure
+    assert "inconclusive, passed by its mean" in unsure
+
+
+def test_recordings_whose_texts_are_other_words_are_told() -> None:
+    def with_cer(mean: str) -> str:
+        recordings = Score(mean=mean, low="", high="", n=1)
+        return a_page(metrics=[a_metric("cer", [], passed=None).model_copy(update={"recordings": recordings})])
+
+    assert "the texts may not be what is said" in with_cer("1.193")
+    assert "may not be what is said" not in with_cer("0.404")
+
+
+def test_wide_tables_scroll_by_keyboard_and_players_have_names() -> None:
+    page = a_page()
+    assert page.count('tabindex="0"') == page.count('class="scroll"') == 2
+    assert page.count("<audio") == page.count("aria-label=") - page.count("<svg"), "each player says what it plays"
+
+
+@pytest.mark.parametrize("epochs", [[], [Epoch(1, 5.0, 5.0, 5.0)], [Epoch(1, 5.0, 5.0, 5.0), Epoch(2, 5.0, 5.0, 5.0)]])
+def test_a_curve_may_be_empty_a_point_or_flat(epochs: list[Epoch]) -> None:
+    page = render_html(a_report(), [plot_epochs("loss", "x", epochs)], [])
+    assert ("<polyline" in page) is bool(epochs)
     assert "nan" not in page
 
 
-def test_a_curve_spans_the_plotted_area() -> None:
-    plot = plot_curves("loss", {"x": [(1.0, 5.0), (2.0, 3.0), (3.0, 4.0)]})
-    assert plot.lines[0].points == "0.0,0.0 240.0,160.0 480.0,80.0"
-    assert (plot.left, plot.right, plot.low, plot.high) == ("1", "3", "3", "5")
+def test_a_curve_is_of_epochs_and_spans_the_plotted_area() -> None:
+    epochs = epochs_of([(1, 6.0), (1, 4.0), (2, 3.0), (3, 4.0), (3, 2.0)])
+    assert epochs[0] == Epoch(1, 5.0, 4.0, 6.0)
+    plot = plot_epochs("loss", "x", epochs)
+    assert plot.lines[0].points == "0.0,40.0 240.0,120.0 480.0,120.0"
+    assert plot.lines[0].band.startswith("0.0,0.0 ")
+    assert (plot.left, plot.right, plot.low, plot.high) == ("1", "3", "2", "6")

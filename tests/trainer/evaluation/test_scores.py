@@ -1,11 +1,11 @@
-"""Scores: aligned before they are measured, and honest about how sure they are."""
+"""Scores: aligned before they are measured."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from voice_trainer.evaluation.scores import align, compare, estimate
+from voice_trainer.evaluation.scores import align, compare
 from voice_trainer.recordings import audio
 from voice_trainer.recordings.audio import ANALYSIS_RATE
 from voice_trainer.recordings.decoding import Samples
@@ -49,12 +49,3 @@ def test_a_measure_that_is_not_defined_is_not_a_number_to_average(speech: Sample
 
 def test_silence_has_no_pesq(speech: Samples) -> None:
     assert compare(speech, np.zeros_like(speech)).pesq is None
-
-
-def test_the_mean_comes_with_its_interval() -> None:
-    found = estimate([1.0, None, 2.0, 3.0])
-    assert found is not None
-    assert (found.mean, found.n) == (2.0, 3)
-    assert found.half_width == pytest.approx(4.3027 / 3**0.5, abs=1e-3)  # t(0.975, 2) = 4.3027
-    assert estimate([None]) is None
-    assert estimate([5.0]).half_width == 0.0  # type: ignore[union-attr]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,14 +13,18 @@ from pathlib import Path
 from typing import NoReturn
 
 from voice_store import ENVIRONMENT_HELP
+from voice_trainer.calibration import command as calibration
+from voice_trainer.errors import Interrupted
 from voice_trainer.hub import command as hub
 from voice_trainer.job.document import read_job
-from voice_trainer.job.exit_codes import write_termination_message
+from voice_trainer.job.exit_codes import failure_of, write_termination_message
 from voice_trainer.job.limits import Limits
 from voice_trainer.job.process import Process, run_process
 from voice_trainer.job.runner import STAGES, stages_named
 from voice_trainer.local.command import add_arguments, train_here
 from voice_trainer.settings import settings_help
+
+logger = logging.getLogger("voice_trainer")
 
 EPILOG = f"""\
 exit codes:
@@ -87,6 +92,7 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     hub.add_arguments(copy)
+    calibration.add_arguments(commands.add_parser("calibrate", help=calibration.HELP, description=calibration.__doc__))
     commands.add_parser("stages", help="list the stages, in the order in which they run")
     return top
 
@@ -94,6 +100,8 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None, limits: Limits | None = None) -> int:
     """Run the command line and return its exit code; ``limits`` are for callers that accept smaller datasets."""
     options = parser().parse_args(arguments)
+    if options.command == "calibrate":
+        return calibrate(options)
     if options.command == "stages":
         sys.stdout.write("".join(f"{stage.name:<10} {stage.summary}\n" for stage in STAGES))
         return 0
@@ -112,6 +120,17 @@ def run_job(path: Path, stage_names: str, process: Process) -> int:
     if message := workspace.result([stage.name for stage in stages]):
         write_termination_message(message, process.termination_log)
     return 0
+
+
+def calibrate(options: argparse.Namespace) -> int:
+    """Calibrate a base and translate whatever goes wrong."""
+    try:
+        return calibration.run(options)
+    except (Exception, Interrupted, KeyboardInterrupt) as error:
+        failure = failure_of(error, "calibrate")
+        trace = error if failure.reason == "InternalError" else None
+        logger.log(logging.ERROR, "calibrate failed [%s]: %s", failure.reason, failure.message, exc_info=trace)
+        return failure.exit_code
 
 
 if __name__ == "__main__":

@@ -19,8 +19,23 @@ from voice_operator.api.schema import (
 Language = Literal["zh", "en", "ja", "ko", "yue"]
 Capacity = Literal["Spot", "OnDemand", "SpotThenOnDemand"]
 Denoise = Literal["auto", "always", "never"]
-Metric = Literal["pesq", "stoi", "speakerSimilarity", "cer"]
-MEASURED: tuple[Metric, ...] = ("pesq", "stoi")  # by the trainer; a gate on another would hold every voice back
+Metric = Literal[
+    "pesq",
+    "stoi",
+    "speakerSimilarity",
+    "cer",
+    "wer",
+    "dnsmos",
+    "durationRatio",
+    "noEndTokenRate",
+    "repetitionRate",
+    "longestPause",
+]
+LESS_IS_BETTER: tuple[Metric, ...] = ("cer", "wer", "noEndTokenRate", "repetitionRate", "longestPause")
+MORE_IS_BETTER: tuple[Metric, ...] = ("pesq", "stoi", "speakerSimilarity", "dnsmos")
+BOTH_BOUNDS: Metric = "durationRatio"  # 1 is best
+NEED_RECOGNISER: tuple[Metric, ...] = ("cer", "wer")
+RECOGNISED: tuple[Language, ...] = ("en",)  # languages that the trainer has a recogniser of
 
 
 def _duration(most: str) -> str:
@@ -267,10 +282,7 @@ class Gate(Schema):
     """One score that the trained voice must reach before it is published."""
 
     metric: Metric = Field(
-        description=f"Which score; only {' and '.join(MEASURED)} are available yet.",
-        json_schema_extra=rules(
-            (f"self in {list(MEASURED)}", f"this metric of a gate is not available yet; use {' or '.join(MEASURED)}")
-        ),
+        description="Which score; docs/voice-quality.md says what each means. cer and wer need English.",
     )
     min: Decimal | None = Field(
         None,
@@ -286,9 +298,20 @@ class Gate(Schema):
     model_config = ConfigDict(
         json_schema_extra=rules(
             (
-                "has(self.min) != has(self.max)",
-                "each gate of spec.evaluation.gates must have either min or max, not both",
-            )
+                f"self.metric == '{BOTH_BOUNDS}' ? has(self.min) || has(self.max) : has(self.min) != has(self.max)",
+                f"each gate of spec.evaluation.gates must have either min or max; only {BOTH_BOUNDS} may have both",
+            ),
+            (
+                f"!(self.metric in {list(LESS_IS_BETTER)}) || !has(self.min)",
+                (
+                    f"spec.evaluation.gates: a gate on {', '.join(LESS_IS_BETTER[:-1])} or {LESS_IS_BETTER[-1]} takes "
+                    "max, as less is better"
+                ),
+            ),
+            (
+                "!(self.metric in ['speakerSimilarity', 'dnsmos']) || !has(self.max)",
+                "spec.evaluation.gates: a gate on speakerSimilarity or dnsmos takes min, as more is better",
+            ),
         )
     )
 
@@ -302,7 +325,7 @@ class Evaluation(Schema):
     texts: Annotated[tuple[Sentence, ...], Field(max_length=50, json_schema_extra=atomic_list())] = Field(
         (), description="Extra sentences to synthesise for the report; empty: the base's own for the language."
     )
-    gates: Annotated[tuple[Gate, ...], Field(max_length=8, json_schema_extra=map_list("metric"))] | None = Field(
+    gates: Annotated[tuple[Gate, ...], Field(max_length=10, json_schema_extra=map_list("metric"))] | None = Field(
         None,
         description=(
             "Scores that must be reached. Absent: the gates that the base names, else PESQ >= 3.5 and STOI >= 0.85; "

@@ -89,6 +89,13 @@ class GateVerdict(Schema):
     max: Decimal | None = None
     value: Decimal
     passed: bool
+    verdict: Annotated[str, Field(max_length=16)] | None = Field(
+        None,
+        description=(
+            "passed or failed: the whole 95 % interval is on that side; inconclusive: it straddles the bound, and the "
+            "mean decided."
+        ),
+    )
 
 
 class ResolvedBase(Schema):

@@ -196,9 +196,10 @@ class Workspace:
             intervals=summary.intervals,
             evaluation_hash=manifest.evaluation_hash,
             gates=tuple(
-                GateVerdict(metric=g.metric, min=g.min, max=g.max, value=g.value, passed=g.passed)
+                GateVerdict(metric=g.metric, min=g.min, max=g.max, value=g.value, passed=g.passed, verdict=g.verdict)
                 for g in summary.gates
             ),
+            gates_from=summary.gates_from,
             uri=summary.uri.rstrip("/"),
             digest=summary.digest,
             size=summary.size,

@@ -38,6 +38,10 @@ STORE_POLL_SECONDS = 30.0
 REFUSAL_POLL_SECONDS = 60.0  # between passes over what is not allowed: other voices may make room
 MAX_REVIEW_WAIT_SECONDS = 6 * 3600.0  # for the end of a review: a clock may be set meanwhile
 
+DEFAULT_GATES_HINT = (
+    "Neither spec.evaluation.gates nor the base names gates, so the documented defaults (PESQ 3.5, STOI 0.85) apply, "
+    "which few bases can reach: voice-trainer calibrate measures what a base reaches and writes its own gates"
+)
 REVIEW_REASONS = {
     "Waiting": "AwaitingReview",
     "Rejected": "ReviewRejected",
@@ -264,7 +268,8 @@ def stop_at_failed_gates(view: View) -> Action | None:
     if view.next_stage is not None or view.evaluated is None or view.evaluated.passed:
         return None
     missed = "; ".join(_missed(gate) for gate in view.evaluated.gates if not gate.passed)
-    return Action("Failed", "GatesFailed", missed or "the evaluation did not pass", stalled=True)
+    hint = f". {DEFAULT_GATES_HINT}" if view.evaluated.gates_from == "default" and missed else ""
+    return Action("Failed", "GatesFailed", f"{missed or 'the evaluation did not pass'}{hint}", stalled=True)
 
 
 def record_revision(view: View) -> Action | None:
@@ -497,5 +502,7 @@ def _deletions(view: View) -> tuple[Effect, ...]:
 
 
 def _missed(gate: GateVerdict) -> str:
-    bound = f"at least {gate.min}" if gate.min else f"at most {gate.max}"
-    return f"{gate.metric} is {gate.value or 'not measured'}, {bound} is needed"
+    bounds = [f"at least {gate.min}"] if gate.min else []
+    bounds += [f"at most {gate.max}"] if gate.max else []
+    doubt = " by its mean, as its interval straddles the bound" if gate.verdict == "inconclusive" else ""
+    return f"{gate.metric} is {gate.value or 'not measured'}{doubt}, {' and '.join(bounds)} is needed"

@@ -13,18 +13,23 @@ def effective_gates(gates: Sequence[Gate] | None, minimum: Sequence[Gate]) -> tu
     """
     if gates is None:
         return None
-    floors = {_kind(gate): gate for gate in minimum}
-    raised = tuple(_stricter(gate, floors.pop(_kind(gate), gate)) for gate in gates)
-    return raised + tuple(floors.values())
+    raised = list(gates)
+    for floor in minimum:
+        same = [index for index, gate in enumerate(raised) if _bounds_the_same(gate, floor)]
+        for index in same:
+            raised[index] = _stricter(raised[index], floor)
+        raised += [] if same else [floor]
+    return tuple(raised)
 
 
-def _kind(gate: Gate) -> tuple[str, bool]:
-    return gate.metric, gate.min is not None
+def _bounds_the_same(gate: Gate, floor: Gate) -> bool:
+    return gate.metric == floor.metric and (gate.min if floor.min is not None else gate.max) is not None
 
 
 def _stricter(gate: Gate, floor: Gate) -> Gate:
-    if gate.min is not None and floor.min is not None:
-        return gate if Decimal(gate.min) >= Decimal(floor.min) else floor
-    if gate.max is not None and floor.max is not None:
-        return gate if Decimal(gate.max) <= Decimal(floor.max) else floor
+    """Return the gate with the floor's bound where that one is stricter; another bound of it stays."""
+    if gate.min is not None and floor.min is not None and Decimal(gate.min) < Decimal(floor.min):
+        return gate.model_copy(update={"min": floor.min})
+    if gate.max is not None and floor.max is not None and Decimal(gate.max) > Decimal(floor.max):
+        return gate.model_copy(update={"max": floor.max})
     return gate

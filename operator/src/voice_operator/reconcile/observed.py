@@ -138,6 +138,7 @@ class StageOutput:
     scores: Mapping[str, str] = field(default_factory=dict)
     intervals: Mapping[str, str] = field(default_factory=dict)  # half widths of the scores' 95 % intervals
     gates: tuple[GateVerdict, ...] = ()
+    gates_from: str = ""  # spec, base or default
     evaluation_hash: str = ""  # of evaluate and publish; empty: not recorded
     uri: str = ""
     digest: str = ""

@@ -1,12 +1,18 @@
 """Whether a revision is worse than another: a score that fell by more than both 95 % intervals explain."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from voice_operator.api.voice_model import BOTH_BOUNDS, LESS_IS_BETTER, MORE_IS_BETTER
 from voice_operator.reconcile.observed import ObservedRevision
 
-HIGHER, LOWER = 1, -1  # is better
-BETTER = {"pesq": HIGHER, "stoi": HIGHER, "speakerSimilarity": HIGHER, "dnsmos": HIGHER, "cer": LOWER, "wer": LOWER}
+# How much better a score is than others, by metric.
+GOODNESS: dict[str, Callable[[float], float]] = {
+    **dict.fromkeys(MORE_IS_BETTER, lambda value: value),
+    **dict.fromkeys(LESS_IS_BETTER, lambda value: -value),
+    BOTH_BOUNDS: lambda value: -abs(value - 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -31,10 +37,10 @@ def regressions_between(new: ObservedRevision, active: ObservedRevision) -> tupl
     if _scale(new) != _scale(active):
         return ()
     found = []
-    for metric, better in BETTER.items():
-        difference = _number(active.scores.get(metric)) - _number(new.scores.get(metric))
+    for metric, goodness in GOODNESS.items():
+        loss = goodness(_number(active.scores.get(metric))) - goodness(_number(new.scores.get(metric)))
         margin = math.hypot(_number(active.intervals.get(metric)), _number(new.intervals.get(metric)))
-        if better * difference > margin:
+        if loss > margin:
             found.append(Regression(metric, new.scores[metric], active.scores[metric], margin))
     return tuple(found)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, Discriminator, Field, Tag, ValidationError, model_validator
 
@@ -48,17 +48,33 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Decimal = Annotated[str, Field(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,9})?$")]
 
 
+Metric = Literal[
+    "pesq",
+    "stoi",
+    "speakerSimilarity",
+    "cer",
+    "wer",
+    "dnsmos",
+    "durationRatio",
+    "noEndTokenRate",
+    "repetitionRate",
+    "longestPause",
+]
+
+
 class Gate(Document):
     """A score that a voice must reach (`min`) or must not exceed (`max`); decimal strings."""
 
-    metric: Literal["pesq", "stoi", "speakerSimilarity", "cer"]
+    metric: Metric
     min: Decimal | None = None
     max: Decimal | None = None
 
     @model_validator(mode="after")
-    def _one_bound(self) -> Self:
-        if (self.min is None) == (self.max is None):
+    def _bounded(self) -> Self:
+        if self.min is None and self.max is None:
             raise ValueError(f"gate {self.metric} needs either min or max")
+        if self.min is not None and self.max is not None and self.metric != "durationRatio":
+            raise ValueError(f"gate {self.metric} needs either min or max; only durationRatio takes both")
         return self
 
 
@@ -155,6 +171,9 @@ class BaseDocument(Document):
     finetuning: Finetuning = Finetuning()
     gates: tuple[Gate, ...] = ()
     gates_note: str = ""
+    calibration: Mapping[str, Any] | None = Field(
+        None, description="What the gates were measured on, by `voice-trainer calibrate`; for people."
+    )
     sentences: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     licences: tuple[Licence, ...] = ()
     training: Mapping[str, str] = Field(default_factory=dict, description="How it was made, for people.")

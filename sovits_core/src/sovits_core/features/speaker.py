@@ -50,3 +50,17 @@ def speaker_vector(encoder: SpeakerEncoder, wav: Tensor, sample_rate: int) -> Te
     energies = filterbank(resample(wav, sample_rate, FILTERBANK_RATE), encoder.config.bands)
     vector: Tensor = encoder(energies[None].to(encoder.stem.weight))
     return vector
+
+
+@torch.no_grad()
+def verification_embedding(encoder: SpeakerEncoder, wav: Tensor, sample_rate: int) -> Tensor:
+    """The embedding (1, 192 for the official sizes) by which speakers are compared: the cosine of two is 1 at most.
+
+    Args:
+        encoder: in evaluation mode.
+        wav: (samples), at least 25 ms.
+        sample_rate: of wav.
+    """
+    energies = filterbank(resample(wav, sample_rate, FILTERBANK_RATE), encoder.config.bands)
+    energies = energies - energies.mean(dim=0)  # as the official verification pipeline does
+    return encoder.verify(energies[None].to(encoder.stem.weight))

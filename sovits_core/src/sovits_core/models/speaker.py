@@ -106,15 +106,30 @@ class SpeakerEncoder(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.downsample = nn.Conv2d(inputs // 2, inputs, 3, 2, padding=1, bias=False)
         self.fusion = AttentiveFusion(inputs)
-        # The verification embedding, from mean and deviation of the fused map: no version of the family uses it, but
-        # the official checkpoint holds it.
+        # The verification embedding, from mean and deviation of the fused map: no version of the family takes it, but
+        # the official checkpoint holds it, and evaluation compares speakers by it.
         self.embedding = nn.Linear(2 * config.vector, config.embedding)
 
     def forward(self, filterbank: Tensor) -> Tensor:
         """filterbank: (batch, time, bands) -> the speaker vector (batch, vector), the fused map's mean over time."""
+        vector: Tensor = self._fused(filterbank).mean(dim=-1)
+        return vector
+
+    def verify(self, filterbank: Tensor) -> Tensor:
+        """filterbank: (batch, time, bands) -> the verification embedding (batch, embedding), to be compared by cosine.
+
+        Statistics pooling and a linear layer, as in the official ERes2NetV2.
+        """
+        fused = self._fused(filterbank)
+        deviation = (fused.var(dim=-1) + 1e-8).sqrt()
+        embedding: Tensor = self.embedding(torch.cat([fused.mean(dim=-1), deviation], dim=1))
+        return embedding
+
+    def _fused(self, filterbank: Tensor) -> Tensor:
+        """Return (batch, vector, time / 8)."""
         x = self.stem_norm(self.stem(filterbank.transpose(1, 2)[:, None])).relu()  # (batch, channels, bands, time)
         first, second, third, fourth = cast("list[nn.Module]", self.stages)
         x = third(second(first(x)))  # (batch, channels * 4 * expansion, bands / 4, time / 4)
         fused = self.fusion(fourth(x), self.downsample(x))  # (batch, channels * 8 * expansion, bands / 8, time / 8)
-        vector: Tensor = fused.flatten(1, 2).mean(dim=-1)
-        return vector
+        flat: Tensor = fused.flatten(1, 2)
+        return flat

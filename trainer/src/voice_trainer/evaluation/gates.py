@@ -11,12 +11,14 @@ from typing import Any, Literal
 from sovits_core.bundle.base import DEFAULT_GATES
 from sovits_core.bundle.base import Gate as BaseGate
 from voice_trainer.errors import Refused
+from voice_trainer.evaluation.estimates import Estimate
+from voice_trainer.evaluation.metrics import METRICS, RECOGNISERS, is_measured
 from voice_trainer.job.document import Gate
 
-METRICS = ("pesq", "stoi")  # what evaluate measures
 DEFAULTS = tuple(Gate.model_validate(gate.model_dump()) for gate in DEFAULT_GATES)
 
 Origin = Literal["spec", "base", "default"]
+Outcome = Literal["passed", "failed", "inconclusive"]
 
 
 @dataclass(frozen=True)
@@ -24,27 +26,57 @@ class Verdict:
     """One gate and its score; a missing score never passes."""
 
     gate: Gate
-    value: float | None
+    estimate: Estimate | None
 
     @property
     def passed(self) -> bool:
-        """Whether the score lies within the bounds; the printed value decides, so that report and verdict agree."""
-        if self.value is None or not math.isfinite(self.value):
-            return False
-        value = Decimal(decimal(self.value))
-        return (self.gate.min is None or value >= self.gate.min) and (self.gate.max is None or value <= self.gate.max)
+        """Whether the mean lies within the bounds; the printed value decides, so that report and verdict agree."""
+        return self.estimate is not None and self._holds(self.estimate.mean)
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether the whole interval says so; an interval that straddles a bound leaves it to the mean.
+
+        A single clip or sentence has no interval, and nothing follows from it.
+        """
+        found = self.estimate
+        if found is None or not math.isfinite(found.mean):
+            return "failed"
+        if found.n > 1 and self._holds(found.low) and self._holds(found.high):
+            return "passed"
+        low, high = Decimal(decimal(found.low)), Decimal(decimal(found.high))
+        outside = (self.gate.min is not None and high < self.gate.min) or (
+            self.gate.max is not None and low > self.gate.max
+        )
+        return "failed" if found.n > 1 and outside else "inconclusive"
 
     def document(self) -> dict[str, Any]:
         """Return the verdict as summaries and reports show it."""
         bounds = {name: str(bound) for name in ("min", "max") if (bound := getattr(self.gate, name)) is not None}
-        value = "" if self.value is None else decimal(self.value)
-        return {"metric": self.gate.metric, **bounds, "value": value, "passed": self.passed}
+        value = "" if self.estimate is None else decimal(self.estimate.mean)
+        return {
+            "metric": self.gate.metric,
+            **bounds,
+            "value": value,
+            "verdict": self.outcome,
+            "passed": self.passed,
+        }
+
+    def _holds(self, value: float) -> bool:
+        if not math.isfinite(value):
+            return False
+        printed = Decimal(decimal(value))
+        return (self.gate.min is None or printed >= self.gate.min) and (
+            self.gate.max is None or printed <= self.gate.max
+        )
 
 
 def chosen_gates(
-    asked: Sequence[Gate] | None, base: Sequence[BaseGate], minimum: Sequence[Gate] = ()
+    asked: Sequence[Gate] | None, base: Sequence[BaseGate], minimum: Sequence[Gate] = (), *, language: str
 ) -> tuple[tuple[Gate, ...], Origin]:
     """Return the user's gates, or the base's, or the defaults, and their origin; none is weaker than ``minimum``.
+
+    A base's gate on what cannot be measured in the language does not apply.
 
     Raises:
         Refused: a gate names a metric that nothing measures, or has no bound.
@@ -54,35 +86,55 @@ def chosen_gates(
     if asked is not None:
         gates, origin = tuple(asked), "spec"
     elif base:
-        gates, origin = tuple(Gate.model_validate(gate.model_dump()) for gate in base), "base"
+        known = (Gate.model_validate(gate.model_dump()) for gate in base)
+        gates, origin = tuple(gate for gate in known if is_measured(gate.metric, language)), "base"
     gates = _raised(gates, minimum)
     for gate in gates:
-        if gate.metric not in METRICS:
-            raise Refused(
-                f"evaluation.gates names the metric {gate.metric[:40]!r}; known metrics: {', '.join(METRICS)}",
-                reason="UnknownMetric",
-            )
-        if gate.min is None and gate.max is None:
-            raise Refused(f"the gate on {gate.metric} has neither min nor max; give one", reason="GateWithoutBound")
+        _require_measurable(gate, language)
     return gates, origin
 
 
+def _require_measurable(gate: Gate, language: str) -> None:
+    if gate.metric not in METRICS:
+        raise Refused(
+            f"evaluation.gates names the metric {gate.metric[:40]!r}; known metrics: {', '.join(METRICS)}",
+            reason="UnknownMetric",
+        )
+    if not is_measured(gate.metric, language):
+        raise Refused(
+            f"the gate on {gate.metric} needs a recogniser, and there is none of language {language!r}, only of "
+            f"{', '.join(RECOGNISERS)}; remove the gate from evaluation.gates",
+            reason="NoRecogniser",
+        )
+    if gate.min is None and gate.max is None:
+        raise Refused(f"the gate on {gate.metric} has neither min nor max; give one", reason="GateWithoutBound")
+
+
 def _raised(gates: Sequence[Gate], minimum: Sequence[Gate]) -> tuple[Gate, ...]:
-    """Return the gates, each at least as strict as the one of ``minimum`` with its metric and bound, and the others."""
-    floors = {(floor.metric, floor.min is None): floor for floor in minimum}
-    raised = [_stricter(gate, floors.pop((gate.metric, gate.min is None), gate)) for gate in gates]
-    return (*raised, *floors.values())
+    """Return the gates, each at least as strict as those of ``minimum`` with its metric and bound, and the others."""
+    raised = list(gates)
+    for floor in minimum:
+        bound = "min" if floor.min is not None else "max"
+        same = [
+            index
+            for index, gate in enumerate(raised)
+            if gate.metric == floor.metric and getattr(gate, bound) is not None
+        ]
+        for index in same:
+            raised[index] = _stricter(raised[index], floor)
+        raised += [] if same else [floor]
+    return tuple(raised)
 
 
 def _stricter(gate: Gate, floor: Gate) -> Gate:
-    if gate.min is not None and floor.min is not None:
-        return gate if gate.min >= floor.min else floor
-    if gate.max is not None and floor.max is not None:
-        return gate if gate.max <= floor.max else floor
+    if floor.min is not None and gate.min is not None and gate.min < floor.min:
+        return gate.model_copy(update={"min": floor.min})
+    if floor.max is not None and gate.max is not None and gate.max > floor.max:
+        return gate.model_copy(update={"max": floor.max})
     return gate
 
 
-def judge(gates: Sequence[Gate], scores: Mapping[str, float]) -> tuple[Verdict, ...]:
+def judge(gates: Sequence[Gate], scores: Mapping[str, Estimate]) -> tuple[Verdict, ...]:
     """Compare every gate with its score."""
     return tuple(Verdict(gate, scores.get(gate.metric)) for gate in gates)
 

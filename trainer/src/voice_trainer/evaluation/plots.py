@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,6 @@ from scipy import signal
 from voice_trainer.recordings.audio import ANALYSIS_RATE
 from voice_trainer.recordings.decoding import Samples
 
-Curve = Sequence[tuple[float, float]]
-
-POINTS = 400  # a curve of more points looks the same
 WIDTH, HEIGHT = 480, 160  # of the plotted area, in SVG units
 WINDOW = 512  # samples: 32 ms at 16 kHz
 FLOOR = -80.0  # dB below the loudest cell
@@ -28,6 +25,8 @@ class Polyline:
     name: str
     points: str
     """As SVG's attribute ``points`` takes them."""
+    band: str = ""
+    """A polygon from the lowest to the highest values around the curve; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +43,39 @@ class CurvePlot:
     height: int = HEIGHT
 
 
-def plot_curves(title: str, curves: Mapping[str, Curve]) -> CurvePlot:
-    """Scale curves to the plotted area."""
-    drawn = {name: _thinned(curve) for name, curve in curves.items() if len(curve)}
-    if not drawn:
+@dataclass(frozen=True)
+class Epoch:
+    """The values of one epoch's steps."""
+
+    number: int
+    mean: float
+    low: float
+    high: float
+
+
+def plot_epochs(title: str, name: str, epochs: Sequence[Epoch]) -> CurvePlot:
+    """Plot the mean of each epoch, in a band from the lowest to the highest step."""
+    if not epochs:
         return CurvePlot(title, (), "", "", "", "")
-    xs, ys = (np.array([point[axis] for curve in drawn.values() for point in curve]) for axis in (0, 1))
-    left, right, low, high = float(xs.min()), float(xs.max()), float(ys.min()), float(ys.max())
-    across, up = WIDTH / (right - left or 1.0), HEIGHT / (high - low or 1.0)
-    lines = tuple(
-        Polyline(name, " ".join(f"{(x - left) * across:.1f},{HEIGHT - (y - low) * up:.1f}" for x, y in curve))
-        for name, curve in drawn.items()
-    )
-    return CurvePlot(title, lines, f"{left:g}", f"{right:g}", f"{low:.3g}", f"{high:.3g}")
+    left, right = epochs[0].number, epochs[-1].number
+    low, high = min(one.low for one in epochs), max(one.high for one in epochs)
+    across, up = WIDTH / (right - left or 1), HEIGHT / (high - low or 1.0)
+
+    def point(number: int, value: float) -> str:
+        return f"{(number - left) * across:.1f},{HEIGHT - (value - low) * up:.1f}"
+
+    upper = [point(one.number, one.high) for one in epochs]
+    lower = [point(one.number, one.low) for one in reversed(epochs)]
+    line = Polyline(name, " ".join(point(one.number, one.mean) for one in epochs), " ".join(upper + lower))
+    return CurvePlot(title, (line,), f"{left}", f"{right}", f"{low:.3g}", f"{high:.3g}")
+
+
+def epochs_of(steps: Iterable[tuple[int, float]]) -> list[Epoch]:
+    """Return the mean and the extremes of each epoch of (epoch, value) pairs."""
+    values: dict[int, list[float]] = {}
+    for epoch, value in steps:
+        values.setdefault(epoch, []).append(value)
+    return [Epoch(number, float(np.mean(found)), min(found), max(found)) for number, found in sorted(values.items())]
 
 
 def spectrogram_png(samples: Samples) -> bytes:
@@ -68,7 +87,3 @@ def spectrogram_png(samples: Samples) -> bytes:
     target = io.BytesIO()
     Image.fromarray(grey).save(target, "PNG", optimize=True)
     return target.getvalue()
-
-
-def _thinned(curve: Curve) -> Curve:
-    return curve[:: max(1, len(curve) // POINTS)]

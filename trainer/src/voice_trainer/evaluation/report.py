@@ -18,14 +18,31 @@ from voice_trainer.job.document import Document
 
 REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"
+SUSPICIOUS_CER = 0.9  # of held-out recordings: right texts have 0.12 to 0.40, those of the next clip 1.19
 
 
 class Score(Document):
-    """A metric over the held-out clips; decimal strings, ``interval`` is half the 95 % interval's width."""
+    """A mean as decimal strings, with its 95 % interval where there is one, over ``n`` clips or sentences."""
 
     mean: str
-    interval: str
+    low: str
+    high: str
     n: int
+
+
+class MetricReport(Document):
+    """A metric of the voice, of the base alone and of the held-out recordings, and what its gates say."""
+
+    metric: str
+    meaning: str
+    voice: Score | None
+    base: Score | None
+    recordings: Score | None
+    bounds: list[str]
+    verdicts: list[str]
+    """Of each bound: passed, failed or inconclusive."""
+    passed: bool | None
+    """None: no gate names it."""
 
 
 class ClipReport(Document):
@@ -39,32 +56,39 @@ class ClipReport(Document):
     base_stoi: str
 
 
-class Sample(Document):
-    """A sentence synthesised from text alone."""
+class SentenceReport(Document):
+    """A sentence synthesised from text alone; empty strings stand for what is not known."""
 
-    file: str
     text: str
+    recognised: str
     seconds: str
+    file: str
+    base_file: str
+    cer: str
+    similarity: str
+    dnsmos: str
+    duration_ratio: str
+    remarks: list[str]
 
 
 class Report(Document):
     """The findings of stage evaluate; ``report.json``."""
 
-    schema_: Literal["voice.sovits.dev/report/v1"] = Field("voice.sovits.dev/report/v1", alias="schema")
+    schema_: Literal["voice.sovits.dev/report/v2"] = Field("voice.sovits.dev/report/v2", alias="schema")
     voice: str
     revision: str
     input_hash: str
     language: str
     base: dict[str, str]
     method: str
+    recogniser: str
     passed: bool
     gates: list[dict[str, str | bool]]
     gates_from: str
-    scores: dict[str, Score]
-    base_scores: dict[str, Score]
+    metrics: list[MetricReport]
     semantic: dict[str, str]
     clips: list[ClipReport]
-    samples: list[Sample]
+    samples: list[SentenceReport]
     prompt: dict[str, str]
     recordings: dict[str, str | int]
     training: dict[str, str]
@@ -73,7 +97,8 @@ class Report(Document):
 
 GATES_NOTES = {
     "spec": "The gates come from the VoiceModel.",
-    "default": "The VoiceModel and the base name no gates; the defaults apply: PESQ ≥ 3.5 and STOI ≥ 0.85.",
+    "default": "The VoiceModel and the base name no gates; the documented defaults apply: PESQ ≥ 3.5 and STOI ≥ 0.85, "
+    "which few bases can reach. `voice-trainer calibrate` measures what a base reaches, and writes its own gates.",
     "base": "The VoiceModel names no gates, so the base's own gates apply. The base declares them for what it can do, "
     "and they may be lower than the defaults (PESQ ≥ 3.5, STOI ≥ 0.85): passing them does not mean passing those.",
 }
@@ -104,6 +129,8 @@ def render_html(report: Report, plots: Sequence[CurvePlot], spectrograms: Sequen
     }
     page = environment.get_template("report.html.j2").render(
         report=report,
+        verdict=verdict_of(report),
+        doubt=doubt_of(report),
         plots=plots,
         spectrograms=images,
         gates_note=GATES_NOTES[report.gates_from],
@@ -111,6 +138,32 @@ def render_html(report: Report, plots: Sequence[CurvePlot], spectrograms: Sequen
         policy=content_security_policy(style),
     )
     return page.strip() + "\n"
+
+
+def verdict_of(report: Report) -> str:
+    """Return the verdict in a sentence."""
+    if not report.gates:
+        return "No gates: any score passes."
+    failed = [one.metric for one in report.metrics if one.passed is False]
+    unsure = [one.metric for one in report.metrics if "inconclusive" in one.verdicts]
+    text = f"Not reached: {', '.join(failed)}." if failed else "All gates are reached."
+    if unsure:
+        text += (
+            f" Inconclusive, decided by the mean: {', '.join(unsure)}; the 95 % interval has values on both sides of "
+            "the bound."
+        )
+    return text
+
+
+def doubt_of(report: Report) -> str:
+    """Return a sentence where the recogniser finds other words in the recordings than their texts; else nothing."""
+    found = next((one.recordings for one in report.metrics if one.metric == "cer"), None)
+    if found is None or float(found.mean) < SUSPICIOUS_CER:
+        return ""
+    return (
+        f"The recogniser writes the recordings' characters otherwise than their texts do (CER {found.mean}): "
+        "the texts may not be what is said."
+    )
 
 
 def data_uri(png: bytes) -> str:

@@ -1,4 +1,4 @@
-"""How close a resynthesised clip comes to its recording, and how sure the mean over clips is."""
+"""How close a resynthesised clip comes to its recording: PESQ and STOI."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import pesq
 import pystoi
-from scipy import signal, stats
+from scipy import signal
 
+from voice_trainer.evaluation.estimates import Estimate, mean_of
 from voice_trainer.recordings.audio import ANALYSIS_RATE
 from voice_trainer.recordings.decoding import Samples
 
 SHIFT_SECONDS = 0.02  # the largest lag that alignment removes
 PESQ_SECONDS = 0.3  # below this PESQ has no utterance to measure
 STOI_SECONDS = 0.1  # below this pystoi fails instead of warning
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,11 @@ class ClipScores:
     stoi: float | None
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over clips with the half width of its 95 % interval (Student's t; 0 for a single clip)."""
-
-    mean: float
-    half_width: float
-    n: int
-
-
 def mean_scores(clips: Sequence[ClipScores]) -> dict[str, Estimate]:
     """Return the mean of each metric over the clips, without metrics that no clip has."""
     found = {
-        "pesq": estimate([clip.pesq for clip in clips]),
-        "stoi": estimate([clip.stoi for clip in clips]),
+        "pesq": mean_of([clip.pesq for clip in clips]),
+        "stoi": mean_of([clip.stoi for clip in clips]),
     }
     return {name: value for name, value in found.items() if value is not None}
 
@@ -67,19 +58,6 @@ def align(recording: Samples, resynthesis: Samples) -> tuple[Samples, Samples]:
         recording = recording[-lag:]
     length = min(len(recording), len(resynthesis))
     return recording[:length], resynthesis[:length]
-
-
-def estimate(values: Sequence[float | None]) -> Estimate | None:
-    """Return the mean of the defined values, or ``None`` without any."""
-    defined = np.array([value for value in values if value is not None], dtype=np.float64)
-    if not len(defined):
-        return None
-    if len(defined) == 1:
-        return Estimate(float(defined[0]), 0.0, 1)
-    error = float(defined.std(ddof=1)) / len(defined) ** 0.5
-    return Estimate(
-        float(defined.mean()), float(stats.t.ppf((1 + CONFIDENCE) / 2, len(defined) - 1)) * error, len(defined)
-    )
 
 
 def _pesq(recording: Samples, resynthesis: Samples) -> float | None:

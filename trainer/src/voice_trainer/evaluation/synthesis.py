@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sovits_core.models.networks import Networks
-from sovits_core.synthesis.generation import generate, synthesize
+from sovits_core.synthesis.generation import MAX_TOKENS, generate, synthesize
 from sovits_core.synthesis.sampling import Sampling
 from sovits_core.text import Phonemes, PolyphoneReader, phonemize_for_synthesis
 from sovits_core.text.symbols import phone_ids
@@ -57,6 +57,19 @@ def encode_prompt(base: JobBase, networks: Networks, encoders: Encoders, clip: F
 
 
 @dataclass(frozen=True)
+class Synthesis:
+    """One spoken sentence."""
+
+    samples: Samples  # at the base's sample rate
+    tokens: tuple[int, ...]
+    ended: bool
+    """Whether S1 chose an end token before the limit."""
+    phones: tuple[str, ...]
+    normalized: str
+    """The text as it was spelled out to be spoken."""
+
+
+@dataclass(frozen=True)
 class Synthesiser:
     """Synthesises sentences as the server will: tokens from S1 after the prompt, the waveform from S2."""
 
@@ -75,12 +88,13 @@ class Synthesiser:
         """In Hz."""
         return self.networks.s2.config.sample_rate
 
-    def synthesize(self, text: str) -> Samples:
-        """Return the sentence at the base's sample rate; the same text and seed give the same on the same machine."""
+    def synthesize(self, text: str) -> Synthesis:
+        """Speak a sentence; the same text and seed give the same on the same machine."""
         device = next(self.networks.parameters()).device
         found = phonemize_for_synthesis(text, self.language, self.symbols, self.polyphones)
         target = torch.tensor(phone_ids(found.phones, self.symbols), device=device)
         seed = int.from_bytes(hashlib.sha256(f"{self.seed}/{text}".encode()).digest()[:4], "big")
+        limit = max(MIN_TOKEN_LIMIT, min(MAX_TOKENS, MAX_TOKENS_PER_PHONE * len(target)))
         tokens = generate(
             self.networks.s1,
             torch.cat([self.prompt.phones.to(device), target])[None],
@@ -88,11 +102,12 @@ class Synthesiser:
             self.prompt.tokens[None].to(device),
             sampling=self.sampling,
             seed=seed,
-            max_tokens=max(MIN_TOKEN_LIMIT, MAX_TOKENS_PER_PHONE * len(target)),
+            max_tokens=limit,
         )
         embedding = self.prompt.speaker_embedding[None, :, None].to(device)
-        samples: Samples = synthesize(self.networks.s2, tokens, target[None], embedding, seed=seed)[0, 0].cpu().numpy()
-        return samples
+        samples = synthesize(self.networks.s2, tokens, target[None], embedding, seed=seed)[0, 0].cpu().numpy()
+        chosen = tuple(tokens[0].tolist())
+        return Synthesis(samples, chosen, len(chosen) < limit, found.phones, found.normalized)
 
     def _bert(self, found: Phonemes, device: torch.device) -> Tensor | None:
         """Text features of prompt and target: (1, phones, width), or ``None`` for zeros."""

@@ -44,7 +44,12 @@ STAGES: tuple[Stage, ...] = (
     Stage("prepare", (), "check consent and recordings, measure speech, normalise, hold clips out", has_limits=True),
     Stage("features", ("prepare",), "phones, semantic tokens and speaker embedding of every clip"),
     Stage("train", ("features",), "fit LoRA adapters on both networks"),
-    Stage("evaluate", ("prepare", "features", "train"), "resynthesise held-out clips, score them, apply the gates"),
+    Stage(
+        "evaluate",
+        ("prepare", "features", "train"),
+        "resynthesise held-out clips, speak sentences, measure them, apply the gates",
+        has_limits=True,
+    ),
     Stage("publish", ("prepare", "features", "train", "evaluate"), "assemble and upload the voice bundle"),
 )
 

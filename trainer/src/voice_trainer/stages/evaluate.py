@@ -1,110 +1,131 @@
-"""Stage evaluate: resynthesise held-out clips, speak sentences, score, judge the gates, report."""
+"""Stage evaluate: resynthesise held-out clips, speak sentences, measure them, judge the gates, report."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from voice_trainer.evaluation.gates import Origin, Verdict, chosen_gates, decimal, judge
-from voice_trainer.evaluation.plots import CurvePlot, plot_curves, spectrogram_png
-from voice_trainer.evaluation.prediction import PredictionComparison, compare_predictions
-from voice_trainer.evaluation.report import (
-    REPORT_HTML,
-    REPORT_JSON,
-    ClipReport,
-    Report,
-    Sample,
-    Score,
-    Spectrograms,
-    render_html,
+from voice_trainer.evaluation.findings import (
+    Findings,
+    SpokenPair,
+    clip_reports,
+    metric_reports,
+    prediction_facts,
+    sentence_reports,
+    summary_of,
 )
+from voice_trainer.evaluation.gates import Verdict, chosen_gates, judge
+from voice_trainer.evaluation.metrics import METRICS, RECOGNISERS
+from voice_trainer.evaluation.plots import CurvePlot, epochs_of, plot_epochs, spectrogram_png
+from voice_trainer.evaluation.prediction import compare_predictions
+from voice_trainer.evaluation.report import REPORT_HTML, REPORT_JSON, Report, Spectrograms, render_html
 from voice_trainer.evaluation.resynthesis import Comparison, choose_prompt, compare_held_out
-from voice_trainer.evaluation.scores import Estimate, mean_scores
-from voice_trainer.evaluation.synthesis import Synthesiser, encode_prompt, load_synthesiser
-from voice_trainer.evaluation.voice import FeaturedClip, load_clips, load_voice
+from voice_trainer.evaluation.scores import mean_scores
+from voice_trainer.evaluation.sentence_scores import open_meter, recording_estimates, sentence_estimates, speaker_of
+from voice_trainer.evaluation.sentences import sentences_for
+from voice_trainer.evaluation.spoken import VoiceAndBase
+from voice_trainer.evaluation.voice import load_clips, load_voice
 from voice_trainer.job.base import JobBase
 from voice_trainer.job.document import TrainingJob
+from voice_trainer.job.limits import Limits
 from voice_trainer.job.progress import Steps
 from voice_trainer.job.results import Summary, now
 from voice_trainer.job.workspace import Workspace
 from voice_trainer.recordings import audio
-from voice_trainer.stages.train import CURVES, read_curves
+from voice_trainer.stages.train import CURVES
 from voice_trainer.training.networks import choose_device, load_encoders
 
-METHOD = (
-    "Token-forced resynthesis: each held-out clip is decoded from its own semantic tokens with the speaker embedding "
-    "of the prompt clip, aligned by at most 20 ms, and compared with the recording at 16 kHz (PESQ wide band, STOI). "
-    "Means with 95 % intervals over clips. This measures the voice's sound, not its choice of words or melody."
+METHOD: Final = (
+    "PESQ and STOI: each held-out clip is decoded from its own semantic tokens with the speaker embedding of the "
+    "prompt clip, aligned by at most 20 ms, and compared with the recording at 16 kHz; they measure the voice's sound, "
+    "not its choice of words or melody. All other metrics are of sentences that nobody recorded, spoken from text "
+    "alone as a server speaks them. Intervals are 95 %: Student's t over clips or sentences, for error rates a "
+    "bootstrap over sentences, for shares Wilson's."
 )
-SPECTROGRAMS = 3  # clips whose spectrograms the report shows; all have players
+SHOWN_CLIPS: Final = 3  # held-out clips with spectrograms, and whose texts are also spoken; all have players
+PLAYED: Final = 6  # sentences with players, besides those that the job names
+DEFAULT_LIMITS: Final = Limits()
 
 
-@dataclass(frozen=True)
-class Findings:
-    """Everything that was measured of one voice."""
-
-    prompt: FeaturedClip
-    comparisons: tuple[Comparison, ...]
-    predictions: PredictionComparison
-    samples: tuple[Sample, ...]
-    scores: dict[str, Estimate]
-    base_scores: dict[str, Estimate]
-    verdicts: tuple[Verdict, ...]
-    gates_from: Origin
-
-    @property
-    def passed(self) -> bool:
-        """Whether every gate passed."""
-        return all(verdict.passed for verdict in self.verdicts)
-
-
-def evaluate(job: TrainingJob, workspace: Workspace) -> Summary:
+def evaluate(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LIMITS) -> Summary:
     """Write report, samples, prompt and reference; gates that fail are a verdict in the summary, not an error.
 
     Raises:
         Refused: a gate names a metric that nothing measures.
     """
     base = workspace.base_of_features()
-    gates, gates_from = chosen_gates(job.evaluation.gates, base.document.gates, job.evaluation.minimum_gates)
+    gates, gates_from = chosen_gates(
+        job.evaluation.gates, base.document.gates, job.evaluation.minimum_gates, language=job.language
+    )
     trained, folder, seed = workspace.results("train"), workspace.folder("evaluate"), job.training.seed
     clips = load_clips(workspace)
     held_out = [clip for clip in clips if clip.clip.held_out]
-    texts = job.evaluation.texts or tuple(base.document.sentences.get(job.language, ()))
-    steps = Steps(workspace.progress("evaluate"), total=len(held_out) + len(texts))
+    named = job.evaluation.texts or tuple(base.document.sentences.get(job.language, ()))
+    texts = sentences_for(job.language, named, limits.most_sentences)
+    first = max(len(job.evaluation.texts), min(limits.sentences, len(texts)))
+    steps = Steps(workspace.progress("evaluate"), total=len(held_out) + first)
 
     voice = load_voice(base, trained, choose_device(job.compute.device))
-    prompt_clip = choose_prompt(voice, clips, seed)
-    comparisons = tuple(steps.each(compare_held_out(voice, held_out, prompt_clip, seed)))
+    prompt = choose_prompt(voice, clips, seed)
+    comparisons = tuple(steps.each(compare_held_out(voice, held_out, prompt, seed)))
     predictions = compare_predictions(voice, [clip.features for clip in held_out])
-
-    encoders = load_encoders(base, job.language, voice.device)
-    prompt = encode_prompt(base, voice.networks, encoders, prompt_clip, job.language)
-    prompt.save(folder / "prompt.safetensors")
-    audio.write_flac(folder / "reference.flac", prompt_clip.training_recording(), base.document.sample_rate)
-    synthesiser = load_synthesiser(base, voice.networks, encoders, prompt, job.language, seed)
-    samples = tuple(steps.each(write_sample(synthesiser, folder, n, text) for n, text in enumerate(texts, start=1)))
+    clip_scores = mean_scores([one.adapted.scores for one in comparisons])
     write_clip_samples(folder, comparisons)
 
-    scores = mean_scores([one.adapted.scores for one in comparisons])
-    base_scores = mean_scores([one.base.scores for one in comparisons])
-    verdicts = judge(gates, {name: found.mean for name, found in scores.items()})
-    findings = Findings(prompt_clip, comparisons, predictions, samples, scores, base_scores, verdicts, gates_from)
+    encoders = load_encoders(base, job.language, voice.device)
+    speech = VoiceAndBase(base, voice, encoders, prompt, job.language, seed)
+    speech.prompt.save(folder / "prompt.safetensors")
+    audio.write_flac(folder / "reference.flac", prompt.training_recording(), base.document.sample_rate)
+    for one in comparisons[:SHOWN_CLIPS]:
+        speech.write(folder, f"{one.adapted.clip.id}.spoken", speech.waveforms(one.adapted.clip.text))
+    with open_meter(job.language, encoders.speaker) as meter:
+        recorded = list(meter.measure_all(clip.recording() for clip in held_out))
+        speaker = speaker_of(recorded, [clip.clip for clip in clips])
+        pairs = speech.measured(steps.each(texts[:first]), meter, speaker)
+        while True:
+            scores = clip_scores | sentence_estimates([one.voice for one in pairs])
+            verdicts = judge(gates, scores)
+            more = texts[len(pairs) : len(pairs) + limits.more_sentences]
+            if not more or not any(map(is_undecided, verdicts)):
+                break
+            pairs += speech.measured(more, meter, speaker)
+    findings = Findings(
+        prompt=prompt,
+        comparisons=comparisons,
+        predictions=predictions,
+        sentences=write_sentences(speech, folder, pairs, played=max(PLAYED, len(job.evaluation.texts))),
+        scores=scores,
+        base_scores=mean_scores([one.base.scores for one in comparisons])
+        | sentence_estimates([one.base for one in pairs]),
+        recording_scores=recording_estimates(recorded, [clip.clip.text for clip in held_out]),
+        verdicts=verdicts,
+        gates_from=gates_from,
+    )
     write_report(folder, report_of(job, workspace, base, findings), trained / CURVES, comparisons)
-    return summary_of(findings, voice.device.type)
+    return summary_of(findings, job.language, voice.device.type)
 
 
-def write_sample(synthesiser: Synthesiser, folder: Path, number: int, text: str) -> Sample:
-    """Speak a sentence into ``samples/``."""
-    file = f"samples/sentence-{number}.flac"
-    spoken, rate = synthesiser.synthesize(text), synthesiser.sample_rate
-    audio.write_flac(folder / file, spoken, rate)
-    return Sample(file=file, text=text, seconds=f"{len(spoken) / rate:.2f}")
+def is_undecided(verdict: Verdict) -> bool:
+    """Return whether more sentences may decide a gate."""
+    return verdict.outcome == "inconclusive" and METRICS[verdict.gate.metric].source == "sentences"
+
+
+def write_sentences(
+    speech: VoiceAndBase, folder: Path, pairs: Sequence[SpokenPair], *, played: int
+) -> tuple[SpokenPair, ...]:
+    """Write the first ``played`` sentences into ``samples/``."""
+    written = (
+        replace(one, files=speech.write(folder, f"sentence-{number}", one.sounds))
+        for number, one in enumerate(pairs[:played], start=1)
+    )
+    return (*written, *pairs[played:])
 
 
 def write_clip_samples(folder: Path, comparisons: Sequence[Comparison]) -> None:
-    """Write recording and adapted resynthesis of every held-out clip into ``samples/``."""
+    """Write the recording and the adapted resynthesis of every held-out clip into ``samples/``."""
     for one in comparisons:
         name, rate = one.adapted.clip.id, audio.ANALYSIS_RATE
         audio.write_flac(folder / f"samples/{name}.recording.flac", one.adapted.recording, rate)
@@ -121,14 +142,14 @@ def report_of(job: TrainingJob, workspace: Workspace, base: JobBase, findings: F
         language=job.language,
         base={"name": base.document.name, "digest": base.digest},
         method=METHOD,
+        recogniser=RECOGNISERS.get(job.language, ""),
         passed=findings.passed,
         gates=[verdict.document() for verdict in findings.verdicts],
         gates_from=findings.gates_from,
-        scores=_score_documents(findings.scores),
-        base_scores=_score_documents(findings.base_scores),
-        semantic=_prediction_facts(findings.predictions),
-        clips=[_clip_report(one) for one in findings.comparisons],
-        samples=list(findings.samples),
+        metrics=metric_reports(findings),
+        semantic=prediction_facts(findings.predictions),
+        clips=clip_reports(findings.comparisons),
+        samples=sentence_reports(findings.sentences),
         prompt={"id": prompt.id, "text": prompt.text, "seconds": f"{prompt.seconds:.2f}"},
         recordings=_single_values(workspace, "prepare"),
         training=_single_values(workspace, "train"),
@@ -140,64 +161,25 @@ def write_report(folder: Path, report: Report, curves: Path, comparisons: Sequen
     """Write ``report.json`` and ``report.html``."""
     spectrograms = [
         Spectrograms(one.adapted.clip.id, spectrogram_png(one.adapted.recording), spectrogram_png(one.adapted.decoded))
-        for one in comparisons[:SPECTROGRAMS]
+        for one in comparisons[:SHOWN_CLIPS]
     ]
     (folder / REPORT_JSON).write_text(report.model_dump_json(by_alias=True, indent=1) + "\n", encoding="utf-8")
     (folder / REPORT_HTML).write_text(render_html(report, loss_plots(curves), spectrograms), encoding="utf-8")
 
 
 def loss_plots(curves: Path) -> list[CurvePlot]:
-    """Return the plots of the training losses."""
-    losses = read_curves(curves)
+    """Return the plots of the training losses by epoch."""
+    with curves.open(newline="", encoding="utf-8") as source:
+        rows = list(csv.DictReader(source))
+
+    def plot(title: str, column: str) -> CurvePlot:
+        return plot_epochs(title, column, epochs_of((int(row["epoch"]), float(row[column])) for row in rows))
+
     return [
-        plot_curves("Semantic loss (nats per token)", {"semantic": losses["semantic"]}),
-        plot_curves("Mel loss", {"mel": losses["mel"]}),
-        plot_curves("KL loss", {"KL": losses["kl"]}),
+        plot("Semantic loss (nats per token)", "semantic"),
+        plot("Mel loss", "mel"),
+        plot("KL loss", "kl"),
     ]
-
-
-def summary_of(findings: Findings, device: str) -> Summary:
-    """Return the summary of the stage's manifest."""
-    return {
-        "passed": findings.passed,
-        "scores": {name: decimal(found.mean) for name, found in findings.scores.items()},
-        # One clip has no interval.
-        "intervals": {name: decimal(found.half_width) for name, found in findings.scores.items() if found.n > 1},
-        "baseScores": {name: decimal(found.mean) for name, found in findings.base_scores.items()},
-        "gates": [verdict.document() for verdict in findings.verdicts],
-        "gatesFrom": findings.gates_from,
-        "clips": len(findings.comparisons),
-        "prompt": findings.prompt.clip.id,
-        "device": device,
-    }
-
-
-def _score_documents(scores: dict[str, Estimate]) -> dict[str, Score]:
-    return {
-        name: Score(mean=decimal(found.mean), interval=decimal(found.half_width), n=found.n)
-        for name, found in scores.items()
-    }
-
-
-def _prediction_facts(found: PredictionComparison) -> dict[str, str]:
-    return {
-        "held-out tokens, nats per token": f"{found.adapted.loss:.3f} (base alone {found.base.loss:.3f})",
-        "held-out tokens, top-3 accuracy": f"{found.adapted.accuracy:.1%} (base alone {found.base.accuracy:.1%})",
-    }
-
-
-def _clip_report(one: Comparison) -> ClipReport:
-    def shown(score: float | None) -> str:
-        return "" if score is None else decimal(score)
-
-    return ClipReport(
-        id=one.adapted.clip.id,
-        text=one.adapted.clip.text,
-        pesq=shown(one.adapted.scores.pesq),
-        stoi=shown(one.adapted.scores.stoi),
-        base_pesq=shown(one.base.scores.pesq),
-        base_stoi=shown(one.base.scores.stoi),
-    )
 
 
 def _single_values(workspace: Workspace, stage: str) -> dict[str, str]:

@@ -96,10 +96,10 @@ def prepare(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LIM
 
     Raises:
         BadData: the dataset has problems (all are found in one pass), or too little speech.
-        Refused: a gate names an unknown metric; better known now than after training.
+        Refused: a gate names what is not measured; better known now than after training.
     """
     base = workspace.base.document
-    chosen_gates(job.evaluation.gates, base.gates, job.evaluation.minimum_gates)
+    chosen_gates(job.evaluation.gates, base.gates, job.evaluation.minimum_gates, language=job.language)
     _require_language(job, base)
     front_end = _FrontEnd(job.language, base.symbols, load_polyphones(workspace.base, job.language))
     findings = FindingList(tell=_log)

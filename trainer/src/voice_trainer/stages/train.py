@@ -144,13 +144,6 @@ def write_curves(path: Path, curves: Sequence[Sequence[float]]) -> None:
             writer.writerow((step, int(row[0]), *(f"{value:.5f}" for value in row[1:])))
 
 
-def read_curves(path: Path) -> dict[str, list[tuple[float, float]]]:
-    """Return ``(step, value)`` pairs by the name of the loss."""
-    with path.open(newline="", encoding="utf-8") as source:
-        rows = list(csv.DictReader(source))
-    return {name: [(float(row["step"]), float(row[name])) for row in rows] for name in COLUMNS[1:]}
-
-
 def write_epochs(path: Path, epochs: Sequence[EpochLosses]) -> None:
     """Write one line per epoch: mean and standard deviation of each loss over its steps, and the loss set aside."""
     with path.open("w", newline="", encoding="utf-8") as target:

@@ -1,0 +1,1 @@
+"""What a base reaches on real speakers, as gates of its own."""
