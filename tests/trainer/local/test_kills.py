@@ -1,6 +1,6 @@
 """SIGKILL at random moments: the next run goes on, nothing committed is done again, and nothing is seen by halves.
 
-`make test-faults` runs it: three kills after stage prepare; `VOICE_TEST_KILLS=20` makes twenty, from the first stage on.
+`make test-faults` runs it: three kills after stage prepare; `VOICE_TEST_KILLS=20` makes twenty, from the first on.
 """
 
 import json
