@@ -14,7 +14,7 @@ from voice_inference.access.api_keys import digest_of, new_key
 DESKTOP, TELEPHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright has an event loop of its own in this thread while it runs
 def browser() -> Iterator[Browser]:
     program = shutil.which("chromium")
     assert program, "`make setup` installs chromium"
