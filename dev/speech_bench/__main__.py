@@ -48,7 +48,9 @@ def _measure(part: str, voice: Any) -> Any:
     work = cache() / "bench-speech"
     if part == "words":
         return words.measure(voice)
-    return first_sound.measure(voice if part == "tiny" else official(work / "official"), work / part)
+    if part == "tiny":
+        return first_sound.measure(voice, work / part, first_sound.ROUNDS)
+    return first_sound.measure(official(work / "official"), work / part, first_sound.OFFICIAL_ROUNDS)
 
 
 def markdown(document: Mapping[str, Any]) -> str:
