@@ -18,7 +18,7 @@ from sovits_core.bench import machine
 from sovits_core.cpus import usable_cpus
 
 PARTS = ("tiny", "official", "words")
-PUBLISHED = REPOSITORY / "out" / "try" / "sample" / "store" / "try" / "sample" / "revisions"
+PUBLISHED = REPOSITORY / "out" / "try" / "sample" / "try" / "sample" / "revisions"
 
 
 def main() -> int:
