@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,12 +9,10 @@ import jiwer
 import numpy as np
 from numpy.typing import NDArray
 
-LOOP_TOKENS = 4
-"""A loop is a run of so many semantic tokens (0.16 s) that is repeated."""
-LOOP_TIMES = 4
-"""The same run occurs at most three times in each of the speakers' recordings."""
+from sovits_core.synthesis.repetition import LOOP_TIMES, most_repeated
+
 LOOP_PHONES = 5
-"""Or a run of so many recognised phones, repeated where the text has it once."""
+"""A loop is also a run of so many recognised phones, repeated where the text has it once."""
 MIN_DURATION_RATIO, MAX_DURATION_RATIO = 0.6, 1.6
 """Of the expected duration."""
 TRAILING_SECONDS = 0.3
@@ -48,15 +45,9 @@ def total(parts: Sequence[Errors]) -> float | None:
     return sum(part.wrong for part in parts) / sum(part.of for part in parts) if parts else None
 
 
-def most_repeated(items: Sequence[object], length: int) -> int:
-    """Return how often the most frequent run of a length occurs; one repeated item (silence, a vowel) is no run."""
-    runs = Counter(tuple(items[start : start + length]) for start in range(len(items) - length + 1))
-    return max((times for run, times in runs.items() if len(set(run)) > 1), default=0)
-
-
 def repeats(tokens: Sequence[int], recognised: Sequence[str], reference: Sequence[str]) -> bool:
     """Whether there is a loop: in tokens, or in phones beyond the text's own repetitions."""
-    if most_repeated(tokens, LOOP_TOKENS) >= LOOP_TIMES:
+    if most_repeated(tokens) >= LOOP_TIMES:
         return True
     return most_repeated(recognised, LOOP_PHONES) > max(1, most_repeated(reference, LOOP_PHONES))
 

@@ -5,6 +5,8 @@ import pytest
 from dev.voice_bench import measures
 from dev.voice_bench.measures import Errors
 
+from sovits_core.synthesis.repetition import most_repeated
+
 
 @pytest.mark.parametrize(
     ("reference", "recognised", "wrong"),
@@ -37,7 +39,7 @@ def test_a_rate_over_sentences_weighs_every_word_the_same() -> None:
     ],
 )
 def test_runs_of_tokens_are_counted(tokens: list[int], times: int) -> None:
-    assert measures.most_repeated(tokens, 4) == times
+    assert most_repeated(tokens, 4) == times
 
 
 @pytest.mark.parametrize(

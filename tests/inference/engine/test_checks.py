@@ -2,7 +2,8 @@
 
 import pytest
 
-from voice_inference.engine.checks import Fault, faults_of, most_repeated
+from sovits_core.synthesis.repetition import most_repeated
+from voice_inference.engine.checks import Fault, faults_of
 from voice_inference.engine.tokens import FinishReason
 
 PHONES, PACE = 30, 2.0

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sovits_core.synthesis.repetition import most_repeated
 from voice_trainer.evaluation.estimates import Estimate
 from voice_trainer.evaluation.gates import Verdict
 from voice_trainer.evaluation.sentence_scores import (
     Measures,
     Speaker,
-    most_repeated,
     open_meter,
     recording_estimates,
     score,

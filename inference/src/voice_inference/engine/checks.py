@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
+from sovits_core.synthesis.repetition import LOOP_TIMES, most_repeated
 from voice_inference.engine.tokens import FinishReason
 
-LOOP_TOKENS: Final = 4  # a run of so many (0.16 s) that comes again and again is a loop;
-LOOP_TIMES: Final = 4  # recordings have no run more often than three times
 # Of 180 sentences of a voice each has 0.8 to 1.2 times the tokens per phone of the voice's prompt.
 FASTEST: Final = 0.5
 SLOWEST: Final = 2.0
@@ -46,14 +44,8 @@ def faults_of(
     found = [Fault.MISSING_WORDS] * missing
     if finish_reason is FinishReason.MAX_LENGTH:
         found.append(Fault.ENDLESS)
-    if most_repeated(tokens, LOOP_TOKENS) >= LOOP_TIMES:
+    if most_repeated(tokens) >= LOOP_TIMES:
         found.append(Fault.REPEATED)
     if phones >= LEAST_PHONES and not FASTEST * pace <= len(tokens) / phones <= SLOWEST * pace:
         found.append(Fault.TOO_SHORT if len(tokens) < pace * phones else Fault.TOO_LONG)
     return tuple(found)
-
-
-def most_repeated(tokens: Sequence[int], length: int) -> int:
-    """Return how often the most frequent run of a length occurs; one token over and over is silence or a vowel."""
-    runs = Counter(tuple(tokens[start : start + length]) for start in range(len(tokens) - length + 1))
-    return max((times for run, times in runs.items() if len(set(run)) > 1), default=0)

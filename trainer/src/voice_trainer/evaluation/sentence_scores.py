@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from sovits_core.features.speaker import verification_embedding
 from sovits_core.models import SpeakerEncoder
+from sovits_core.synthesis.repetition import LOOP_TIMES, most_repeated
 from voice_trainer.evaluation import measuring_process
 from voice_trainer.evaluation.estimates import Estimate, mean_of, rate_of, share_of, widened
 from voice_trainer.evaluation.recognition import Errors, compare_texts
@@ -28,8 +28,6 @@ from voice_trainer.recordings.audio import ANALYSIS_RATE
 from voice_trainer.recordings.clips import Clip
 from voice_trainer.recordings.decoding import Samples
 
-LOOP_TOKENS: Final = 4  # 0.16 s: a loop is a run of so many tokens
-LOOP_TIMES: Final = 4  # that occurs so often; in recordings of seven speakers none occurs more than three times
 MIN_SPEECH: Final = int(0.3 * ANALYSIS_RATE)  # samples under a speaker embedding
 MAX_WORKERS: Final = 3  # each has all models, some 300 MiB
 BOUNDS: Final = children.Bounds(wall_seconds=180.0, cpu_seconds=6 * 3600, memory=1024 * children.MIB)
@@ -213,12 +211,6 @@ def _present(found: dict[str, Estimate | None]) -> dict[str, Estimate]:
 def spoken_phones(phones: Sequence[str]) -> int:
     """Return how many of the phones make a sound: no punctuation, no pause."""
     return sum(phone[0].isalpha() and not phone.startswith(("SP", "UNK")) for phone in phones)
-
-
-def most_repeated(tokens: Sequence[int], length: int = LOOP_TOKENS) -> int:
-    """Return how often the most frequent run of tokens occurs; one repeated token (silence, a vowel) is no run."""
-    runs = Counter(tuple(tokens[start : start + length]) for start in range(len(tokens) - length + 1))
-    return max((times for run, times in runs.items() if len(set(run)) > 1), default=0)
 
 
 def unit(vector: NDArray[Any]) -> Embedding:
