@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TextIO
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voice_inference.access.callers import Caller
 from voice_inference.access.meters import Meter
+from voice_inference.api.middleware import WatchedSend, route_of
 from voice_inference.api.speech_service import Usage
+from voice_inference.engine.sentence import TOKENS_PER_SECOND
 from voice_inference.metrics import Metrics
 
-TOKENS_PER_SECOND: Final = 25
 PROBES: Final = {"/healthz", "/readyz", "/metrics"}  # several a second, and nobody's
-UNKNOWN_ROUTE: Final = "unknown"
 _SCOPE_KEY: Final = "voice_inference.record"
 
 log = logging.getLogger("voice_inference.access_log")
@@ -75,22 +75,15 @@ class AccountRequests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        record, started, status = record_of(scope), time.monotonic(), 0
-
-        async def recording_send(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        record, started, watched = record_of(scope), time.monotonic(), WatchedSend(send)
         try:
-            await self._app(scope, receive, recording_send)
+            await self._app(scope, receive, watched)
         finally:
+            status, route = watched.status, route_of(scope)
             if record.meter is not None:
                 record.meter.release(record.seconds)
             if record.caller is not None and record.caller.id:
                 self._metrics.count_key(record.caller.id, status, characters=record.characters, seconds=record.seconds)
-            route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
             if self._write and route not in PROBES:
                 log.info("%s", json.dumps(self._line(scope, record, route, status, time.monotonic() - started)))
 

@@ -14,6 +14,25 @@ BODY_LIMIT = 256 * 1024  # bytes; the longest input takes 48 KiB when every char
 UNKNOWN_ROUTE = "unknown"
 
 
+class WatchedSend:
+    """Passes an answer's messages on, and remembers its status."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0  # no response was started
+
+    async def __call__(self, message: Message) -> None:
+        """Pass a message on."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+
+def route_of(scope: Scope) -> str:
+    """Return the template of the route that answered; never the path, which callers choose."""
+    return getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+
+
 class MeasureRequests:
     """Counts and times requests by the route's template, never by the path, which callers choose."""
 
@@ -26,20 +45,12 @@ class MeasureRequests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = time.monotonic()
-        status = 0  # no response was started
-
-        async def recording_send(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        started, watched = time.monotonic(), WatchedSend(send)
         try:
-            await self._app(scope, receive, recording_send)
+            await self._app(scope, receive, watched)
         finally:
-            route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
-            self._metrics.requests.labels(route, status).inc()
+            route = route_of(scope)
+            self._metrics.requests.labels(route, watched.status).inc()
             self._metrics.request_duration.labels(route).observe(time.monotonic() - started)
 
 
