@@ -25,7 +25,7 @@ from voice_inference.metrics import Metrics
 TEXTS, SEEDS = 30, 20
 
 
-class Judged(NamedTuple):
+class HeardSentence(NamedTuple):
     """A sentence, and its words that are not heard."""
 
     text: str
@@ -33,26 +33,26 @@ class Judged(NamedTuple):
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-    """Speak 30 sentences with 20 seeds each, plainly and with a listener; another listener judges both."""
+    """Speak 30 sentences with 20 seeds each, plainly and with a listener; another listener scores both."""
     voice = _voice(subject)
-    judge, asked = Listener(), Listener()
-    plain: list[Judged] = []
-    verified: list[Judged] = []
+    scorer, verifier = Listener(), Listener()
+    plain: list[HeardSentence] = []
+    verified: list[HeardSentence] = []
     for text in sentences()[:TEXTS]:
         for seed in range(SEEDS):
             segment = _speak(voice, text, seed, None)
-            plain.append(Judged(text, _missing(judge, voice, text, segment.samples)))
-            again = _speak(voice, text, seed, asked)
-            verified.append(Judged(text, _missing(judge, voice, text, again.samples)))
+            plain.append(HeardSentence(text, _missing(scorer, voice, text, segment.samples)))
+            again = _speak(voice, text, seed, verifier)
+            verified.append(HeardSentence(text, _missing(scorer, voice, text, again.samples)))
     return {
         "sentences": len(plain),
         "lackingAWord": {"plain": _share(plain, _any), "verify": _share(verified, _any)},
         "lackingFirstOrLast": {"plain": _share(plain, _first_or_last), "verify": _share(verified, _first_or_last)},
-        "noticed": _noticed(judge, voice),
+        "noticed": _noticed(scorer, voice),
     }
 
 
-def _noticed(judge: Listener, voice: Voice) -> dict[str, float]:
+def _noticed(scorer: Listener, voice: Voice) -> dict[str, float]:
     """Return the share of missing words that are noticed: each sentence is spoken without one of its words."""
     found: dict[str, list[bool]] = {"first": [], "within": [], "last": []}
     for text in sentences()[:TEXTS]:
@@ -60,8 +60,8 @@ def _noticed(judge: Listener, voice: Voice) -> dict[str, float]:
         for place, index in (("first", 0), ("within", len(words) // 2), ("last", len(words) - 1)):
             shorter = " ".join(words[:index] + words[index + 1 :]) + text[-1]
             samples = _speak(voice, shorter, 0, None).samples
-            if not _missing(judge, voice, shorter, samples):  # what is left was said
-                found[place].append(bool(_missing(judge, voice, text, samples)))
+            if not _missing(scorer, voice, shorter, samples):  # what is left was said
+                found[place].append(bool(_missing(scorer, voice, text, samples)))
     return {place: round(sum(noticed) / len(noticed), 3) for place, noticed in found.items() if noticed}
 
 
@@ -77,16 +77,16 @@ def _missing(listener: Listener, voice: Voice, text: str, samples: NDArray[np.fl
     return tuple(one.word for one in words if not one.is_heard)
 
 
-def _any(judged: Judged) -> bool:
-    return bool(judged.missing)
+def _any(heard: HeardSentence) -> bool:
+    return bool(heard.missing)
 
 
-def _first_or_last(judged: Judged) -> bool:
-    words = plain_words(judged.text).split()
-    return bool(judged.missing) and (judged.missing[0] == words[0] or judged.missing[-1] == words[-1])
+def _first_or_last(heard: HeardSentence) -> bool:
+    words = plain_words(heard.text).split()
+    return bool(heard.missing) and (heard.missing[0] == words[0] or heard.missing[-1] == words[-1])
 
 
-def _share(rows: Sequence[Judged], lacking: Callable[[Judged], bool]) -> float:
+def _share(rows: Sequence[HeardSentence], lacking: Callable[[HeardSentence], bool]) -> float:
     return round(sum(map(lacking, rows)) / len(rows), 4)
 
 

@@ -112,7 +112,7 @@ class Speaking:
                     with watch.stopped():
                         yield segment
                     due = next_part(said)
-            takes.append(self._judge(stream))
+            takes.append(self._take_of(stream))
         best = min(takes, key=lambda take: len(take.faults))
         samples = limit_peak(self._decoder.finish(best.tokens)) if best.samples is None else best.samples
         self._count(takes, best, watch.seconds)
@@ -141,7 +141,7 @@ class Speaking:
         fresh, self._given = tokens[self._given.size :], tokens
         return Segment(limit_peak(self._decoder.push(tokens)), 0, fresh, None)
 
-    def _judge(self, stream: TokenStream) -> _Take:
+    def _take_of(self, stream: TokenStream) -> _Take:
         tokens, prompt, phones = stream.said, self.voice.prompt, self.sentence.phones.size
         samples, missing = None, 0
         if self.options.listener is not None:
