@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from tests.support.voices import recordings_digest
 
+from voice_operator.manifests.revocation_list import read_secret
+from voice_operator.reconcile.revocations import Revocation
+
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 NAMESPACE = "operator-tests"
@@ -189,9 +192,11 @@ def test_acts_that_somebody_else_puts_into_a_status_are_not_recorded(scene: Any,
 def test_a_revoked_voice_that_is_deleted_and_made_again_is_refused_with_a_sentence(scene: Any) -> None:
     scene.apply("again")
     scene.reach_job("again", "prepare")
+    uid = scene.user.get("voicemodel", "again")["metadata"]["uid"]
     scene.user.patch("voicemodel", "again", {"spec": {"consent": {"revoked": True}}})
     scene.user.delete("voicemodel", "again")  # at once: nothing but the watch has told of the revocation
     scene.wait("its end", lambda: not scene.user.exists("voicemodel", "again"))
+    scene.wait("the revocation to be written", lambda: uid in {one.uid for one in remembered(scene)}, 5)
     scene.operator.kill()
     scene.operator.start()
     scene.apply("again")
@@ -206,8 +211,16 @@ def test_a_revoked_voice_that_is_deleted_and_made_again_is_refused_with_a_senten
     scene.reach_job("renamed", "prepare")  # at once: no files of an earlier voice are in the way
 
 
-def test_names_are_not_kept(scene: Any) -> None:
+def revocation_secrets(scene: Any) -> list[Any]:
     found = scene.user.objects("secrets")
-    kept = [one for one in found if one["metadata"]["name"].startswith("voice-operator-revocations-")]
+    return [one for one in found if one["metadata"]["name"].startswith("voice-operator-revocations-")]
+
+
+def remembered(scene: Any) -> list[Revocation]:
+    return [revocation for secret in revocation_secrets(scene) for revocation in read_secret(secret)[1]]
+
+
+def test_names_are_not_kept(scene: Any) -> None:
+    kept = revocation_secrets(scene)
     assert kept
     assert all("Alice" not in json.dumps(one) and one["type"] == "Opaque" for one in kept)

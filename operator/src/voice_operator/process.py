@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from voice_operator.admission import Admission
@@ -105,7 +106,10 @@ async def run(settings: Settings, identity: str) -> None:
             parts[f"{crew.name} worker {number}"] = lead(work, crew)
     if election is not None:
         parts["election"] = election.run()
-    first = [] if election is None else [election.release]
+    first: list[Callable[[], Coroutine[Any, Any, None]]] = [
+        partial(revocations.finish, kube, settings.namespace, settings.revocations_secret),
+        *(() if election is None else (election.release,)),
+    ]
     try:
         await _run_until_one_ends(parts)
     finally:

@@ -125,6 +125,22 @@ def test_a_revocation_outlives_its_voice_and_the_process() -> None:
     run(scenario)
 
 
+def test_what_is_noted_in_the_moment_of_the_end_is_written_before_it() -> None:
+    async def scenario(server: ApiServer, start: Callable[[], Operator]) -> None:
+        first = start()
+        with first.running():
+            await first.revocations.is_loaded.wait()
+            first.caches.voices.update(a_voice(revoked=True))
+        assert not secrets(server)
+        await first.revocations.finish(first.kube, *WHERE)
+        second = start()
+        with second.running():
+            await second.revocations.is_loaded.wait()
+            assert second.is_revoked(AGAIN)
+
+    run(scenario)
+
+
 def _revision(*, sealed: bool = True) -> dict[str, Any]:
     item = sealed_revision("alice", "alice-1", "sha256:" + "a" * 64)
     item["spec"]["dataset"] = {"uri": "s3://d/alice", "digest": MADE}

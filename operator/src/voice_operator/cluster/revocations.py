@@ -1,6 +1,7 @@
 """The revocations that outlive their resources: noted as watches tell of them, kept in Secrets, asked by every pass."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections import defaultdict
@@ -15,7 +16,7 @@ from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.kube import SECRETS, Kube
 from voice_operator.cluster.objects import unpack
 from voice_operator.cluster.signing import Signing
-from voice_operator.errors import ClusterError, InvalidObject, ListTooLong, NotFound
+from voice_operator.errors import ClusterError, InvalidObject, LeadershipLost, ListTooLong, NotFound
 from voice_operator.manifests.revocation_list import (
     SALT_BYTES,
     SHARDS,
@@ -29,6 +30,7 @@ from voice_operator.reconcile.revocations import Claim, Revocation, revocation_o
 from voice_operator.reconcile.times import parse, render
 
 RETRY_SECONDS = 5.0
+FINISH_SECONDS = 5.0
 DIGESTS = ("digest", "fingerprint")  # of recordings, in spec and status
 MAX_SPARE = 1000  # answers about voices that may be gone
 
@@ -102,12 +104,21 @@ class Revocations:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            for number in sorted(self._unwritten):
-                try:
-                    await self._write(kube, namespace, name, number)
-                except (ClusterError, InvalidObject, ListTooLong) as error:
-                    log.error("a revocation is not remembered yet: %s; tried again", error)  # noqa: TRY400 -- expected
-                    asyncio.get_running_loop().call_later(RETRY_SECONDS, self._changed.set)
+            await self._write_noted(kube, namespace, name)
+
+    async def finish(self, kube: Kube, namespace: str, name: str) -> None:
+        """Write what ``run`` had no time for, once it is cancelled; whoever lost the lease leaves it to the next."""
+        with contextlib.suppress(LeadershipLost, TimeoutError):
+            async with asyncio.timeout(FINISH_SECONDS):
+                await self._write_noted(kube, namespace, name)
+
+    async def _write_noted(self, kube: Kube, namespace: str, name: str) -> None:
+        for number in [number for number, noted in sorted(self._unwritten.items()) if noted]:
+            try:
+                await self._write(kube, namespace, name, number)
+            except (ClusterError, InvalidObject, ListTooLong) as error:
+                log.error("a revocation is not remembered yet: %s; tried again", error)  # noqa: TRY400 -- expected
+                asyncio.get_running_loop().call_later(RETRY_SECONDS, self._changed.set)
 
     async def _load(self, kube: Kube, namespace: str, name: str) -> None:
         """Read the Secrets; tries until it can, because nothing may be trained before."""
@@ -170,15 +181,12 @@ class Revocations:
                 shard = self._shards[number] = _Shard(salt)
             for revocation in found:
                 shard.add(revocation)
-        noted = self._unwritten.pop(number)
-        try:
-            for claim, at in noted:
-                shard.add(revocation_of(claim, at, shard.salt))
-            body = revocation_secret(namespace, name, number, shard.salt, shard.known.values())
-            await kube.apply(SECRETS, body | {"metadata": body["metadata"] | metadata})
-        except (ClusterError, ListTooLong):
-            self._unwritten[number] = noted + self._unwritten[number]
-            raise
+        noted = len(self._unwritten[number])  # more may be noted while this is written
+        for claim, at in self._unwritten[number]:
+            shard.add(revocation_of(claim, at, shard.salt))
+        body = revocation_secret(namespace, name, number, shard.salt, shard.known.values())
+        await kube.apply(SECRETS, body | {"metadata": body["metadata"] | metadata})
+        del self._unwritten[number][:noted]
 
 
 def claim_of(voice: str, uid: str, created: str, consent: Consent | None, recordings: Iterable[str]) -> Claim:
