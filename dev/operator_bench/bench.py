@@ -72,7 +72,8 @@ def bench(plan: Plan, folder: Path, log: Path) -> Figures:
 async def _bench(plan: Plan, folder: Path, log: Path, kubeconfig: Path) -> Figures:
     url = f"http://127.0.0.1:{free_port()}"
     bucket = folder / "bucket"
-    async with Api(kubeconfig) as api, Inference(f"{url}/servers/{NAMESPACE}/{SERVER}/voices.json") as inference:
+    voices = f"{url}/servers/{NAMESPACE}/{SERVER}/voices.json"
+    async with Api(kubeconfig) as api, Inference(voices, partial(measure.list_token, api)) as inference:
         await _install(api)
         config = _write_config(folder, bucket, url, inference.port)
         operator = OperatorProcess(config, kubeconfig, log, url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
 import aiohttp
@@ -17,9 +18,10 @@ POLL_SECONDS = 0.5
 class Inference:
     """Follows the list of voices as a pod does, with its ETag, and answers ``GET /v1/voices``."""
 
-    def __init__(self, voices_url: str) -> None:
+    def __init__(self, voices_url: str, token: Callable[[], Awaitable[str]]) -> None:
         self.port = 0
         self._url = voices_url
+        self._token = token
         self._report = _report([])
 
     async def __aenter__(self) -> Self:
@@ -40,12 +42,14 @@ class Inference:
         return web.Response(body=self._report, content_type="application/json")
 
     async def _follow(self) -> None:
-        tag = ""
+        tag = token = ""
         async with aiohttp.ClientSession() as session:
             while True:
                 await asyncio.sleep(POLL_SECONDS)
+                token = token or await self._token()
                 try:
-                    async with session.get(self._url, headers={"If-None-Match": tag}) as answer:
+                    headers = {"If-None-Match": tag, "Authorization": f"Bearer {token}"}
+                    async with session.get(self._url, headers=headers) as answer:
                         if answer.status == 200:
                             self._report = _report((await answer.json())["voices"])
                             tag = answer.headers.get("ETag", "")

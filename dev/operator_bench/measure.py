@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ REST_SECONDS = 60.0
 WAITING_SECONDS = 30.0
 REVOCATION_SECONDS = 60.0
 JOBS_SECONDS = 600.0
+SERVER_LABEL = "voice.sovits.dev/server"
 HISTOGRAM = "voice_operator_event_to_job_duration_seconds_bucket"
 
 READS = {"get", "list", "watch"}
@@ -112,6 +114,13 @@ def memory(operator: OperatorProcess) -> tuple[float, float]:
     return round(resident, 1), round(peak, 1)
 
 
+async def list_token(api: Api) -> str:
+    """Return by which token pods ask for the server's list; empty: it is not written yet."""
+    found = await api.objects("configmaps", NAMESPACE, f"{SERVER_LABEL}={SERVER}")
+    texts = [one["data"]["voices.json"] for one in found if "voices.json" in one["data"]]
+    return str(json.loads(texts[0]).get("token", "")) if texts else ""
+
+
 async def revocations(api: Api, operator: OperatorProcess, names: list[str], *, at_once: bool) -> Figures:
     """Revoke voices, one after the other or all at once; measure until the server's list is without each."""
     url = f"{operator.url}/servers/{NAMESPACE}/{SERVER}/voices.json"
@@ -121,7 +130,8 @@ async def revocations(api: Api, operator: OperatorProcess, names: list[str], *, 
         await api.merge("voicemodels", NAMESPACE, name, {"spec": {"consent": {"revoked": True}}})
         revoked[name] = time.monotonic()
 
-    async with aiohttp.ClientSession() as session:
+    authorization = {"Authorization": f"Bearer {await list_token(api)}"}
+    async with aiohttp.ClientSession(headers=authorization) as session:
         for group in [names] if at_once else [[name] for name in names]:
             await in_parallel(group, revoke)
             await _until_unlisted(session, url, group, gone)

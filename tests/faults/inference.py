@@ -3,11 +3,10 @@
 import http.server
 import json
 import threading
-import urllib.error
-import urllib.request
 from typing import Any, Self
 
 from dev.loaded_voices import report_of
+from tests.support.voice_list import VoiceLists
 from tests.support.voices import Object
 
 POLL_SECONDS = 0.25
@@ -18,12 +17,12 @@ class Inference(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, namespace: str, server: str) -> None:
+    def __init__(self, lists: VoiceLists, server: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.replicas: list[str] = []  # addresses; a lab that starts a replica adds it
         self.fails: dict[str, str] = {}  # voice id or revision -> why it cannot be loaded
         self.servers = [server]  # one answer for the pods of all: whatever one of them must serve
-        self._namespace = namespace
+        self._lists = lists
         self._loaded: dict[str, list[Object]] = {}
         self._stopped = threading.Event()
 
@@ -44,17 +43,15 @@ class Inference(http.server.ThreadingHTTPServer):
     def _follow(self) -> None:
         while not self._stopped.wait(POLL_SECONDS):
             for server in self.servers:
-                voices = self._read(f"/servers/{self._namespace}/{server}/voices.json")
+                voices = self._read(server)
                 if voices is not None:
                     self._loaded[server] = voices
 
-    def _read(self, path: str) -> list[Object] | None:
+    def _read(self, server: str) -> list[Object] | None:
         for replica in self.replicas:
             try:
-                with urllib.request.urlopen(f"{replica}{path}", timeout=2) as answer:  # noqa: S310 -- ours
-                    voices: list[Object] = json.load(answer)["voices"]
-                    return voices
-            except (urllib.error.URLError, OSError):
+                return self._lists.read(replica, server, timeout=2)
+            except OSError:
                 continue
         return None
 

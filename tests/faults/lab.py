@@ -5,8 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +18,7 @@ from tests.faults.node import SERVER_LABEL, STAGE_LABEL, VOICE_LABEL, Node
 from tests.faults.replica import Replica
 from tests.faults.s3_proxy import S3Proxy
 from tests.faults.snapshot import snapshot
+from tests.support.voice_list import VoiceLists
 from tests.support.voices import Object, make_server, make_voice
 from tests.support.waiting import wait_for
 
@@ -54,7 +53,8 @@ class Lab:
         self.bucket = bucket
         self.s3 = s3
         self.node = Node(self.client, bucket)
-        self.inference = Inference(namespace, SERVER)
+        self.lists = VoiceLists(self.client)
+        self.inference = Inference(self.lists, SERVER)
         self.replicas: list[Replica] = []
         self._violations: list[str] = []
         self._running = ExitStack()
@@ -173,11 +173,8 @@ class Lab:
 
     def _answer_of(self, replica: Replica) -> list[Object] | None:
         try:
-            url = f"{replica.url}/servers/{self.namespace}/{SERVER}/voices.json"
-            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 -- ours
-                found: list[Object] = json.load(answer)["voices"]
-                return found
-        except (urllib.error.URLError, OSError):
+            return self.lists.read(replica.url, SERVER, timeout=2)
+        except OSError:
             return None
 
     def config_maps(self) -> list[Object]:

@@ -5,8 +5,6 @@ import signal
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 from tests.faults.bucket import Bucket
 from tests.faults.client import ApiFailed, Client
 from tests.faults.never import Judge, Object, entries_of
+from tests.support.voice_list import VoiceLists
 
 POLL_SECONDS = 0.25
 WATCH_SECONDS = 300
@@ -53,6 +52,7 @@ class Watcher:
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
         self._client = Client(Path(assignment.kubeconfig), assignment.namespace)
+        self._lists = VoiceLists(self._client)
         self._bucket = Bucket(assignment.bucket_uri, Path(assignment.bucket_folder))
         self._checker = Judge(assignment.bound_seconds)
         self._report = Report()
@@ -73,16 +73,16 @@ class Watcher:
 
     def _poll(self) -> None:
         replicas = Path(self._assignment.replicas).read_text().split()
-        path = f"/servers/{self._assignment.namespace}/{self._assignment.server}/voices.json"
+        server = self._assignment.server
         for replica in replicas:
-            self._check(replica, lambda replica=replica: _read_url(f"{replica}{path}"))
+            self._check(replica, lambda replica=replica: self._lists.read(replica, server, timeout=2))
         self._check("the ConfigMap", self._read_config_maps)
 
     def _check(self, source: str, read: Callable[[], Iterable[Object]]) -> None:
         with self._lock:
             try:
                 self._report.entries += self._checker.served(source, read, self._bucket.digest, time.monotonic())
-            except (urllib.error.URLError, OSError, ApiFailed):
+            except (OSError, ApiFailed):
                 return  # nobody answers, so nobody is told anything
             self._report.checks += 1
 
@@ -128,11 +128,6 @@ class Watcher:
                             changed(event["type"], event["object"])
             except (ApiFailed, OSError, ValueError):
                 time.sleep(RETRY_SECONDS)
-
-
-def _read_url(url: str) -> list[Object]:
-    with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 -- ours
-        return entries_of(answer.read().decode())
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from tests.faults.client import ApiFailed, Client
 from tests.support import voices
 from tests.support.alert_receiver import WRITTEN_SECRET, Receiver, a_receiver_in_a_thread
 from tests.support.kubelet import Kubelet
+from tests.support.voice_list import VoiceLists
 from tests.support.voices import Object, make_server
 from tests.support.waiting import wait_for
 
@@ -209,9 +208,10 @@ class Trainer:
 class FakeInference(http.server.ThreadingHTTPServer):
     """Answers as an inference pod: it loads whatever the operator's own endpoint tells it to."""
 
-    def __init__(self, operator: str) -> None:
+    def __init__(self, operator: str, lists: VoiceLists) -> None:
         super().__init__(("127.0.0.1", 0), _InferenceHandler)
         self.operator = operator
+        self._lists = lists
         self.fails: dict[str, str] = {}
         self.servers = ["default"]  # all of them are this one process
 
@@ -219,13 +219,10 @@ class FakeInference(http.server.ThreadingHTTPServer):
         return [report_of(voice, self.fails) for server in self.servers for voice in self._desired(server)]
 
     def _desired(self, server: str) -> list[Object]:
-        url = f"{self.operator}/servers/{NAMESPACE}/{server}/voices.json"
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 -- http, by us
-                desired: list[Object] = json.load(answer)["voices"]
-        except (urllib.error.URLError, OSError):
+            return self._lists.read(self.operator, server)
+        except OSError:
             return []
-        return desired
 
 
 class _InferenceHandler(http.server.BaseHTTPRequestHandler):
@@ -278,11 +275,13 @@ def trainer(user: User, tmp_path_factory: pytest.TempPathFactory) -> Trainer:
 
 
 @pytest.fixture(scope="session")
-def inference(operator_url: str) -> Iterator[FakeInference]:
-    with FakeInference(operator_url) as server:
+def inference(operator_url: str, control_plane: Path) -> Iterator[FakeInference]:
+    client = Client(control_plane, NAMESPACE)
+    with FakeInference(operator_url, VoiceLists(client)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
+    client.close()
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,8 @@ from voice_operator.settings import Settings
 from voice_operator.voice_lists import RenderedList, VoiceListReconciler
 
 VOICES = "/servers/voice-system/default/voices.json"
+TOKEN = "t0ken"
+SHOWN = {"Authorization": f"Bearer {TOKEN}"}
 
 
 class Lists(VoiceListReconciler):
@@ -34,7 +36,7 @@ class Lists(VoiceListReconciler):
 
     async def rendered(self, namespace: str, server: str) -> RenderedList | None:
         del namespace, server  # one list for all
-        return RenderedList(self.body, hashlib.sha256(self.body).hexdigest(), 1) if self.body else None
+        return RenderedList(self.body, hashlib.sha256(self.body).hexdigest(), TOKEN, 1) if self.body else None
 
 
 Scenario = Callable[[aiohttp.ClientSession, Lists, asyncio.Event], Awaitable[None]]
@@ -73,22 +75,30 @@ def run(scenario: Scenario, kube: Kube, port: int, check: Callable[[], None] = l
 def test_voices_are_sent_once_and_then_only_when_they_change(kube: Kube, find_port: Callable[[], int]) -> None:
     async def scenario(session: aiohttp.ClientSession, lists: Lists, _: asyncio.Event) -> None:
         lists.body = b'{"generation": 1}'
-        async with session.get(VOICES) as first:
+        async with session.get(VOICES, headers=SHOWN) as first:
             assert await first.json() == {"generation": 1}
             tag = first.headers["ETag"]
-        async with session.get(VOICES, headers={"If-None-Match": tag}) as same:
+        async with session.get(VOICES, headers=SHOWN | {"If-None-Match": tag}) as same:
             assert (same.status, await same.read()) == (304, b"")
         lists.body = b'{"generation": 2}'
-        async with session.get(VOICES, headers={"If-None-Match": tag}) as changed:
+        async with session.get(VOICES, headers=SHOWN | {"If-None-Match": tag}) as changed:
             assert (changed.status, await changed.json()) == (200, {"generation": 2})
 
     run(scenario, kube, find_port())
 
 
-def test_a_server_that_was_not_reconciled_is_unknown(kube: Kube, find_port: Callable[[], int]) -> None:
-    async def scenario(session: aiohttp.ClientSession, _: Lists, __: asyncio.Event) -> None:
-        async with session.get(VOICES) as answer:
-            assert answer.status == 404
+@pytest.mark.parametrize("shown", ["", f"Bearer {TOKEN}x", f"bearer{TOKEN}", "Bearer ", TOKEN, "Bearer \u00fc"])
+def test_who_lacks_the_token_of_a_list_learns_not_even_that_there_is_one(
+    shown: str, kube: Kube, find_port: Callable[[], int]
+) -> None:
+    async def scenario(session: aiohttp.ClientSession, lists: Lists, _: asyncio.Event) -> None:
+        async with session.get(VOICES, headers={"Authorization": shown}) as unknown:
+            said = await unknown.text()
+        lists.body = b'{"generation": 1}'
+        tag = f'"{hashlib.sha256(lists.body).hexdigest()}"'
+        async with session.get(VOICES, headers={"Authorization": shown, "If-None-Match": tag}) as refused:
+            assert (unknown.status, refused.status, await refused.text()) == (401, 401, said)
+            assert refused.headers["WWW-Authenticate"] == "Bearer"
 
     run(scenario, kube, find_port())
 
@@ -109,7 +119,7 @@ def test_pods_are_told_to_ask_again_where_a_standby_cannot_read_the_list(
     async def scenario(session: aiohttp.ClientSession, lists: Lists, _: asyncio.Event) -> None:
         monkeypatch.setattr(lists, "rendered", fail)
         async with session.get(VOICES) as answer:
-            assert (answer.status, await answer.text()) == (503, f"{error}\n")
+            assert (answer.status, await answer.text()) == (503, "the list cannot be read now\n")
 
     run(scenario, kube, find_port())
 

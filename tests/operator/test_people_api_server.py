@@ -18,6 +18,8 @@ import pytest
 import yaml
 from dev.operator_process import OperatorProcess
 from dev.ports import free_port
+from tests.faults.client import Client
+from tests.support.voice_list import VoiceLists
 from tests.support.voices import recordings_digest
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -422,14 +424,16 @@ def test_a_second_replica_serves_nothing(people: People, ann: str, settings_file
     url = f"http://127.0.0.1:{free_port()}"
     config = yaml.safe_load(settings_file.read_text()) | {"listen": url.removeprefix("http://")}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    client = Client(people.kubeconfig, NAMESPACE)
     second = OperatorProcess(tmp_path / "config.yaml", people.kubeconfig, tmp_path / "log.txt", url)
     second.start()
     try:
         people.wait_for("ann", "AwaitingReview")
-        assert second.answers(f"/servers/{NAMESPACE}/default/voices.json")
+        assert "ann" not in {entry["id"].partition("/")[2] for entry in VoiceLists(client).read(url, "default")}
         assert not people.is_served("ann")
     finally:
         second.stop()
+        client.close()
 
 
 def settled(people: People, voice: str) -> bool:

@@ -105,6 +105,8 @@ def speech(installation: Installation, tmp_path_factory: pytest.TempPathFactory)
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     given = {one["name"]: one["value"] for one in container["env"] if "value" in one}
     folder = tmp_path_factory.mktemp("speech")
+    mounted = wait_for("the server's list", lambda: admin.find("configmaps", "default-voices"))
+    (folder / "voices.json").write_text(mounted["data"]["voices.json"])  # as the kubelet does
     here = {"VOICE_VOICES": str(folder / "voices.json"), "VOICE_CACHE": str(folder / "cache"), "HOME": str(folder)}
     environment = {name: value for name, value in given.items() if name != "VOICE_S3_CREDENTIALS_DIR"} | here
     environment |= installation.store_environment("operator")

@@ -1,12 +1,9 @@
 """One tenant that floods the operator, another that revokes, and what that costs: processes, objects and figures."""
 
 import base64
-import json
 import random
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +20,7 @@ from tests.faults.client import Client
 from tests.faults.inference import Inference
 from tests.faults.node import Node
 from tests.support.s3_server import KEYS
+from tests.support.voice_list import VoiceLists
 from tests.support.voices import DIGEST, Object, make_server, make_voice
 from tests.support.waiting import wait_for
 
@@ -54,6 +52,7 @@ class Scene:
     attacker: Client
     victim: Client
     operator: OperatorProcess
+    lists: VoiceLists
     folder: Path  # of the bucket's objects
 
     def revoke(self, voice: str, bound_seconds: float) -> Delay:
@@ -77,11 +76,9 @@ class Scene:
 
     def listed(self) -> set[str]:
         """The victim's voices that servers are told to serve; all while the operator does not answer."""
-        url = f"{self.operator.url}/servers/{VICTIM}/{SERVER}/voices.json"
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 -- ours
-                return {entry["id"].removeprefix(f"{VICTIM}/") for entry in json.load(answer)["voices"]}
-        except (urllib.error.URLError, OSError):
+            return {entry["id"].removeprefix(f"{VICTIM}/") for entry in self.lists.read(self.operator.url, SERVER)}
+        except OSError:
             return {*self.victims}
 
     @property
@@ -157,7 +154,8 @@ class Scene:
 def scene(admin: Path, s3_port: int, bucket: Path, folder: Path, voices: int) -> Iterator[Scene]:
     """Run the operator for all namespaces, with so many voices of the victim that are served."""
     attacker, victim = Client(admin, ATTACKER), Client(admin, VICTIM)
-    inference = Inference(VICTIM, SERVER)
+    lists = VoiceLists(victim)
+    inference = Inference(lists, SERVER)
     url = f"http://127.0.0.1:{free_port()}"
     inference.replicas = [url]
     for name in (ATTACKER, VICTIM, SYSTEM):
@@ -170,7 +168,7 @@ def scene(admin: Path, s3_port: int, bucket: Path, folder: Path, voices: int) ->
     environment = {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{s3_port}", **KEYS}
     operator = OperatorProcess(config, admin, folder / "operator.log", url, environment)
     node = Node(victim, Bucket("s3://voices", bucket))
-    found = Scene(attacker, victim, operator, bucket)
+    found = Scene(attacker, victim, operator, lists, bucket)
     with inference:
         node.start()
         operator.start()

@@ -21,6 +21,7 @@ from tests.faults.bucket import Bucket
 from tests.faults.client import ApiFailed, Client
 from tests.faults.node import Node, Outcome
 from tests.support.s3_server import ACCESS_KEY, SECRET_KEY
+from tests.support.voice_list import VoiceLists
 from tests.support.voices import Object, make_voice
 from tests.support.waiting import wait_for
 
@@ -172,8 +173,12 @@ class Installation:
 
     def listed(self, server: str = f"{SYSTEM}/default") -> dict[str, Object]:
         """The entries that a server's pods are told to serve, by id."""
-        answer = httpx.get(f"{self.operator_url}/servers/{server}/voices.json")
-        return {entry["id"]: entry for entry in answer.json()["voices"]} if answer.status_code == 200 else {}
+        namespace, _, name = server.partition("/")
+        try:
+            entries = VoiceLists(self.administrator(namespace)).read(self.operator_url, name)
+        except OSError:
+            return {}
+        return {entry["id"]: entry for entry in entries}
 
     def condition(self, namespace: str, voice: str, kind: str = "Ready") -> Object:
         """A condition of a voice; empty while there is none."""

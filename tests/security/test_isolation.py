@@ -25,10 +25,13 @@ SHARED_SERVER = "who may reach the server"
 OPEN = {
     ("hear", SHARED_SERVER),
     ("learn the existence of", "GET /v1/voices of a shared server"),
-    ("learn the existence of", "the operator's list for a shared server"),
 }
 # Nobody does these but the operator, for the own namespace neither.
-NEVER = {("publish", "a VoiceRevision made by hand"), ("learn the existence of", "the sentence about an unknown voice")}
+NEVER = {
+    ("publish", "a VoiceRevision made by hand"),
+    ("learn the existence of", "the sentence about an unknown voice"),
+    ("learn the existence of", "the operator's list for a shared server"),
+}
 
 
 class Refused(Exception):

@@ -1,6 +1,8 @@
 """The operator's own HTTP endpoint: desired voices for the inference pods, probes, metrics."""
 
 import asyncio
+import hmac
+import logging
 from collections.abc import Callable
 
 from aiohttp import web
@@ -9,6 +11,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from voice_operator.errors import OperatorError
 from voice_operator.metrics import Metrics
 from voice_operator.voice_lists import VoiceListReconciler
+
+log = logging.getLogger(__name__)
+NO_LIST = "no list of voices is known for this token: it is in the server's mounted list, once that is written\n"
 
 
 def application(
@@ -24,9 +29,10 @@ def application(
         try:
             found = await lists.rendered(request.match_info["namespace"], request.match_info["name"])
         except OperatorError as error:
-            raise web.HTTPServiceUnavailable(text=f"{error}\n") from error
-        if found is None:
-            raise web.HTTPNotFound(text="this operator has not reconciled such a VoiceServer yet\n")
+            log.warning("the list of %s cannot be told: %s", request.path, error)
+            raise web.HTTPServiceUnavailable(text="the list cannot be read now\n") from error
+        if found is None or not _shows(request, found.token):
+            raise web.HTTPUnauthorized(text=NO_LIST, headers={"WWW-Authenticate": "Bearer"})
         if any(tag.value in {found.etag, "*"} for tag in request.if_none_match or ()):
             return web.Response(status=304, headers={"ETag": f'"{found.etag}"'})
         headers = {"ETag": f'"{found.etag}"', "Cache-Control": "no-cache"}
@@ -53,6 +59,12 @@ def application(
     app.router.add_get("/readyz", ready)
     app.router.add_get("/metrics", show_metrics)
     return app
+
+
+def _shows(request: web.Request, token: str) -> bool:
+    """Return whether a request has the token; one and the same answer tells nobody which servers there are."""
+    shown = request.headers.get("Authorization", "")
+    return bool(token) and hmac.compare_digest(shown.encode(), f"Bearer {token}".encode())
 
 
 async def serve(app: web.Application, address: str) -> web.AppRunner:

@@ -48,6 +48,7 @@ class RenderedList:
 
     body: bytes
     etag: str
+    token: str  # that whoever asks for it must show; empty: nobody may
     generation: int
     read_at: float = float("inf")  # of the monotonic clock; for ever where this process wrote it
 
@@ -114,7 +115,8 @@ class VoiceListReconciler:
         known = (_status_generation(item), self.generation(key.namespace, key.name))
         generation = max(*known, *(part["generation"] for part in present if part is not None)) + 1
         base = configured_base(str((item.get("spec") or {}).get("base", "")), settings)
-        document = list_document(server, voices, base, generation, settings)
+        token = self._cluster.signing.key.key_for(f"voices of {server.namespace}/{server.name}").hex()
+        document = list_document(server, voices, base, generation, settings, token=token)
         too_long: ListTooLong | None = None
         try:
             parts = shards_of(document, max(len(present), 1), len(settings.storage.ca))
@@ -173,7 +175,8 @@ class VoiceListReconciler:
 
     def _publish(self, server: ServerRef, document: Document, read_at: float = float("inf")) -> RenderedList:
         body = rendered(document).encode()
-        found = RenderedList(body, hashlib.sha256(body).hexdigest()[:32], int(document["generation"]), read_at)
+        etag, token = hashlib.sha256(body).hexdigest()[:32], str(document.get("token", ""))
+        found = RenderedList(body, etag, token, int(document["generation"]), read_at)
         self._written[(server.namespace, server.name)] = found
         return found
 

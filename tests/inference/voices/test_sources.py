@@ -40,6 +40,7 @@ class Operator(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answers)
         self.status = 200
+        self.shown: list[str | None] = []
         self.statuses: list[int] = []
         self.answer(1, "alice")
 
@@ -55,6 +56,7 @@ class Answers(BaseHTTPRequestHandler):
     server: Operator
 
     def do_GET(self) -> None:
+        self.server.shown.append(self.headers["Authorization"])
         etag = f'"{hash(self.server.body)}"'
         unchanged = self.headers["If-None-Match"] == etag and self.server.status == 200
         status = 304 if unchanged else self.server.status
@@ -88,8 +90,8 @@ class Folder:
     def source(self) -> FileSource:
         return FileSource(self.path / "voices.json")
 
-    def write(self, generation: int, *names: str, shard: int = 0, shards: int = 1) -> None:
-        written = document(generation, *names, shard=shard, shards=shards)
+    def write(self, generation: int, *names: str, shard: int = 0, shards: int = 1, token: Any = "") -> None:
+        written = document(generation, *names, shard=shard, shards=shards) | ({"token": token} if token else {})
         self.file(shard).write_text(json.dumps(written))
 
     def file(self, shard: int) -> Path:
@@ -112,6 +114,24 @@ def test_a_changed_answer_is_seen_at_the_next_poll(operator: Operator) -> None:
     source.latest()
     operator.answer(2, "bob")
     assert names_of(source.latest()) == {"bob"}
+
+
+def test_the_operator_is_asked_with_the_token_of_the_mounted_list(operator: Operator, folder: Folder) -> None:
+    files = folder.source
+    newest = NewestSource([OperatorSource(operator.url, token=files.token), files])
+    folder.write(3, "bob", token="t0ken")
+    assert names_of(newest.latest()) == {"bob"}
+    assert names_of(newest.latest()) == {"bob"}
+    folder.write(9, "mallory")
+    newest.latest()
+    assert operator.shown == [None, "Bearer t0ken", "Bearer t0ken"]
+    assert "t0ken" not in repr(newest.latest())
+
+
+@pytest.mark.parametrize("token", ["a\r\nX-More: 1", "é", "a b", 7, "x" * 300])
+def test_a_token_that_no_header_may_have_is_refused(folder: Folder, token: Any) -> None:
+    folder.write(1, "bob", token=token)
+    assert folder.source.latest() is None
 
 
 @pytest.mark.parametrize(("status", "body"), [(503, b""), (302, b""), (404, b"{}")])

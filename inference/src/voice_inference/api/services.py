@@ -52,10 +52,11 @@ def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> S
     workers = Workers(threads=settings.workers, queue=settings.queue, metrics=metrics)
     seals = Seals(settings.public_key) if settings.public_key else None
     sources: list[Source] = []  # the operator first: its answer is fresher than a file of the same generation
+    files = FileSource(settings.voices, seals) if settings.voices else None
     if settings.operator_url:
-        sources.append(OperatorSource(settings.operator_url, seals))
-    if settings.voices:
-        sources.append(FileSource(settings.voices, seals))
+        sources.append(OperatorSource(settings.operator_url, seals, files.token if files else str))
+    if files:
+        sources.append(files)
     adapter_limit = settings.max_adapter_mib * MIB
     loader = Loader(settings.cache, threads=settings.threads_per_worker, adapter_limit=adapter_limit)
     syncer = Syncer(NewestSource(sources), loader, registry, metrics, poll_seconds=settings.poll_seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -60,6 +60,7 @@ class DesiredVoices:
     rejected: tuple[str, ...] = ()  # one sentence for each entry that is not valid, and therefore not among `voices`
     shard: int = 0
     shards: int = 1
+    token: str = field(default="", repr=False)  # by which the operator tells them; empty: it asks for none
 
 
 class WrittenDocument(Document):
@@ -70,6 +71,7 @@ class WrittenDocument(Document):
     shard: int = Field(0, ge=0)
     shards: int = Field(1, ge=1, le=MAX_SHARDS)
     base: BaseReference | None = None
+    token: str = Field("", pattern="^[!-~]*$", max_length=256)
     voices: tuple[Any, ...] = Field(max_length=MAX_VOICES)
 
 
@@ -102,7 +104,13 @@ def parse_desired(data: bytes, *, source: str, seals: Seals | None = None) -> De
         if voices.setdefault(voice.id, voice) is not voice:
             rejected.append(f"voices.{index}{_id_of(entry)}: the voice is listed twice")
     return DesiredVoices(
-        written.generation, written.base, tuple(voices.values()), tuple(rejected), written.shard, written.shards
+        written.generation,
+        written.base,
+        tuple(voices.values()),
+        tuple(rejected),
+        written.shard,
+        written.shards,
+        written.token,
     )
 
 

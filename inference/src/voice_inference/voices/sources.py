@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
@@ -111,6 +111,10 @@ class FileSource:
             self._shards, self._union = shards, union(shards)
         return self._union
 
+    def token(self) -> str:
+        """Return what the operator asks of whoever wants the list from it; empty: nothing is known."""
+        return self._union.token if self._union else ""
+
     def _read_shards(self, first: DesiredVoices | None) -> list[DesiredVoices]:
         count = first.shards if first else 1
         self._files = self._files[:count] + [
@@ -134,9 +138,11 @@ class FileSource:
 class OperatorSource:
     """The operator's HTTP endpoint: changes arrive with the next poll, and no body while the ETag is unchanged."""
 
-    def __init__(self, url: str, seals: Seals | None = None) -> None:
+    def __init__(self, url: str, seals: Seals | None = None, token: Callable[[], str] = str) -> None:
         self._url = url
         self._seals = seals
+        self._token = token
+        self._shown = ""
         self._http = urllib3.PoolManager(
             maxsize=1, retries=False, timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
         )
@@ -149,6 +155,9 @@ class OperatorSource:
     def latest(self) -> DesiredVoices | None:
         """Return the document as it is now; raises ``LoadError``."""
         headers = {"If-None-Match": self._etag} if self._etag else {}
+        self._shown = self._token() or self._shown  # a list that somebody wrote by hand has none
+        if self._shown:
+            headers["Authorization"] = f"Bearer {self._shown}"
         try:
             response = self._http.request("GET", self._url, headers=headers, redirect=False, preload_content=False)
             try:
@@ -193,6 +202,7 @@ def union(shards: Sequence[DesiredVoices]) -> DesiredVoices:
         newest.base,
         tuple(voice for shard in shards for voice in shard.voices),
         tuple(sentence for shard in shards for sentence in shard.rejected),
+        token=newest.token,
     )
 
 

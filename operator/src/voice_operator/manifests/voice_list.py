@@ -22,14 +22,23 @@ Document = dict[str, Any]
 
 
 def list_document(
-    server: ServerRef, voices: Iterable[DesiredVoice], base: ResolvedBase | None, generation: int, settings: Settings
+    server: ServerRef,
+    voices: Iterable[DesiredVoice],
+    base: ResolvedBase | None,
+    generation: int,
+    settings: Settings,
+    *,
+    token: str = "",
 ) -> Document:
-    """Return the whole desired-voices document; ``base`` is the server's own, None while it is not configured."""
+    """Return the whole desired-voices document; ``base`` is the server's own, None while it is not configured.
+
+    With the ``token`` pods ask the operator for it: whoever may read the ConfigMap may ask, and nobody else.
+    """
     document = {
         "schema": DESIRED_SCHEMA,
         "server": {"namespace": server.namespace, "name": server.name},
         "generation": generation,
-    }
+    } | ({"token": token} if token else {})
     own = {} if base is None else {"base": base.document()}
     return document | own | {"voices": [_entry(voice, base, settings) for voice in voices]}
 
