@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 import uvicorn
+from fastapi import FastAPI
 
 from voice_inference.access import key_command
 from voice_inference.api import accounting
 from voice_inference.api.app import create_app
 from voice_inference.api.connections import guarded_protocol
+from voice_inference.api.middleware import BODY_LIMIT
 from voice_inference.api.services import build_services
 from voice_inference.errors import InvalidSettings
 from voice_inference.settings import Settings, add_flags, read_settings
@@ -57,8 +59,13 @@ def serve(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), handlers=[lines])
     if settings.access_log:
         accounting.log_to(sys.stdout)
-    config = uvicorn.Config(
-        create_app(build_services(settings)),
+    uvicorn.Server(config_of(create_app(build_services(settings)), settings)).run()
+
+
+def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """Return how uvicorn serves the app."""
+    return uvicorn.Config(
+        app,
         http=guarded_protocol(settings.max_connections, settings.request_seconds, settings.write_seconds),
         host=settings.host,
         port=settings.port,
@@ -66,8 +73,10 @@ def serve(settings: Settings) -> None:
         access_log=settings.log_level == "debug",
         server_header=False,
         timeout_graceful_shutdown=settings.grace_seconds,
+        ws="websockets-sansio",
+        ws_max_size=BODY_LIMIT,
+        ws_per_message_deflate=False,  # audio does not become smaller
     )
-    uvicorn.Server(config).run()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voice_inference.access.callers import Caller
 from voice_inference.access.meters import Meter
-from voice_inference.api.middleware import WatchedSend, route_of
+from voice_inference.api.middleware import ANSWERED, WatchedSend, route_of
 from voice_inference.api.speech_service import Usage
 from voice_inference.engine.sentence import TOKENS_PER_SECOND
 from voice_inference.metrics import Metrics
@@ -72,7 +72,7 @@ class AccountRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
-        if scope["type"] != "http":
+        if scope["type"] not in ANSWERED:
             await self._app(scope, receive, send)
             return
         record, started, watched = record_of(scope), time.monotonic(), WatchedSend(send)
@@ -93,7 +93,7 @@ class AccountRequests:
             "time": self._clock().isoformat(timespec="milliseconds"),
             "client": client[0] if client else "",
             "key": record.caller.id if record.caller else "",
-            "method": scope["method"],
+            "method": scope.get("method", "GET"),  # a WebSocket has none
             "route": route,
             "status": status,
             "voice": record.voice,

@@ -17,6 +17,7 @@ from voice_inference.api.official_routes import router as official_router
 from voice_inference.api.playground import playground
 from voice_inference.api.routes import router
 from voice_inference.api.services import Services
+from voice_inference.api.speech_socket import router as socket_router
 
 
 def create_app(services: Services) -> FastAPI:
@@ -45,6 +46,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.include_router(router)
     app.include_router(official_router)
+    app.include_router(socket_router)
     if services.settings.playground:
         app.include_router(playground())
     error_handlers.install(app)

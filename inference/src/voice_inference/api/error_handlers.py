@@ -31,6 +31,7 @@ from voice_inference.errors import (
 )
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's code: nobody reads it, but it shows in the metrics
+FAILED = "The server failed; its log says why."
 INVALID, LIMIT, SERVER = "invalid_request_error", "rate_limit_error", "server_error"
 
 
@@ -85,15 +86,33 @@ def error_response(
     return JSONResponse({"error": error}, status, headers=headers)
 
 
+def translation_of(error: InferenceError) -> Translation | None:
+    """Return how a caller is told of an error; None: it is one that callers must not see."""
+    known = next((one for one in TRANSLATIONS if isinstance(error, one.error)), None)
+    if known is not None and isinstance(error, InvalidRequest):
+        return known._replace(param=error.field)
+    return known
+
+
+def answer_to(error: InferenceError) -> JSONResponse:
+    """Return the answer to a request that ends with an error."""
+    known = translation_of(error)
+    if known is None:
+        return unexpected(error)
+    headers = _headers(error)
+    return error_response(
+        known.status, str(error), kind=known.kind, code=known.code, param=known.param, headers=headers
+    )
+
+
+def unexpected(error: Exception) -> JSONResponse:
+    """Return the answer to a request that the server failed at: details go to the log alone."""
+    log.error("a request failed", exc_info=error)
+    return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, FAILED, kind=SERVER, code="internal_error")
+
+
 def _domain_error(_: Request, error: Exception) -> JSONResponse:
-    for known in TRANSLATIONS:
-        if isinstance(error, known.error):
-            param = error.field if isinstance(error, InvalidRequest) else known.param
-            headers = _headers(error)
-            return error_response(
-                known.status, str(error), kind=known.kind, code=known.code, param=param, headers=headers
-            )
-    return _unexpected_error(_, error)
+    return answer_to(error) if isinstance(error, InferenceError) else unexpected(error)
 
 
 def _headers(error: InferenceError) -> dict[str, str] | None:
@@ -130,8 +149,4 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def _unexpected_error(_: Request, error: Exception) -> JSONResponse:
-    """Answer 500 without details, which go to the log alone."""
-    log.error("a request failed", exc_info=error)
-    return error_response(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed; its log says why.", kind=SERVER, code="internal_error"
-    )
+    return unexpected(error)

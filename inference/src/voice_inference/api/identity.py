@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv6Address, ip_address
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, WebSocket
 from fastapi.security import HTTPBearer
 from starlette.types import Scope
 
@@ -31,6 +31,18 @@ async def identify(request: Request, _: Annotated[object, Depends(bearer)]) -> C
     credentials = Credentials(header, request.method, request.url.path, address_of(request.scope))
     caller = await services.gate.caller(credentials)
     record_of(request.scope).caller = caller
+    return caller
+
+
+async def identify_socket(socket: WebSocket, header: str) -> Caller:
+    """Return who shows this ``Authorization`` header, which of a browser's page comes in a message.
+
+    Raises:
+        InvalidKey, NoVoices, AuthenticationUnavailable: as the gate says.
+    """
+    services: Services = socket.app.state.services
+    caller = await services.gate.caller(Credentials(header, "GET", socket.url.path, address_of(socket.scope)))
+    record_of(socket.scope).caller = caller
     return caller
 
 

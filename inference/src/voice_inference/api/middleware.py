@@ -12,10 +12,11 @@ from voice_inference.metrics import Metrics
 
 BODY_LIMIT = 256 * 1024  # bytes; the longest input takes 48 KiB when every character is escaped
 UNKNOWN_ROUTE = "unknown"
+ANSWERED = {"http", "websocket"}  # kinds of scopes
 
 
 class WatchedSend:
-    """Passes an answer's messages on, and remembers its status."""
+    """Passes an answer's messages on, and remembers its status; of a WebSocket 101, or why there is none."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -23,8 +24,10 @@ class WatchedSend:
 
     async def __call__(self, message: Message) -> None:
         """Pass a message on."""
-        if message["type"] == "http.response.start":
+        if message["type"] in {"http.response.start", "websocket.http.response.start"}:
             self.status = message["status"]
+        elif message["type"] == "websocket.accept":
+            self.status = HTTPStatus.SWITCHING_PROTOCOLS.value
         await self._send(message)
 
 
@@ -42,7 +45,7 @@ class MeasureRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and record its status and duration."""
-        if scope["type"] != "http":
+        if scope["type"] not in ANSWERED:
             await self._app(scope, receive, send)
             return
         started, watched = time.monotonic(), WatchedSend(send)
@@ -51,7 +54,8 @@ class MeasureRequests:
         finally:
             route = route_of(scope)
             self._metrics.requests.labels(route, watched.status).inc()
-            self._metrics.request_duration.labels(route).observe(time.monotonic() - started)
+            if scope["type"] == "http":  # a WebSocket is open as long as its client likes
+                self._metrics.request_duration.labels(route).observe(time.monotonic() - started)
 
 
 class AnswerHead:

@@ -29,7 +29,7 @@ async def speech_events(stream: SpeechStream) -> AsyncGenerator[bytes]:
             if isinstance(item, bytes):
                 yield _event({"type": "speech.audio.delta", "audio": base64.b64encode(item).decode()})
             else:
-                yield _event({"type": "speech.audio.timestamps", **_times(item)})
+                yield _event({"type": "speech.audio.timestamps", **times_of(item)})
     except InferenceError as error:
         log.warning("a stream of events ends early: %s", error)
         yield _event({"type": "error", "error": {"message": str(error), "type": "server_error"}})
@@ -40,7 +40,8 @@ async def speech_events(stream: SpeechStream) -> AsyncGenerator[bytes]:
     yield _event({"type": "speech.audio.done", "usage": usage, **faults})
 
 
-def _times(caption: Caption) -> dict[str, Any]:
+def times_of(caption: Caption) -> dict[str, Any]:
+    """Return when a sentence is heard, and its words where somebody listened for them; in seconds."""
     words = [{"word": cue.text, "start": cue.start, "end": cue.end} for cue in caption.words]
     return {"sentence": caption.sentence._asdict(), **({"words": words} if words else {})}
 

@@ -126,8 +126,7 @@ class SpeechService:
         """
         received = time.monotonic()
         request.check_supported()
-        meant = self._aliases.get(request.voice_name, "")
-        voice = self._registry.find(meant if meant and may_use(meant) else request.voice_name, may_use)
+        voice = self.voice_of(request, may_use)
         seed = secrets.randbits(32) if request.seed is None else request.seed
         language = request.language or voice.language
         listener = self._listener_for(request, language)
@@ -163,6 +162,16 @@ class SpeechService:
             raise SynthesisFailed("no segment was synthesised") from error
         self._metrics.time_to_first_audio.observe(time.monotonic() - received)
         return SpeechStream(voice, seed, first, chunks, usage)
+
+    def voice_of(self, request: SpeechRequest, may_use: Callable[[str], bool]) -> Voice:
+        """Return the voice that a request means.
+
+        Raises:
+            UnknownVoice, ConsentEnded: the voice cannot be found.
+            VoiceNotReady: the voice is not loaded.
+        """
+        meant = self._aliases.get(request.voice_name, "")
+        return self._registry.find(meant if meant and may_use(meant) else request.voice_name, may_use)
 
     def _listener_for(self, request: SpeechRequest, language: str) -> Listener | None:
         """Return who listens to what is spoken.

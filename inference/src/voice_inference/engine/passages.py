@@ -63,20 +63,20 @@ def split_by(method: str, text: str, language: str) -> list[Passage]:
 
 def paragraphs(text: str) -> list[str]:
     """Return paragraphs, headings, items of lists, rows of tables and lines of code, each on one line."""
-    return [line for line in (_line(part) for part in _parts(_PARSER.parse(text))) if line]
+    return [line for line in (one_line(part) for part in _parts(_PARSER.parse(text))) if line]
 
 
-def _pause_within(sentence: str) -> float:
-    return SENTENCE_PAUSE if sentence.rstrip(_CLOSING)[-1:] in _ENDS else CLAUSE_PAUSE
-
-
-def _line(text: str) -> str:
-    """Join lines: with a space, but not between characters that are written without one."""
+def one_line(text: str) -> str:
+    """Return the text with its lines joined: by a space, but not between characters that are written without one."""
     lines = [line for line in (line.strip() for line in text.split("\n")) if line]
     if not lines:
         return ""
     gaps = ["" if _CJK.match(one[-1]) and _CJK.match(other[0]) else " " for one, other in pairwise(lines)]
     return "".join(part for pair in zip(["", *gaps], lines, strict=True) for part in pair)
+
+
+def _pause_within(sentence: str) -> float:
+    return SENTENCE_PAUSE if sentence.rstrip(_CLOSING)[-1:] in _ENDS else CLAUSE_PAUSE
 
 
 def _parts(tokens: list[Token]) -> Iterator[str]:

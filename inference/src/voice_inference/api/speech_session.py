@@ -1,0 +1,247 @@
+"""One client of the WebSocket: what it has written, and what is spoken of it, one sentence after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from fastapi import WebSocket, WebSocketDisconnect
+from pydantic import ValidationError
+
+from sovits_core.validation import one_line
+from voice_inference.access.callers import Caller
+from voice_inference.api.accounting import record_of
+from voice_inference.api.error_handlers import FAILED, translation_of
+from voice_inference.api.identity import identify_socket
+from voice_inference.api.services import Services
+from voice_inference.api.socket_messages import (
+    MESSAGES,
+    InputCancel,
+    InputDone,
+    InputFlush,
+    InputText,
+    Message,
+    SessionConfig,
+    event,
+)
+from voice_inference.api.speech_events import times_of
+from voice_inference.api.speech_request import SpeechRequest
+from voice_inference.api.speech_service import SpeechStream, Usage
+from voice_inference.engine.sentence import TOKENS_PER_SECOND
+from voice_inference.engine.typed_text import TypedText
+from voice_inference.errors import InferenceError, InvalidRequest, TryLater
+
+CONFIG_SECONDS: Final = 10.0
+IDLE_SECONDS: Final = 120.0  # without a message, and with nothing to speak
+MOST_WAITING: Final = 32_768  # characters that are written and not spoken: half an hour of speech
+NORMAL, REFUSED, FAILED_CODE, LATER = 1000, 1008, 1011, 1013  # of RFC 6455
+
+log = logging.getLogger(__name__)
+
+
+class SpeechSession:
+    """From the first message to the last sentence."""
+
+    def __init__(self, socket: WebSocket, services: Services, caller: Caller | None) -> None:
+        """Take an accepted connection; without a caller the first message has the key."""
+        self._socket = socket
+        self._services = services
+        self._caller = caller
+        self._record = record_of(socket.scope)
+        self._record.usage = Usage(0)
+        self._text = TypedText()
+        self._waiting: deque[str] = deque()
+        self._is_done = False
+        self._changed = asyncio.Event()  # something waits, or nothing will
+        self._cancellations = 0
+        self._spoken = 0  # sentences
+
+    async def run(self) -> None:
+        """Speak until the client is done; errors are told, and end it.
+
+        Raises:
+            WebSocketDisconnect: the client has gone.
+        """
+        code = NORMAL
+        try:
+            caller, request = await self._configure()
+            await self._first_of(self._read(), self._speak_all(caller, request))
+            await self._send("session.done", total_sentences=self._spoken)
+        except InferenceError as error:
+            code = await self._tell(error)
+        except WebSocketDisconnect:
+            raise
+        except Exception:
+            log.exception("a session failed")
+            await self._send("error", message=FAILED, code="internal_error", param=None)
+            code = FAILED_CODE
+        await self._socket.close(code)
+
+    async def _first_of(self, reading: Coroutine[Any, Any, None], speaking: Coroutine[Any, Any, None]) -> None:
+        """Speak to the end; reading ends with errors alone."""
+        tasks = {asyncio.create_task(reading), asyncio.create_task(speaking)}
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        for task in ended:
+            task.result()
+
+    async def _configure(self) -> tuple[Caller, SpeechRequest]:
+        try:
+            async with asyncio.timeout(CONFIG_SECONDS):
+                config = await self._receive()
+        except TimeoutError:
+            raise InvalidRequest(f"session.config did not come within {CONFIG_SECONDS:.0f} s.") from None
+        if not isinstance(config, SessionConfig):
+            raise InvalidRequest("The first message must be session.config, with a voice.", field="type")
+        caller = self._caller or await identify_socket(self._socket, f"Bearer {config.api_key}".rstrip())
+        try:
+            request = config.request()
+        except ValidationError as error:
+            raise _invalid(error) from error
+        request.check_supported()
+        self._services.speech.voice_of(request, caller.scope.allows)
+        seed = secrets.randbits(32) if request.seed is None else request.seed
+        await self._send("session.created", voice=request.voice_name, seed=seed)
+        return caller, request.model_copy(update={"seed": seed})
+
+    async def _read(self) -> None:
+        """Take messages for ever.
+
+        Raises:
+            InvalidRequest: a message is none, or comes too late, or there are too many.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(IDLE_SECONDS):
+                    message = await self._receive()
+            except TimeoutError:
+                if self._waiting or self._is_done:
+                    continue
+                raise InvalidRequest(f"Nothing was written for {IDLE_SECONDS:.0f} s; open a new session.") from None
+            self._take(message)
+            self._changed.set()
+
+    def _take(self, message: Message) -> None:
+        match message:
+            case InputCancel():
+                self._text, self._cancellations = TypedText(), self._cancellations + 1
+                self._waiting.clear()
+            case _ if self._is_done:
+                raise InvalidRequest(f"{message.type} came after input.done; open a new session.", field="type")
+            case InputText():
+                self._waiting.extend(self._text.add(message.text))
+            case InputFlush():
+                self._waiting.extend(self._text.end())
+            case InputDone():
+                self._waiting.extend(self._text.end())
+                self._is_done = True
+            case SessionConfig():
+                raise InvalidRequest("session.config comes once, as the first message.", field="type")
+        if sum(map(len, self._waiting)) > MOST_WAITING:
+            raise InvalidRequest(
+                f"More than {MOST_WAITING} characters wait to be spoken; go on writing as audio.done comes.",
+                field="text",
+            )
+
+    async def _speak_all(self, caller: Caller, request: SpeechRequest) -> None:
+        """Speak what waits until the client is done."""
+        while True:
+            while not self._waiting:
+                if self._is_done:
+                    return
+                self._changed.clear()
+                await self._changed.wait()
+            sentence = self._waiting.popleft()
+            await self._speak(caller, request.model_copy(update={"input": sentence}))
+            self._spoken += 1
+
+    async def _speak(self, caller: Caller, request: SpeechRequest) -> None:
+        """Speak a sentence within the caller's limits; one without a word is told of, and is no reason to end."""
+        meter, characters = self._services.meters.of(caller), len(request.input)
+        meter.admit(characters, caller.limits, self._services.clock())
+        cancellations, tokens = self._cancellations, 0
+        try:
+            turn = caller.id or (self._socket.client.host if self._socket.client else "")
+            try:
+                stream = await self._services.speech.start(request, turn, caller.scope.allows)
+            except InferenceError as error:
+                meter.refund(characters)
+                if isinstance(error, InvalidRequest) and error.field == "input":
+                    await self._tell(error, sentence_index=self._spoken, sentence_text=request.input)
+                    return
+                raise
+            try:
+                await self._send_file(stream, request, cancellations)
+            finally:
+                await stream.close()
+                tokens = stream.usage.tokens
+                self._account(stream)
+        finally:
+            meter.release(tokens / TOKENS_PER_SECOND)
+
+    async def _send_file(self, stream: SpeechStream, request: SpeechRequest, cancellations: int) -> None:
+        about = {"sentence_index": self._spoken}
+        rate, form = stream.voice.base.sample_rate, request.response_format
+        await self._send("audio.start", **about, sentence_text=request.input, format=form, sample_rate=rate)
+        async for item in stream.all():
+            if self._cancellations != cancellations:
+                await self._send("audio.done", **about, cancelled=True)
+                return
+            if isinstance(item, bytes):
+                await self._socket.send_bytes(item)
+            else:
+                await self._send("audio.timestamps", **about, **times_of(item))
+        faults = {"faults": dict(stream.usage.faults)} if stream.usage.faults else {}
+        await self._send("audio.done", **about, **faults)
+
+    def _account(self, stream: SpeechStream) -> None:
+        self._record.voice = stream.voice.reference.id
+        total = self._record.usage or Usage(0)
+        total.characters += stream.usage.characters
+        total.tokens += stream.usage.tokens
+        total.faults.update(stream.usage.faults)
+
+    async def _receive(self) -> Message:
+        """Return the next message.
+
+        Raises:
+            WebSocketDisconnect: the client has gone.
+            InvalidRequest: it is no message of this contract.
+        """
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", FAILED_CODE))
+        text = message.get("text")
+        if text is None:
+            raise InvalidRequest("Messages are JSON, in text frames.")
+        try:
+            return MESSAGES.validate_json(text)
+        except ValidationError as error:
+            raise _invalid(error) from error
+
+    async def _send(self, kind: str, **fields: object) -> None:
+        await self._socket.send_json(event(kind, **fields))
+
+    async def _tell(self, error: InferenceError, **about: object) -> int:
+        """Tell the client of an error; return the code by which a session ends of it."""
+        known = translation_of(error)
+        if known is None:
+            log.error("a session failed", exc_info=error)
+            await self._send("error", **about, message=FAILED, code="internal_error", param=None)
+            return FAILED_CODE
+        later = {"retry_after": error.retry_after} if isinstance(error, TryLater) else {}
+        await self._send("error", **about, message=str(error), code=known.code, param=known.param, **later)
+        return LATER if later else REFUSED if known.status < 500 else FAILED_CODE
+
+
+def _invalid(error: ValidationError) -> InvalidRequest:
+    field = next((str(part) for part in reversed(error.errors()[0]["loc"]) if isinstance(part, str)), None)
+    return InvalidRequest(f"The message is not valid: {one_line(error)}.", field=field)
