@@ -19,6 +19,8 @@ IMAGES ?=
 
 export VOICE_OPERATOR_CACHE := $(CACHE)
 export FAULTS
+# Some machines switch it on: then each of some thousand processes would compile all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check format test test-fast test-faults test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-attack bench-voice bench-speech bench-recordings gpu-check docs clean
