@@ -1,11 +1,12 @@
 """Flags and variables become settings, or an error that names them."""
 
 import argparse
+import socket
 from pathlib import Path
 
 import pytest
 
-from voice_inference.__main__ import main
+from voice_inference.__main__ import listen_everywhere, main
 from voice_inference.errors import InvalidSettings
 from voice_inference.settings import Settings, add_flags, read_settings
 
@@ -106,3 +107,13 @@ def test_the_usable_cpus_are_divided_among_the_workers(
     environment.setattr("voice_inference.settings.usable_cpus", lambda: cpus)
     assert read("--voices", "x", "--workers", str(workers)).threads_per_worker == threads
     assert read("--voices", "x", "--workers", str(workers), "--threads", "7").threads_per_worker == 7
+
+
+def test_a_pod_is_reached_by_both_families_on_one_port() -> None:
+    sockets = listen_everywhere(0)
+    port = sockets[0].getsockname()[1]
+    for host in ("127.0.0.1", "::1")[: len(sockets)]:
+        socket.create_connection((host, port), timeout=5).close()
+    for one in sockets:
+        one.close()
+    assert len(sockets) == 1 + socket.has_ipv6

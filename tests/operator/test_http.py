@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import socket
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -48,7 +49,13 @@ def kube() -> Kube:
     return Kube(lambda: kopf.ConnectionInfo(server="http://127.0.0.1:9"), Metrics())
 
 
-def run(scenario: Scenario, kube: Kube, port: int, check: Callable[[], None] = lambda: None) -> None:
+def run(
+    scenario: Scenario,
+    kube: Kube,
+    port: int,
+    check: Callable[[], None] = lambda: None,
+    host: str = "127.0.0.1",
+) -> None:
     settings = Settings.model_validate(
         {
             "images": {"trainer": "t", "inference": "i"},
@@ -62,7 +69,7 @@ def run(scenario: Scenario, kube: Kube, port: int, check: Callable[[], None] = l
         caches = Caches()
         cluster = Cluster(kube, caches, open_store("file:///"), Inference(caches), settings, signing(caches))
         lists = Lists(cluster, WorkQueue(metrics), lambda: datetime.now(UTC))
-        runner = await serve(application(lists, metrics, has_synced, check), f"127.0.0.1:{port}")
+        runner = await serve(application(lists, metrics, has_synced, check), f"{host}:{port}")
         try:
             async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
                 await scenario(session, lists, has_synced)
@@ -160,3 +167,16 @@ def test_metrics_are_scraped_in_the_format_that_prometheus_expects(kube: Kube, f
         assert samples[("process_resident_memory_bytes",)] > 2**20
 
     run(scenario, kube, find_port())
+
+
+def test_a_star_means_all_addresses_of_both_families(kube: Kube, find_port: Callable[[], int]) -> None:
+    port = find_port()
+
+    async def scenario(session: aiohttp.ClientSession, _: Lists, __: asyncio.Event) -> None:
+        async with session.get("/healthz") as answer:
+            assert answer.status == 200
+        if socket.has_ipv6:
+            async with session.get(f"http://[::1]:{port}/healthz") as answer:
+                assert answer.status == 200
+
+    run(scenario, kube, port, host="*")

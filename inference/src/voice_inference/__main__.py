@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import socket
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -22,6 +24,7 @@ from voice_inference.settings import Settings, add_flags, read_settings
 from voice_store import ENVIRONMENT_HELP
 from voice_store.printable import PrintableFormatter
 
+BACKLOG = 2048  # as uvicorn's own
 EX_USAGE = 64  # of sysexits.h, as in the other programs of this project
 
 
@@ -59,7 +62,9 @@ def serve(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), handlers=[lines])
     if settings.access_log:
         accounting.log_to(sys.stdout)
-    uvicorn.Server(config_of(create_app(build_services(settings)), settings)).run()
+    config = config_of(create_app(build_services(settings)), settings)
+    everywhere = settings.host == "*"
+    uvicorn.Server(config).run(listen_everywhere(settings.port) if everywhere else None)
 
 
 def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
@@ -77,6 +82,15 @@ def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
         ws_max_size=BODY_LIMIT,
         ws_per_message_deflate=False,  # audio does not become smaller
     )
+
+
+def listen_everywhere(port: int) -> list[socket.socket]:
+    """Return sockets on all addresses: of IPv4, and of IPv6 where the machine has it."""
+    sockets = [socket.create_server(("", port), backlog=BACKLOG)]
+    with contextlib.suppress(OSError):  # no IPv6, or switched off
+        port = sockets[0].getsockname()[1]
+        sockets.append(socket.create_server(("", port), family=socket.AF_INET6, backlog=BACKLOG))
+    return sockets
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     playground: bool = Field(True, description="a page at / that speaks with the voices of this server")
     access_log: bool = Field(True, description="one JSON object on standard output for each request, without its text")
     cache: Path = Field(Path("/var/cache/voice-inference"), description="writable folder for bases and voices")
-    host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104 -- a pod is reached from outside
+    host: str = Field("*", description="address to listen on; *: all addresses, IPv4 and IPv6")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on, 0: a free one")
     threads: int = Field(0, ge=0, le=256, description="threads of one inference, 0: usable CPUs over the workers")
     workers: int = Field(1, ge=1, le=64, description="requests that are synthesised at the same time")

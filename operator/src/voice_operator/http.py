@@ -1,8 +1,10 @@
 """The operator's own HTTP endpoint: desired voices for the inference pods, probes, metrics."""
 
 import asyncio
+import contextlib
 import hmac
 import logging
+import socket
 from collections.abc import Callable
 
 from aiohttp import web
@@ -14,6 +16,7 @@ from voice_operator.voice_lists import VoiceListReconciler
 
 log = logging.getLogger(__name__)
 NO_LIST = "no list of voices is known for this token: it is in the server's mounted list, once that is written\n"
+BACKLOG = 128  # as aiohttp's own
 
 
 def application(
@@ -68,9 +71,23 @@ def _shows(request: web.Request, token: str) -> bool:
 
 
 async def serve(app: web.Application, address: str) -> web.AppRunner:
-    """Listen on host:port; the caller cleans the returned runner up."""
+    """Listen on host:port, or on *:port for all addresses; the caller cleans the returned runner up."""
     host, _, port = address.rpartition(":")
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
     await runner.setup()
-    await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+    if host == "*":
+        sites: list[web.BaseSite] = [web.SockSite(runner, one) for one in listen_everywhere(int(port))]
+    else:
+        sites = [web.TCPSite(runner, host.strip("[]"), int(port))]
+    for site in sites:
+        await site.start()
     return runner
+
+
+def listen_everywhere(port: int) -> list[socket.socket]:
+    """Return sockets on all addresses: of IPv4, and of IPv6 where the machine has it."""
+    sockets = [socket.create_server(("", port), backlog=BACKLOG)]
+    with contextlib.suppress(OSError):  # no IPv6, or switched off
+        port = sockets[0].getsockname()[1]
+        sockets.append(socket.create_server(("", port), family=socket.AF_INET6, backlog=BACKLOG))
+    return sockets
