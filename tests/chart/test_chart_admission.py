@@ -6,6 +6,16 @@ import time
 import pytest
 import yaml
 
+from voice_operator.api.voice_model import VoiceModelSpec
+from voice_operator.api.voice_server import VoiceServerSpec
+from voice_operator.api.voice_status import VoiceModelStatus
+from voice_operator.manifests.pod_check import check_pods
+from voice_operator.manifests.server import deployment
+from voice_operator.manifests.stage_job import stage_job
+from voice_operator.reconcile.effects import StartJob
+from voice_operator.reconcile.observed import Voice, VoiceServer
+from voice_operator.settings import Settings
+
 pytestmark = pytest.mark.cluster
 
 OPERATOR = "system:serviceaccount:voice-system:voice-operator"
@@ -171,7 +181,7 @@ def test_the_operator_may_not_make(installed, body, sentence):
         ),
         pytest.param({"volumes": [{"name": "h", "hostPath": {"path": "/"}}]}, "no hostPath", id="the node's files"),
         pytest.param(
-            {"volumes": [{"name": "c", "persistentVolumeClaim": {"claimName": "c"}}]}, "no claim", id="a claim"
+            {"volumes": [{"name": "c", "persistentVolumeClaim": {"claimName": "c"}}]}, "no other claim", id="a claim"
         ),
         pytest.param(
             {"volumes": [{"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]},
@@ -257,6 +267,54 @@ def test_an_installation_for_some_namespaces_leaves_revisions_elsewhere_to_other
     assert write(installed, "create", revision, user="bob", dry=True) == ""
 
 
+def test_what_values_add_to_pods_is_let_through_and_nothing_beside_it(installed, tmp_path):
+    claim = {"name": "site", "persistentVolumeClaim": {"claimName": "site", "readOnly": True}}
+    driver = {"name": "secrets", "csi": {"driver": "secrets-store.csi.k8s.io", "readOnly": True}}
+    sidecar = {"name": "proxy", "image": "proxy:1", "command": ["proxy", "run"], "restartPolicy": "Always"}
+    pod = {
+        "serviceAccountName": "builder",
+        "labels": {"team": "voices"},
+        "env": [{"name": "SITE", "value": "a"}],
+        "volumes": [claim, driver],
+        "volumeMounts": [{"name": "site", "mountPath": "/site"}],
+        "initContainers": [sidecar],
+        "hostAliases": [{"ip": "10.0.0.9", "hostnames": ["s3.lan"]}],
+        "patch": {"spec": {"terminationGracePeriodSeconds": 60}},
+    }
+    values = {"watchNamespaces": ["studio", "audiobooks"], "podSecurity": {"runAsUser": None}}
+    installed.upgrade(values | {"stages": {"pod": pod}, "inference": {"pod": pod}})
+    configuration = installed.get("configmap", "voice-operator", "-n", "voice-system")["data"]["config.yaml"]
+    (tmp_path / "config.yaml").write_text(configuration)
+    settings = Settings.load(tmp_path / "config.yaml", namespace="voice-system")
+    check_pods(settings)
+    spec = {"language": "en", "base": "tiny", "dataset": {"uri": "s3://voices/datasets/studio/alice"}}
+    spec |= {"consent": {"holder": "Alice A.", "statement": "I agree."}}
+    voice = Voice("studio", "alice", "uid", 1, VoiceModelSpec.model_validate(spec), VoiceModelStatus())
+    job = stage_job(voice, StartJob("train", 1), "3fa9c2d1" * 8, settings)
+    served = deployment(VoiceServer("studio", "speech", "uid", 1, VoiceServerSpec(base="tiny")), settings)
+    wait_until_admitted(installed, job)
+    assert write(installed, "create", served, dry=True) == ""
+
+    def changed(**fields):
+        template = job["spec"]["template"]
+        return job | {"spec": job["spec"] | {"template": template | {"spec": template["spec"] | fields}}}
+
+    other = {"name": "other", "persistentVolumeClaim": {"claimName": "other"}}
+    volumes = job["spec"]["template"]["spec"]["volumes"]
+    assert "no other claim" in write(installed, "create", changed(volumes=[*volumes, other]), dry=True)
+    secured = job["spec"]["template"]["spec"]["initContainers"][0]
+    assert "another command" in write(
+        installed, "create", changed(initContainers=[secured | {"command": ["sh"]}]), dry=True
+    )
+
+
+def wait_until_admitted(installed, body):
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while said := write(installed, "create", body, dry=True):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.2)
+
+
 def test_servers_alone_get_a_token_and_only_where_they_let_in_service_accounts(installed):
     """The last test here: it upgrades the release."""
     volume = {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
@@ -264,8 +322,5 @@ def test_servers_alone_get_a_token_and_only_where_they_let_in_service_accounts(i
     assert "no token" in write(installed, "create", body, dry=True)
     inference = {"tokenReview": True, "serviceAccount": {"create": True}}
     installed.upgrade({"watchNamespaces": ["studio", "audiobooks"], "inference": inference})
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while said := write(installed, "create", body, dry=True):
-        assert time.monotonic() < deadline, said
-        time.sleep(0.2)
+    wait_until_admitted(installed, body)
     assert "no token" in write(installed, "create", a_job(a_pod(volumes=[volume])), dry=True)

@@ -177,6 +177,18 @@ def test_all_that_an_administrator_may_decide_arrives(read):
     assert settings.max_concurrent_trainings == 3
 
 
+def test_what_is_added_to_pods_arrives_as_it_was_written(read):
+    pod = {"labels": {"team": "a"}, "patch": {"metadata": {"annotations": {"a": None}}}}
+    settings = read({"podSecurity": {"runAsUser": None}, "stages": {"pod": pod, "train": {"pod": pod}}})
+    assert settings.pod_security.ids == {}
+    assert settings.stages.pod == settings.stages.train.pod
+    assert settings.stages.pod.patch == pod["patch"], "null takes a field away"
+    assert read({"podSecurity": {"runAsGroup": 0, "fsGroup": None}}).pod_security.ids == {
+        "runAsUser": 65532,
+        "runAsGroup": 0,
+    }
+
+
 def test_the_targets_of_alerts_are_understood(read):
     assert read().alerts.targets == ()
     secret = {"name": "alerting", "key": "slack-url"}

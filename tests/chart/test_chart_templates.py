@@ -75,6 +75,20 @@ VALUE_SETS = {
         "admission": {"alsoTrusted": {"users": ["velero"], "groups": ["system:masters"]}, "images": ["mirror/t:1"]},
         "nameOverride": "voices",
     },
+    "pods as a cluster wants them": {
+        "podSecurity": {"runAsUser": None},
+        "stages": {
+            "gpu": {"resource": "amd.com/gpu", "taint": "amd.com/gpu"},
+            "pod": {
+                "serviceAccountName": "trainer",
+                "volumes": [{"name": "i", "image": {"reference": "r/i:1"}}, {"name": "d", "downwardAPI": {}}],
+                "initContainers": [{"name": "s", "image": "s:1", "command": ["run"]}],
+                "patch": {"spec": {"priority": None}},
+            },
+        },
+        "inference": {"pod": {"volumes": [{"name": "c", "persistentVolumeClaim": {"claimName": "c"}}]}},
+        "bases": {"v2Pro": {"uri": "file:///bases/v2Pro", "volume": {"csi": {"driver": "d"}}}},
+    },
     "as little as possible": {
         "serving": {"create": False},
         "networkPolicy": {"enabled": False},
@@ -130,6 +144,23 @@ def test_the_operator_pod_meets_the_restricted_pod_security_standard(chart):
         "capabilities": {"drop": ["ALL"]},
     }
     assert {"requests", "limits"} <= set(container["resources"])
+
+
+def test_ids_are_those_of_the_values_and_without_a_user_there_are_none(chart):
+    def security(**ids):
+        pod = chart.one("Deployment", {"podSecurity": ids, "storage": KEYS})["spec"]["template"]["spec"]
+        (keys,) = [one["secret"] for one in pod["volumes"] if "secret" in one]
+        given = {
+            name: value
+            for name, value in pod["securityContext"].items()
+            if name.startswith(("runAsU", "runAsG", "fsG"))
+        }
+        return given, keys["defaultMode"]
+
+    assert security() == ({"runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532}, 0o440)
+    assert security(runAsUser=1000, runAsGroup=0) == ({"runAsUser": 1000, "runAsGroup": 0, "fsGroup": 65532}, 0o440)
+    assert security(runAsUser=None) == ({}, 0o444)
+    assert security(fsGroup=None) == ({"runAsUser": 65532, "runAsGroup": 65532}, 0o444)
 
 
 def test_two_operators_run_on_two_nodes_and_never_beside_another_version(chart):

@@ -104,6 +104,13 @@ import yaml
                 "a Secret without a key": {"urlSecret": {"name": "s"}},
             }.items()
         ),
+        pytest.param(
+            {"stages": {"pod": {"hostNetwork": True}}}, ["/stages/pod", "hostNetwork"], id="the node's network"
+        ),
+        pytest.param(
+            {"inference": {"pod": {"env": {"A": "b"}}}}, ["/inference/pod/env", "array"], id="a map of variables"
+        ),
+        pytest.param({"podSecurity": {"runAsUser": 0}}, ["/podSecurity/runAsUser"], id="root"),
         pytest.param({"stages": {"serviceAccount": "x"}}, ["/stages/serviceAccount", "object"], id="an account's name"),
     ],
 )

@@ -23,6 +23,7 @@ proxy:
   http: {{ .Values.proxy.http | quote }}
   https: {{ .Values.proxy.https | quote }}
   noProxy: {{ include "voice-operator.noProxy" . | quote }}
+podSecurity: {{ include "voice-operator.podIds" . }}
 stages:
   serviceAccountName: {{ include "voice-operator.stagesServiceAccountName" . | quote }}
   {{- toYaml (omit .Values.stages "serviceAccount") | nindent 2 }}

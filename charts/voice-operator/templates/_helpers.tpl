@@ -64,6 +64,46 @@ and a digest over a tag.
 {{- end -}}
 {{- end -}}
 
+{{/* The ids of pods as JSON. Helm takes a value away that is null, so an absent one is null again; without a user there are none. */}}
+{{- define "voice-operator.podIds" -}}
+{{- $given := .Values.podSecurity -}}
+{{- $ids := dict "runAsUser" nil "runAsGroup" nil "fsGroup" nil -}}
+{{- if not (kindIs "invalid" $given.runAsUser) -}}
+{{- range $name, $id := $given -}}{{- $_ := set $ids $name $id -}}{{- end -}}
+{{- end -}}
+{{- toJson $ids -}}
+{{- end -}}
+
+{{/* File mode of mounted Secrets: without a group for volumes everybody in the pod, which is one user, reads them. */}}
+{{- define "voice-operator.secretMode" -}}
+{{- ternary "0444" "0440" (kindIs "invalid" (get (include "voice-operator.podIds" . | fromJson) "fsGroup")) -}}
+{{- end -}}
+
+{{/* What is added to pods: the values named `pod`, of all stages, of each, of servers. As a list in JSON. */}}
+{{- define "voice-operator.pods" -}}
+{{- $stages := .Values.stages -}}
+{{- compact (list $stages.pod $stages.prepare.pod $stages.train.pod $stages.evaluate.pod .Values.inference.pod) | toJson -}}
+{{- end -}}
+
+{{/* The volumes that are added to pods, those of bases among them. As a list in JSON. */}}
+{{- define "voice-operator.addedVolumes" -}}
+{{- $volumes := list -}}
+{{- range include "voice-operator.pods" . | fromJsonArray -}}
+{{- $volumes = concat $volumes (.volumes | default list) (dig "patch" "spec" "volumes" list .) -}}
+{{- end -}}
+{{- range .Values.bases -}}{{- with .volume -}}{{- $volumes = append $volumes . -}}{{- end -}}{{- end -}}
+{{- toJson $volumes -}}
+{{- end -}}
+
+{{/* The containers that are added to pods. As a list in JSON. */}}
+{{- define "voice-operator.addedContainers" -}}
+{{- $containers := list -}}
+{{- range include "voice-operator.pods" . | fromJsonArray -}}
+{{- $containers = concat $containers (.initContainers | default list) (dig "patch" "spec" "initContainers" list .) -}}
+{{- end -}}
+{{- toJson $containers -}}
+{{- end -}}
+
 {{/* The Secret that holds the object store's keys, under the same name in every namespace that needs it; empty: there is none. */}}
 {{- define "voice-operator.storageSecretName" -}}
 {{- $storage := .Values.storage -}}

@@ -11,6 +11,7 @@ from voice_operator import __version__, crds, decisions
 from voice_operator.environment import PREFIX, Environment
 from voice_operator.errors import LeadershipLost, OperatorError, WatchStalled
 from voice_operator.logs import configure
+from voice_operator.manifests.pod_check import check_pods
 from voice_operator.settings import Settings
 from voice_operator.signing import read_public_key
 
@@ -39,6 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
         configure(environment.log_level, environment.log_format)
         settings = Settings.load(environment.config, namespace=environment.namespace)
+        check_pods(settings)
         if options.command == "verify":
             raise SystemExit(_verify(settings, options))
         from voice_operator.process import run  # noqa: PLC0415 -- kopf takes seconds to import; `crds` and mistakes need not wait

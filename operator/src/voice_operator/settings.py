@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from voice_operator.errors import InvalidSettings
 from voice_operator.manifests.alert import Mode, TargetKind
+from voice_operator.pod_settings import Gpu, PodSecurity, PodTemplate
 from voice_operator.reconcile.alerts import AlertKind
 from voice_operator.rules import Policy, Tenancy, Tenant
 from voice_operator.section import Section
@@ -41,6 +42,9 @@ class Base(Section):
 
     uri: str = Field(min_length=1, description="embedded:tiny, s3://... or file:///...")
     digest: str = Field("", pattern="^(sha256:[0-9a-f]{64})?$")
+    volume: dict[str, Any] = Field(
+        default_factory=dict, description="Volume with the base, mounted into stages and servers at /bases/<name>."
+    )
 
 
 class SessionKeys(Section):
@@ -146,6 +150,7 @@ class Placement(Section):
     resources: dict[str, dict[str, str | int | float]] = Field(default_factory=dict)
     node_selector: dict[str, str] = Field(default_factory=dict)
     tolerations: Tolerations = ()
+    pod: PodTemplate = Field(default_factory=PodTemplate, description="What is added to the pods.")
 
 
 class StagePlacement(Placement):
@@ -176,6 +181,8 @@ class Stages(Section):
     prepare: StagePlacement = Field(default_factory=StagePlacement)
     train: StagePlacement = Field(default_factory=StagePlacement)
     evaluate: StagePlacement = Field(default_factory=StagePlacement)
+    pod: PodTemplate = Field(default_factory=PodTemplate, description="What is added to the pods of all three.")
+    gpu: Gpu = Field(default_factory=Gpu)
     service_account_name: str = Field(
         "", description="ServiceAccount of their pods, in each namespace that has voices; empty: the namespace's own."
     )
@@ -302,6 +309,7 @@ class Settings(Section):
     default_base: str = Field("tiny", description="Base of the voices that name none; one of bases.")
     storage: Storage
     proxy: Proxy = Field(default_factory=Proxy)
+    pod_security: PodSecurity = Field(default_factory=PodSecurity)
     stages: Stages = Field(default_factory=Stages)
     inference: Inference = Field(default_factory=Inference)
     default_server: DefaultServer | None = None
@@ -316,7 +324,9 @@ class Settings(Section):
         description="Where inference pods reach the operator; empty: they read the ConfigMap only.",
     )
     listen: str = Field(
-        "0.0.0.0:8080", pattern="^[^ ]+:[0-9]+$", description="Address of the operator's own HTTP endpoint."
+        "*:8080",
+        pattern="^[^ ]+:[0-9]+$",
+        description="Address of the operator's own HTTP endpoint; *: all addresses, IPv4 and IPv6.",
     )
     workers: int = Field(
         8,
@@ -360,6 +370,17 @@ class Settings(Section):
             raise ValueError(
                 f"defaultBase is {self.default_base!r}, which is not in bases ({known}); name one of these"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _volumes_are_where_their_bases_are(self) -> Self:
+        for name, base in self.bases.items():
+            folder = base_folder(name)
+            if base.volume and base.uri != f"file://{folder}" and not base.uri.startswith(f"file://{folder}/"):
+                raise ValueError(
+                    f"bases.{name}.uri is {base.uri!r}, but its volume is mounted at {folder}: "
+                    f"write file://{folder}, or a folder below it"
+                )
         return self
 
     @property
@@ -408,6 +429,11 @@ class Settings(Section):
             return cls.model_validate(content)
         except ValidationError as error:
             raise InvalidSettings("\n".join(f"{path}: {line}" for line in sentences(error))) from error
+
+
+def base_folder(name: str) -> str:
+    """Return where pods have the volume of a base."""
+    return f"/bases/{name}"
 
 
 def _certificates(file: object) -> str:

@@ -47,6 +47,6 @@ def attempt_secret(
     }
 
 
-def keys_volume(document: str) -> dict[str, Any]:
+def keys_volume(document: str, mode: int) -> dict[str, Any]:
     """Return the pod's volume; ``document`` is the name of the stage's document, and of its Secret."""
-    return {"name": "keys", "secret": {"secretName": document, "defaultMode": 0o440}}
+    return {"name": "keys", "secret": {"secretName": document, "defaultMode": mode}}

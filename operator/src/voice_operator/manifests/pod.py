@@ -2,24 +2,16 @@
 
 from typing import Any
 
-from voice_operator.settings import Settings
+from voice_operator.settings import Settings, base_folder
 
-USER = 65532  # "nonroot" in distroless images; ours use the same
 CA_FILE = "ca.crt"
 KEYS = "store-keys"  # the volume with the store's keys
 KEYS_FOLDER = "/etc/voice-store"
-KEYS_MODE = 0o440  # the pod's fsGroup reads them
 
 
-def pod_security() -> dict[str, Any]:
+def pod_security(settings: Settings) -> dict[str, Any]:
     """Return the pod's security context."""
-    return {
-        "runAsNonRoot": True,
-        "runAsUser": USER,
-        "runAsGroup": USER,
-        "fsGroup": USER,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
+    return {"runAsNonRoot": True, **settings.pod_security.ids, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
 def container_security() -> dict[str, Any]:
@@ -40,8 +32,16 @@ def store_keys(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str,
     name = settings.storage.secret_name
     if not name:
         return [], []
-    volume = {"name": KEYS, "secret": {"secretName": name, "defaultMode": KEYS_MODE}}
+    volume = {"name": KEYS, "secret": {"secretName": name, "defaultMode": settings.pod_security.secret_mode}}
     return [volume], [{"name": KEYS, "mountPath": KEYS_FOLDER, "readOnly": True}]
+
+
+def base_volumes(settings: Settings, *names: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the volumes and the mounts of the bases that have one, of those named."""
+    with_volume = [(number, name) for number, name in enumerate(sorted(settings.bases)) if settings.bases[name].volume]
+    chosen = [(f"base-{number}", name) for number, name in with_volume if name in names]
+    volumes = [{"name": volume, **settings.bases[name].volume} for volume, name in chosen]
+    return volumes, [{"name": volume, "mountPath": base_folder(name), "readOnly": True} for volume, name in chosen]
 
 
 def store_environment(settings: Settings, folder: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from voice_operator.manifests import labels
 from voice_operator.manifests.pod import (
-    KEYS_MODE,
+    base_volumes,
     container_security,
     image,
     pod_security,
@@ -15,6 +15,7 @@ from voice_operator.manifests.pod import (
     store_keys,
     variables,
 )
+from voice_operator.manifests.pod_template import with_template
 from voice_operator.manifests.voice_list import FILE, FOLDER, list_volume, server_metadata
 from voice_operator.reconcile.observed import VoiceServer
 from voice_operator.settings import Settings
@@ -49,6 +50,7 @@ def service(server: VoiceServer) -> dict[str, Any]:
         "metadata": server_metadata(server, server.name),
         "spec": {
             "selector": selector(server.name),
+            "ipFamilyPolicy": "PreferDualStack",  # single stack where the cluster is
             "ports": [{"name": "http", "port": SERVICE_PORT, "targetPort": "http", "protocol": "TCP"}],
         },
     }
@@ -64,9 +66,15 @@ def deployment(server: VoiceServer, settings: Settings, public_key: str = "") ->
             "replicas": server.spec.replicas,
             "selector": {"matchLabels": selector(server.name)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-            "template": {"metadata": {"labels": _pod_labels(server)}, "spec": _pod(server, settings, public_key)},
+            "template": _template(server, settings, public_key),
         },
     }
+
+
+def _template(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, Any]:
+    """Return the pod template: the operator's own, and what the installation adds."""
+    template = {"metadata": {"labels": _pod_labels(server)}, "spec": _pod(server, settings, public_key)}
+    return with_template(template, settings.inference.pod, CONTAINER, "inference.pod")
 
 
 def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, Any]:
@@ -93,12 +101,13 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
     resources = server.spec.resources
     key_volumes, key_mounts = store_keys(settings)
     access_volumes, access_mounts = _access(server, settings)
+    bases, base_mounts = base_volumes(settings, *settings.bases)
     pod: dict[str, Any] = {
         **service_account(inference.service_account_name),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": pod_security(),
+        "securityContext": pod_security(settings),
         "containers": [
             {
                 "name": CONTAINER,
@@ -119,6 +128,7 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- as above
                     *key_mounts,
                     *access_mounts,
+                    *base_mounts,
                 ],
             }
         ],
@@ -128,7 +138,9 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
             scratch("tmp", "1Gi"),
             *key_volumes,
             *access_volumes,
+            *bases,
         ],
+        "topologySpreadConstraints": _spread(server.name),
         **pull_secrets(settings),
     }
     if inference.node_selector:
@@ -138,6 +150,19 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
     return pod
 
 
+def _spread(name: str) -> list[dict[str, Any]]:
+    """Return the wish for pods on different nodes, and in different zones where there are some."""
+    return [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": selector(name)},
+        }
+        for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+    ]
+
+
 def _access(server: VoiceServer, settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the volumes and the mounts that say who may speak: API keys, and a token to ask whose tokens are.
 
@@ -145,14 +170,15 @@ def _access(server: VoiceServer, settings: Settings) -> tuple[list[dict[str, Any
     """
     volumes: list[dict[str, Any]] = []
     mounts: list[dict[str, Any]] = []
+    mode = settings.pod_security.secret_mode
     if name := server.spec.keys_secret:
-        volumes.append({"name": API_KEYS, "secret": {"secretName": name, "defaultMode": KEYS_MODE}})
+        volumes.append({"name": API_KEYS, "secret": {"secretName": name, "defaultMode": mode}})
         mounts.append({"name": API_KEYS, "mountPath": API_KEYS_FOLDER, "readOnly": True})
     if settings.inference.token_review:
         authorities = {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
         token = {"path": "token", "expirationSeconds": API_TOKEN_SECONDS}
         sources: list[dict[str, Any]] = [{"serviceAccountToken": token}, {"configMap": authorities}]
-        volumes.append({"name": API_ACCESS, "projected": {"sources": sources, "defaultMode": KEYS_MODE}})
+        volumes.append({"name": API_ACCESS, "projected": {"sources": sources, "defaultMode": mode}})
         mounts.append({"name": API_ACCESS, "mountPath": API_ACCESS_FOLDER, "readOnly": True})
     return volumes, mounts
 

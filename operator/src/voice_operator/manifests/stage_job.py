@@ -8,6 +8,7 @@ from voice_operator.api.voice_status import StageName
 from voice_operator.manifests import attempt_keys, labels
 from voice_operator.manifests.job_document import FILE
 from voice_operator.manifests.pod import (
+    base_volumes,
     container_security,
     image,
     pod_security,
@@ -18,6 +19,7 @@ from voice_operator.manifests.pod import (
     store_keys,
     variables,
 )
+from voice_operator.manifests.pod_template import with_template
 from voice_operator.reconcile.effects import StartJob
 from voice_operator.reconcile.failures import OUT_OF_MEMORY_EXIT, PERMANENT_EXITS, TRANSIENT_EXIT
 from voice_operator.reconcile.hashing import digest_of
@@ -31,7 +33,6 @@ CONTAINER = "stage"
 FOLDER = "/etc/voice"
 STEPS: dict[StageName, str] = {"prepare": "prepare", "train": "features,train", "evaluate": "evaluate,publish"}
 GPU_STAGES: tuple[StageName, ...] = ("train", "evaluate")
-GPU = "nvidia.com/gpu"
 
 TEMPLATE_HASH_DIGITS = 16
 TTL_SECONDS = 3600  # TTL of a finished Job, long enough for its outcome to be observed
@@ -64,10 +65,7 @@ def stage_job(voice: Voice, start: StartJob, input_hash: str, settings: Settings
             "podReplacementPolicy": "Failed",  # one writer per workspace
             "podFailurePolicy": _pod_failure_policy(),
             "ttlSecondsAfterFinished": TTL_SECONDS,
-            "template": {
-                "metadata": {"labels": job_labels, "annotations": _no_eviction()},
-                "spec": _pod(voice, start, input_hash, settings),
-            },
+            "template": _template(voice, start, input_hash, settings),
         },
     }
 
@@ -84,8 +82,11 @@ def job_policy(voice: Voice, stage: StageName, input_hash: str, settings: Settin
 
 def template_hash(voice: Voice, stage: StageName, input_hash: str, settings: Settings) -> str:
     """Return what tells a Job that waits from the one that would be made now, whatever its attempt."""
-    first = _pod(voice, StartJob(stage, 1), input_hash, settings)
-    return digest_of([_queue(voice), first])[:TEMPLATE_HASH_DIGITS]
+    first = StartJob(stage, 1)
+    template = _template(voice, first, input_hash, settings)
+    own = {"labels": _labels(voice, first, input_hash), "annotations": _no_eviction()}
+    added = [] if template["metadata"] == own else [template["metadata"]]
+    return digest_of([_queue(voice), template["spec"], *added])[:TEMPLATE_HASH_DIGITS]
 
 
 def _labels(voice: Voice, start: StartJob, input_hash: str) -> dict[str, str]:
@@ -122,10 +123,23 @@ def _capacity(voice: Voice, start: StartJob) -> Capacity | None:
     return "OnDemand" if capacity == "SpotThenOnDemand" and start.on_demand_only else capacity
 
 
+def _template(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> dict[str, Any]:
+    """Return the pod template: the operator's own, and what the installation adds."""
+    stage: StagePlacement = getattr(settings.stages, start.stage)
+    template = {
+        "metadata": {"labels": _labels(voice, start, input_hash), "annotations": _no_eviction()},
+        "spec": _pod(voice, start, input_hash, settings),
+    }
+    template = with_template(template, settings.stages.pod, CONTAINER, "stages.pod")
+    return with_template(template, stage.pod, CONTAINER, f"stages.{start.stage}.pod")
+
+
 def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> dict[str, Any]:
     stage: StagePlacement = getattr(settings.stages, start.stage)
     document = document_name(voice.name, input_hash, start.stage)
     key_volumes, key_mounts = ([], []) if settings.storage.session_keys.enabled else store_keys(settings)
+    bases, base_mounts = base_volumes(settings, voice.base)
+    gpu = settings.stages.gpu
     return {
         "restartPolicy": "Never",
         "activeDeadlineSeconds": seconds(voice.spec.compute.timeout),  # of the pod: a Job's would count its queue time
@@ -133,14 +147,14 @@ def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> 
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": pod_security(),
+        "securityContext": pod_security(settings),
         "containers": [
             {
                 "name": CONTAINER,
                 **image(settings, settings.images.trainer),
                 "args": ["run", "--job", f"{FOLDER}/{FILE}", "--stages", STEPS[start.stage]],
                 "env": variables(ENVIRONMENT | store_environment(settings, FOLDER) | _session_keys(settings)),
-                "resources": _resources(stage, _gpus(voice, start.stage), start.memory_factor),
+                "resources": _resources(stage, _gpus(voice, start.stage), start.memory_factor, gpu.resource),
                 "securityContext": container_security(),
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [
@@ -149,18 +163,20 @@ def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> 
                     {"name": "work", "mountPath": "/work"},
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- as above
                     *key_mounts,
+                    *base_mounts,
                 ],
             }
         ],
         "volumes": [
             {"name": "job", "configMap": {"name": document}},
-            attempt_keys.keys_volume(document),
+            attempt_keys.keys_volume(document, settings.pod_security.secret_mode),
             scratch("work", stage.scratch),
             scratch("tmp", "1Gi"),
             *key_volumes,
+            *bases,
         ],
         **pull_secrets(settings),
-        **_placement(stage, _capacity(voice, start)),
+        **_placement(stage, _capacity(voice, start), gpu.taint),
     }
 
 
@@ -169,24 +185,24 @@ def _session_keys(settings: Settings) -> dict[str, str]:
     return {"VOICE_S3_CREDENTIALS_DIR": attempt_keys.FOLDER} if settings.storage.session_keys.enabled else {}
 
 
-def _resources(stage: StagePlacement, gpus: int, memory_factor: Fraction) -> dict[str, Any]:
+def _resources(stage: StagePlacement, gpus: int, memory_factor: Fraction, gpu: str) -> dict[str, Any]:
     resources = {kind: dict(values) for kind, values in stage.resources.items()}
     if memory_factor > 1:
         for values in resources.values():
             if "memory" in values:
                 values["memory"] = mebibytes(quantity(values["memory"]) * memory_factor)
     if gpus:
-        resources.setdefault("limits", {})[GPU] = str(gpus)
+        resources.setdefault("limits", {})[gpu] = str(gpus)
     return resources
 
 
-def _placement(stage: StagePlacement, capacity: Capacity | None) -> dict[str, Any]:
+def _placement(stage: StagePlacement, capacity: Capacity | None, taint: str) -> dict[str, Any]:
     """Return node selector, tolerations and affinity: GPU nodes are tainted, spot nodes labelled and tainted."""
     selector = dict(stage.node_selector)
     tolerations = list(stage.tolerations)
     affinity: dict[str, Any] = {}
     if capacity is not None:
-        tolerations.append({"key": GPU, "operator": "Exists", "effect": "NoSchedule"})
+        tolerations.append({"key": taint, "operator": "Exists", "effect": "NoSchedule"})
         if capacity != "OnDemand":
             tolerations.append({"key": labels.CAPACITY, "operator": "Equal", "value": "spot", "effect": "NoSchedule"})
         on_spot = {"matchExpressions": [{"key": labels.CAPACITY, "operator": "In", "values": ["spot"]}]}
