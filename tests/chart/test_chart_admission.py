@@ -102,6 +102,15 @@ def a_service(**spec):
     }
 
 
+def a_budget(**about):
+    return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata(**about), "spec": {}}
+
+
+def a_server(name, namespace):
+    about = {"metadata": metadata(name, namespace=namespace), "spec": {"base": "tiny"}}
+    return {"apiVersion": "voice.sovits.dev/v1alpha1", "kind": "VoiceServer"} | about
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -111,6 +120,8 @@ def a_service(**spec):
         pytest.param(a_job(), id="a Job like its own"),
         pytest.param(a_deployment(a_pod(container={"image": "voice-inference:0.1.0"})), id="a Deployment"),
         pytest.param(a_service(), id="a Service"),
+        pytest.param(a_budget(), id="a budget"),
+        pytest.param(a_server("default", "voice-system"), id="the default server"),
     ],
 )
 def test_the_operator_may_make(installed, body):
@@ -123,6 +134,9 @@ def test_the_operator_may_make(installed, body):
         pytest.param(a_config_map(labels={}), "lacks the label", id="a ConfigMap without its label"),
         pytest.param(a_secret(labels={}), "lacks the label", id="a Secret without its label"),
         pytest.param(a_job(labels={}), "lacks the label", id="a Job without its label"),
+        pytest.param(a_budget(labels={}), "lacks the label", id="a budget without its label"),
+        pytest.param(a_server("default", "studio"), "writes the default server of its own", id="a server elsewhere"),
+        pytest.param(a_server("other", "voice-system"), "writes the default server of its own", id="another server"),
         pytest.param(
             {"apiVersion": "v1", "kind": "Pod", "metadata": metadata(), "spec": a_pod()},
             "may not CREATE /pods; it writes Jobs",
@@ -252,6 +266,7 @@ def test_only_the_operator_and_who_is_trusted_too_write_revisions_and_statuses(i
     status = ("--subresource=status", "--type=merge", "-n", "studio", "-p", '{"status": {"state": "Candidate"}}')
     by_bob = installed.kubectl("patch", "vrev", "alice-3fa9c2d1", *status, "--as", "bob")
     assert "the status of voicerevisions alice-3fa9c2d1 is written by the voice operator alone" in by_bob.stderr
+    assert write(installed, "create", a_server("default", "voice-system")) == ""
     server = ("vserver", "default", "-n", "voice-system", "--subresource=status", "--type=merge")
     by_bob = installed.kubectl("patch", *server, "-p", '{"status": {"phase": "Ready"}}', "--as", "bob")
     assert "the status of voiceservers default is written" in by_bob.stderr

@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 import yaml
 
+from voice_operator.manifests.pod_check import check_pods
 from voice_operator.reconcile.alerts import AlertKind
 from voice_operator.settings import Settings
 
@@ -36,6 +37,9 @@ def test_a_fresh_installation_is_understood(read):
     assert settings.watch_namespaces == ()
     assert settings.default_server is not None
     assert (settings.default_server.namespace, settings.default_server.name) == ("voice-system", "default")
+    open_to_all = {"allowedNamespaces": ["*"], "maxVoices": 1000}
+    assert settings.default_server.spec == {"base": "tiny", "replicas": 1, "zeroWithoutVoices": False} | open_to_all
+    assert (settings.pod_disruption_budget.enabled, settings.pod_disruption_budget.max_unavailable) == (True, 1)
     assert settings.operator_url == "http://voice-operator.voice-system.svc:8080"
 
 
@@ -105,7 +109,8 @@ def test_the_server_gets_the_default_base_unless_told_otherwise(chart):
     bases = {"v2Pro": {"uri": "s3://bases/v2Pro"}}
 
     def base(values):
-        return chart.one("VoiceServer", values, name="default")["spec"]["base"]
+        config = yaml.safe_load(chart.one("ConfigMap", values)["data"]["config.yaml"])
+        return config["defaultServer"]["spec"]["base"]
 
     assert base({}) == "tiny"
     assert base({"bases": bases, "defaultBase": "v2Pro"}) == "v2Pro"
@@ -218,7 +223,10 @@ def test_the_schema_knows_each_alert_of_the_operator(chart):
 def test_the_example_values_are_understood(read, example_values):
     for values in example_values.values():
         settings = read(values)
+        check_pods(settings)
         assert values.get("serving", {}).get("base", settings.default_base) in settings.bases
+    assert read(example_values["openshift"]).pod_security.ids == {}
+    assert read(example_values["airgapped"]).bases["v2Pro"].volume
     production = read(example_values["production"])
     assert production.storage.environment() == {"AWS_REGION": "eu-central-1"}, "AWS needs no address"
     assert production.storage.secret_name == "", "nor keys"

@@ -22,6 +22,9 @@ NEEDED = [
     ("watch", "pods"),
     ("list", "leases.coordination.k8s.io"),
     ("create", "events.events.k8s.io"),
+    ("patch", "horizontalpodautoscalers.autoscaling"),
+    ("delete", "horizontalpodautoscalers.autoscaling"),
+    ("create", "poddisruptionbudgets.policy"),
     ("list", "events.events.k8s.io"),
 ]
 NOT_NEEDED = [
@@ -41,11 +44,9 @@ def notes(cluster):
     cluster.clear()
 
 
-def test_the_kinds_are_there_and_a_server_of_them(cluster, notes):
+def test_the_kinds_are_there(cluster, notes):
     crds = [item["spec"] for item in cluster.get("crd")["items"] if item["spec"]["group"] == "voice.sovits.dev"]
     assert sorted(crd["names"]["kind"] for crd in crds) == KINDS
-    open_to_all = {"allowedNamespaces": ["*"], "maxVoices": 1000}
-    assert cluster.server()["spec"] == {"base": "tiny", "replicas": 1} | open_to_all
 
 
 def test_the_secret_is_where_voices_and_servers_are(cluster, notes):
@@ -73,8 +74,8 @@ def test_the_api_server_accepts_the_examples(cluster, notes, repository, name):
 
 def test_what_the_example_values_render_passes_strict_validation(cluster, notes, example_values):
     for values in example_values.values():
-        # The development cluster has no Prometheus operator.
-        items = [item for item in cluster.chart.objects(values) if item["kind"] != "ServiceMonitor"]
+        # The development cluster has no Prometheus operator, and is not OpenShift.
+        items = [item for item in cluster.chart.objects(values) if item["kind"] not in ("ServiceMonitor", "Route")]
         manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
         applied = cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=manifest)
         assert applied.returncode == 0, applied.stderr

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from tests.chart.conftest import KEYS
 
 pytestmark = pytest.mark.cluster
 
@@ -15,33 +16,44 @@ def empty_cluster(cluster):
     cluster.clear()
 
 
-def do_as_told(cluster, notes):
-    """Run the `kubectl patch` that the notes print when Helm takes over a server that it did not make."""
-    patch = notes.split("kubectl patch vserver default -n voice-system --type merge -p '")[1].split("'")[0]
-    done = cluster.kubectl("patch", "vserver", "default", "-n", "voice-system", "--type", "merge", "-p", patch)
-    assert done.returncode == 0, done.stderr
-
-
-def test_the_server_lives_through_upgrade_rollback_uninstall_and_reinstallation(empty_cluster):
+def test_the_server_of_an_earlier_chart_lives_through_upgrade_rollback_uninstall_and_reinstallation(empty_cluster):
+    """The operator keeps it; Helm neither makes nor deletes one, and a chart before this one told Helm to keep it."""
     cluster = empty_cluster
-    assert "kubectl patch" not in cluster.install()
+    cluster.install()
+    server = {
+        "apiVersion": "voice.sovits.dev/v1alpha1",
+        "kind": "VoiceServer",
+        "metadata": {
+            "name": "default",
+            "namespace": "voice-system",
+            "annotations": {"helm.sh/resource-policy": "keep"},
+        },
+        "spec": {"base": "tiny"},
+    }
+    assert cluster.kubectl("create", "-f", "-", stdin=json.dumps(server)).returncode == 0
     uid = cluster.server()["metadata"]["uid"]
-    do_as_told(cluster, cluster.upgrade({"serving": {"replicas": 2}}))
-    assert cluster.server()["spec"]["replicas"] == 2
-    larger = {"serving": {"replicas": 3, "resources": {"limits": {"memory": "8Gi"}}}}
-    assert "kubectl patch" not in cluster.upgrade(larger)
-    assert cluster.server()["spec"]["replicas"] == 3
-    assert cluster.server()["spec"]["resources"] == {"limits": {"memory": "8Gi"}}
-    cluster.helm("rollback", "2")
-    open_to_all = {"allowedNamespaces": ["*"], "maxVoices": 1000}
-    assert cluster.server()["spec"] == {"base": "tiny", "replicas": 2} | open_to_all
-    cluster.helm("rollback", "1")  # in which the server was a hook, not an object of the release
-    assert cluster.server()["metadata"]["uid"] == uid
+    cluster.upgrade({"serving": {"replicas": 2}})
+    cluster.helm("rollback", "1")
     cluster.helm("uninstall")
+    cluster.install({"serving": {"replicas": 5}})
     assert cluster.server()["metadata"]["uid"] == uid
-    do_as_told(cluster, cluster.install({"serving": {"replicas": 5}}))
-    assert cluster.server()["spec"]["replicas"] == 5
-    assert cluster.server()["metadata"]["uid"] == uid
+
+
+@pytest.mark.parametrize(
+    "values", [pytest.param({}, id="defaults"), pytest.param({"watchNamespaces": ["studio"]}, id="namespaced")]
+)
+def test_without_helm_one_apply_installs_it_and_a_diff_finds_nothing(empty_cluster, values):
+    """What Argo CD and Flux do: render, apply on the server's side, compare by a dry run."""
+    given = {"storage": KEYS | {"secretNamespaces": ["studio"]}} | values
+    manifests = empty_cluster.chart.template(given).stdout
+    sides = ("--server-side", "--field-manager=gitops")
+    applied = empty_cluster.kubectl("apply", *sides, "-f", "-", stdin=manifests)
+    assert applied.returncode == 0, applied.stderr
+    for flags in (sides, ()):
+        compared = empty_cluster.kubectl("diff", *flags, "-f", "-", stdin=manifests)
+        assert (compared.returncode, compared.stdout) == (0, ""), compared.stderr
+    deleted = empty_cluster.kubectl("delete", "--wait=true", "-f", "-", stdin=manifests)
+    assert deleted.returncode == 0, deleted.stderr
 
 
 def test_an_upgrade_repairs_the_kinds_and_without_keep_they_go_with_the_release(empty_cluster):

@@ -68,11 +68,11 @@ def wait(operator, condition):
 
 def test_the_operator_makes_the_default_servers_children(installed, operator):
     _, log = operator
-    children = ["deployment/default", "service/default", "configmap/default-voices"]
+    children = ["deployment/default", "service/default", "configmap/default-voices", "pdb/default"]
     wait(operator, lambda: installed.kubectl("get", "-n", "voice-system", *children).returncode == 0)
     assert "forbidden" not in log.read_text().lower()
     policy = installed.get("networkpolicy", "voice-operator-inference", "-n", "voice-system")["spec"]
-    budget = installed.get("pdb", "voice-operator-default", "-n", "voice-system")["spec"]
+    budget = installed.get("pdb", "default", "-n", "voice-system")["spec"]
     pod = installed.get("deployment", "default", "-n", "voice-system")["spec"]["template"]
     labels = pod["metadata"]["labels"].items()
     assert policy["podSelector"]["matchLabels"].items() <= labels

@@ -66,7 +66,11 @@ VALUE_SETS = {
             ]
         },
         "podDisruptionBudget": {"maxUnavailable": "25%"},
-        "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+        "metrics": {
+            "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+            "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+            "dashboard": {"enabled": True},
+        },
         "extraObjects": [
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "as-object"}},
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: as-text-{{ .Release.Name }}}",
@@ -107,7 +111,8 @@ def test_every_object_conforms_to_its_schema(chart, conforms, values):
 
 
 def test_the_example_values_render_to_conforming_objects(chart, conforms, example_values):
-    assert set(example_values) >= {"dev", "production"}
+    clouds = {"production", "gke", "aks", "openshift", "minio", "airgapped"}
+    assert set(example_values) == clouds | {"dev"}
     for values in example_values.values():
         assert conforms(chart.objects(values)) == []
 
@@ -115,9 +120,8 @@ def test_the_example_values_render_to_conforming_objects(chart, conforms, exampl
 def test_the_schemas_do_notice_an_unknown_field(chart, conforms):
     deployment = chart.one("Deployment")
     deployment["spec"]["template"]["spec"]["containers"][0]["livenesProbe"] = {}
-    server = chart.one("VoiceServer", name="default")
-    server["spec"]["replica"] = 2
-    wrong = conforms([deployment, server])
+    server = {"apiVersion": "voice.sovits.dev/v1alpha1", "kind": "VoiceServer", "metadata": {"name": "default"}}
+    wrong = conforms([deployment, server | {"spec": {"base": "tiny", "replica": 2}}])
     assert len(wrong) == 2
     assert "livenesProbe" in wrong[0]
     assert "replica" in wrong[1]
@@ -204,9 +208,8 @@ def test_the_operators_share_the_lease_that_their_configuration_names(chart, nam
 @pytest.mark.parametrize(
     ("values", "budgets"),
     [
-        pytest.param({}, {"voice-operator", "voice-operator-default"}, id="by default, operator and server"),
-        pytest.param({"operator": {"replicas": 1}}, {"voice-operator-default"}, id="a single operator may move"),
-        pytest.param({"serving": {"create": False}}, {"voice-operator"}, id="without a server, the operator"),
+        pytest.param({}, {"voice-operator"}, id="the operator; it makes those of servers"),
+        pytest.param({"operator": {"replicas": 1}}, set(), id="a single operator may move"),
         pytest.param({"podDisruptionBudget": {"enabled": False}}, set(), id="none where none is wanted"),
     ],
 )
@@ -341,10 +344,19 @@ def test_only_a_server_that_lets_in_service_accounts_may_review_tokens(chart):
 
 def test_the_chart_gives_its_server_the_keys_that_values_name(chart):
     def server(values):
-        return next(item for item in chart.objects(values) if item["kind"] == "VoiceServer")
+        config = yaml.safe_load(chart.one("ConfigMap", values)["data"]["config.yaml"])
+        return config["defaultServer"]["spec"]
 
-    assert server({"serving": {"keysSecret": "voice-keys"}})["spec"]["keysSecret"] == "voice-keys"
-    assert "keysSecret" not in server({})["spec"]
+    assert server({"serving": {"keysSecret": "voice-keys"}})["keysSecret"] == "voice-keys"
+    assert "keysSecret" not in server({})
+    assert server({"serving": {"replicas": None}}).keys() == {
+        "base",
+        "allowedNamespaces",
+        "maxVoices",
+        "zeroWithoutVoices",
+    }
+    scaling = {"minReplicas": 2, "maxReplicas": 8, "podMetrics": [{"name": "queue", "average": "2"}]}
+    assert server({"serving": {"autoscaling": scaling}})["autoscaling"] == scaling
 
 
 def rights(roles):
@@ -419,7 +431,7 @@ def test_with_watched_namespaces_there_are_roles_there_and_no_right_in_the_clust
     assert not [item for item in objects if item["kind"].startswith("ClusterRole")]
     for kind in ("Role", "RoleBinding"):
         found = [item["metadata"] for item in objects if item["kind"] == kind]
-        own = ("-lease", "-signing-key")
+        own = ("-lease", "-own")
         places = {(about["namespace"], about["name"]) for about in found if not about["name"].endswith(own)}
         assert places == {("studio", "voice-operator"), ("voice-system", "voice-operator")}
     binding = next(
@@ -631,13 +643,27 @@ def test_crds_are_kept_unless_told_otherwise(chart):
     ]
 
 
-def test_the_server_is_a_hook_only_until_its_kind_is_known(chart):
-    hook = "helm.sh/hook"
-    first = chart.one("VoiceServer", name="default")["metadata"]["annotations"]
-    later = chart.one("VoiceServer", {}, "--api-versions", "voice.sovits.dev/v1alpha1/VoiceServer", name="default")[
-        "metadata"
-    ]["annotations"]
-    assert first[hook] == "post-install,post-upgrade"
-    assert "before-hook-creation" not in first["helm.sh/hook-delete-policy"]
-    assert hook not in later
-    assert first["helm.sh/resource-policy"] == later["helm.sh/resource-policy"] == "keep"
+def test_nothing_needs_a_kind_that_the_chart_itself_brings_and_nothing_is_a_hook(chart):
+    """So `helm template | kubectl apply`, Argo CD and Flux install it in one pass."""
+    for values in VALUE_SETS.values():
+        for item in chart.objects(values):
+            assert not item["apiVersion"].startswith("voice.sovits.dev/"), item["metadata"]["name"]
+            assert "helm.sh/hook" not in item["metadata"].get("annotations", {})
+
+
+def test_the_operator_may_write_its_default_server_and_no_other_one(chart):
+    def servers(values):
+        roles = [item for item in chart.objects(values) if item["kind"] in ("Role", "ClusterRole")]
+        return [
+            (rule.get("resourceNames"), rule["verbs"])
+            for role in roles
+            if "aggregate" not in str(role["metadata"]["labels"])
+            for rule in role["rules"]
+            if "voiceservers" in rule["resources"] and rule["verbs"] != ["get", "list", "watch"]
+        ]
+
+    assert servers({"serving": {"name": "speech"}, "rbac": {"aggregate": False}}) == [
+        (None, ["create"]),
+        (["speech"], ["patch"]),
+    ]
+    assert servers({"serving": {"create": False}, "rbac": {"aggregate": False}}) == []

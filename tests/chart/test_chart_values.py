@@ -151,6 +151,11 @@ def test_the_schema_refuses_and_names_the_key(chart, values, named):
             id="a base that is not there",
         ),
         pytest.param(
+            {"serving": {"autoscaling": {"maxReplicas": 3}}, "policy": {"max": {"replicas": 2}}},
+            "serving.autoscaling.maxReplicas is 3, but policy.max.replicas allows 2",
+            id="more pods under load than the policy allows",
+        ),
+        pytest.param(
             {"serving": {"replicas": 3}, "policy": {"max": {"replicas": 2}}},
             "serving.replicas is 3, but policy.max.replicas allows 2",
             id="more pods than the policy allows",

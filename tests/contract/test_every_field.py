@@ -44,6 +44,7 @@ from voice_operator.cluster.observe import find_server
 from voice_operator.manifests.job_document import job_document
 from voice_operator.manifests.labels import EVALUATION_HASH
 from voice_operator.manifests.revision import voice_revision
+from voice_operator.manifests.scaling import autoscaler
 from voice_operator.manifests.server import deployment, service
 from voice_operator.manifests.stage_job import stage_job
 from voice_operator.manifests.voice_list import configured_base, list_config_map, list_document
@@ -96,6 +97,7 @@ SERVER = {
     "allowedNamespaces": ["studio"],
     "keysSecret": "voice-keys",
     "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "4Gi"}},
+    "autoscaling": {"maxReplicas": 4, "podMetrics": [{"name": "queue", "average": "2"}]},
 }
 
 # Where "the value and an x" is no value: another one that is.
@@ -298,7 +300,13 @@ def what_a_server_changes(spec: VoiceServerSpec) -> Any:
         selector={},
         now=NOW,
     )
-    manifests = [deployment(server, SETTINGS), service(server), list_config_map(server, document, SETTINGS)]
+    by_replicas = replace(server, spec=spec.model_copy(update={"autoscaling": None}))
+    manifests = [
+        *(deployment(one, SETTINGS, has_voices=voiced) for one in (server, by_replicas) for voiced in (True, False)),
+        autoscaler(server, spec.autoscaling),
+        service(server),
+        list_config_map(server, document, SETTINGS),
+    ]
     admitted = [
         access_problem(
             Voice(namespace, "alice", "uid", 3, A_VOICE, VoiceModelStatus()),

@@ -21,7 +21,9 @@ PREFIXES = {
     "jobs": "/apis/batch/v1",
     "deployments": "/apis/apps/v1",
     "events": "/apis/events.k8s.io/v1",
+    "horizontalpodautoscalers": "/apis/autoscaling/v2",
     "leases": "/apis/coordination.k8s.io/v1",
+    "poddisruptionbudgets": "/apis/policy/v1",
     "customresourcedefinitions": "/apis/apiextensions.k8s.io/v1",
 }
 CORE = "/api/v1"

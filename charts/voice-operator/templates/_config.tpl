@@ -35,7 +35,10 @@ inference:
 defaultServer:
   namespace: {{ .Release.Namespace | quote }}
   name: {{ .Values.serving.name | quote }}
+  spec:
+    {{- include "voice-operator.serverSpec" . | trim | nindent 4 }}
 {{- end }}
+podDisruptionBudget: {{ toJson .Values.podDisruptionBudget }}
 tenancy:
   {{- toYaml .Values.tenancy | nindent 2 }}
 policy:

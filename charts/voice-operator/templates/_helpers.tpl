@@ -199,12 +199,36 @@ Where the store is and through which proxy, as the operator's own environment; i
 {{- end -}}
 {{- end -}}
 
-{{/* The spec of the chart's VoiceServer. */}}
+{{/* The spec of the default VoiceServer, which the operator makes; what does not fit the other values is refused here. */}}
 {{- define "voice-operator.serverSpec" -}}
+{{- if not (hasKey .Values.bases (include "voice-operator.servingBase" .)) }}
+{{- fail (printf "serving.base is %q, which is not in bases (%s)" (include "voice-operator.servingBase" .) (keys .Values.bases | sortAlpha | join ", ")) }}
+{{- end }}
+{{- if eq .Values.serving.name (include "voice-operator.fullname" .) }}
+{{- fail (printf "serving.name is %q, the name of the operator's own Deployment and Service: choose another" .Values.serving.name) }}
+{{- end }}
+{{- $most := .Values.policy.max.replicas }}
+{{- range $field, $number := dict "replicas" .Values.serving.replicas "autoscaling.maxReplicas" .Values.serving.autoscaling.maxReplicas }}
+{{- if and (hasKey $.Values.policy.max "replicas") (gt (int $number) (int $most)) }}
+{{- fail (printf "serving.%s is %d, but policy.max.replicas allows %d: lower the one or raise the other" $field (int $number) (int $most)) }}
+{{- end }}
+{{- end }}
+{{- with .Values.policy.serverNamePattern }}
+{{- if not (regexMatch (printf "^(%s)$" .) $.Values.serving.name) }}
+{{- fail (printf "serving.name is %q, which policy.serverNamePattern (%s) does not match: let it, or choose another name" $.Values.serving.name .) }}
+{{- end }}
+{{- end }}
 base: {{ include "voice-operator.servingBase" . }}
+{{- if not (kindIs "invalid" .Values.serving.replicas) }}
 replicas: {{ .Values.serving.replicas }}
+{{- end }}
 allowedNamespaces: {{ toJson .Values.serving.allowedNamespaces }}
 maxVoices: {{ .Values.serving.maxVoices }}
+zeroWithoutVoices: {{ .Values.serving.zeroWithoutVoices }}
+{{- with .Values.serving.autoscaling }}
+autoscaling:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with .Values.serving.keysSecret }}
 keysSecret: {{ . }}
 {{- end }}
@@ -212,12 +236,6 @@ keysSecret: {{ . }}
 resources:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- end -}}
-
-{{/* What the operator puts on the pods of a VoiceServer. Call with the server's name. */}}
-{{- define "voice-operator.serverSelector" -}}
-app.kubernetes.io/component: inference
-voice.sovits.dev/server: {{ . }}
 {{- end -}}
 
 {{/* The port that inference pods listen on. */}}

@@ -125,9 +125,9 @@ class Metrics:
         if gpus:
             self.gpu_seconds.labels(outcome.stage).inc(gpus * outcome.seconds)
 
-    def watch_phases(self, phases: Callable[[], Iterable[str]]) -> None:
-        """Show how many voices are in each phase; ``phases`` returns that of each voice, when metrics are scraped."""
-        self.registry.register(_Phases(phases))
+    def watch_voices(self, voices: Callable[[], Iterable[tuple[str, str]]]) -> None:
+        """Show how many voices there are; ``voices`` returns phase and reason of each, when metrics are scraped."""
+        self.registry.register(_Voices(voices))
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
@@ -153,16 +153,26 @@ class Metrics:
         return Histogram(name, description, labels, registry=self.registry, buckets=LATENCY_BUCKETS)
 
 
-class _Phases(Collector):
-    def __init__(self, phases: Callable[[], Iterable[str]]) -> None:
-        self._phases = phases
+class _Voices(Collector):
+    def __init__(self, voices: Callable[[], Iterable[tuple[str, str]]]) -> None:
+        self._voices = voices
 
     def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily("voice_operator_voices", "VoiceModels by phase.", labels=["phase"])
-        found = dict.fromkeys(get_args(Phase), 0) | Counts(self._phases())
-        for phase, count in found.items():
-            family.add_metric([phase], count)
-        yield family
+        found = Counts(self._voices())
+        phases, reasons = dict.fromkeys(get_args(Phase), 0), Counts[str]()
+        for (phase, reason), count in found.items():
+            phases[phase] = phases.get(phase, 0) + count
+            reasons[reason or "Unknown"] += count
+        by_phase = GaugeMetricFamily("voice_operator_voices", "VoiceModels by phase.", labels=["phase"])
+        for phase, count in phases.items():
+            by_phase.add_metric([phase], count)
+        yield by_phase
+        by_reason = GaugeMetricFamily(
+            "voice_operator_voices_by_reason", "VoiceModels by the reason of their condition Ready.", labels=["reason"]
+        )
+        for reason, count in sorted(reasons.items()):
+            by_reason.add_metric([reason], count)
+        yield by_reason
 
 
 def controller_name(kind: KindName) -> str:

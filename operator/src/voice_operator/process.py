@@ -23,6 +23,7 @@ from voice_operator.cluster.signing import Signing
 from voice_operator.cluster.store import open_store
 from voice_operator.cluster.watchdog import Watchdog
 from voice_operator.controller import Controller, Reconcile
+from voice_operator.default_server import keep_default_server
 from voice_operator.erasures import ErasureReconciler
 from voice_operator.handlers import Enqueuer, watch
 from voice_operator.http import application, serve
@@ -53,7 +54,7 @@ async def run(settings: Settings, identity: str) -> None:
     store = open_store(settings.storage.uri)
     queue, recorder, watchdog = WorkQueue(metrics), EventRecorder(kube), Watchdog()
     enqueuer = Enqueuer(queue, metrics)
-    metrics.watch_phases(lambda: (voice.phase or "Preparing" for voice in enqueuer.caches.voices.values()))
+    metrics.watch_voices(lambda: ((one.phase or "Preparing", one.reason) for one in enqueuer.caches.voices.values()))
     store.listings.on_end = lambda owner: queue.add(Key("VoiceModel", *owner), Priority.LOW)
     signing = Signing(enqueuer.caches)
     inference = Inference(enqueuer.caches, signing)
@@ -76,11 +77,11 @@ async def run(settings: Settings, identity: str) -> None:
     leads = _always() if election is None else election.is_leader
     reflectors = enqueuer.caches.reflectors(kube, namespaces)
 
-    async def lead(part: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+    async def lead(part: Callable[..., Coroutine[Any, Any, None]], *arguments: Any, **named: Any) -> None:
         await has_synced.wait()
         await leads.wait()
         await signing.load(kube, settings.namespace, settings.signing_key_secret)
-        await part(*arguments)
+        await part(*arguments, **named)
 
     async def work(crew: Crew) -> None:
         if crew.name in TRAINING_CREWS:
@@ -98,6 +99,7 @@ async def run(settings: Settings, identity: str) -> None:
         "alerts": alerts.run(),
         "sweeps": lead(erasures.sweep),
         "audit": audit.run(),
+        "default server": lead(keep_default_server, kube, settings.default_server, seconds=settings.resync_seconds),
         "revocations": lead(revocations.run, kube, settings.namespace, settings.revocations_secret),
     }
     parts |= {f"reflector {number}": one.run(settings.resync_seconds) for number, one in enumerate(reflectors)}

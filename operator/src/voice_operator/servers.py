@@ -8,11 +8,20 @@ from pydantic import ValidationError
 
 from voice_operator.api.schema import API_VERSION
 from voice_operator.api.voice_server import VoiceServerStatus
-from voice_operator.cluster.kube import DEPLOYMENTS, SERVICES, VOICE_SERVERS, Object, Resource
+from voice_operator.cluster.kube import (
+    AUTOSCALERS,
+    DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    SERVICES,
+    VOICE_SERVERS,
+    Object,
+    Resource,
+)
 from voice_operator.cluster.objects import is_deleting, is_owned_by, server_from, server_ref
 from voice_operator.cluster.observe import Cluster
 from voice_operator.errors import InvalidObject, ListTooLong, NotFound, OwnershipConflict
 from voice_operator.manifests.applied import unapplied, with_digest
+from voice_operator.manifests.scaling import REPLICAS_MANAGER, autoscaler, disruption_budget, kept_replicas
 from voice_operator.manifests.server import deployment, endpoint, selector, service
 from voice_operator.metrics import Metrics
 from voice_operator.queue import Priority, WorkQueue
@@ -85,12 +94,7 @@ class ServerReconciler:
         if refusal is not None:
             problem = refusal  # what runs already goes on as it is
         elif server.spec.base in settings.bases:
-            running = running or await self._get(DEPLOYMENTS, server)  # the cache knows none of somebody else
-            await self._ensure(SERVICES, service(server), server, await self._get(SERVICES, server))
-            await self._write_list_first(server)
-            body = deployment(server, settings, self._cluster.signing.key.public.text)
-            running = await self._ensure(DEPLOYMENTS, body, server, running)
-            self._cluster.caches.deployments.update(running)
+            running = await self._write_children(server, running)
         else:
             known = ", ".join(sorted(settings.bases))
             message = f"spec.base is {server.spec.base}, but the operator's configuration has: {known}"
@@ -112,6 +116,54 @@ class ServerReconciler:
         await self._write(server, old, status)
         self._enqueue_voices(key, voices, pods)
         return LOADING_POLL_SECONDS if _is_loading(voices, pods) else None
+
+    async def _write_children(self, server: VoiceServer, running: Object) -> Object:
+        """Write what the server consists of; return its Deployment."""
+        settings = self._cluster.settings
+        running = running or await self._get(DEPLOYMENTS, server)  # the cache knows none of somebody else
+        await self._ensure(SERVICES, service(server), server, await self._get(SERVICES, server))
+        await self._write_list_first(server)
+        budget = disruption_budget(server, settings) if settings.pod_disruption_budget.enabled else None
+        await self._ensure_or_delete(DISRUPTION_BUDGETS, budget, server, yields=True)
+        scaling = server.spec.autoscaling
+        await self._ensure_or_delete(AUTOSCALERS, autoscaler(server, scaling) if scaling else None, server)
+        has_voices = bool(self._lists.voices(server.namespace, server.name)) or not self._knows_voices(server)
+        public_key = self._cluster.signing.key.public.text
+        body = deployment(server, settings, public_key, has_voices=has_voices)
+        if "replicas" not in body["spec"] and running:
+            await self._keep_replicas(server, body, running)
+        running = await self._ensure(DEPLOYMENTS, body, server, running)
+        self._cluster.caches.deployments.update(running)
+        return running
+
+    def _knows_voices(self, server: VoiceServer) -> bool:
+        """Return whether the list of voices was made by this process: an unknown one is not an empty one."""
+        where = server.namespace, server.name
+        return bool(self._lists.generation(*where)) and self._lists.problem(*where) is None
+
+    async def _keep_replicas(self, server: VoiceServer, body: Object, running: Object) -> None:
+        """Leave replicas to the autoscaler, as they are, before a manifest without them is applied."""
+        replicas = int(running["spec"].get("replicas", 1))
+        owned = is_owned_by(running, server.uid)
+        if owned and (replicas == 0 or unapplied(with_digest(body), running) is not None):
+            kept = kept_replicas(server, running["metadata"]["uid"], replicas)
+            await self._cluster.kube.apply(DEPLOYMENTS, kept, manager=REPLICAS_MANAGER)
+
+    async def _ensure_or_delete(
+        self, resource: Resource, body: Object | None, server: VoiceServer, *, yields: bool = False
+    ) -> None:
+        """Apply a child, or delete the one that is no longer wanted.
+
+        Somebody else's of that name stays, and where the operator does not yield to it, it is a conflict.
+        """
+        existing = await self._get(resource, server)
+        foreign = bool(existing) and not is_owned_by(existing, server.uid)
+        if body is not None:
+            if not (foreign and yields):
+                await self._ensure(resource, body, server, existing)
+        elif existing and not foreign and not is_deleting(existing):
+            log.info("%s %s: deleted, because nothing asks for it any more", resource.plural, server.id)
+            await self._cluster.kube.delete(resource, server.namespace, server.name)
 
     async def _write_list_first(self, server: ServerRef) -> None:
         """Write the list before the Deployment: pods of a new template must find seals in it, or they load nothing."""

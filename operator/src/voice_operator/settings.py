@@ -234,11 +234,19 @@ class Inference(Placement):
     )
 
 
+class DisruptionBudget(Section):
+    """How many pods of a server a drained node may take away at a time."""
+
+    enabled: bool = True
+    max_unavailable: int | str = 1
+
+
 class DefaultServer(Section):
-    """Where the chart's own VoiceServer is, for voices whose namespace has none of that name."""
+    """The installation's own VoiceServer, for voices whose namespace has none of that name."""
 
     namespace: str = Field(min_length=1)
     name: str = Field(min_length=1)
+    spec: dict[str, Any] = Field(default_factory=dict, description="Its spec; empty: the operator makes none.")
 
 
 class AlertTarget(Section):
@@ -312,6 +320,7 @@ class Settings(Section):
     pod_security: PodSecurity = Field(default_factory=PodSecurity)
     stages: Stages = Field(default_factory=Stages)
     inference: Inference = Field(default_factory=Inference)
+    pod_disruption_budget: DisruptionBudget = Field(default_factory=DisruptionBudget)
     default_server: DefaultServer | None = None
     tenancy: Tenancy = Field(default_factory=Tenancy)
     policy: Policy = Field(default_factory=Policy)

@@ -44,7 +44,9 @@ def test_a_voice(pods: list[PodVoices], state: str, loaded_on: int) -> None:
 
 
 def status(old: VoiceServerStatus | None = None, voices: int = 1, **running: Any) -> VoiceServerStatus:
-    deployment = ObservedDeployment(**({"replicas": 2, "ready": 2, "updated": 2, "is_current": True} | running))
+    deployment = ObservedDeployment(
+        **({"desired": 2, "replicas": 2, "ready": 2, "updated": 2, "is_current": True} | running)
+    )
     return server_status(
         SERVER,
         old=old,
@@ -85,9 +87,9 @@ def test_pods_of_an_earlier_template_do_not_count(running: dict[str, Any]) -> No
 
 def test_the_rollout_is_read_from_the_deployment() -> None:
     rollout = {"observedGeneration": 4, "replicas": 3, "readyReplicas": 2, "updatedReplicas": 1}
-    assert ObservedDeployment.of({"metadata": {"generation": 4}, "status": rollout}) == ObservedDeployment(
-        3, 2, 1, True
-    )
+    assert ObservedDeployment.of(
+        {"metadata": {"generation": 4}, "spec": {"replicas": 2}, "status": rollout}
+    ) == ObservedDeployment(2, 3, 2, 1, True)
     assert not ObservedDeployment.of({"metadata": {"generation": 5}, "status": rollout}).is_current
     assert not ObservedDeployment.of({}).is_current
 

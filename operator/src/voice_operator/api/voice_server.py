@@ -38,6 +38,27 @@ class Resources(Schema):
     limits: Annotated[dict[Label, Quantity], Field(max_length=16)] | None = None
 
 
+class PodMetric(Schema):
+    """A metric of the pods that an adapter serves as custom.metrics.k8s.io, and what each pod should have of it."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    average: Quantity = Field(description="The average over all pods to aim at, as 2 or 500m.")
+
+
+class Autoscaling(Schema):
+    """How many pods, by their load: the operator makes a HorizontalPodAutoscaler of the server's name."""
+
+    min_replicas: int = Field(1, ge=1, le=1000)
+    max_replicas: int = Field(ge=1, le=1000)
+    cpu_percent: int = Field(
+        70, ge=0, le=1000, description="CPU of the pods, as a percentage of their requests, to aim at; 0: not by CPU."
+    )
+    pod_metrics: Annotated[tuple[PodMetric, ...], Field(max_length=8, json_schema_extra=atomic_list())] = ()
+    scale_down_seconds: int = Field(
+        300, ge=0, le=3600, description="How long the load must have been lower before pods are taken away."
+    )
+
+
 class VoiceServerSpec(Schema):
     """How many pods, with which base."""
 
@@ -51,7 +72,26 @@ class VoiceServerSpec(Schema):
             )
         ),
     )
-    replicas: int = Field(1, ge=0, le=1000, description="Pods; the scale subresource changes this.")
+    replicas: int = Field(
+        1,
+        ge=0,
+        le=1000,
+        description="Pods, where autoscaling does not say how many; the scale subresource changes this.",
+    )
+    autoscaling: Autoscaling | None = Field(
+        None,
+        json_schema_extra=rules(
+            (
+                "self.minReplicas <= self.maxReplicas",
+                "spec.autoscaling.minReplicas must not exceed spec.autoscaling.maxReplicas",
+            ),
+            (
+                "self.cpuPercent > 0 || size(self.podMetrics) > 0",
+                "spec.autoscaling needs cpuPercent or podMetrics to scale by",
+            ),
+        ),
+    )
+    zero_without_voices: bool = Field(False, description="No pods while the server has no voices to serve.")
     resources: Resources | None = Field(
         None, description="Requests and limits of each pod; absent: the operator's configuration."
     )

@@ -73,6 +73,8 @@ SERVICES = Resource("v1", "services")
 PODS = Resource("v1", "pods")
 EVENTS = Resource("events.k8s.io/v1", "events")
 LEASES = Resource("coordination.k8s.io/v1", "leases")
+AUTOSCALERS = Resource("autoscaling/v2", "horizontalpodautoscalers")
+DISRUPTION_BUDGETS = Resource("policy/v1", "poddisruptionbudgets")
 
 OWN_KINDS: dict[KindName, Resource] = {
     "VoiceServer": VOICE_SERVERS,
@@ -231,11 +233,13 @@ class Kube:
         query = {"fieldManager": FIELD_MANAGER}
         return await self._object(_Call("create", resource, path, "POST", body, query=query))
 
-    async def apply(self, resource: Resource, body: Object, *, subresource: str = "") -> Object:
+    async def apply(
+        self, resource: Resource, body: Object, *, subresource: str = "", manager: str = FIELD_MANAGER
+    ) -> Object:
         """Server-side apply; fields of this field manager that ``body`` leaves out are removed."""
         metadata = body["metadata"]
         path = _path(resource, metadata["namespace"], metadata["name"], subresource)
-        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        query = {"fieldManager": manager, "force": "true"}
         return await self._object(_Call("apply", resource, path, "PATCH", body, _APPLY, query))
 
     async def merge(

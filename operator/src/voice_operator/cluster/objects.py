@@ -25,6 +25,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 READ_PREFIXES = (f"{GROUP}/", "kueue.x-k8s.io/", "batch.kubernetes.io/")  # of labels and annotations
 MAX_NAMES = 32  # of them on one object
+MAX_REASON = 64  # characters; the longest has some 30
 MAX_VALUE = 1024  # characters; the longest, a seal, has some 100
 
 
@@ -85,6 +86,7 @@ def voice_record(item: Object, old: VoiceRecord | None) -> VoiceRecord:
         requester=_annotation(item, REQUESTED_BY),
         requested_server=str((spec.get("serving") or {}).get("server", "")),
         phase=(known.phase if known else "") or "",
+        reason=_ready_reason(item),
         server=known.server if known else None,
         artifacts=known.artifacts if known else None,
         loading=known.loading if known else None,
@@ -98,6 +100,14 @@ def voice_record(item: Object, old: VoiceRecord | None) -> VoiceRecord:
         size=_size(item),
         packed=pack(item),
     )
+
+
+def _ready_reason(item: Object) -> str:
+    """Return the reason of the condition Ready; empty: there is none, or it is no name."""
+    conditions = (item.get("status") or {}).get("conditions") or ()
+    found = (str(one.get("reason", "")) for one in conditions if one.get("type") == "Ready")
+    reason = next(found, "")
+    return reason if reason.isascii() and reason.isalpha() and len(reason) <= MAX_REASON else ""
 
 
 def _going(known: RecordedStatus | VoiceRecord | None, uid: str) -> tuple[TrainedInput, ...]:

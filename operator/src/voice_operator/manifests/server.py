@@ -16,6 +16,7 @@ from voice_operator.manifests.pod import (
     variables,
 )
 from voice_operator.manifests.pod_template import with_template
+from voice_operator.manifests.scaling import wanted_replicas
 from voice_operator.manifests.voice_list import FILE, FOLDER, list_volume, server_metadata
 from voice_operator.reconcile.observed import VoiceServer
 from voice_operator.settings import Settings
@@ -56,14 +57,17 @@ def service(server: VoiceServer) -> dict[str, Any]:
     }
 
 
-def deployment(server: VoiceServer, settings: Settings, public_key: str = "") -> dict[str, Any]:
+def deployment(
+    server: VoiceServer, settings: Settings, public_key: str = "", *, has_voices: bool = True
+) -> dict[str, Any]:
     """Return the Deployment; a voice that comes or goes never restarts a pod. Pods check seals by ``public_key``."""
+    replicas = wanted_replicas(server.spec, has_voices=has_voices)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": server_metadata(server, server.name),
         "spec": {
-            "replicas": server.spec.replicas,
+            **({} if replicas is None else {"replicas": replicas}),
             "selector": {"matchLabels": selector(server.name)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "template": _template(server, settings, public_key),

@@ -31,6 +31,7 @@ class VoiceRecord:
     requester: str = ""  # who changed the spec last; empty: nobody says
     requested_server: str = ""  # spec.serving.server
     phase: str = ""  # status.phase
+    reason: str = field(default="", compare=False)  # of the condition Ready
     server: str | None = None  # status.server
     artifacts: Artifacts | None = None
     loading: Loading | None = None

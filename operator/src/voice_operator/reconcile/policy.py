@@ -100,6 +100,9 @@ def _maxima(spec: VoiceModelSpec, policy: Policy, *, size: int, place: int) -> I
 
 def _server(name: str, spec: VoiceServerSpec, policy: Policy) -> Iterator[Problem]:
     yield from _bound("spec.replicas", spec.replicas, policy.max.replicas, "replicas")
+    if spec.autoscaling is not None:
+        most = spec.autoscaling.max_replicas
+        yield from _bound("spec.autoscaling.maxReplicas", most, policy.max.replicas, "replicas")
     pattern = policy.server_name_pattern
     if pattern and not re.fullmatch(pattern, name):
         yield Problem(

@@ -18,6 +18,7 @@ MAX_VOICES = 500  # listed in the status; the desired-voices document has all of
 class ObservedDeployment:
     """A Deployment's rollout: how many pods there are, ready and of the present template."""
 
+    desired: int = 0
     replicas: int = 0
     ready: int = 0
     updated: int = 0
@@ -29,6 +30,7 @@ class ObservedDeployment:
         status = item.get("status") or {}
         generation = (item.get("metadata") or {}).get("generation", 0)
         return cls(
+            desired=int((item.get("spec") or {}).get("replicas", 0)),
             replicas=int(status.get("replicas", 0)),
             ready=int(status.get("readyReplicas", 0)),
             updated=int(status.get("updatedReplicas", 0)),
@@ -131,7 +133,7 @@ def served(voice: DesiredVoice, ready: list[PodVoices]) -> ServedVoice:
 def _progress(
     server: VoiceServer, deployment: ObservedDeployment, voices: tuple[DesiredVoice, ...]
 ) -> tuple[ConditionUpdate, ...]:
-    desired = server.spec.replicas
+    desired = deployment.desired
     updated = deployment.is_current and desired <= deployment.updated >= deployment.replicas
     done = updated and deployment.ready >= desired
     message = f"{deployment.ready} of {desired} pods are ready"
