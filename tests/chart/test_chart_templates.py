@@ -651,6 +651,14 @@ def test_nothing_needs_a_kind_that_the_chart_itself_brings_and_nothing_is_a_hook
             assert "helm.sh/hook" not in item["metadata"].get("annotations", {})
 
 
+def test_each_right_of_the_operator_says_why(chart):
+    text = (chart.folder / "templates" / "rbac.yaml").read_text()
+    rules = text.split('{{- define "voice-operator.rules" -}}')[1].split("{{- end -}}")[0].splitlines()
+    starts = [number for number, line in enumerate(rules) if line.startswith("- apiGroups")]
+    assert len(starts) > 10
+    assert [rules[number] for number in starts if not rules[number - 1].startswith("#")] == []
+
+
 def test_the_operator_may_write_its_default_server_and_no_other_one(chart):
     def servers(values):
         roles = [item for item in chart.objects(values) if item["kind"] in ("Role", "ClusterRole")]
