@@ -101,6 +101,9 @@ release: .venv/.synced  ## Check, build and sign VERSION=1.2.3 into out/release 
 crds: .venv/.synced  ## Generate crds/ and the chart's copies from the pydantic types.
 	$(PYTHON) -m voice_operator crds --out crds --chart-dir charts/voice-operator/templates/crds
 
+dashboard: .venv/.synced  ## Generate the chart's Grafana dashboard.
+	@$(PYTHON) -m dev.monitoring
+
 base: .venv/.synced  ## Train a tiny base into out/base (about 2 hours on a core; BASE=embedded:tiny continues it).
 	$(PYTHON) -m tiny_base --out out/base $(if $(BASE),--start-from "$(BASE)") $(if $(wildcard ../shared/data),--recordings ../shared/data)
 

@@ -1,4 +1,4 @@
-"""Writes the chart's Grafana dashboard: `python -m dev.monitoring`."""
+"""Writes the chart's Grafana dashboard: `make dashboard`."""
 
 import json
 

@@ -75,7 +75,7 @@ def test_the_dashboard_of_the_chart_is_the_generated_one(chart: Any) -> None:
     values = {"metrics": {"dashboard": {"enabled": True}}}
     config_map = chart.one("ConfigMap", values, name="voice-operator-dashboard")
     assert config_map["metadata"]["labels"]["grafana_dashboard"] == "1"
-    assert json.loads(config_map["data"]["voice-operator.json"]) == dashboard(), "run python -m dev.monitoring"
+    assert json.loads(config_map["data"]["voice-operator.json"]) == dashboard(), "run make dashboard"
 
 
 def test_panels_do_not_overlap() -> None:
