@@ -23,6 +23,12 @@ LABELS = {"app.kubernetes.io/managed-by": "voice-operator"}
 DIGEST = "sha256:" + "0" * 64
 SECURITY = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 TIMEOUT_SECONDS = 30
+A_SPEC = {
+    "language": "en",
+    "base": "tiny",
+    "dataset": {"uri": "s3://voices/datasets/studio/alice"},
+    "consent": {"holder": "Alice A.", "statement": "I agree."},
+}
 
 
 def as_if_rbac_allowed_everything(cluster, name, subject):
@@ -302,9 +308,7 @@ def test_what_values_add_to_pods_is_let_through_and_nothing_beside_it(installed,
     (tmp_path / "config.yaml").write_text(configuration)
     settings = Settings.load(tmp_path / "config.yaml", namespace="voice-system")
     check_pods(settings)
-    spec = {"language": "en", "base": "tiny", "dataset": {"uri": "s3://voices/datasets/studio/alice"}}
-    spec |= {"consent": {"holder": "Alice A.", "statement": "I agree."}}
-    voice = Voice("studio", "alice", "uid", 1, VoiceModelSpec.model_validate(spec), VoiceModelStatus())
+    voice = Voice("studio", "alice", "uid", 1, VoiceModelSpec.model_validate(A_SPEC), VoiceModelStatus())
     job = stage_job(voice, StartJob("train", 1), "3fa9c2d1" * 8, settings)
     served = deployment(VoiceServer("studio", "speech", "uid", 1, VoiceServerSpec(base="tiny")), settings)
     wait_until_admitted(installed, job)
@@ -320,6 +324,42 @@ def test_what_values_add_to_pods_is_let_through_and_nothing_beside_it(installed,
     secured = job["spec"]["template"]["spec"]["initContainers"][0]
     assert "another command" in write(
         installed, "create", changed(initContainers=[secured | {"command": ["sh"]}]), dry=True
+    )
+
+
+@pytest.fixture(scope="module")
+def restricted(installed):
+    """A namespace that takes only pods of the restricted Pod Security Standard."""
+    level = {"pod-security.kubernetes.io/enforce": "restricted"}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "restricted", "labels": level}}
+    assert installed.kubectl("apply", "-f", "-", stdin=json.dumps(namespace)).returncode == 0
+    yield "restricted"
+    installed.kubectl("delete", "namespace", "restricted", "--wait=false")
+
+
+@pytest.mark.parametrize("ids", [{}, {"runAsUser": None}], ids=["our ids", "the cluster's ids"])
+def test_pods_of_all_programs_are_let_in_where_only_restricted_ones_are(installed, restricted, tmp_path, ids):
+    sidecar = {"name": "proxy", "image": "proxy:1", "restartPolicy": "Always"}
+    values = {"podSecurity": ids, "stages": {"pod": {"initContainers": [sidecar]}}}
+    rendered = {
+        item["kind"]: item for item in installed.chart.objects(values) if item["kind"] in ("Deployment", "ConfigMap")
+    }
+    (tmp_path / "config.yaml").write_text(rendered["ConfigMap"]["data"]["config.yaml"])
+    settings = Settings.load(tmp_path / "config.yaml", namespace="voice-system")
+    voice = Voice("studio", "alice", "uid", 1, VoiceModelSpec.model_validate(A_SPEC), VoiceModelStatus())
+    server = VoiceServer("studio", "speech", "uid", 1, VoiceServerSpec(base="tiny"))
+    pods = [
+        stage_job(voice, StartJob("train", 1), "3fa9c2d1" * 8, settings)["spec"]["template"]["spec"],
+        deployment(server, settings)["spec"]["template"]["spec"],
+        rendered["Deployment"]["spec"]["template"]["spec"] | {"serviceAccountName": "default"},
+    ]
+    about = {"name": "one", "namespace": restricted}
+    for spec in pods:
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": spec}
+        assert write(installed, "create", pod, user="bob", dry=True) == ""
+    privileged = pod | {"spec": pod["spec"] | {"hostNetwork": True}}
+    assert "violates PodSecurity" in write(installed, "create", privileged, user="bob", dry=True), (
+        "the standard is enforced"
     )
 
 

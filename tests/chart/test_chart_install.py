@@ -73,9 +73,9 @@ def test_the_api_server_accepts_the_examples(cluster, notes, repository, name):
 
 
 def test_what_the_example_values_render_passes_strict_validation(cluster, notes, example_values):
-    for values in example_values.values():
-        # The development cluster has no Prometheus operator, and is not OpenShift.
-        items = [item for item in cluster.chart.objects(values) if item["kind"] not in ("ServiceMonitor", "Route")]
+    for name in ("dev", "production"):  # the others differ in what kubeconform reads as well
+        # The development cluster has no Prometheus operator.
+        items = [item for item in cluster.chart.objects(example_values[name]) if item["kind"] != "ServiceMonitor"]
         manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
         applied = cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=manifest)
         assert applied.returncode == 0, applied.stderr

@@ -39,12 +39,9 @@ def test_the_server_of_an_earlier_chart_lives_through_upgrade_rollback_uninstall
     assert cluster.server()["metadata"]["uid"] == uid
 
 
-@pytest.mark.parametrize(
-    "values", [pytest.param({}, id="defaults"), pytest.param({"watchNamespaces": ["studio"]}, id="namespaced")]
-)
-def test_without_helm_one_apply_installs_it_and_a_diff_finds_nothing(empty_cluster, values):
+def test_without_helm_one_apply_installs_it_and_a_diff_finds_nothing(empty_cluster):
     """What Argo CD and Flux do: render, apply on the server's side, compare by a dry run."""
-    given = {"storage": KEYS | {"secretNamespaces": ["studio"]}} | values
+    given = {"storage": KEYS | {"secretNamespaces": ["studio"]}, "watchNamespaces": ["studio"]}
     manifests = empty_cluster.chart.template(given).stdout
     sides = ("--server-side", "--field-manager=gitops")
     applied = empty_cluster.kubectl("apply", *sides, "-f", "-", stdin=manifests)

@@ -59,3 +59,15 @@ def test_no_cluster_is_a_sentence_too(tmp_path: Path) -> None:
     assert done.returncode == 64
     assert "no service account and no usable KUBECONFIG" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_cannot_be_added_to_pods_ends_it_at_its_start(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "{images: {trainer: t, inference: i}, bases: {tiny: {uri: 'embedded:tiny'}}, storage: {uri: 's3://voices'},"
+        " stages: {train: {pod: {env: [{name: VOICE_SCRATCH, value: /}]}}}}"
+    )
+    done = voice_operator("run", "--config", str(path))
+    assert done.returncode == 64
+    assert "stages.train.pod: the variable VOICE_SCRATCH is written by the operator; leave it out" in done.stderr
+    assert "Traceback" not in done.stderr
