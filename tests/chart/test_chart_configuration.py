@@ -16,8 +16,10 @@ def read(chart, tmp_path):
     """Return a function from values to the settings that the operator would run with."""
 
     def settings(values=None):
-        config = tmp_path / "config.yaml"
-        config.write_text(chart.one("ConfigMap", values)["data"]["config.yaml"])
+        config, authority = tmp_path / "config.yaml", tmp_path / "ca.crt"
+        authority.write_text("-----BEGIN CERTIFICATE-----\n")  # what the operator's pod mounts
+        text = chart.one("ConfigMap", values)["data"]["config.yaml"]
+        config.write_text(text.replace("/etc/voice-operator-ca/ca.crt", str(authority)))
         return Settings.load(config, namespace="voice-system")
 
     return settings
