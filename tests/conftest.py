@@ -13,6 +13,7 @@ import pytest
 from tests.support.control_plane import a_control_plane
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+pytest_plugins = ("tests.support.scene",)  # one operator for the session, whichever folders use it
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m deselects

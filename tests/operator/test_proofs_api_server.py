@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.operator.conftest import CHAIN, NAMESPACE, Scene
+from tests.support.scene import CHAIN, NAMESPACE, Scene
 from tests.support.voices import API_VERSION, DIGEST
 
 from voice_trainer.job.receipts import digest_of_bytes

@@ -1,4 +1,4 @@
-"""The operator as a process beside a real API server; what would need a node is done by hand here."""
+"""The operator as a process beside a real API server, for every folder; what would need a node is done by hand here."""
 
 import hashlib
 import http.server
