@@ -36,7 +36,7 @@ $(UV):
 	@python3 -m venv $(CACHE)/uv-$(UV_VERSION)
 	@$(CACHE)/uv-$(UV_VERSION)/bin/pip install --quiet --require-hashes --requirement dev/images/uv.txt
 
-.venv/.synced: $(UV) uv.lock pyproject.toml operator/pyproject.toml trainer/pyproject.toml inference/pyproject.toml sovits_core/pyproject.toml dev/tiny_base/pyproject.toml store/pyproject.toml
+.venv/.synced: $(UV) uv.lock pyproject.toml operator/pyproject.toml trainer/pyproject.toml inference/pyproject.toml sovits_core/pyproject.toml dev/tiny_base/pyproject.toml store/pyproject.toml cli/pyproject.toml
 	@echo "==> Python packages (about 2 minutes the first time)"
 	@$(UV) sync --frozen --all-packages --quiet
 	@touch $@

@@ -21,7 +21,7 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "voice_inference": ("serve", "key new"),
     "sovits_core": ("phones", "import-base", "export-official", "verify", "bench"),
 }
-REASONS = Path(__file__).with_name("reasons.toml")
+REASONS = Path(__file__).resolve().parents[2] / "cli/src/voice_cli/reasons.toml"
 
 
 def commands_page() -> str:

@@ -1,0 +1,8 @@
+"""``kubectl-voice`` and ``voice``."""
+
+from voice_cli.edge import main
+
+__all__ = ["main"]
+
+if __name__ == "__main__":
+    main()

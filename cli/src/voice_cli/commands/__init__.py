@@ -1,0 +1,1 @@
+"""The commands of ``kubectl voice``, a file for each thing that people come to do."""

@@ -1,0 +1,213 @@
+"""``push``: folders of recordings become voices; by hand, from a pipeline, from a server-side hook."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from voice_cli.commands.options import Session, command
+from voice_cli.commands.root import voice
+from voice_cli.errors import CliError, FolderRefused, NotFound, TimedOut, UsageError, VoiceFailed
+from voice_cli.git import Changes, Repository
+from voice_cli.push import Prepared, PushOptions, ask_for_erasure, prepare, push
+from voice_cli.summary import Result, lines_of, markdown_of
+from voice_cli.timeline import VoiceReport
+from voice_cli.waiting import wait_for_all
+from voice_store import StoreError
+
+FOLDER = click.Path(exists=False, file_okay=False, path_type=Path)
+
+
+@command(voice, "push", formats=True)
+@click.argument("folders", type=FOLDER, nargs=-1, required=True)
+@click.option(
+    "--changed", metavar="BASE..HEAD", help="FOLDERS hold a folder for each voice: push those that the commits changed."
+)
+@click.option("--wait", is_flag=True, help="Until each voice is ready, failed, or waits for people.")
+@click.option(
+    "--timeout", type=click.IntRange(1), default=4 * 3600, show_default=True, metavar="SECONDS", help="Of --wait."
+)
+@click.option(
+    "--summary", type=click.Path(dir_okay=False, path_type=Path), help="Write what was done there, in Markdown."
+)
+@click.option(
+    "--datasets",
+    envvar="VOICE_DATASETS",
+    show_envvar=True,
+    default="",
+    metavar="URI",
+    help="Prefix of recordings, as s3://bucket/{namespace} (default: spec.dataset.uri, else the installation's).",
+)
+@click.option("--dry-run", is_flag=True, help="Check, ask the API server, and change nothing.")
+@click.option("--upload-again", is_flag=True, help="Send recordings that are there already, too.")
+@click.option("--force-conflicts", is_flag=True, help="Take over fields that others have set.")
+@click.option("--erase-deleted", is_flag=True, help="With --changed: revoke and erase voices whose folders are gone.")
+def push_folders(
+    session: Session,
+    *,
+    folders: tuple[Path, ...],
+    changed: str | None,
+    wait: bool,
+    timeout: int,
+    summary: Path | None,
+    datasets: str,
+    dry_run: bool,
+    upload_again: bool,
+    force_conflicts: bool,
+    erase_deleted: bool,
+) -> None:
+    """Push folders: check them, upload the recordings, apply the VoiceModel with commit and author.
+
+    A folder holds voice.yaml, metadata.csv and wavs/, and has the voice's name. What is uploaded already is not sent
+    again; recordings that were pushed before, as after a `git revert`, lead back to the revision of then.
+    """
+    options = PushOptions(datasets=datasets, dry_run=dry_run, again=upload_again, force=force_conflicts)
+    found = _changes(folders, changed)
+    if erase_deleted and changed is None:
+        raise UsageError("--erase-deleted needs --changed: without commits nobody knows what was deleted")
+    errors: list[CliError] = []
+    results = [_push_one(session, path, options, errors) for path in found.pushed]
+    results += [_deleted(session, name, errors, erase=erase_deleted and not dry_run) for name in found.deleted]
+    if wait and not dry_run:
+        results = _waited(session, results, timeout, errors)
+    if summary is not None:
+        summary.write_text(markdown_of(results), encoding="utf-8")
+    _print(session, results)
+    if errors:
+        failures = [one.failure for one in results if one.failure]
+        raise _with_message(errors[-1], failures)
+
+
+class _Found:
+    """Folders that are pushed, and names of voices whose folders are gone."""
+
+    def __init__(self, pushed: list[Path], deleted: tuple[str, ...] = ()) -> None:
+        self.pushed = pushed
+        self.deleted = deleted
+
+
+def _changes(folders: tuple[Path, ...], changed: str | None) -> _Found:
+    if changed is None:
+        return _Found(list(folders))
+    pushed: list[Path] = []
+    deleted: list[str] = []
+    for folder in folders:
+        # A folder that a push deleted as a whole is gone here; git still knows its name.
+        around = next((one for one in (folder, *folder.absolute().parents) if one.is_dir()), Path.cwd())
+        repository = Repository.around(around)
+        if repository is None:
+            raise NotFound(f"{folder} lies in no git checkout; --changed needs one")
+        changes: Changes = repository.changes(changed, folder)
+        pushed += [folder / name for name in changes.changed]
+        deleted += changes.deleted
+    return _Found(pushed, tuple(deleted))
+
+
+def _push_one(session: Session, path: Path, options: PushOptions, errors: list[CliError]) -> Result:
+    name = path.resolve().name
+    try:
+        prepared = prepare(path, session.kubectl, options)
+        if prepared.origin.dirty and prepared.origin.commit:
+            session.output.note(f"{name}: the folder has changes that no commit has, so no commit is recorded")
+        with _bar(session, prepared) as told:
+            return Result(name, push(prepared, session.kubectl, options, told))
+    except CliError as error:
+        errors.append(error)
+        message = str(error)
+        return Result(name, error=message if isinstance(error, FolderRefused) else f"{name}: {message}")
+    except StoreError as error:
+        errors.append(_store_error(error))
+        return Result(name, error=f"{name}: {error}")
+
+
+def _store_error(error: StoreError) -> CliError:
+    from voice_cli.edge import cli_error_of  # noqa: PLC0415 -- edge imports the commands
+
+    return cli_error_of(error)
+
+
+@contextmanager
+def _bar(session: Session, prepared: Prepared) -> Iterator:  # type: ignore[type-arg]
+    console = session.output.notes
+    if not console.is_terminal or not session.output.is_text:
+        yield lambda _: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(prepared.folder.name, total=prepared.dataset.size)
+        yield lambda size: progress.advance(task, size)
+
+
+def _deleted(session: Session, name: str, errors: list[CliError], *, erase: bool) -> Result:
+    if not erase:
+        return Result(
+            name, erasure=f"the folder is gone; the voice stays until a person decides: `kubectl voice erase {name}`"
+        )
+    try:
+        return Result(name, erasure=ask_for_erasure(name, session.kubectl))
+    except CliError as error:
+        errors.append(error)
+        return Result(name, error=f"{name}: {error}")
+
+
+def _waited(session: Session, results: list[Result], timeout: int, errors: list[CliError]) -> list[Result]:
+    keys = {(one.pushed.namespace, one.voice): one for one in results if one.pushed is not None}
+    last: dict[str, str] = {}
+
+    def told(report: VoiceReport) -> None:
+        percent = next((f" {one.percent}%" for one in report.steps if one.state == "running" and one.percent), "")
+        line = f"{report.name}: {report.phase}{percent}"
+        if last.get(report.name) != line and session.output.is_text:
+            session.output.note(line)
+        last[report.name] = line
+
+    found = wait_for_all(list(keys), session.kubectl, seconds=timeout, told=told)
+    waited = []
+    for one in results:
+        key = (one.pushed.namespace, one.voice) if one.pushed is not None else ("", "")
+        if key not in found:
+            waited.append(one)
+            continue
+        outcome, state = found[key]
+        error = "" if outcome is not None else f"{one.voice}: not done after {timeout} s; it goes on in the cluster"
+        if outcome is None:
+            errors.append(TimedOut(error))
+        elif not outcome.good:
+            errors.append(VoiceFailed(outcome.sentence))
+        waited.append(Result(one.voice, one.pushed, outcome, state, error=error, erasure=one.erasure))
+    return waited
+
+
+def _print(session: Session, results: list[Result]) -> None:
+    output = session.output
+    if output.is_text:
+        for line in lines_of([one for one in results if one.good]):
+            output.line(line)
+        if not results:
+            output.note("no voice was changed")
+        return
+    document = [
+        {
+            "voice": one.voice,
+            "namespace": one.pushed.namespace if one.pushed else "",
+            "digest": one.pushed.digest if one.pushed else "",
+            "uri": one.pushed.uploaded.uri if one.pushed and one.pushed.uploaded else "",
+            "source": one.pushed.origin.source() if one.pushed else {},
+            "phase": one.outcome.phase if one.outcome else "",
+            "revision": ((one.state or {}).get("status") or {}).get("activeRevision") or "",
+            "error": one.failure,
+            "erasure": one.erasure,
+        }
+        for one in results
+    ]
+    output.document(json.loads(json.dumps(document)), [f"voicemodel.voice.sovits.dev/{one.voice}" for one in results])
+
+
+def _with_message(error: CliError, failures: list[str]) -> CliError:
+    """Return an error of the same exit code whose message has every failure, the last one last."""
+    combined = type(error).__new__(type(error))
+    Exception.__init__(combined, "\n".join(failures) or str(error))
+    return combined

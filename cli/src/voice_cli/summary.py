@@ -1,0 +1,109 @@
+"""What a push did, in Markdown for a merge request and as lines for a log; pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from voice_cli.api import Object
+from voice_cli.listing import scores_text
+from voice_cli.outcomes import Outcome
+from voice_cli.push import Pushed
+from voice_store.printable import printable
+
+SHOWN_COMMIT = 12
+
+
+@dataclass(frozen=True)
+class Result:
+    """One voice of a push: what was done, or why not."""
+
+    voice: str
+    pushed: Pushed | None = None
+    outcome: Outcome | None = None
+    state: Object | None = None  # of the VoiceModel, where it was waited for
+    error: str = ""  # one sentence; empty: none
+    erasure: str = ""  # of a folder that was deleted: what was asked for, or what to do
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing failed."""
+        return not self.error and (self.outcome is None or self.outcome.good)
+
+    @property
+    def failure(self) -> str:
+        """Return the failure's sentence, which ends a pipeline's log; empty: none."""
+        if self.error:
+            return self.error
+        return self.outcome.sentence if self.outcome is not None and not self.outcome.good else ""
+
+
+def lines_of(results: Sequence[Result]) -> list[str]:
+    """Return a line for each voice."""
+    return [f"{one.voice}: {_word(one)}{_detail(one)}" for one in results]
+
+
+def markdown_of(results: Sequence[Result], title: str = "Voices") -> str:
+    """Return the summary for a merge request."""
+    rows = ["| voice | state | revision | commit | scores | recordings |", "| --- | --- | --- | --- | --- | --- |"]
+    rows += [f"| {' | '.join(_cell(cell) for cell in _cells(one))} |" for one in results]
+    notes = []
+    for one in results:
+        if one.failure:
+            notes += ["", f"**{_cell(one.voice)}**: {_cell(one.failure)}"]
+            if one.outcome is not None and one.outcome.remedy:
+                notes += ["", f"→ {_cell(one.outcome.remedy)}"]
+        elif one.erasure:
+            notes += ["", f"**{_cell(one.voice)}**: {_cell(one.erasure)}"]
+        if samples := _samples(one):
+            notes += [
+                "",
+                f"Samples of {_cell(one.voice)}: `{_cell(samples)}` (`kubectl voice listen {_cell(one.voice)}`)",
+            ]
+    nothing = ["No voice was changed."] if not results else rows
+    return "\n".join([f"### {_cell(title)}", "", *nothing, *notes]) + "\n"
+
+
+def _cells(one: Result) -> tuple[str, ...]:
+    status = (one.state or {}).get("status") or {}
+    scores = {str(key): str(value) for key, value in (status.get("scores") or {}).items()}
+    commit = one.pushed.origin.commit[:SHOWN_COMMIT] if one.pushed is not None else ""
+    recordings = one.pushed.digest.removeprefix("sha256:")[:SHOWN_COMMIT] if one.pushed is not None else ""
+    return (one.voice, _word(one), str(status.get("activeRevision") or ""), commit, scores_text(scores, 4), recordings)
+
+
+def _word(one: Result) -> str:
+    if one.erasure:
+        return "deleted"
+    if one.error:
+        return "refused" if one.pushed is None else "failed"
+    if one.outcome is not None:
+        return one.outcome.phase
+    return "pushed" if one.pushed is not None and one.pushed.uploaded is not None else "checked"
+
+
+def _detail(one: Result) -> str:
+    if one.failure or one.erasure:
+        return f": {one.failure or one.erasure}"
+    parts = []
+    if one.pushed is not None and one.pushed.uploaded is not None:
+        uploaded = one.pushed.uploaded
+        parts.append(f"{uploaded.sent} files sent, {uploaded.skipped} were there")
+    if one.pushed is not None and one.pushed.pinned:
+        parts.append(
+            f"pinned to {one.pushed.pinned}, so nothing is trained (`kubectl voice rollback {one.voice} --latest`)"
+        )
+    if one.outcome is not None and one.outcome.phase != "Ready":
+        parts.append(one.outcome.sentence)
+    return ": " + "; ".join(parts) if parts else ""
+
+
+def _samples(one: Result) -> str:
+    artifacts = ((one.state or {}).get("status") or {}).get("artifacts") or {}
+    return f"{artifacts['uri']}/samples/" if one.good and one.outcome is not None and artifacts.get("uri") else ""
+
+
+def _cell(text: str) -> str:
+    """Return text that neither ends a row nor marks anything up."""
+    shown = printable(" ".join(text.split()))
+    for sign in "\\|<>[]":
+        shown = shown.replace(sign, {"<": "&lt;", ">": "&gt;"}.get(sign, f"\\{sign}"))
+    return shown
