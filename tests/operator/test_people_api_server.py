@@ -71,11 +71,11 @@ class Person:
         return ("patch", kind, name, how, *flags, "-p", json.dumps(change))
 
     def decide(self, verb: str, revision: str, *flags: str) -> subprocess.CompletedProcess[str]:
-        """As `voice-operator approve` does it."""
+        """As `kubectl voice approve` does it."""
         where = ["-n", NAMESPACE, "--as", self.name, "--kubeconfig", str(self._kubeconfig)]
         path = f"{self._kubectl.parent}:{os.environ['PATH']}"
         return subprocess.run(
-            [sys.executable, "-m", "voice_operator", verb, revision, *where, *flags],
+            [sys.executable, "-m", "voice_cli", verb, revision, *where, *flags],
             env=os.environ | {"PATH": path},
             text=True,
             capture_output=True,

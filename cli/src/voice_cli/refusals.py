@@ -16,7 +16,7 @@ _RULE = re.compile(
     r'Invalid value: (?:"(?:[^"\\]|\\.)*"|\S+): (?P<rule>(?:spec|metadata|min|max|each|a gate|at|a )[^\n]*)'
 )
 _CONFLICT = re.compile(r'conflicts? with "([^"]*)"')
-_FIELD = re.compile(r"^\s*-? ?(\.\S+)\s*$", re.MULTILINE)
+_FIELD = re.compile(r"(?:^|\s)(\.(?:spec|metadata)\.\S+)")
 _MISSING_KIND = "the server doesn't have a resource type"
 _UNREACHABLE = (
     "Unable to connect to the server",

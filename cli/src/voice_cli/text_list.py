@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
+from voice_store import Entry, FolderStore
 from voice_store.printable import printable
 
 LIST = "metadata.csv"
@@ -25,8 +26,20 @@ def list_problems(path: Path, files: Sequence[str], language: str) -> list[str]:
         return []  # said already
     if file.stat().st_size > LIST_BYTES:
         return [f"{LIST} is larger than {LIST_BYTES >> 20} MiB; one line for each clip is enough"]
-    found = trainer_problems(path, language) if has_trainer() else list(_problems(file, files))
+    found = trainer_problems(path, files, language) if has_trainer() else list(_problems(file, files))
     return [*found[:SHOWN], *([f"and {len(found) - SHOWN} more like these"] if len(found) > SHOWN else [])]
+
+
+class _Pushed(FolderStore):
+    """A folder as it will lie in the object store."""
+
+    def __init__(self, root: Path, keys: Sequence[str]) -> None:
+        super().__init__(root)
+        self._keys = frozenset(keys)
+
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        """Yield what is pushed."""
+        return (entry for entry in super().entries(prefix) if entry.key in self._keys)
 
 
 def has_trainer() -> bool:
@@ -34,17 +47,15 @@ def has_trainer() -> bool:
     return find_spec("voice_trainer") is not None
 
 
-def trainer_problems(path: Path, language: str) -> list[str]:
+def trainer_problems(path: Path, files: Sequence[str], language: str) -> list[str]:
     """Return what the trainer would refuse of the list and the files' names."""
     # By name: the command line needs no trainer, and uses one that is there.
     from importlib import import_module  # noqa: PLC0415 -- as above
 
-    from voice_store import FolderStore  # noqa: PLC0415 -- as above
-
     dataset, errors = import_module("voice_trainer.recordings.dataset"), import_module("voice_trainer.errors")
     findings = import_module("voice_trainer.recordings.findings").FindingList()
     try:
-        dataset.read_dataset(FolderStore(path), dataset.DatasetDigest(), findings, language)
+        dataset.read_dataset(_Pushed(path, files), dataset.DatasetDigest(), findings, language)
     except errors.BadData as error:
         return [str(error)]
     return [str(one.sentence) for one in findings.found if one.severity == "refusal"]

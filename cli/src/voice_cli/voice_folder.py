@@ -45,9 +45,11 @@ def read_folder(path: Path) -> VoiceFolder:
     name = path.resolve().name
     problems: list[str] = []
     manifest = _manifest(path, name, problems)
+    known = len(problems)
     files = _files(path, problems)
     spec = manifest.get("spec")
-    problems += list_problems(path, files, str(spec.get("language") or "") if isinstance(spec, dict) else "")
+    if len(problems) == known:  # or the list names files that are told to be wrong already
+        problems += list_problems(path, files, str(spec.get("language") or "") if isinstance(spec, dict) else "")
     seconds = None if problems else _seconds(path, files)
     if seconds is not None and seconds < MIN_SPEECH_SECONDS:
         problems.append(

@@ -1,4 +1,4 @@
-"""The command line: ``voice-operator run``, ``verify``, ``audit``, ``crds``, ``approve`` and ``reject``."""
+"""The command line: ``voice-operator run``, ``verify``, ``audit`` and ``crds``; people have ``kubectl voice``."""
 
 import argparse
 import asyncio
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from voice_operator import __version__, crds, decisions
+from voice_operator import __version__, crds
 from voice_operator.environment import PREFIX, Environment
 from voice_operator.errors import LeadershipLost, OperatorError, WatchStalled
 from voice_operator.logs import configure
@@ -27,9 +27,6 @@ def main(arguments: list[str] | None = None) -> None:
         crds.main(given[1:])
         return
     try:
-        if given[:1] in (["approve"], ["reject"]):
-            decisions.main(given)
-            return
         if given[:1] == ["audit"]:
             from voice_operator import audit_command  # noqa: PLC0415 -- the store's client; `crds` and mistakes need not wait
 
@@ -92,8 +89,6 @@ def _parser() -> argparse.ArgumentParser:
         _add_environment(command)
     commands.add_parser("crds", help="write the CustomResourceDefinitions")
     commands.add_parser("audit", help="print what was done to voices, or prove that the log of it is whole")
-    commands.add_parser("approve", help="approve a VoiceRevision, in your own name")
-    commands.add_parser("reject", help="reject a VoiceRevision, in your own name")
     return parser
 
 

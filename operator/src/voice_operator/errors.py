@@ -10,7 +10,6 @@ OperatorError
 ├── InstallationConflict another operator works in the same namespaces; a person must choose
 ├── LeadershipLost       another replica works now; the process must end
 ├── WatchStalled         a watch no longer delivers; the process must end
-├── DecisionRefused      a person may not decide what they asked for, or kubectl does not work
 ├── ClusterError         the API server failed; the next attempt may succeed
 │   ├── NotFound
 │   ├── Conflict
@@ -39,10 +38,6 @@ class InvalidDocument(OperatorError):
 
 class UnprovedResult(OperatorError):
     """Results of stages lack the receipts of attempts that the operator made; they count as absent."""
-
-
-class DecisionRefused(OperatorError):
-    """A decision about a VoiceRevision was not written; the message has the words of kubectl or the API server."""
 
 
 class OwnershipConflict(OperatorError):
