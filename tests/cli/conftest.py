@@ -11,7 +11,7 @@ import pytest
 import yaml
 from tests.support.s3_server import environment_of, s3_server
 
-from voice_cli import edge
+from voice_cli import error_handlers
 from voice_store import open_store
 
 CLIPS = 8
@@ -41,7 +41,7 @@ def voice(capfd: pytest.CaptureFixture[str]) -> Voice:
 
     def run(*arguments: str | Path) -> Done:
         capfd.readouterr()
-        code = edge.run([str(argument) for argument in arguments])
+        code = error_handlers.run([str(argument) for argument in arguments])
         printed = capfd.readouterr()
         return Done(code, printed.out, printed.err)
 

@@ -18,9 +18,9 @@ from voice_cli.refusals import error_of
             id="a missing right",
         ),
         pytest.param(
-            'Error from server (Forbidden): voicemodels.voice.sovits.dev "ann" is forbidden: ValidatingAdmissionPolicy '
-            "'voice-system.voice-operator.voices' with binding 'voice-system.voice-operator.voices' denied request: eve "
-            "may not loosen spec.review of ann",
+            'Error from server (Forbidden): voicemodels.voice.sovits.dev "ann" is forbidden: Validating'
+            "AdmissionPolicy 'voice-system.voice-operator.voices' with binding 'voice-system.voice-operator.voices' "
+            "denied request: eve may not loosen spec.review of ann",
             ClusterRefused,
             "eve may not loosen spec.review of ann",
             id="a policy's own words",

@@ -1,6 +1,6 @@
 """``kubectl-voice`` and ``voice``."""
 
-from voice_cli.edge import main
+from voice_cli.error_handlers import main
 
 __all__ = ["main"]
 

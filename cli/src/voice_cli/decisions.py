@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from voice_cli.api import REVISION, VOICE, name_of
-from voice_cli.errors import NotFound
+from voice_cli.errors import ClusterRefused, NotFound
 from voice_cli.kubectl import Kubectl
 from voice_cli.times import rendered
 
@@ -16,12 +16,15 @@ def decide(kubectl: Kubectl, name: str, verdict: Verdict, reason: str, now: date
 
     Raises:
         NotFound: there is neither such a revision nor such a voice, or nothing of the voice waits.
-        ClusterRefused: the caller may not decide.
+        ClusterRefused: the caller may not decide, or has decided already.
     """
     revision = _revision_named(kubectl, name)
     person = kubectl.whoami()
     found = kubectl.get(REVISION, revision)
     digest = str(found["spec"]["artifacts"]["digest"])
+    made = [(one.get("by"), one.get("decision")) for one in (found.get("review") or {}).get("decisions") or ()]
+    if (person, verdict) in made:
+        raise ClusterRefused(f"{person} has {verdict.lower()} {revision} already; decisions are made once")
     kubectl.patch(REVISION, revision, decision_patch(person, verdict, digest, reason, now), how="json")
     return f"{name_of(found)} ({digest}): {verdict} by {person}"
 

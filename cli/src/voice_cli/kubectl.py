@@ -14,6 +14,7 @@ from voice_cli.errors import NotFound, Unavailable
 from voice_cli.refusals import error_of
 
 TIMEOUT_SECONDS = 60
+NAMES = 100  # in one command line
 FIELD_MANAGER = "kubectl-voice"
 ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -66,6 +67,15 @@ class Kubectl:
             where = f" in namespace {self.namespace()}"
             remedy = "; `kubectl voice list` shows the voices that there are" if kind in KIND_NAMES else ""
             raise NotFound(f"there is no {KIND_NAMES.get(kind, kind)} {name}{where}{remedy}") from error
+
+    def named(self, kind: str, names: Sequence[str]) -> list[Object]:
+        """Return the objects of these names that there are, by one process."""
+        found: list[Object] = []
+        for first in range(0, len(names), NAMES):
+            printed = self.text("get", kind, *names[first : first + NAMES], "--ignore-not-found", "--output=json")
+            answer = json.loads(printed) if printed.strip() else {"items": []}
+            found += answer.get("items", [answer])
+        return found
 
     def items(self, kinds: str, *, labels: str = "", everywhere: bool = False) -> list[Object]:
         """Return the objects of one or more kinds, as ``voicemodels,voicerevisions``."""

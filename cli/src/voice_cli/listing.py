@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from voice_cli.api import Object, name_of
-from voice_cli.timeline import report_of
+from voice_cli.timeline import VoiceReport, report_of
 from voice_cli.times import age
 
 SHOWN_SCORES = {"speakerSimilarity": "similarity", "pesq": "PESQ", "stoi": "STOI", "wer": "WER", "cer": "CER"}
@@ -98,7 +98,7 @@ def _row(voice: Object, revisions: Mapping[tuple[str, str], Object], now: dateti
         commit=report.commit,
         author=report.author,
         scores={str(key): str(value) for key, value in scores.items()},
-        news="" if report.ready else ": ".join(part for part in (report.reason, report.message) if part),
+        news=_news(report),
         created=created,
         age=age(created, now),
         language=str(spec.get("language") or ""),
@@ -108,6 +108,12 @@ def _row(voice: Object, revisions: Mapping[tuple[str, str], Object], now: dateti
         last_used=str(status.get("lastUsed") or ""),
         pinned=bool((spec.get("serving") or {}).get("pin")),
     )
+
+
+def _news(report: VoiceReport) -> str:
+    """Return what a person should know of a voice that is not ready; the reason, where the state does not say it."""
+    reason = "" if report.reason == report.phase else report.reason
+    return "" if report.ready else ": ".join(part for part in (reason, report.message) if part)
 
 
 def _state(phase: str, status: Object) -> str:

@@ -1,16 +1,15 @@
 """What commands print: tables and colours on terminals, plain columns in pipes, JSON, YAML or names where asked."""
 
 import json
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import yaml
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from voice_cli.columns import GAP, MIN_LAST, Layout, fitted, layout_of
 from voice_store.printable import printable
 
 Format = Literal["text", "wide", "json", "yaml", "name"]
@@ -34,7 +33,6 @@ STYLES = {
 MARKS = {"done": "✓", "ok": "✓", "failed": "✗", "fault": "✗", "running": "●", "waiting": "○", "skipped": "-"}
 MARKS |= {"warning": "!", "unknown": "?"}
 PLAIN_MARKS = {"✓": "+", "✗": "x", "●": "*", "○": "."}
-MIN_LAST = 20  # characters of the last column, before others are cut
 
 
 class Output:
@@ -73,17 +71,23 @@ class Output:
         if not self.console.is_terminal:
             self._plain(names, shown)
             return
-        table = Table(box=None, pad_edge=False, header_style="bold", expand=False, show_edge=False)
-        for number, name in enumerate(names):
-            last = number == len(names) - 1
-            table.add_column(name, overflow="ellipsis", no_wrap=True, min_width=None if last else len(name))
+        layout = layout_of((names, *shown), self.console.width)
+        self._row([Text(fitted(name, size), "bold") for name, size in zip(names, layout.widths, strict=True)], layout)
+        styled = kept.index(style_of) if style_of in kept else None
         for row in shown:
-            cells = [Text(cell) for cell in row]
-            if style_of is not None and style_of in kept:
-                cell = cells[kept.index(style_of)]
-                cell.stylize(STYLES.get(cell.plain.split(" ")[0], ""))
-            table.add_row(*cells)
-        self.console.print(table)
+            cells = [Text(fitted(cell, size)) for cell, size in zip(row, layout.widths, strict=True)]
+            if styled is not None:
+                cells[styled].stylize(STYLES.get(row[styled].split(" ")[0], ""))
+            self._row(cells, layout)
+
+    def _row(self, cells: list[Text], layout: Layout) -> None:
+        last = cells.pop() if layout.below else None
+        line = Text(" " * GAP).join(cells)
+        line.rstrip()
+        self.console.print(line, soft_wrap=True)
+        if last is not None and last.plain.strip():
+            last.rstrip()
+            self.console.print(Text(" " * 2 * GAP) + last, soft_wrap=True)
 
     def _plain(self, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
@@ -114,8 +118,3 @@ class Output:
     def note(self, text: str) -> None:
         """Tell people something beside the result, on standard error."""
         self.notes.print(Text("\n".join(map(printable, text.splitlines()))), soft_wrap=True)
-
-
-def terminal_width() -> int:
-    """Return the columns of the terminal."""
-    return shutil.get_terminal_size((80, 24)).columns

@@ -30,6 +30,19 @@ class PushOptions:
 
 
 @dataclass(frozen=True)
+class Caller:
+    """Who pushes, and into which namespace where voice.yaml names none; asked once for all folders."""
+
+    person: str
+    namespace: str
+
+    @classmethod
+    def of(cls, kubectl: Kubectl) -> "Caller":
+        """Ask kubectl."""
+        return cls(kubectl.whoami(), kubectl.namespace())
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A folder that was checked, and the manifest that will be applied."""
 
@@ -54,7 +67,7 @@ class Pushed:
     pinned: str = ""  # a revision that somebody pinned: nothing is trained
 
 
-def prepare(path: Path, kubectl: Kubectl, options: PushOptions) -> Prepared:
+def prepare(path: Path, kubectl: Kubectl, caller: Caller, options: PushOptions) -> Prepared:
     """Read and check a folder, and make the manifest; nothing is written anywhere.
 
     Raises:
@@ -64,7 +77,7 @@ def prepare(path: Path, kubectl: Kubectl, options: PushOptions) -> Prepared:
     folder = read_folder(path)
     repository = Repository.around(path)
     origin = Origin() if repository is None else repository.origin_of(path)
-    namespace = str((folder.manifest.get("metadata") or {}).get("namespace") or "") or kubectl.namespace()
+    namespace = str((folder.manifest.get("metadata") or {}).get("namespace") or "") or caller.namespace
     if kubectl.given_namespace and namespace != kubectl.given_namespace:
         raise UsageError(
             f"{path}/voice.yaml has the namespace {namespace!r}, not {kubectl.given_namespace!r}; leave one of them out"
@@ -73,7 +86,7 @@ def prepare(path: Path, kubectl: Kubectl, options: PushOptions) -> Prepared:
     prefix = _prefix(folder, namespace, kubectl, options)
     uri = folder_uri(prefix, namespace, folder.name, dataset.digest)
     pinned = {"uri": uri, "digest": dataset.digest}
-    manifest = manifest_for(folder, namespace, pinned, origin, kubectl.whoami())
+    manifest = manifest_for(folder, namespace, pinned, origin, caller.person)
     return Prepared(folder, namespace, dataset, uri, origin, manifest)
 
 

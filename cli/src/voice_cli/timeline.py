@@ -138,7 +138,7 @@ def _step(label: str, condition: Object, stage: Object, voice: str, now: datetim
     return Step(
         name=label,
         state=state,
-        message="" if done_at else message,
+        message="" if done_at else message or ("not asked for" if state == "skipped" else ""),
         reason=reason if told and reason not in {"Running", "False"} else "",
         remedy=remedy_for(reason, voice) if state == "failed" or told else "",
         attempt=int(stage.get("attempt") or 0),

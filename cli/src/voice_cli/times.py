@@ -32,4 +32,4 @@ def duration(seconds: float) -> str:
 def age(since: object, now: datetime) -> str:
     """Return how long ago a time of the API is; empty where it cannot be read."""
     began = parsed(since)
-    return "" if began is None else duration((now - began).total_seconds()).replace("m00s", "m")
+    return "" if began is None else duration((now - began).total_seconds()).replace("m00s", "m").replace("h00m", "h")

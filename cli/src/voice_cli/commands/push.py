@@ -1,7 +1,8 @@
 """``push``: folders of recordings become voices; by hand, from a pipeline, from a server-side hook."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from voice_cli.commands.options import Session, command
 from voice_cli.commands.root import voice
 from voice_cli.errors import CliError, FolderRefused, NotFound, TimedOut, UsageError, VoiceFailed
 from voice_cli.git import Changes, Repository
-from voice_cli.push import Prepared, PushOptions, ask_for_erasure, prepare, push
+from voice_cli.push import Caller, Prepared, PushOptions, ask_for_erasure, prepare, push
 from voice_cli.summary import Result, lines_of, markdown_of
 from voice_cli.timeline import VoiceReport
 from voice_cli.waiting import wait_for_all
 from voice_store import StoreError
 
+PUSHES = 4  # voices at a time
 FOLDER = click.Path(exists=False, file_okay=False, path_type=Path)
 
 
@@ -69,7 +71,7 @@ def push_folders(
     if erase_deleted and changed is None:
         raise UsageError("--erase-deleted needs --changed: without commits nobody knows what was deleted")
     errors: list[CliError] = []
-    results = [_push_one(session, path, options, errors) for path in found.pushed]
+    results = _push_all(session, found.pushed, options, errors)
     results += [_deleted(session, name, errors, erase=erase_deleted and not dry_run) for name in found.deleted]
     if wait and not dry_run:
         results = _waited(session, results, timeout, errors)
@@ -106,39 +108,56 @@ def _changes(folders: tuple[Path, ...], changed: str | None) -> _Found:
     return _Found(pushed, tuple(deleted))
 
 
-def _push_one(session: Session, path: Path, options: PushOptions, errors: list[CliError]) -> Result:
+def _push_all(session: Session, paths: list[Path], options: PushOptions, errors: list[CliError]) -> list[Result]:
+    """Push several voices at a time; what is wrong with one keeps no other back."""
+    if not paths:
+        return []
+    caller = Caller.of(session.kubectl)
+    with _bars(session) as bars, ThreadPoolExecutor(PUSHES) as pool:
+        return list(pool.map(lambda path: _push_one(session, path, caller, options, errors, bars), paths))
+
+
+def _push_one(  # noqa: PLR0917 -- all of one push
+    session: Session, path: Path, caller: Caller, options: PushOptions, errors: list[CliError], bars: Progress | None
+) -> Result:
     name = path.resolve().name
     try:
-        prepared = prepare(path, session.kubectl, options)
+        prepared = prepare(path, session.kubectl, caller, options)
         if prepared.origin.dirty and prepared.origin.commit:
             session.output.note(f"{name}: the folder has changes that no commit has, so no commit is recorded")
-        with _bar(session, prepared) as told:
-            return Result(name, push(prepared, session.kubectl, options, told))
+        told = _bar(prepared, bars)
+        return Result(name, push(prepared, session.kubectl, options, told))
     except CliError as error:
         errors.append(error)
-        message = str(error)
-        return Result(name, error=message if isinstance(error, FolderRefused) else f"{name}: {message}")
+        return Result(name, error=str(error) if isinstance(error, FolderRefused) else f"{name}: {error}")
     except StoreError as error:
         errors.append(_store_error(error))
         return Result(name, error=f"{name}: {error}")
 
 
 def _store_error(error: StoreError) -> CliError:
-    from voice_cli.edge import cli_error_of  # noqa: PLC0415 -- edge imports the commands
+    from voice_cli.error_handlers import cli_error_of  # noqa: PLC0415 -- it imports the commands
 
     return cli_error_of(error)
 
 
 @contextmanager
-def _bar(session: Session, prepared: Prepared) -> Iterator:  # type: ignore[type-arg]
+def _bars(session: Session) -> Iterator[Progress | None]:
+    """Yield bars for people's terminals; None: there is nobody to look."""
     console = session.output.notes
     if not console.is_terminal or not session.output.is_text:
-        yield lambda _: None
+        yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(prepared.folder.name, total=prepared.dataset.size)
-        yield lambda size: progress.advance(task, size)
+        yield progress
+
+
+def _bar(prepared: Prepared, bars: Progress | None) -> Callable[[int], None]:
+    if bars is None:
+        return lambda _: None
+    task = bars.add_task(prepared.folder.name, total=prepared.dataset.size)
+    return lambda size: bars.advance(task, size)
 
 
 def _deleted(session: Session, name: str, errors: list[CliError], *, erase: bool) -> Result:

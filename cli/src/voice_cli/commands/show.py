@@ -71,7 +71,8 @@ def watch(session: Session, *, name: str, timeout: int | None) -> None:
             report = report_of(found, None, datetime.now(UTC))
             line = _line(report)
             if live is not None:
-                live.update(Text(line, STYLES.get(report.phase, "cyan")), refresh=True)
+                shown = Text(line, STYLES.get(report.phase, "cyan"), no_wrap=True, overflow="ellipsis")
+                live.update(shown, refresh=True)
             elif line != last:
                 click.echo(line)
             last = line

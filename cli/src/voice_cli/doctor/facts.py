@@ -79,7 +79,7 @@ def gather(kubectl: Kubectl, cli_version: str, datasets: str, *, write: bool) ->
         answers = {name: future.result() for name, future in running.items()}
     deployment = _first(answers["deployments"])
     config = _answer(lambda: _config(kubectl, deployment)) if deployment else Unknown("there is no operator")
-    prefix = datasets or _prefix(config, namespace)
+    prefix = (datasets or _prefix(config)).replace("{namespace}", namespace)
     return Facts(
         namespace=namespace,
         now=datetime.now(UTC),
@@ -88,7 +88,7 @@ def gather(kubectl: Kubectl, cli_version: str, datasets: str, *, write: bool) ->
         config=config,
         lease=_answer(lambda: _lease(kubectl, deployment)) if deployment else None,
         datasets=prefix,
-        store=try_store(prefix.replace("{namespace}", namespace).replace("{voice}", ""), write=write) if prefix else "",
+        store=try_store(prefix.replace("{voice}", ""), write=write) if prefix else "",
         **answers,
     )
 
@@ -164,13 +164,12 @@ def _lease(kubectl: Kubectl, deployment: Object) -> Object | None:
         return None
 
 
-def _prefix(config: Object | Unknown, namespace: str) -> str:
+def _prefix(config: Object | Unknown) -> str:
     if isinstance(config, Unknown):
         return ""
     allowed = (config.get("tenancy") or {}).get("datasets") or []
     storage = str((config.get("storage") or {}).get("uri") or "").rstrip("/")
-    found = str(allowed[0]) if allowed else (f"{storage}/datasets/{{namespace}}" if storage else "")
-    return found.replace("{namespace}", namespace)
+    return str(allowed[0]) if allowed else (f"{storage}/datasets/{{namespace}}" if storage else "")
 
 
 def group_rules(rules: list[Object]) -> dict[str, set[str]]:

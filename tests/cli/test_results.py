@@ -1,0 +1,139 @@
+"""Reports, samples and bundles on this machine, each byte checked; texts spoken by a server."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.conftest import Voice
+
+from voice_cli.bundles import bundle_of
+from voice_cli.errors import ClusterRefused, NotFound, Unavailable
+from voice_cli.speech import Wish, speak
+from voice_store import Content, DigestMismatch, InvalidKey, content_of
+
+FILES = {
+    "report.html": b"<p>good</p>",
+    "samples/1.flac": b"fLaC1",
+    "samples/2.flac": b"fLaC2",
+    "adapter.safetensors": b"weights",
+}
+
+
+@pytest.fixture
+def revision(tmp_path: Path) -> dict[str, Any]:
+    """A revision whose bundle lies in a folder."""
+    folder = tmp_path / "bundle"
+    contents: dict[str, Content] = {}
+    for name, data in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+        contents[name] = content_of([data])
+    listed = {name: {"sha256": one.sha256, "size": one.size} for name, one in contents.items()}
+    index = json.dumps({"schema": "voice.sovits.dev/voice-bundle/v1", "files": listed}).encode()
+    (folder / "manifest.json").write_bytes(index)
+    artifacts = {"uri": f"file://{folder}", "digest": content_of([index]).digest}
+    return {"metadata": {"name": "alice-1"}, "spec": {"artifacts": artifacts}}
+
+
+def test_a_bundle_arrives_whole_and_twice_costs_nothing(revision: dict[str, Any], tmp_path: Path) -> None:
+    bundle, target = bundle_of(revision), tmp_path / "here"
+    bundle.fetch(bundle.names, target)
+    assert {name: (target / name).read_bytes() for name in FILES} == FILES
+    (tmp_path / "bundle" / "report.html").unlink()
+    bundle.fetch(["report.html"], target)
+
+
+def test_a_file_that_somebody_changed_is_not_left_here(revision: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "bundle" / "report.html").write_bytes(b"<p>evil</p>")
+    with pytest.raises(DigestMismatch):
+        bundle_of(revision).fetch(["report.html"], tmp_path / "here")
+    assert not (tmp_path / "here" / "report.html").exists()
+
+
+def test_a_manifest_that_somebody_changed_is_refused(revision: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "bundle" / "manifest.json").write_bytes(b"{}")
+    with pytest.raises(DigestMismatch):
+        bundle_of(revision)
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "a//b"])
+def test_a_manifest_whose_files_lead_elsewhere_is_refused(revision: dict[str, Any], tmp_path: Path, name: str) -> None:
+    index = json.dumps({"files": {name: {"sha256": "0" * 64, "size": 1}}}).encode()
+    (tmp_path / "bundle" / "manifest.json").write_bytes(index)
+    revision["spec"]["artifacts"]["digest"] = content_of([index]).digest
+    with pytest.raises(InvalidKey):
+        bundle_of(revision)
+
+
+class _Speaker(http.server.BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        status, body = 200, f"{asked['voice']}|{asked['input']}|{asked['response_format']}".encode()
+        if asked["voice"] == "studio/secret" and self.headers.get("Authorization") != "Bearer k":
+            status, body = 401, b'{"error": {"message": "a key is needed"}}'
+        if asked["voice"] == "studio/none":
+            status, body = 404, b'{"error": {"message": "there is no voice studio/none"}}'
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Keep the output readable."""
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Speaker) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_text_is_spoken(address: str) -> None:
+    assert speak(address, Wish("studio/alice", "Hello.", "mp3")) == b"studio/alice|Hello.|mp3"
+    assert speak(address, Wish("studio/secret", "Hello.", key="k")).startswith(b"studio/secret")
+
+
+@pytest.mark.parametrize(
+    ("voice", "error", "said"),
+    [("studio/secret", ClusterRefused, "VOICE_API_KEY"), ("studio/none", NotFound, "there is no voice studio/none")],
+)
+def test_a_server_that_refuses_is_quoted(address: str, voice: str, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        speak(address, Wish(voice, "Hello."))
+
+
+def test_a_server_that_is_not_there_is_named() -> None:
+    with pytest.raises(Unavailable, match=r"http://127\.0\.0\.1:1 does not answer"):
+        speak("http://127.0.0.1:1", Wish("studio/alice", "Hello."))
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_the_commands_fetch_and_prove_against_a_real_cluster(
+    scene: Any, cluster: None, voice: Voice, tmp_path: Path
+) -> None:
+    scene.apply("quinn")
+    scene.train("quinn")
+    scene.wait_until_ready("quinn")
+    done = voice("report", "quinn", "--out", tmp_path / "r")
+    assert done.code == 2, "the kubelet of these tests writes `{}` as manifest, which is not what the digest promises"
+    assert "has the digest sha256:44136fa3" in done.err
+    assert voice("retry", "quinn").code == 0
+    assert voice("diff", "quinn", "quinn").err.strip().endswith("differ in nothing that is recorded")
+    listed = voice("audit", "--uri", f"file://{scene.trainer.store}/audit", "--voice", "quinn")
+    assert (listed.code, listed.err) == (0, "")
+    assert {"Consented", "Trained", "Served"} <= set(listed.out.split())
+    refused = voice("revoke", "quinn")
+    assert (refused.code, "add --yes" in refused.err) == (2, True)
+    assert voice("erase", "quinn", "--yes").code == 0
+    scene.wait("the erasure", lambda: scene.user.status("quinn").get("erased"))
+    assert "ConsentRevoked" in voice("list", "--problems").out
+    status = voice("status", "quinn")
+    assert "x Consent" in status.out or "✗ Consent" in status.out
+    assert "None; a new consent is a new VoiceModel, with evidence of its own." in status.out
