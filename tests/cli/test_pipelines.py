@@ -3,14 +3,17 @@
 import re
 import shlex
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from tests.cli.conftest import Voice
+from tests.cli.conftest import Checkout, Voice, make_folder
 
 from voice_cli.commands.all import voice as root
 from voice_cli.completion import answer
+from voice_operator.api.voice_model import VoiceModelSpec
 
 FILES = ["gitlab/voices.yml", "github/action.yml", "jenkins/vars/voicePush.groovy", "hooks/post-receive"]
 
@@ -62,3 +65,39 @@ def test_the_manual_has_every_command(voice: Voice) -> None:
     page = voice("man").out
     assert page.startswith(".TH KUBECTL-VOICE 1")
     assert [name for name in root.commands if f".SS kubectl voice {name}" not in page] == []
+
+
+def test_rendered_folders_are_the_same_text_each_time_and_valid_voices(
+    voice: Voice, checkout: Checkout, bucket: Callable[[str], list[str]]
+) -> None:
+    folders = [make_folder(checkout.voices / name) for name in ("bob", "alice")]
+    commit = checkout.commit("both")
+    options = ("-n", "render", "--datasets", "s3://voices/datasets/{namespace}", "--requested-by", "flux")
+    done = voice("render", *folders, *options, "--upload")
+    assert done.code == 0, done.err
+    assert voice("render", *reversed(folders), *options).out == done.out
+    documents = list(yaml.safe_load_all(done.out))
+    assert [(one["metadata"]["name"], one["spec"]["source"]["commit"]) for one in documents] == [
+        ("alice", commit),
+        ("bob", commit),
+    ]
+    for one in documents:
+        assert VoiceModelSpec.model_validate(one["spec"]).dataset.digest.startswith("sha256:")
+        assert len(bucket(one["spec"]["dataset"]["uri"])) == 9
+
+
+def test_folders_that_cannot_be_rendered_are_all_told(voice: Voice, checkout: Checkout) -> None:
+    (checkout.voices / "bad").mkdir(parents=True)
+    good = make_folder(checkout.voices / "good")
+    done = voice("render", good, checkout.voices / "bad", "-n", "x", "--datasets", "s3://voices/x")
+    assert (done.code, done.out) == (3, "")
+    assert "bad: voice.yaml is missing" in done.err
+
+
+def test_the_overlay_builds_with_the_fields_of_a_voice(repository: Path, tool: Callable[[str], Path]) -> None:
+    command = [tool("kubectl"), "kustomize", str(repository / "ci/gitops/overlays/studio")]
+    built = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    (document,) = list(yaml.safe_load_all(built))
+    spec: Any = VoiceModelSpec.model_validate(document["spec"])
+    assert (spec.review.approvals, document["metadata"]["namespace"]) == (2, "studio")
+    assert document["metadata"]["annotations"]["argocd.argoproj.io/sync-options"] == "Prune=false"

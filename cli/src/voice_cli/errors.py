@@ -4,7 +4,7 @@ CliError                    1
 ├── VoiceFailed             1  a voice did not become what was waited for
 ├── FaultsFound             1  doctor or audit found something wrong
 ├── UsageError              2  as click's own: the arguments make no sense together
-├── FolderRefused           3  a folder of recordings must change
+├── FolderRefused           3  a folder of recordings must change; FoldersRefused: several
 ├── ClusterRefused          4  the API server says no: rights, rules, conflicts
 ├── NotFound                5  there is no such thing
 ├── Unavailable             6  the cluster, the store or a program does not answer; try again
@@ -56,6 +56,15 @@ class FolderRefused(CliError):
         one = f"{folder}: {self.problems[0]}"
         more = "".join(f"\n{folder}: {problem}" for problem in self.problems[1:])
         super().__init__(one + more)
+
+
+class FoldersRefused(CliError):
+    """Several folders cannot be pushed as they are."""
+
+    exit_code = 3
+
+    def __init__(self, refused: Sequence[FolderRefused]) -> None:
+        super().__init__("\n".join(map(str, refused)))
 
 
 class ClusterRefused(CliError):

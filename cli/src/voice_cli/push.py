@@ -116,12 +116,22 @@ def push(
     )
 
 
-def manifest_for(folder: VoiceFolder, namespace: str, dataset: Object, origin: Origin, person: str) -> Object:
-    """Return the VoiceModel of a folder, with everything filled in that nobody should write by hand; pure."""
+def manifest_for(folder: VoiceFolder, namespace: str, dataset: Object, origin: Origin, person: str | None) -> Object:
+    """Return the VoiceModel of a folder, with everything filled in that nobody should write by hand; pure.
+
+    Args:
+        folder: what was read.
+        namespace: of the voice.
+        dataset: uri and digest of the recordings.
+        origin: what git knows.
+        person: who applies it; None: nobody is named.
+    """
     manifest = copy.deepcopy(folder.manifest)
     metadata: dict[str, Any] = dict(manifest.get("metadata") or {})
-    annotations = {**(metadata.get("annotations") or {}), REQUESTED_BY: person}
-    manifest["metadata"] = {**metadata, "name": folder.name, "namespace": namespace, "annotations": annotations}
+    annotations = {**(metadata.get("annotations") or {}), **({REQUESTED_BY: person} if person else {})}
+    manifest["metadata"] = {**metadata, "name": folder.name, "namespace": namespace}
+    if annotations:
+        manifest["metadata"]["annotations"] = annotations
     spec = manifest["spec"]
     spec["dataset"] = {**(spec.get("dataset") or {}), **dataset}
     source = {**(spec.get("source") or {}), **origin.source()}

@@ -83,7 +83,7 @@ def command(
     def declare(function: Callable[..., None]) -> click.Command:
         @functools.wraps(function)
         def run(**given: Any) -> None:
-            kubectl = kubectl_of({key: given.pop(key, None) for key in KUBECTL_PARAMETERS})
+            kubectl = kubectl_of({key: given.pop(key) for key in KUBECTL_PARAMETERS} if cluster else {})
             form: Format = given.pop("output", "text")
             function(Session(kubectl, Output(form)), **given)
 
