@@ -11,7 +11,7 @@ import pytest
 import yaml
 from tests.support.s3_server import environment_of, s3_server
 
-from voice_cli import error_handlers
+from voice_cli import error_handlers, waiting
 from voice_store import open_store
 
 CLIPS = 8
@@ -36,8 +36,9 @@ Voice = Callable[..., Done]
 
 
 @pytest.fixture
-def voice(capfd: pytest.CaptureFixture[str]) -> Voice:
+def voice(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Voice:
     """Run one command in this process, with a real kubectl where it asks for one."""
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.3)
 
     def run(*arguments: str | Path) -> Done:
         capfd.readouterr()

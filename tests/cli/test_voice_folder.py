@@ -83,6 +83,17 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: (folder / "wavs" / "zz.wav").symlink_to("/etc/passwd"),
         "wavs/zz.wav is a link; put the file itself there",
     ),
+    "a link to a folder": (
+        lambda folder: (
+            (folder / "wavs").rename(folder.parent / "elsewhere"),
+            (folder / "wavs").symlink_to(folder.parent / "elsewhere"),
+        ),
+        "wavs is a link",
+    ),
+    "a manifest that grows": (
+        lambda folder: (folder / "voice.yaml").write_text("a: &a [x]\nb: [*a, *a]\n"),
+        "refers to parts of itself",
+    ),
     "an empty file": (lambda folder: (folder / "wavs" / "002.wav").write_bytes(b""), "wavs/002.wav is empty"),
 }
 

@@ -143,7 +143,7 @@ def public(clone: Clone) -> str:
 
 
 def test_a_release_holds_wheels_chart_lists_and_provenance(released: Path) -> None:
-    members = ("voice_operator", "voice_trainer", "voice_inference", "voice_store", "sovits_core")
+    members = ("voice_operator", "voice_trainer", "voice_inference", "voice_store", "voice_cli", "sovits_core")
     per_image = [f"{name}.{end}" for name in RECIPES for end in ("cdx.json", "cdx.json.sig", "intoto.json")]
     per_image += [f"{name}.{end}" for name in RECIPES for end in ("cosign.json", "cosign.json.sig")]
     assert sorted(file.name for file in released.iterdir()) == sorted(

@@ -35,7 +35,7 @@ def test_operator_and_tests_hold_no_package_marker_of_their_own(repository: Path
     assert not list((repository / "tests").rglob("__init__.py"))
 
 
-@pytest.mark.parametrize("member", ["voice_operator", "voice_inference", "voice_trainer", "sovits_core"])
+@pytest.mark.parametrize("member", ["voice_operator", "voice_inference", "voice_trainer", "voice_cli", "sovits_core"])
 def test_a_member_starts_without_torch(member: str, repository: Path) -> None:
     # The operator and the server never need it; the trainer's first stage and its --help should not wait for it.
     code = f"import sys, importlib; importlib.import_module('{member}.__main__'); print('torch' in sys.modules)"

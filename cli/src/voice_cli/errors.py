@@ -2,6 +2,7 @@
 
 CliError                    1
 ├── VoiceFailed             1  a voice did not become what was waited for
+├── PushFailed              …  several voices were pushed, and some failed
 ├── FaultsFound             1  doctor or audit found something wrong
 ├── UsageError              2  as click's own: the arguments make no sense together
 ├── FolderRefused           3  a folder of recordings must change; FoldersRefused: several
@@ -34,6 +35,14 @@ class CliError(Exception):
 
 class VoiceFailed(CliError):
     """A voice ended in another state than was waited for."""
+
+
+class PushFailed(CliError):
+    """Voices of a push failed; a sentence for each, and the exit code of the last."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class FaultsFound(CliError):

@@ -72,7 +72,8 @@ class Output:
             self._plain(names, shown)
             return
         layout = layout_of((names, *shown), self.console.width)
-        self._row([Text(fitted(name, size), "bold") for name, size in zip(names, layout.widths, strict=True)], layout)
+        titles = [Text(fitted(name, size), "bold") for name, size in zip(names, layout.widths, strict=True)]
+        self._row([*titles[:-1], Text()] if layout.below else titles, layout)
         styled = kept.index(style_of) if style_of in kept else None
         for row in shown:
             cells = [Text(fitted(cell, size)) for cell, size in zip(row, layout.widths, strict=True)]

@@ -21,6 +21,7 @@ class Result:
     outcome: Outcome | None = None
     state: Object | None = None  # of the VoiceModel, where it was waited for
     error: str = ""  # one sentence; empty: none
+    exit_code: int = 0  # of the error
     erasure: str = ""  # of a folder that was deleted: what was asked for, or what to do
 
     @property

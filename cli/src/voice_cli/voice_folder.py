@@ -67,7 +67,11 @@ def _manifest(path: Path, name: str, problems: list[str]) -> Object:
         problems.append(f"{MANIFEST} is missing; it holds the VoiceModel: language, consent, training")
         return {}
     try:
-        text = file.read_bytes()[: MANIFEST_BYTES + 1].decode("utf-8")
+        with file.open("rb") as opened:
+            text = opened.read(MANIFEST_BYTES + 1).decode("utf-8")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            problems.append(f"{MANIFEST} refers to parts of itself (* and &); write them out")
+            return {}
         documents = list(yaml.safe_load_all(text)) if len(text) <= MANIFEST_BYTES else []
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         problems.append(f"{MANIFEST} is no YAML: {printable(' '.join(str(error).split()))[:300]}")
@@ -108,6 +112,9 @@ def _manifest_problems(manifest: Object, name: str) -> Iterator[str]:
 
 def _files(path: Path, problems: list[str]) -> tuple[str, ...]:
     """Return the keys of what is uploaded: the list and the clips."""
+    if (path / CLIPS).is_symlink():
+        problems.append(f"{CLIPS} is a link; put the folder itself there")
+        return ()
     found: list[str] = []
     for file in sorted([path / LIST, *(path / CLIPS).rglob("*")] if (path / CLIPS).is_dir() else [path / LIST]):
         key = file.relative_to(path).as_posix()

@@ -11,7 +11,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from voice_cli.commands.options import Session, command
 from voice_cli.commands.root import voice
-from voice_cli.errors import CliError, FolderRefused, NotFound, TimedOut, UsageError, VoiceFailed
+from voice_cli.error_handlers import cli_error_of
+from voice_cli.errors import CliError, FolderRefused, NotFound, PushFailed, TimedOut, UsageError, VoiceFailed
 from voice_cli.git import Changes, Repository
 from voice_cli.push import Caller, Prepared, PushOptions, ask_for_erasure, prepare, push
 from voice_cli.summary import Result, lines_of, markdown_of
@@ -70,17 +71,16 @@ def push_folders(
     found = _changes(folders, changed)
     if erase_deleted and changed is None:
         raise UsageError("--erase-deleted needs --changed: without commits nobody knows what was deleted")
-    errors: list[CliError] = []
-    results = _push_all(session, found.pushed, options, errors)
-    results += [_deleted(session, name, errors, erase=erase_deleted and not dry_run) for name in found.deleted]
+    results = _push_all(session, found.pushed, options)
+    results += [_deleted(session, name, erase=erase_deleted and not dry_run) for name in found.deleted]
     if wait and not dry_run:
-        results = _waited(session, results, timeout, errors)
+        results = _waited(session, results, timeout)
     if summary is not None:
         summary.write_text(markdown_of(results), encoding="utf-8")
     _print(session, results)
-    if errors:
-        failures = [one.failure for one in results if one.failure]
-        raise _with_message(errors[-1], failures)
+    failed = [one for one in results if one.failure]
+    if failed:
+        raise PushFailed("\n".join(one.failure for one in failed), failed[-1].exit_code)
 
 
 class _Found:
@@ -108,18 +108,16 @@ def _changes(folders: tuple[Path, ...], changed: str | None) -> _Found:
     return _Found(pushed, tuple(deleted))
 
 
-def _push_all(session: Session, paths: list[Path], options: PushOptions, errors: list[CliError]) -> list[Result]:
+def _push_all(session: Session, paths: list[Path], options: PushOptions) -> list[Result]:
     """Push several voices at a time; what is wrong with one keeps no other back."""
     if not paths:
         return []
     caller = Caller.of(session.kubectl)
     with _bars(session) as bars, ThreadPoolExecutor(PUSHES) as pool:
-        return list(pool.map(lambda path: _push_one(session, path, caller, options, errors, bars), paths))
+        return list(pool.map(lambda path: _push_one(session, path, caller, options, bars), paths))
 
 
-def _push_one(  # noqa: PLR0917 -- all of one push
-    session: Session, path: Path, caller: Caller, options: PushOptions, errors: list[CliError], bars: Progress | None
-) -> Result:
+def _push_one(session: Session, path: Path, caller: Caller, options: PushOptions, bars: Progress | None) -> Result:
     name = path.resolve().name
     try:
         prepared = prepare(path, session.kubectl, caller, options)
@@ -128,17 +126,11 @@ def _push_one(  # noqa: PLR0917 -- all of one push
         told = _bar(prepared, bars)
         return Result(name, push(prepared, session.kubectl, options, told))
     except CliError as error:
-        errors.append(error)
-        return Result(name, error=str(error) if isinstance(error, FolderRefused) else f"{name}: {error}")
-    except StoreError as error:
-        errors.append(_store_error(error))
-        return Result(name, error=f"{name}: {error}")
-
-
-def _store_error(error: StoreError) -> CliError:
-    from voice_cli.error_handlers import cli_error_of  # noqa: PLC0415 -- it imports the commands
-
-    return cli_error_of(error)
+        sentence = str(error) if isinstance(error, FolderRefused) else f"{name}: {error}"
+        return Result(name, error=sentence, exit_code=error.exit_code)
+    except (StoreError, OSError) as error:
+        told_error = cli_error_of(error)
+        return Result(name, error=f"{name}: {told_error}", exit_code=told_error.exit_code)
 
 
 @contextmanager
@@ -160,7 +152,7 @@ def _bar(prepared: Prepared, bars: Progress | None) -> Callable[[int], None]:
     return lambda size: bars.advance(task, size)
 
 
-def _deleted(session: Session, name: str, errors: list[CliError], *, erase: bool) -> Result:
+def _deleted(session: Session, name: str, *, erase: bool) -> Result:
     if not erase:
         return Result(
             name, erasure=f"the folder is gone; the voice stays until a person decides: `kubectl voice erase {name}`"
@@ -168,11 +160,10 @@ def _deleted(session: Session, name: str, errors: list[CliError], *, erase: bool
     try:
         return Result(name, erasure=ask_for_erasure(name, session.kubectl))
     except CliError as error:
-        errors.append(error)
-        return Result(name, error=f"{name}: {error}")
+        return Result(name, error=f"{name}: {error}", exit_code=error.exit_code)
 
 
-def _waited(session: Session, results: list[Result], timeout: int, errors: list[CliError]) -> list[Result]:
+def _waited(session: Session, results: list[Result], timeout: int) -> list[Result]:
     keys = {(one.pushed.namespace, one.voice): one for one in results if one.pushed is not None}
     last: dict[str, str] = {}
 
@@ -192,11 +183,8 @@ def _waited(session: Session, results: list[Result], timeout: int, errors: list[
             continue
         outcome, state = found[key]
         error = "" if outcome is not None else f"{one.voice}: not done after {timeout} s; it goes on in the cluster"
-        if outcome is None:
-            errors.append(TimedOut(error))
-        elif not outcome.good:
-            errors.append(VoiceFailed(outcome.sentence))
-        waited.append(Result(one.voice, one.pushed, outcome, state, error=error, erasure=one.erasure))
+        code = TimedOut.exit_code if outcome is None else 0 if outcome.good else VoiceFailed.exit_code
+        waited.append(Result(one.voice, one.pushed, outcome, state, error=error, exit_code=code))
     return waited
 
 
@@ -223,10 +211,3 @@ def _print(session: Session, results: list[Result]) -> None:
         for one in results
     ]
     output.document(json.loads(json.dumps(document)), [f"voicemodel.voice.sovits.dev/{one.voice}" for one in results])
-
-
-def _with_message(error: CliError, failures: list[str]) -> CliError:
-    """Return an error of the same exit code whose message has every failure, the last one last."""
-    combined = type(error).__new__(type(error))
-    Exception.__init__(combined, "\n".join(failures) or str(error))
-    return combined

@@ -1,6 +1,7 @@
 """``list``, ``status``, ``watch``, ``logs``, ``diff``: what there is and what goes on."""
 
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,7 +66,7 @@ def watch(session: Session, *, name: str, timeout: int | None) -> None:
     deadline = None if timeout is None else time.monotonic() + timeout
     output, last = session.output, ""
     live = Live(console=output.console, auto_refresh=False) if output.console.is_terminal else None
-    with live if live is not None else click.open_file("-", "w"):
+    with live if live is not None else nullcontext():
         while True:
             found = session.kubectl.get(VOICE, name)
             report = report_of(found, None, datetime.now(UTC))
