@@ -24,7 +24,7 @@ def push(voice: Voice, monkeypatch: pytest.MonkeyPatch) -> Voice:
     return run
 
 
-def test_every_version_is_a_commit_and_a_revert_trains_nothing(
+def test_every_version_is_a_commit_a_revert_trains_nothing_and_an_erasure_is_the_end(
     scene: Any, checkout: Checkout, bucket: Any, push: Voice, voice: Voice
 ) -> None:
     folder = make_folder(checkout.voices / "gina")
@@ -79,10 +79,31 @@ def test_every_version_is_a_commit_and_a_revert_trains_nothing(
     ]
     found = json.loads(voice("diff", one, two, "-o", "json").out)
     assert {"source.commit", "dataset.digest", "artifacts.digest"} <= {row["what"] for row in found}
+    assert voice("diff", one, "gina").err.strip().endswith("differ in nothing that is recorded")
+    _examine_and_erase(scene, voice)
+
+
+def _examine_and_erase(scene: Any, voice: Voice) -> None:
+    """What is left of gina's life: a bundle that is not what its revision says, the audit log, the end."""
+    done = voice("report", "gina")
+    assert done.code == 2, "the kubelet of these tests writes `{}` as manifest, which is not what the digest promises"
+    assert "has the digest sha256:44136fa3" in done.err
+    listed = voice("audit", "--uri", f"file://{scene.trainer.store}/audit", "--voice", "gina")
+    assert (listed.code, listed.err) == (0, "")
+    assert {"Consented", "Trained", "Served", "RolledBack"} <= set(listed.out.split())
+    assert voice("retry", "gina").code == 0
+    refused = voice("revoke", "gina")
+    assert (refused.code, "add --yes" in refused.err) == (2, True)
+    assert voice("erase", "gina", "--yes").code == 0
+    scene.wait("the erasure", lambda: scene.user.status("gina").get("erased"))
+    assert "ConsentRevoked" in voice("list", "--problems").out
+    status = voice("status", "gina").out
+    assert "x Consent" in status or "✗ Consent" in status
+    assert "None; a new consent is a new VoiceModel, with evidence of its own." in status
 
 
 def test_a_refused_spec_costs_no_upload(checkout: Checkout, bucket: Any, push: Voice) -> None:
-    folder = make_folder(checkout.voices / "hugo", training={"epochs": 0})
+    folder = make_folder(checkout.voices / "hugo", loudness=3, training={"epochs": 0})
     checkout.commit("hugo")
     done = push(folder)
     assert done.code == 4
@@ -93,9 +114,9 @@ def test_a_refused_spec_costs_no_upload(checkout: Checkout, bucket: Any, push: V
 def test_recordings_that_the_cluster_refuses_fail_the_push_with_the_reason(
     scene: Any, checkout: Checkout, bucket: Any, push: Voice, tmp_path: Path
 ) -> None:
-    make_folder(checkout.voices / "iris")
+    make_folder(checkout.voices / "iris", loudness=4)
     base = checkout.commit("iris")
-    make_folder(checkout.voices / "jack")
+    make_folder(checkout.voices / "jack", loudness=5)  # not gina's: her consent was revoked
     head = checkout.commit("jack")
     summary = tmp_path / "summary.md"
     span = f"{base}..{head}"

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import Voice
 
 from voice_cli.bundles import bundle_of
 from voice_cli.errors import ClusterRefused, NotFound, Unavailable
@@ -111,29 +110,3 @@ def test_a_server_that_refuses_is_quoted(address: str, voice: str, error: type[E
 def test_a_server_that_is_not_there_is_named() -> None:
     with pytest.raises(Unavailable, match=r"http://127\.0\.0\.1:1 does not answer"):
         speak("http://127.0.0.1:1", Wish("studio/alice", "Hello."))
-
-
-@pytest.mark.cluster
-@pytest.mark.slow
-def test_the_commands_fetch_and_prove_against_a_real_cluster(
-    scene: Any, cluster: None, voice: Voice, tmp_path: Path
-) -> None:
-    scene.apply("quinn")
-    scene.train("quinn")
-    scene.wait_until_ready("quinn")
-    done = voice("report", "quinn", "--out", tmp_path / "r")
-    assert done.code == 2, "the kubelet of these tests writes `{}` as manifest, which is not what the digest promises"
-    assert "has the digest sha256:44136fa3" in done.err
-    assert voice("retry", "quinn").code == 0
-    assert voice("diff", "quinn", "quinn").err.strip().endswith("differ in nothing that is recorded")
-    listed = voice("audit", "--uri", f"file://{scene.trainer.store}/audit", "--voice", "quinn")
-    assert (listed.code, listed.err) == (0, "")
-    assert {"Consented", "Trained", "Served"} <= set(listed.out.split())
-    refused = voice("revoke", "quinn")
-    assert (refused.code, "add --yes" in refused.err) == (2, True)
-    assert voice("erase", "quinn", "--yes").code == 0
-    scene.wait("the erasure", lambda: scene.user.status("quinn").get("erased"))
-    assert "ConsentRevoked" in voice("list", "--problems").out
-    status = voice("status", "quinn")
-    assert "x Consent" in status.out or "✗ Consent" in status.out
-    assert "None; a new consent is a new VoiceModel, with evidence of its own." in status.out

@@ -23,7 +23,7 @@ from dev.release import bundle, chart, signatures
 REPOSITORY = Path(__file__).resolve().parents[2]
 VERSION = "9.8.7"
 REFERENCES = {name: f"r.example.com/voices/{name}@sha256:{str(number) * 64}" for number, name in enumerate(RECIPES, 1)}
-PARTS = ("dev", "charts", "operator", "store", "sovits_core", "trainer", "inference")
+PARTS = ("dev", "charts", "operator", "store", "cli", "sovits_core", "trainer", "inference")
 MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
 
 
