@@ -94,12 +94,7 @@ def _write_voice(bundle: Path, base: BaseBundle) -> None:
     rng, document = np.random.default_rng(1), base.document
     reference = BaseReference(name=document.name, uri=base.folder.absolute().as_uri(), digest=base.digest)
     loaded = load_base(reference.uri, reference, threads=1)
-    shapes = {
-        key: given.stack_shape(1)[1:]
-        for graph in (loaded.prefill, loaded.step, loaded.decode)
-        for given in graph.lora
-        for key in given.keys
-    }
+    shapes = {key: given.stack_shape(1)[1:] for given in loaded.lora for key in given.keys}
     voice = {
         "schema": "voice.sovits.dev/voice/v1",
         "voice": {"namespace": NAMESPACE, "name": "random", "uid": "1"},

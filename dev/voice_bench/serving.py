@@ -73,12 +73,8 @@ class Server:
             prompt: the prompt.safetensors of a voice bundle.
             folder: where to write that voice.
         """
-        graphs = (self._base.prefill, self._base.step, self._base.decode)
         tensors = {
-            key: np.zeros(given.stack_shape(1)[1:], dtype=np.float16)
-            for graph in graphs
-            for given in graph.lora
-            for key in given.keys
+            key: np.zeros(given.stack_shape(1)[1:], dtype=np.float16) for given in self._base.lora for key in given.keys
         }
         document = {
             "schema": SCHEMA,

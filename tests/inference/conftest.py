@@ -24,6 +24,7 @@ from safetensors.numpy import save_file
 
 from sovits_core.bundle.base import open_base
 from sovits_core.bundle.writing import file_digest
+from sovits_core.serving.rounding import WeightBits
 from voice_inference.api.app import create_app
 from voice_inference.api.services import Services, build_services
 from voice_inference.bundles.base import Base, load_base
@@ -60,11 +61,10 @@ class Bundle:
     def __post_init__(self) -> None:
         rng = np.random.default_rng(self.seed)
         document = self.base.document
-        for graph in (self.base.prefill, self.base.step, self.base.decode):
-            for lora in graph.lora:
-                shape = lora.stack_shape(self.rank)[1:]
-                for key in lora.keys:
-                    self.adapter.setdefault(key, (0.2 * rng.standard_normal(shape)).astype(np.float16))
+        for lora in self.base.lora:
+            shape = lora.stack_shape(self.rank)[1:]
+            for key in lora.keys:
+                self.adapter.setdefault(key, (0.2 * rng.standard_normal(shape)).astype(np.float16))
         embedding = self.base.decode.shapes["ge"][1]
         self.prompt = {
             "codes": rng.integers(0, document.s1.end_token, 30),
@@ -225,9 +225,9 @@ StartServer = Callable[..., Any]
 
 @pytest.fixture
 def loaded_once(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
-    def load_once(uri: str, reference: BaseReference, *, threads: int) -> Base:
+    def load_once(uri: str, reference: BaseReference, *, threads: int, step_bits: WeightBits) -> Base:
         """Sessions have no state, and making them takes seconds; other bases are loaded as ever."""
-        return base if reference == BASE else load_base(uri, reference, threads=threads)
+        return base if reference == BASE else load_base(uri, reference, threads=threads, step_bits=step_bits)
 
     monkeypatch.setattr("voice_inference.bundles.loader.load_base", load_once)
 

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, CliApp, CliPositionalArg, CliSettingsSource, SettingsConfigDict
 
 from sovits_core.cpus import usable_cpus
+from sovits_core.serving.rounding import WeightBits
 from sovits_core.validation import sentences
 from voice_inference.access.callers import VoicePattern
 from voice_inference.errors import InvalidSettings
@@ -90,6 +91,9 @@ class Settings(BaseSettings):
     host: str = Field("*", description="address to listen on; *: all addresses, IPv4 and IPv6")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on, 0: a free one")
     threads: int = Field(0, ge=0, le=256, description="threads of one inference, 0: usable CPUs over the workers")
+    s1_weights: Literal["fp32", "int8", "int4"] = Field(
+        "fp32", description="weights of S1's layers; int8 and int4 choose tokens faster, and not always the same"
+    )
     workers: int = Field(1, ge=1, le=64, description="requests that are synthesised at the same time")
     queue: int = Field(16, ge=0, le=10_000, description="requests that may wait; more are answered with 429")
     max_adapter_mib: int = Field(128, ge=1, le=4096, description="largest adapter of a voice, in MiB; more are refused")
@@ -108,6 +112,12 @@ class Settings(BaseSettings):
     def threads_per_worker(self) -> int:
         """Number of threads that one inference uses."""
         return self.threads or max(1, usable_cpus() // self.workers)
+
+    @property
+    def step_bits(self) -> WeightBits:
+        """Bits of a weight in S1's step."""
+        bits: dict[str, WeightBits] = {"fp32": 32, "int8": 8, "int4": 4}
+        return bits[self.s1_weights]
 
 
 def add_flags(parser: argparse.ArgumentParser) -> CliSettingsSource[Settings]:

@@ -41,7 +41,7 @@ def test_a_sound_bundle_is_loaded_with_all_its_parts(make_bundle: Any, loader: L
         assert adapter.keys() == {lora.name for lora in graph.lora}
         for lora in graph.lora:
             stacked = np.stack([bundle.adapter[key] for key in lora.keys]).astype(np.float32)
-            assert np.array_equal(adapter[lora.name].numpy(), stacked)
+            assert np.array_equal(adapter[lora.name], stacked)
 
 
 def test_the_graphs_share_the_tensors_that_they_have_in_common(make_bundle: Any, loader: Loader, base: Base) -> None:
@@ -61,7 +61,7 @@ def test_the_third_axis_of_a_convolution_is_dropped_and_a_rank_of_one_is_not(
     bundle.write()
     convolution = loader.load_voice(bundle.seal(), base)
     for name, stacked in plain.decode.items():
-        assert np.array_equal(stacked.numpy(), convolution.decode[name].numpy())
+        assert np.array_equal(stacked, convolution.decode[name])
 
 
 def test_only_the_files_that_the_server_needs_are_fetched(

@@ -58,7 +58,12 @@ def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> S
     if files:
         sources.append(files)
     adapter_limit = settings.max_adapter_mib * MIB
-    loader = Loader(settings.cache, threads=settings.threads_per_worker, adapter_limit=adapter_limit)
+    loader = Loader(
+        settings.cache,
+        threads=settings.threads_per_worker,
+        adapter_limit=adapter_limit,
+        step_bits=settings.step_bits,
+    )
     syncer = Syncer(NewestSource(sources), loader, registry, metrics, poll_seconds=settings.poll_seconds)
     speech = SpeechService(registry, Engine(metrics), workers, metrics, settings.aliases, verify=settings.verify)
     limits = Limits(

@@ -11,13 +11,16 @@ from pydantic import ValidationError
 from sovits_core.bundle.base import POLYPHONES, TEXT_ENCODER, BaseBundle, BaseDocument, open_base
 from sovits_core.bundle.base import Graph as GraphEntry
 from sovits_core.errors import BaseRejected, TextModelRejected
+from sovits_core.serving.guards import drop_nan_guards
+from sovits_core.serving.rounding import WeightBits
 from sovits_core.text import PolyphoneReader
 from sovits_core.text.chinese.characters import VOCABULARY, read_characters
 from sovits_core.text.chinese.g2pw import open_g2pw
 from sovits_core.validation import one_line
 from voice_inference.bundles.bert import TOKENS, VECTORS, BertEncoder
 from voice_inference.bundles.references import BaseReference
-from voice_inference.bundles.sessions import GraphSession
+from voice_inference.bundles.sessions import GraphSession, Step
+from voice_inference.bundles.stored import AdapterInput, StoredGraph
 from voice_inference.errors import InvalidBase, InvalidDocument
 from voice_store import BundleKind
 
@@ -45,7 +48,7 @@ class Base:
     digest: str
     document: BaseDocument
     prefill: GraphSession
-    step: GraphSession
+    step: Step
     decode: GraphSession
     polyphones: PolyphoneReader | None
     bert: BertEncoder | None
@@ -63,26 +66,35 @@ class Base:
     @property
     def adapter_keys(self) -> frozenset[str]:
         """The names of all tensors of an adapter, no more and no less."""
-        graphs = (self.prefill, self.step, self.decode)
-        return frozenset(key for graph in graphs for lora in graph.lora for key in lora.keys)
+        return frozenset(key for lora in self.lora for key in lora.keys)
+
+    @property
+    def lora(self) -> tuple[AdapterInput, ...]:
+        """The stacked adapter inputs of all graphs; S1's graphs share theirs."""
+        return tuple({lora: None for graph in (self.prefill, self.step, self.decode) for lora in graph.lora})
 
 
-def load_base(uri: str, reference: BaseReference, *, threads: int) -> Base:
+def load_base(uri: str, reference: BaseReference, *, threads: int, step_bits: WeightBits = 32) -> Base:
     """Load the base at ``uri``, the reference's own or a folder that it was fetched to.
+
+    Graphs are not run as they are stored, but as ``sovits_core.serving`` makes them from that: with 32 bits they answer
+    the same, faster.
 
     Raises:
         InvalidBase: a file is damaged, or a network cannot be loaded or has other inputs or outputs.
     """
     try:
         bundle = open_base(uri, reference.digest)
-        graphs = {name: _load_graph(name, bundle, threads) for name in GRAPHS}
+        stored = {name: _read_graph(name, bundle) for name in GRAPHS}
+        drop_nan_guards(stored[PREFILL].model)
+        drop_nan_guards(stored[DECODE].model)
+        prefill, decode = (GraphSession(stored[name], threads=threads) for name in (PREFILL, DECODE))
+        step = Step(stored[STEP], threads=threads, bits=step_bits)
         polyphones = _load_polyphones(bundle, threads)
-        bert = _load_bert(bundle, graphs[PREFILL], threads)
+        bert = _load_bert(bundle, prefill, threads)
     except (BaseRejected, TextModelRejected) as error:
         raise InvalidBase(str(error)) from error
-    return Base(
-        reference, bundle.digest, bundle.document, graphs[PREFILL], graphs[STEP], graphs[DECODE], polyphones, bert
-    )
+    return Base(reference, bundle.digest, bundle.document, prefill, step, decode, polyphones, bert)
 
 
 def needed_files(data: bytes) -> list[str]:
@@ -123,7 +135,7 @@ def _load_polyphones(bundle: BaseBundle, threads: int) -> PolyphoneReader | None
 def _load_bert(bundle: BaseBundle, prefill: GraphSession, threads: int) -> BertEncoder | None:
     if BERT not in bundle.document.graphs:
         return None
-    graph = _load_graph(BERT, bundle, threads)
+    graph = GraphSession(_read_graph(BERT, bundle), threads=threads)
     characters = read_characters(bundle.path(BERT_VOCABULARY).parent)
     width = prefill.shapes["bert"][2] or 0
     try:
@@ -137,11 +149,11 @@ def _load_bert(bundle: BaseBundle, prefill: GraphSession, threads: int) -> BertE
     return BertEncoder(graph, characters, width)
 
 
-def _load_graph(name: str, bundle: BaseBundle, threads: int) -> GraphSession:
+def _read_graph(name: str, bundle: BaseBundle) -> StoredGraph:
     described = _graph_entry(bundle.document, name)
     bundle.files_under(str(PurePosixPath(described.file).parent))  # checks the weights' digests as well
     lora = {given.name: given.keys for given in described.lora}
-    graph = GraphSession(bundle.path(described.file), lora, threads=threads)
+    graph = StoredGraph(bundle.path(described.file), lora)
     graph.require(*(GRAPHS | OPTIONAL_GRAPHS)[name])
     for given, axes in FIXED_AXES.get(name, {}).items():
         shape = graph.shapes[given]

@@ -9,6 +9,7 @@ from pathlib import Path
 import voice_store
 from sovits_core.bundle.base import EMBEDDED
 from sovits_core.errors import TextRejected
+from sovits_core.serving.rounding import WeightBits
 from sovits_core.text import phonemize
 from voice_inference.bundles.base import BASES, Base, load_base
 from voice_inference.bundles.budget import Budget
@@ -23,9 +24,12 @@ LOAD_BUDGET = 192 * MIB  # of memory, for all voices that are being loaded at a 
 class Loader:
     """Loads through a cache folder; ``threads`` is the number that one inference may use."""
 
-    def __init__(self, cache: Path, *, threads: int, adapter_limit: int = ADAPTER_LIMIT) -> None:
+    def __init__(
+        self, cache: Path, *, threads: int, adapter_limit: int = ADAPTER_LIMIT, step_bits: WeightBits = 32
+    ) -> None:
         self._cache = BundleCache(cache)
         self._threads = threads
+        self._step_bits = step_bits
         self._voices = voice_bundles(adapter_limit)
         self._budget = Budget(LOAD_BUDGET)
 
@@ -34,7 +38,7 @@ class Loader:
         uri = reference.uri
         if not uri.startswith(EMBEDDED):
             uri = str(self._fetch(BASES, uri, reference.digest))
-        base = load_base(uri, reference, threads=self._threads)
+        base = load_base(uri, reference, threads=self._threads, step_bits=self._step_bits)
         for language in base.document.languages:  # warm-up: the first request would wait for a second of imports
             with suppress(TextRejected):  # a language of the base that the text front end does not offer
                 phonemize("1", language)

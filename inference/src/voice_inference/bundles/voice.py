@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -18,7 +17,8 @@ from sovits_core.bundle.document import Document
 from sovits_core.validation import one_line
 from voice_inference.bundles.base import Base
 from voice_inference.bundles.references import VoiceReference
-from voice_inference.bundles.sessions import Adapter, AdapterInput, GraphSession
+from voice_inference.bundles.sessions import Adapter
+from voice_inference.bundles.stored import AdapterInput
 from voice_inference.bundles.tensors import Tensors, open_tensors
 from voice_inference.errors import InvalidDocument, InvalidVoice
 from voice_store import BundleKind
@@ -155,10 +155,11 @@ def load_voice(folder: Path, reference: VoiceReference, base: Base) -> Voice:
         prompt = _prompt(tensors, base)
     with open_tensors(folder / ADAPTER) as tensors:
         _check_keys(tensors, base)
-        graphs = (base.prefill, base.step, base.decode)
-        _check_shapes(tensors, graphs, rank)
-        shared: dict[AdapterInput, ort.OrtValue] = {}  # graphs share inputs of the same name, keys and shape
-        prefill, step, decode = (_adapter(graph, tensors, rank, shared) for graph in graphs)
+        _check_shapes(tensors, base.lora, rank)
+        shared = {lora: _stack(lora, tensors, rank) for lora in base.lora}
+        prefill, step, decode = (
+            {lora.name: shared[lora] for lora in graph.lora} for graph in (base.prefill, base.step, base.decode)
+        )
     return Voice(
         reference=reference,
         base=base,
@@ -212,20 +213,13 @@ def _check_keys(tensors: Tensors, base: Base) -> None:
         raise InvalidVoice(f"the adapter has {len(unknown)} tensors that the base does not know, first {min(unknown)}")
 
 
-def _check_shapes(tensors: Tensors, graphs: Iterable[GraphSession], rank: int) -> None:
-    for lora in {lora: None for graph in graphs for lora in graph.lora}:
+def _check_shapes(tensors: Tensors, inputs: Iterable[AdapterInput], rank: int) -> None:
+    for lora in inputs:
         expected = lora.stack_shape(rank)[1:]
         for key in lora.keys:
             shape = tensors.shape(key)
             if shape not in {expected, (*expected, 1)}:  # the second: of a convolution with kernel 1
                 raise InvalidVoice(f"{key} has the shape {list(shape)}, expected {list(expected)} at rank {rank}")
-
-
-def _adapter(graph: GraphSession, tensors: Tensors, rank: int, shared: dict[AdapterInput, ort.OrtValue]) -> Adapter:
-    for lora in graph.lora:
-        if lora not in shared:
-            shared[lora] = ort.OrtValue.ortvalue_from_numpy(_stack(lora, tensors, rank))
-    return {lora.name: shared[lora] for lora in graph.lora}
 
 
 def _stack(lora: AdapterInput, tensors: Tensors, rank: int) -> NDArray[np.float32]:

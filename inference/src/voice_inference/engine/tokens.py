@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sovits_core.serving.loop import StepLoop
 from sovits_core.synthesis.sampling import Sampler, Sampling
 from voice_inference.bundles.sessions import Tensor
 from voice_inference.bundles.voice import Voice
-from voice_inference.engine.decoding import TokenDecoder
 from voice_inference.errors import Cancelled
 
 # Speech has 10 to 15 phones per second, slow speech 4, at 25 tokens per second: the limit stops loops alone.
@@ -83,10 +83,11 @@ class TokenStream:
         }
         base = self._voice.base
         prefill = base.prefill.run(inputs, self._voice.prefill)
-        decoder = TokenDecoder(self._voice, prefill["keys"], prefill["values"])
+        limit = max_tokens(self._phones.size)
+        room = limit - len(self._said)
+        loop = StepLoop(base.step.session, self._voice.step, prefill["keys"], prefill["values"], room)
         sampler = Sampler(*self._draws, base.end_token, before.tolist())
         logits = prefill["logits"][0]
-        limit = max_tokens(self._phones.size)
         while len(self._said) < limit:
             if self._is_cancelled():
                 raise Cancelled("The client has disconnected.")
@@ -97,7 +98,7 @@ class TokenStream:
             self._said.append(choice.token)
             yield len(self._said)
             if len(self._said) < limit:
-                logits = decoder.step(choice.token, prompt.tokens.size + len(self._said) - 1)
+                logits = loop.read(choice.token, prompt.tokens.size + len(self._said) - 1)
         log.info("a sentence of %d phones has no end token after %d tokens", self._phones.size, limit)
 
 

@@ -1,0 +1,27 @@
+"""Steps on a cache give the same logits as a prefill of the whole sequence."""
+
+import numpy as np
+import pytest
+
+from sovits_core.serving.loop import StepLoop
+from voice_inference.bundles.voice import Voice
+
+
+def test_a_step_gives_the_logits_that_a_prefill_of_the_same_tokens_gives(voice: Voice) -> None:
+    """The cache, the adapter and the positions are right if both ways agree: the prefill has none of them."""
+    tokens = [3, 1, 4, 1, 5, 9, 2, 6]
+    phones = np.concatenate([voice.prompt.phones, np.arange(5, 25)])[None]
+    bert = np.zeros((1, phones.size, voice.base.prefill.shapes["bert"][2] or 0), dtype=np.float32)
+
+    def prefill(codes: np.ndarray) -> dict[str, np.ndarray]:
+        inputs = {"phones": phones, "bert": bert, "prompt": codes[None]}
+        return voice.base.prefill.run(inputs, voice.prefill)
+
+    start = prefill(voice.prompt.tokens)
+    loop = StepLoop(voice.base.step.session, voice.step, start["keys"], start["values"], room=len(tokens))
+    for index, token in enumerate(tokens):
+        stepped = loop.read(token, voice.prompt.tokens.size + index).copy()
+        whole = prefill(np.concatenate([voice.prompt.tokens, tokens[: index + 1]]))["logits"][0]
+        np.testing.assert_allclose(stepped, whole, atol=2e-5)
+    with pytest.raises(IndexError, match="no room"):
+        loop.read(1, voice.prompt.tokens.size + len(tokens))
