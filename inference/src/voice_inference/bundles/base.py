@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sovits_core.bundle.base import POLYPHONES, TEXT_ENCODER, BaseBundle, BaseDocument, open_base
 from sovits_core.bundle.base import Graph as GraphEntry
 from sovits_core.errors import BaseRejected, TextModelRejected
+from sovits_core.serving.generator import rewrite_generator
 from sovits_core.serving.guards import drop_nan_guards
 from sovits_core.serving.rounding import WeightBits
 from sovits_core.text import PolyphoneReader
@@ -86,8 +87,9 @@ def load_base(uri: str, reference: BaseReference, *, threads: int, step_bits: We
     try:
         bundle = open_base(uri, reference.digest)
         stored = {name: _read_graph(name, bundle) for name in GRAPHS}
-        drop_nan_guards(stored[PREFILL].model)
-        drop_nan_guards(stored[DECODE].model)
+        for name in (PREFILL, DECODE):
+            drop_nan_guards(stored[name].model)
+        rewrite_generator(stored[DECODE].model)
         prefill, decode = (GraphSession(stored[name], threads=threads) for name in (PREFILL, DECODE))
         step = Step(stored[STEP], threads=threads, bits=step_bits)
         polyphones = _load_polyphones(bundle, threads)

@@ -9,7 +9,7 @@ def drop_nan_guards(model: onnx.ModelProto) -> None:
     """Let each softmax be read directly, in place; a graph without guards stays as it is.
 
     The exporter turns a row of a softmax that is not a number to zeros: one that may attend to nothing at all. In S1
-    and S2 every position attends to itself at least. The guard is two passes over all scores, a third of a long prefill.
+    and S2 every position attends to itself at least. The guard is two passes over all scores.
     """
     graph = model.graph
     made = {name: node for node in graph.node for name in node.output}
