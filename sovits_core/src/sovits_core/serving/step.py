@@ -39,10 +39,10 @@ ADAPTER_KEY = re.compile(r"base_model\.model\.s1\.(?P<module>.+)\.lora_(?P<matri
 class StepGraph:
     """A step graph, and how its inputs are made.
 
-    Inputs: `token` int64 [1], `position` int64 [1] (of this token among the audio tokens), `filled` int32 [1] (slots
-    that are filled before this step), `total` int32 [1] (`filled` and one more), `past_keys.<layer>` and
-    `past_values.<layer>` float32 [1, heads, slots, width], and a matrix for each adapter input. Outputs: `logits`
-    [1, vocabulary], `keys.<layer>` and `values.<layer>`, which must be bound to the same memory as the past.
+    Inputs: `token` int64 [rows], `position` int64 [rows] (of the tokens among the audio tokens), `filled` int32 [rows]
+    (slots that are filled before this step), `total` int32 [1] (the largest of them and one more), `past_keys.<layer>`
+    and `past_values.<layer>` float32 [rows, heads, slots, width], and the matrices of adapters. Outputs: `logits`
+    [rows, vocabulary], `keys.<layer>` and `values.<layer>`, which must be bound to the same memory as the past.
     """
 
     model: onnx.ModelProto
@@ -57,7 +57,12 @@ class StepGraph:
 
 
 def build_step(
-    stored: onnx.ModelProto, folder: Path, lora: Mapping[str, Sequence[str]], bits: WeightBits = 32
+    stored: onnx.ModelProto,
+    folder: Path,
+    lora: Mapping[str, Sequence[str]],
+    bits: WeightBits = 32,
+    *,
+    own_adapters: bool = False,
 ) -> StepGraph:
     """Build the step graph of a base.
 
@@ -66,22 +71,31 @@ def build_step(
         folder: where these are.
         lora: stacked adapter inputs of `s1_step` and the adapter tensors that each is made of, as base.json has them.
         bits: of the weights of the layers. With 4 those that give the logits have 8, with 8 they have 32.
+        own_adapters: each row has matrices of its own, [rows, rank, inputs] and [rows, outputs, rank]; else all rows
+            share [rank, inputs] and [outputs, rank], which is faster where there is one row.
 
     Raises:
         BaseRejected: the stored graph is not the step of an S1, or ONNX Runtime has no kernel for its heads.
     """
-    return _Builder(stored, folder, lora, bits).build()
+    return _Builder(stored, folder, lora, bits, own_adapters=own_adapters).build()
 
 
 class _Builder:
     """Appends nodes in the order in which they run."""
 
     def __init__(
-        self, stored: onnx.ModelProto, folder: Path, lora: Mapping[str, Sequence[str]], bits: WeightBits
+        self,
+        stored: onnx.ModelProto,
+        folder: Path,
+        lora: Mapping[str, Sequence[str]],
+        bits: WeightBits,
+        *,
+        own_adapters: bool,
     ) -> None:
         self._weights = StoredWeights(stored, folder)
         self._folder = folder
         self._bits = bits
+        self._own_adapters = own_adapters
         self.layers, _, self.heads, self.width = _cache_shape(stored)
         self.hidden = self.heads * self.width
         self._adapters = _adapters(lora)
@@ -92,8 +106,8 @@ class _Builder:
         self._outputs: list[onnx.ValueInfoProto] = []
 
     def build(self) -> StepGraph:
-        x = self._embed()  # (1, hidden)
-        self._input("filled", TensorProto.INT32, [1])
+        x = self._embed()  # (rows, hidden)
+        self._input("filled", TensorProto.INT32, ["rows"])
         self._input("total", TensorProto.INT32, [1])
         for layer in range(self.layers):
             x = self._layer(x, layer)
@@ -113,13 +127,12 @@ class _Builder:
 
     def _embed(self) -> str:
         """The token's embedding and its position's, computed as in training: sine on even channels, cosine on odd."""
-        token, position = self._input("token", TensorProto.INT64, [1]), self._input("position", TensorProto.INT64, [1])
+        token, position = (self._input(name, TensorProto.INT64, ["rows"]) for name in ("token", "position"))
         half = np.exp(np.arange(0, self.hidden, 2, dtype=np.float32) * np.float32(-np.log(10000.0) / self.hidden))
         even = self._constant("even", np.arange(self.hidden) % 2 == 0)
-        row = self._node(
-            "Unsqueeze", [self._node("Cast", [position], to=TensorProto.FLOAT), self._constant("one", [1])]
-        )
-        angles = self._node("Mul", [row, self._constant("frequencies", half.repeat(2))])  # (1, hidden)
+        place = self._node("Cast", [position], to=TensorProto.FLOAT)
+        column = self._node("Unsqueeze", [place, self._constant("last_axis", [1])])  # (rows, 1)
+        angles = self._node("Mul", [column, self._constant("frequencies", half.repeat(2))])  # (rows, hidden)
         waves = self._node("Where", [even, self._node("Sin", [angles]), self._node("Cos", [angles])])
         scaled = self._node("Mul", [waves, self._weight("audio_position.scale")])
         return self._node("Add", [self._node("Gather", [self._weight("audio_embedding.weight"), token]), scaled])
@@ -132,11 +145,11 @@ class _Builder:
         return self._norm(self._linear(inner, f"{name}.feed_forward.down"), x, f"{name}.feed_forward_norm")
 
     def _attention(self, qkv: str, layer: int) -> str:
-        """qkv: (1, 3 hidden) -> (1, hidden); the new key and value are written to the cache."""
-        shape: list[int | str] = [1, self.heads, "slots", self.width]
+        """qkv: (rows, 3 hidden) -> (rows, hidden); the new keys and values are written to the cache."""
+        shape: list[int | str] = ["rows", self.heads, "slots", self.width]
         past = [self._input(f"past_{part}.{layer}", TensorProto.FLOAT, shape) for part in ("keys", "values")]
         present = [self._output(f"{part}.{layer}", shape) for part in ("keys", "values")]
-        one = self._node("Reshape", [qkv, self._constant("sequence", [1, 1, 3 * self.hidden])])
+        one = self._node("Reshape", [qkv, self._constant("sequence", [-1, 1, 3 * self.hidden])])
         mixed = f"attention.{layer}"
         self._nodes.append(
             helper.make_node(
@@ -148,22 +161,27 @@ class _Builder:
                 kv_num_heads=self.heads,
             )
         )
-        return self._node("Reshape", [mixed, self._constant("row", [1, self.hidden])])
+        return self._node("Reshape", [mixed, self._constant("row", [-1, self.hidden])])
 
     def _linear(self, x: str, module: str) -> str:
-        """x: (1, inputs) -> (1, outputs), with the adapter where the module can have one."""
+        """x: (rows, inputs) -> (rows, outputs), with the adapter where the module can have one."""
         weight, bias = self._module(module)
         base = self._product(x, weight, self._weights.take(bias))
         if module not in self._adapters:
             return base
         outputs, inputs = self._weights.shape(weight)
+        own: list[int | str] = ["rows"] if self._own_adapters else []
         a, b = (self._adapter_input(*self._adapters[module][matrix]) for matrix in ("A", "B"))
-        self._input(a, TensorProto.FLOAT, ["rank", inputs])
-        self._input(b, TensorProto.FLOAT, [outputs, "rank"])
-        return self._node("Gemm", [self._node("Gemm", [x, a], transB=1), b, base], transB=1)
+        self._input(a, TensorProto.FLOAT, [*own, "rank", inputs])
+        self._input(b, TensorProto.FLOAT, [*own, outputs, "rank"])
+        if not self._own_adapters:
+            return self._node("Gemm", [self._node("Gemm", [x, a], transB=1), b, base], transB=1)
+        column = self._node("Unsqueeze", [x, self._constant("adapter_axis", [2])])  # (rows, inputs, 1)
+        adapted = self._node("MatMul", [b, self._node("MatMul", [a, column])])  # (rows, outputs, 1)
+        return self._node("Add", [base, self._node("Squeeze", [adapted, "adapter_axis"])])
 
     def _product(self, x: str, weight: str, bias: str) -> str:
-        """x: (1, inputs) times a weight (outputs, inputs), and its bias."""
+        """x: (rows, inputs) times a weight (outputs, inputs), and its bias."""
         if self._bits == 32:
             return self._node("Gemm", [x, self._weights.take(weight), bias], transB=1)
         return self._rounded(x, weight, self._weights.array(weight), bias, self._bits)
@@ -186,7 +204,7 @@ class _Builder:
         hidden, vocabulary = self._weights.shape(weight)
         if hidden != self.hidden:
             raise BaseRejected(f"the logits of s1_step come from {hidden} channels, its cache has {self.hidden}")
-        self._output("logits", [1, vocabulary])
+        self._output("logits", ["rows", vocabulary])
         if self._bits == 4:
             self._rounded(x, "predict", self._weights.array(weight).T, "", 8)
         else:
