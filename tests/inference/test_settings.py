@@ -117,3 +117,12 @@ def test_a_pod_is_reached_by_both_families_on_one_port() -> None:
     for one in sockets:
         one.close()
     assert len(sockets) == 1 + socket.has_ipv6
+
+
+@pytest.mark.parametrize(("weights", "bits"), [("fp32", 32), ("int8", 8), ("int4", 4)])
+def test_the_weights_of_s1_are_chosen_by_name(weights: str, bits: int) -> None:
+    assert read("--voices", "x", "--s1-weights", weights).step_bits == bits
+
+
+def test_s1_is_exact_unless_told_otherwise() -> None:
+    assert read("--voices", "x").step_bits == 32

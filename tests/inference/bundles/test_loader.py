@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from safetensors.numpy import save_file
 
@@ -426,6 +427,24 @@ def test_a_base_without_a_graph_is_refused(stored_base: Any, loader: Loader) -> 
     reference = stored_base.change(graphs=graphs)
     with pytest.raises(InvalidBase, match="no graph s2_decode"):
         loader.load_base(reference)
+
+
+def test_a_step_that_lacks_a_weight_is_refused_with_its_name(stored_base: Any, loader: Loader) -> None:
+    path = stored_base.folder / "onnx" / "s1_step.onnx"
+    model = onnx.load(path, load_external_data=False)
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            for place, name in enumerate(names):
+                names[place] = name.replace("layers.3.feed_forward.up.weight", "layers.3.other")
+    onnx.save(model, path)
+    with pytest.raises(InvalidBase, match=r"no weight body\.s1\.layers\.3\.feed_forward\.up\.weight"):
+        loader.load_base(stored_base.change())
+
+
+def test_a_file_that_is_no_graph_is_refused(stored_base: Any, loader: Loader) -> None:
+    (stored_base.folder / "onnx" / "s2_decode.onnx").write_bytes(b"\xff" * 64)
+    with pytest.raises(InvalidBase, match=r"s2_decode\.onnx is no ONNX graph"):
+        loader.load_base(stored_base.change())
 
 
 def test_an_embedded_base_that_is_not_there_is_refused(loader: Loader) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sovits_core.serving.loop import StepLoop
+from voice_inference.bundles.base import Base, load_base
 from voice_inference.bundles.voice import Voice
 
 
@@ -25,3 +26,11 @@ def test_a_step_gives_the_logits_that_a_prefill_of_the_same_tokens_gives(voice: 
         np.testing.assert_allclose(stepped, whole, atol=2e-5)
     with pytest.raises(IndexError, match="no room"):
         loop.read(1, voice.prompt.tokens.size + len(tokens))
+
+
+def test_a_base_with_weights_of_eight_bits_answers_almost_the_same(base: Base, voice: Voice) -> None:
+    rounded = load_base(base.reference.uri, base.reference, threads=1, step_bits=8)
+    shape = (base.document.s1.layers, 1, base.document.s1.heads, 20, base.document.s1.hidden // base.document.s1.heads)
+    cache = np.random.default_rng(0).standard_normal((2, *shape), dtype=np.float32)
+    exact, close = (StepLoop(one.step.session, voice.step, *cache, room=1).read(3, 7) for one in (base, rounded))
+    assert 1e-4 < np.abs(exact - close).max() / np.abs(exact).max() < 0.1

@@ -31,7 +31,9 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
         patched.setattr(samples, "CODES", 3)
         patched.setattr(samples, "VERSIONS", {"v1": small, "v2": small})
         patched.setattr(run, "TextToSemanticConfig", lambda: TINY_S1)
+        patched.setattr(samples, "PROMPTS", (7, 9))
         patched.setattr(run, "GREEDY_PROMPTS", 2)
+        patched.setattr(run, "TINY_PROMPTS", 2)
         patched.setattr(torch.cuda, "is_available", lambda: False)
         out = tmp_path_factory.mktemp("bench") / "deep" / "core.json"
         assert main(["bench", "--out", str(out), "--threads", "1"]) == 0
@@ -42,21 +44,40 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
 
 
 def test_the_document_has_every_figure(document: dict[str, dict]) -> None:
-    assert document["s1_tokens_per_second"].keys() == {"torch", "ort_fp32", "ort_int8"}
-    assert {version: set(factors) for version, factors in document["s2_rtf"].items()} == {"v2": {"torch", "ort"}}
+    kinds = {"torch", "stored", "fp32", "int8", "int4"}
+    speeds = document["s1_tokens_per_second"]
+    assert {filled: set(found) for filled, found in speeds.items()} == {"67": kinds, "69": kinds}
+    assert all(found["median"] > 0 and found["times"] > 0 for kinds in speeds.values() for found in kinds.values())
+    assert {version: set(factors) for version, factors in document["s2_rtf"].items()} == {
+        "v2": {"torch", "stored", "served"}
+    }
     assert document["max_difference"].keys() == {
-        "s1_prefill", "s1_step", "s1_step_int8", "s2_decode_v1", "s2_decode_v2",
+        "s1_prefill", "s1_step_stored", "s1_step_fp32", "s1_step_int8", "s1_step_int4", "s2_decode_v1", "s2_decode_v2",
     }  # fmt: skip
-    assert min(document["s1_tokens_per_second"].values()) > 0
+    for weights, tokens in (("random", 25), ("tiny", 60)):
+        same = document["same_greedy_tokens"][weights]
+        assert same.keys() == {"int8", "int4"}
+        for found in same.values():
+            assert found["prompts"] == 2
+            assert found["allTheSame"] <= 2
+            assert 0 < found["sameChoices"] <= found["choices"] <= 2 * tokens
     assert document["machine"]["threads"] == 1
     assert document["machine"]["versions"]["torch"] == torch.__version__.split("+")[0]
 
 
-def test_graphs_are_close_to_their_networks_and_eight_bits_less_so(document: dict[str, dict]) -> None:
-    differences = document["max_difference"]
-    int8 = differences.pop("s1_step_int8")
+def test_graphs_are_close_to_their_networks_and_fewer_bits_less_so(document: dict[str, dict]) -> None:
+    differences = dict(document["max_difference"])
+    int4, int8 = differences.pop("s1_step_int4"), differences.pop("s1_step_int8")
     assert max(differences.values()) < 1e-4
     assert 1e-4 < int8 < 0.05
+    assert int8 < int4 < 1
+
+
+def test_a_ratio_is_that_of_the_same_round() -> None:
+    rates = iter([10.0, 20.0, 5.0, 15.0, 10.0, 40.0])
+    found = measure.interleaved({"slow": lambda: next(rates), "fast": lambda: next(rates)})
+    assert found == {"slow": [10.0, 5.0, 10.0], "fast": [20.0, 15.0, 40.0]}
+    assert measure.summary(found, "slow", digits=1)["fast"] == {"median": 20.0, "times": 3.0}
 
 
 def test_the_table_names_every_figure_and_warns_of_a_busy_machine(document: dict[str, dict]) -> None:
@@ -64,7 +85,7 @@ def test_the_table_names_every_figure_and_warns_of_a_busy_machine(document: dict
     table = report.table(busy)
     assert "warning: the machine was busy" in table
     assert "warning" not in report.table(document | {"machine": document["machine"] | {"loaded": False}})
-    for name in ("S1 ort_int8", "S2 v2 torch", "s2_decode_v1", "greedy tokens"):
+    for name in ("S1 int8, 67 positions", "S2 v2 served", "s2_decode_v1", "greedy tokens", "the tiny base", " x"):
         assert name in table
 
 

@@ -11,14 +11,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from sovits_core.bench import machine, measure, samples
-from sovits_core.bench.sessions import Session
+from sovits_core.bench import agreement, machine, measure, samples
+from sovits_core.bench.measure import Agreement, interleaved, summary
+from sovits_core.bench.sessions import Array, Served, Session, StoredStepLoop
 from sovits_core.bundle.model_config import SynthesizerConfig, TextToSemanticConfig
-from sovits_core.export import STEP_INT8, export_graphs
+from sovits_core.export import export_graphs
 from sovits_core.models import Synthesizer, TextToSemantic
 from sovits_core.models.networks import Networks
+from sovits_core.serving.generator import rewrite_generator
+from sovits_core.serving.guards import drop_nan_guards
+from sovits_core.serving.rounding import WeightBits
+from sovits_core.synthesis.sampling import Sampling
 
 GREEDY_PROMPTS, GREEDY_TOKENS = 20, 25
+TINY_PROMPTS = 30
+KINDS: dict[str, WeightBits] = {"fp32": 32, "int8": 8, "int4": 4}
+"""A server's steps, by bits of a weight."""
+STORED = "stored"
+"""The graph as a base has it: what others are compared with."""
 
 Say = Callable[[str], None]
 Document = dict[str, Any]
@@ -28,8 +38,8 @@ def run(threads: int, say: Say) -> Document:
     """Measure S1 and every S2 at the official sizes; weights are random and are not kept.
 
     Returns:
-        `s1_tokens_per_second`, `s2_rtf` and `max_difference` as docs/performance.md tells, with `machine`,
-        `int8_same_greedy_tokens` and, where there is one, `gpu`.
+        `s1_tokens_per_second`, `s2_rtf`, `max_difference` and `same_greedy_tokens` as docs/performance.md tells, with
+        `machine` and, where there is one, `gpu`.
     """
     torch.set_num_threads(threads)
     about = machine.describe(threads)
@@ -38,8 +48,14 @@ def run(threads: int, say: Say) -> Document:
     document: Document = {"s1_tokens_per_second": {}, "s2_rtf": {}, "max_difference": {}, "machine": about}
     with tempfile.TemporaryDirectory() as folder:
         s1 = measure_s1(samples.random_s1(TextToSemanticConfig()), Path(folder), threads, say)
-    document["s1_tokens_per_second"], document["int8_same_greedy_tokens"] = s1.speed, s1.int8
+    document["s1_tokens_per_second"] = s1.speed
     document["max_difference"] |= s1.differences
+    say("S1: greedy tokens of the tiny base with fewer bits")
+    tiny = agreement.tiny_agreement(threads, _ROUNDED, TINY_PROMPTS)
+    document["same_greedy_tokens"] = {
+        "random": {kind: _shares(counts) for kind, counts in s1.agreement.items()},
+        "tiny": {kind: _shares(counts) for kind, counts in tiny.items()},
+    }
     for version, config in samples.VERSIONS.items():
         say(f"S2 {version}")
         with tempfile.TemporaryDirectory() as folder:
@@ -58,56 +74,107 @@ def run(threads: int, say: Say) -> Document:
 class S1Figures:
     """Measurements of S1."""
 
-    speed: dict[str, float]
+    speed: dict[str, dict[str, dict[str, float]]]
+    """By filled positions and kind."""
     differences: dict[str, float]
-    int8: dict[str, float]
+    agreement: dict[str, list[Agreement]]
+    """With 32 bits, by kind and prompt."""
 
 
 def measure_s1(s1: TextToSemantic, folder: Path, threads: int, say: Say) -> S1Figures:
     """Export S1 into a folder; compare and time its graphs."""
-    inputs, end_token = samples.s1_inputs(s1.config), s1.config.end_token
-    say("S1: exporting prefill, step and step_int8")
+    say("S1: exporting prefill and step")
     # the exporter takes both networks; the other one is as small as can be
-    sections = export_graphs(Networks(s1, Synthesizer(_SMALL_S2)), folder, graphs=("s1_prefill", "s1_step", STEP_INT8))
-    prefill, step, step_int8 = (_open(folder, section, threads) for section in sections.values())
+    sections = export_graphs(Networks(s1, Synthesizer(_SMALL_S2)), folder, graphs=("s1_prefill", "s1_step"))
+    prefill = _open(folder, sections["s1_prefill"], threads, drop_nan_guards)
+    stored = _open(folder, sections["s1_step"], threads)
+    steps = {kind: Served(stored, threads, bits) for kind, bits in KINDS.items()}
+    inputs = samples.s1_inputs(s1.config)
     differences = {
         "s1_prefill": measure.prefill_difference(s1, prefill, inputs),
-        "s1_step": measure.step_difference(s1, step, inputs),
-        "s1_step_int8": measure.step_difference(s1, step_int8, inputs),
+        "s1_step_stored": measure.step_difference(
+            s1, lambda keys, values, _: StoredStepLoop(stored, keys, values), inputs
+        ),
     }
-    say("S1: torch")
-    speed = {"torch": round(measure.torch_tokens_per_second(s1, inputs, samples.STEPS), 1)}
-    arrays = measure.arrays(inputs)
-    for name, session in (("ort_fp32", step), ("ort_int8", step_int8)):
-        say(f"S1: {name}")
-        speed[name] = round(measure.ort_tokens_per_second(prefill, session, arrays, samples.STEPS, end_token), 1)
-    say("S1: greedy tokens of int8 beside fp32")
-    drawn = [measure.arrays(samples.s1_inputs(s1.config, 30 + more, 40 + more)) for more in range(GREEDY_PROMPTS)]
-    shared = [
-        measure.same_greedy_tokens(prefill, (step, step_int8), given, GREEDY_TOKENS, end_token) for given in drawn
-    ]
-    int8 = {
-        "prompts": GREEDY_PROMPTS,
-        "tokens": GREEDY_TOKENS,
-        "allTheSame": sum(count == GREEDY_TOKENS for count in shared),
-        "medianBeforeTheyPart": float(np.median(shared)),
-    }
-    return S1Figures(speed, differences, int8)
+    for kind, step in steps.items():
+        differences[f"s1_step_{kind}"] = measure.step_difference(s1, step.start, inputs)
+    speed = {}
+    for prompt in samples.PROMPTS:
+        filled = samples.PHONES + prompt
+        say(f"S1: tokens after {filled} positions, {', '.join(('torch', STORED, *steps))} in turn")
+        speed[str(filled)] = _speeds(s1, prefill, stored, steps, prompt)
+    say("S1: greedy tokens of random weights with fewer bits")
+    return S1Figures(speed, differences, _agreement(s1, prefill, steps))
 
 
-def measure_s2(s2: Synthesizer, folder: Path, threads: int, *, timed: bool) -> tuple[float, dict[str, float]]:
-    """Export an S2 into a folder; return how far its graph is from it, and the real-time factors of both."""
+def _speeds(
+    s1: TextToSemantic, prefill: Session, stored: Session, steps: dict[str, Served], prompt: int
+) -> dict[str, dict[str, float]]:
+    """Tokens per second behind a prompt of so many tokens, by kind."""
+    inputs, end = samples.s1_inputs(s1.config, prompt=prompt), s1.config.end_token
+    given = measure.arrays(inputs)
+    logits, keys, values = prefill.run(given)
+
+    def rate(loop: measure.Loop, count: int) -> float:
+        return measure.loop_tokens_per_second(loop, logits[0], given["prompt"][0], end, count)
+
+    def tasks(count: int) -> dict[str, Callable[[], float]]:
+        served: dict[str, Callable[[], float]] = {
+            kind: lambda step=step: rate(step.start(keys, values, count), count)  # type: ignore[misc]
+            for kind, step in steps.items()
+        }
+        return {
+            "torch": lambda: measure.torch_tokens_per_second(s1, inputs, count),
+            STORED: lambda: rate(StoredStepLoop(stored, keys, values), count),
+        } | served
+
+    interleaved(tasks(min(measure.WARM_UP_STEPS, samples.STEPS)), repeats=1)
+    return summary(interleaved(tasks(samples.STEPS)), STORED, digits=1)
+
+
+def _agreement(s1: TextToSemantic, prefill: Session, steps: dict[str, Served]) -> dict[str, list[Agreement]]:
+    """With 32 bits, by kind and prompt."""
+    found: dict[str, list[Agreement]] = {kind: [] for kind in _ROUNDED}
+    for more in range(GREEDY_PROMPTS):
+        given = measure.arrays(samples.s1_inputs(s1.config, 30 + more, 40 + more))
+        logits, keys, values = prefill.run(given)
+        for kind, counts in found.items():
+            loops = (steps["fp32"].start(keys, values, GREEDY_TOKENS), steps[kind].start(keys, values, GREEDY_TOKENS))
+            prompt: Array = given["prompt"][0]
+            choice = (Sampling(), s1.config.end_token)
+            counts.append(measure.greedy_agreement(loops, logits[0], prompt, choice, GREEDY_TOKENS))
+    return found
+
+
+def _shares(found: list[Agreement]) -> dict[str, float]:
+    return {
+        "prompts": len(found),
+        "allTheSame": sum(one.same == one.choices for one in found),
+        "choices": sum(one.choices for one in found),
+        "sameChoices": sum(one.same for one in found),
+        "medianBeforeTheFirstOther": float(np.median([one.before for one in found])),
+    }
+
+
+def measure_s2(
+    s2: Synthesizer, folder: Path, threads: int, *, timed: bool
+) -> tuple[float, dict[str, dict[str, float]]]:
+    """Export an S2 into a folder; return how far a server's graph is from it, and real-time factors by kind."""
     inputs = samples.s2_inputs(s2.config)
     section = export_graphs(Networks(TextToSemantic(_SMALL_S1), s2), folder, graphs=("s2_decode",))["s2_decode"]
-    decode = _open(folder, section, threads)
-    difference = measure.decode_difference(s2, decode, inputs)
+    served = _open(folder, section, threads, drop_nan_guards, rewrite_generator)
+    difference = measure.decode_difference(s2, served, inputs)
     if not timed:
         return difference, {}
+    stored = _open(folder, section, threads)
     seconds, arrays = _seconds(s2, inputs), measure.arrays(inputs)
-    return difference, {
-        "torch": round(measure.real_time_factor(lambda: s2.decode(*inputs.values()), seconds), 3),
-        "ort": round(measure.real_time_factor(lambda: decode.run(arrays), seconds), 3),
+    tasks = {
+        "torch": lambda: measure.real_time_factor(lambda: s2.decode(*inputs.values()), seconds),
+        STORED: lambda: measure.real_time_factor(lambda: stored.run(arrays), seconds),
+        "served": lambda: measure.real_time_factor(lambda: served.run(arrays), seconds),
     }
+    interleaved(tasks, repeats=1)
+    return difference, summary(interleaved(tasks), STORED, digits=3)
 
 
 def measure_gpu(say: Say) -> Document:
@@ -117,7 +184,9 @@ def measure_gpu(say: Say) -> Document:
         say(f"GPU: {label}")
         s1 = samples.random_s1(TextToSemanticConfig()).to("cuda", dtype)
         inputs = {name: tensor.cuda() for name, tensor in samples.s1_inputs(s1.config).items()}
-        result["s1_tokens_per_second"][label] = round(measure.torch_tokens_per_second(s1, inputs, samples.STEPS), 1)
+        rates = {label: lambda s1=s1, inputs=inputs: measure.torch_tokens_per_second(s1, inputs, samples.STEPS)}
+        interleaved(rates, repeats=1)
+        result["s1_tokens_per_second"][label] = summary(interleaved(rates), label, digits=1)[label]["median"]
         for version in samples.TIMED:
             s2 = samples.random_s2(samples.VERSIONS[version]).to("cuda", dtype)
             whole = {
@@ -129,8 +198,11 @@ def measure_gpu(say: Say) -> Document:
                 s2.decode(*whole.values())
                 torch.cuda.synchronize()
 
-            rates = result["s2_rtf"].setdefault(version, {})
-            rates[label] = round(measure.real_time_factor(decode, _seconds(s2, whole)), 4)
+            seconds = _seconds(s2, whole)
+            factors = {label: lambda decode=decode, seconds=seconds: measure.real_time_factor(decode, seconds)}
+            interleaved(factors, repeats=1)
+            found = result["s2_rtf"].setdefault(version, {})
+            found[label] = summary(interleaved(factors), label, digits=4)[label]["median"]
     return result
 
 
@@ -138,10 +210,11 @@ def _seconds(s2: Synthesizer, inputs: dict[str, torch.Tensor]) -> float:
     return inputs["noise"].shape[2] * s2.config.hop / s2.config.sample_rate
 
 
-def _open(folder: Path, section: dict[str, Any], threads: int) -> Session:
-    return Session(folder / section["file"], section["lora"], threads)
+def _open(folder: Path, section: dict[str, Any], threads: int, *rewrites: Any) -> Session:
+    return Session(folder / section["file"], section["lora"], threads, *rewrites)
 
 
+_ROUNDED: dict[str, WeightBits] = {kind: bits for kind, bits in KINDS.items() if bits != 32}
 _SMALL_S1 = TextToSemanticConfig(phonemes=2, vocabulary=3, bert_dim=1, hidden=4, heads=1, layers=1, feed_forward=4)
 _SMALL_S2 = SynthesizerConfig(
     phonemes=2, codebook_size=2, ssl_dim=2, latent=2, hidden=2, filter=2, ssl_layers=1, text_layers=1,

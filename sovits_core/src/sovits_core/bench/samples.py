@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from sovits_core.bundle.model_config import SynthesizerConfig, TextToSemanticConfig, s2_v1, s2_v2_pro, s2_v2_pro_plus
 from sovits_core.models import Synthesizer, TextToSemantic
 
-PHONES, PROMPT, STEPS = 60, 100, 200
+PHONES, STEPS = 60, 100
+PROMPTS = (100, 440)
+"""Tokens of the prompt: 160 and 500 positions are filled before the first step."""
 CODES, TEXT = 125, 40
 """5 s of speech, and the phones of so long a sentence."""
 
@@ -49,7 +51,7 @@ def random_s2(config: SynthesizerConfig, seed: int = 0) -> Synthesizer:
     return s2
 
 
-def s1_inputs(config: TextToSemanticConfig, phones: int = PHONES, prompt: int = PROMPT) -> dict[str, Tensor]:
+def s1_inputs(config: TextToSemanticConfig, phones: int = PHONES, prompt: int = PROMPTS[0]) -> dict[str, Tensor]:
     """The inputs of `TextToSemantic.prefill`."""
     generator = torch.Generator().manual_seed(1)
     return {

@@ -1,35 +1,43 @@
-"""Exported graphs in ONNX Runtime, called as a server calls them."""
+"""Graphs in ONNX Runtime: as a base stores them, which is what is compared with, and as a server makes them of that."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
+from sovits_core.serving.loop import StepLoop, StepSession
+from sovits_core.serving.rounding import WeightBits
+from sovits_core.serving.sessions import open_session
+from sovits_core.serving.step import build_step
+
 Array = NDArray[Any]
+Rewrite = Callable[[onnx.ModelProto], object]
 
 CACHE_BLOCK = 256
-"""Slots by which a cache grows; attention reads them all."""
+"""Slots by which the cache of a stored step grows; its attention reads them all."""
 
 
 class Session:
     """One graph, with an adapter that changes nothing."""
 
-    def __init__(self, path: Path, lora: list[dict[str, Any]], threads: int) -> None:
-        """`lora`: the entries of the graph in base.json."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    def __init__(self, path: Path, lora: list[dict[str, Any]], threads: int, *rewrites: Rewrite) -> None:
+        """`lora`: the entries of the graph in base.json; `rewrites`: what a server makes of the graph, in place."""
+        self.path, self.lora = path, {str(entry["name"]): list(entry["keys"]) for entry in lora}
+        model = onnx.load(path, load_external_data=False)
+        for rewrite in rewrites:
+            rewrite(model)
+        self.session = open_session(model, path.parent, threads)
         shapes = {given.name: given.shape for given in self.session.get_inputs()}
-        names = [str(entry["name"]) for entry in lora]
         # the one axis with a name is the rank: zeros of rank one are the base itself
         self.adapter = {
             name: np.zeros([size if isinstance(size, int) else 1 for size in shapes[name]], np.float32)
-            for name in names
+            for name in self.lora
         }
 
     def run(self, inputs: Mapping[str, Array]) -> list[Array]:
@@ -38,8 +46,21 @@ class Session:
         return outputs
 
 
-class StepLoop:
-    """The token loop over a step graph: it reads a cache in place that only grows by whole blocks."""
+class Served:
+    """A server's step, built from a stored one."""
+
+    def __init__(self, stored: Session, threads: int, bits: WeightBits) -> None:
+        model = onnx.load(stored.path, load_external_data=False)
+        self._session = StepSession(build_step(model, stored.path.parent, stored.lora, bits), threads)
+        self._adapter = stored.adapter
+
+    def start(self, keys: Array, values: Array, room: int) -> StepLoop:
+        """Return the server's own loop behind a prefill's keys and values (layers, 1, heads, positions, width)."""
+        return StepLoop(self._session, self._adapter, keys, values, room)
+
+
+class StoredStepLoop:
+    """The token loop over a stored step: it reads a cache in place that only grows by whole blocks."""
 
     def __init__(self, step: Session, keys: Array, values: Array) -> None:
         """Start behind a prefill's keys and values (layers, 1, heads, positions, width)."""
@@ -75,9 +96,7 @@ class StepLoop:
             **self._step.adapter,
         }
         self._binding = self._step.session.io_binding()
-        # kept beside the binding, which shares their memory
-        self._values_bound = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in inputs.items()}
-        for name, value in self._values_bound.items():
-            self._binding.bind_ortvalue_input(name, value)
+        for name, array in inputs.items():
+            self._binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array))
         for output in self._step.session.get_outputs():
             self._binding.bind_output(output.name)

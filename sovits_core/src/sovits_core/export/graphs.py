@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from sovits_core.errors import ExportError
 from sovits_core.export import passes
-from sovits_core.export.int8 import quantize
 from sovits_core.export.shrink import WeightsFile, shrink
 from sovits_core.export.slots import Group, slot_for
 from sovits_core.formats.adapters import Target, adapted_modules
@@ -25,7 +24,6 @@ OPSET = 17
 EXAMPLE_RANK = 2
 BASE_GRAPHS = ("s1_prefill", "s1_step", "s2_decode")
 """Graphs of every base."""
-STEP_INT8 = "s1_step_int8"
 
 Axes = dict[str, dict[int, str]]
 
@@ -108,14 +106,13 @@ def export_graphs(
     """Write onnx/s1_prefill.onnx, s1_step.onnx, s2_decode.onnx and their weights under a folder.
 
     The networks stay as they are: a copy is traced, in evaluation mode with weight norm folded. Large weights lie in
-    a file that both S1 graphs share. All arithmetic is in float32 (but for the products of `s1_step_int8`).
+    a file that both S1 graphs share. All arithmetic is in float32. Servers run what `sovits_core.serving` makes of it.
 
     Args:
         networks: without an adapter attached.
         folder: the base bundle's.
         targets: which adapters the graphs can take; an adapter must then have them all.
-        graphs: which to write. Beside those of every base there is `s1_step_int8`, which takes and answers what s1_step
-            does, faster and not quite the same.
+        graphs: which to write.
         half: store large weights as float16, to be cast as the graph is loaded. Official files hold halves anyway, but
             for the synthesizer's normed weights, which folding makes anew: rounding those costs about 1e-3 of the wave.
 
@@ -124,11 +121,10 @@ def export_graphs(
 
     Raises:
         AdapterRejected: a target does not exist or cannot be an input.
-        ExportError: a weight does not fit float16, a layer's width does not fit int8, or a graph is unknown.
+        ExportError: a weight does not fit float16, or a graph is unknown.
     """
-    known = (*BASE_GRAPHS, STEP_INT8)
-    if unknown := [name for name in graphs if name not in known]:
-        raise ExportError(f"graphs={unknown}: choose from {', '.join(known)}")
+    if unknown := [name for name in graphs if name not in BASE_GRAPHS]:
+        raise ExportError(f"graphs={unknown}: choose from {', '.join(BASE_GRAPHS)}")
     networks = copy.deepcopy(networks).cpu().float().eval().requires_grad_(requires_grad=False)
     networks.s2.fold_weight_norm()
     groups = _make_slots(networks, targets)
@@ -137,7 +133,6 @@ def export_graphs(
     makers = {
         "s1_prefill": lambda: _prefill(networks.s1),
         "s1_step": lambda: _step(networks.s1),
-        STEP_INT8: lambda: _step(networks.s1),
         "s2_decode": lambda: _decode(networks.s2),
     }
     for name in graphs:
@@ -147,9 +142,7 @@ def export_graphs(
         if graph.name == "s1_step":
             passes.pick_layers(model)
             passes.join_additions_with_norms(model)
-        if name == STEP_INT8:
-            quantize(model)
-        writer.write(name, model, "s1_int8" if name == STEP_INT8 else graph.weights, own)
+        writer.write(name, model, graph.weights, own)
     return writer.sections
 
 

@@ -141,7 +141,7 @@ class _Rewrite:
 
     def _scaled(self, name: str, factor: float, result: str) -> str:
         scalar = f"{result}.factor"
-        self._graph.initializer.append(numpy_helper.from_array(np.float32(factor), scalar))
+        self._graph.initializer.append(numpy_helper.from_array(np.array(factor, np.float32), scalar))
         self._nodes.append(helper.make_node("Mul", [name, scalar], [result]))
         return result
 

@@ -34,10 +34,10 @@ class StepRows:
         self._filled = np.zeros(rows, np.int32)
         # where each row's key is written, and the largest of them and one more: within the cache even for a full row
         self._place, self._total = np.zeros(rows, np.int32), np.zeros(1, np.int32)
-        for name, array in (("token", self._token), ("position", self._position)):
-            self._bind(name, array)
-        for name, array in (("filled", self._place), ("total", self._total)):
-            self._bind(name, array)
+        self._bind("token", self._token)
+        self._bind("position", self._position)
+        self._bind("filled", self._place)
+        self._bind("total", self._total)
         self._cache = {part: self._bind_cache(part, shapes, step.layers, rows) for part in ("keys", "values")}
         self._adapter: dict[str, list[Array]] = {}  # stacked input -> its matrices (rows, ...) by index
         for name, (stack, index) in step.adapter.items():
