@@ -54,8 +54,10 @@ def _prompts(prefill: Session, step: Served, end: int, count: int) -> Iterator[d
     width = document.s1.bert_dim
     nothing = np.zeros(0, np.int64)
     sampler = Sampler(document.sampling.choice(), np.random.default_rng(0), end, [])
-    spoken = [_speak(prefill.run(_inputs(given, nothing, width)), step, sampler) for given in phones]
+    spoken: dict[int, Array] = {}
     for first, second in list(permutations(range(len(texts)), 2))[:count]:
+        if first not in spoken:
+            spoken[first] = _speak(prefill.run(_inputs(phones[first], nothing, width)), step, sampler)
         yield _inputs(np.concatenate([phones[first], phones[second]]), spoken[first], width)
 
 
