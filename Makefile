@@ -107,7 +107,7 @@ dashboard: .venv/.synced  ## Generate the chart's Grafana dashboard.
 base: .venv/.synced  ## Train a tiny base into out/base (about 2 hours on a core; BASE=embedded:tiny continues it).
 	$(PYTHON) -m tiny_base --out out/base $(if $(BASE),--start-from "$(BASE)") $(if $(wildcard ../shared/data),--recordings ../shared/data)
 
-bench: .venv/.synced  ## Speed of the networks at the official sizes, and ORT beside torch, into out/bench/core.json (about 4 minutes).
+bench: .venv/.synced  ## Speed at the official sizes, of torch, stored graphs and what servers run, into out/bench/core.json (some minutes).
 	$(PYTHON) -m sovits_core bench --out out/bench/core.json
 
 bench-operator: setup  ## Memory, delays and API requests of the operator by number of voices, into out/bench/operator.json and .png.
