@@ -91,23 +91,28 @@ def together(rows: StepRows, sentences: list[Sentence], places: list[int], start
 
 
 @pytest.mark.parametrize(
-    ("places", "starts"),
+    ("bits", "places", "starts"),
     [
-        pytest.param([0, 1, 2, 3], [0, 0, 0, 0], id="all at once"),
-        pytest.param([3, 0, 2, 1], [0, 2, 5, 9], id="one after another"),
-        pytest.param([1, 1, 0, 0], [0, 16, 3, 25], id="rows that others had before"),
+        pytest.param(32, [0, 1, 2, 3], [0, 0, 0, 0], id="all at once"),
+        pytest.param(32, [3, 0, 2, 1], [0, 2, 5, 9], id="one after another"),
+        pytest.param(32, [1, 1, 0, 0], [0, 16, 3, 25], id="rows that others had before"),
+        pytest.param(8, [3, 0, 2, 1], [0, 2, 5, 9], id="eight bits"),
     ],
 )
-def test_every_row_says_what_it_says_alone(sentences: list[Sentence], places: list[int], starts: list[int]) -> None:
-    one = session(own_adapters=False)
-    rows = StepRows(session(own_adapters=True), rows=4, slots=SLOTS, rank=RANK)
+def test_every_row_says_what_it_says_alone(
+    sentences: list[Sentence], bits: WeightBits, places: list[int], starts: list[int]
+) -> None:
+    one = session(bits, own_adapters=False)
+    rows = StepRows(session(bits, own_adapters=True), rows=4, slots=SLOTS, rank=RANK)
     tokens, scores = together(rows, sentences, places, starts)
     assert len({tuple(said) for said in tokens}) == len(sentences)
     for number, sentence in enumerate(sentences):
         expected, logits = alone(one, sentence)
         assert tokens[number] == expected
+        # with eight bits an activation at the edge of a level may be rounded to the other one
+        allowed = 1e-5 if bits == 32 else 0.02
         for ours, theirs in zip(scores[number], logits, strict=True):
-            assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()
+            assert np.abs(ours - theirs).max() <= allowed * np.abs(theirs).max()
 
 
 def test_a_row_that_stands_still_goes_on_where_it_was(sentences: list[Sentence]) -> None:
