@@ -128,7 +128,7 @@ def test_operator_and_trainer_mean_the_same_versions_of_the_algorithms() -> None
 @pytest.mark.parametrize("language", get_args(Language))
 def test_the_trainer_accepts_the_versions_that_the_operator_asks_for(tmp_path: Path, language: str) -> None:
     job = read_job(rendered_job(tmp_path, language=language))
-    assert job.algorithm.model_dump() == {"training": 1, "text": 1, "evaluation": 1}
+    assert job.algorithm.model_dump() == {"training": 1, "text": TEXT_VERSIONS[language], "evaluation": 1}
     require_versions(job)
 
 
@@ -136,13 +136,14 @@ def test_the_trainer_accepts_the_versions_that_the_operator_asks_for(tmp_path: P
 def test_the_trainer_refuses_a_job_for_another_release(tmp_path: Path, name: str) -> None:
     path = rendered_job(tmp_path)
     document = json.loads(path.read_text(encoding="utf-8"))
-    document["algorithm"][name] = 2
+    own = document["algorithm"][name]
+    document["algorithm"][name] = own + 1
     path.write_text(json.dumps(document), encoding="utf-8")
     with pytest.raises(Refused) as caught:
         require_versions(read_job(path))
     assert failure_of(caught.value, "train").exit_code == 78
     assert str(caught.value) == (
-        f"algorithm.{name} is 2, and this trainer has version 1; run the trainer image of the operator's release "
+        f"algorithm.{name} is {own + 1}, and this trainer has version {own}; run the trainer image of the operator's release "
         "(chart value images.trainer)"
     )
 

@@ -7,7 +7,9 @@ SovitsError
 ├── AdapterRejected         an adapter does not fit its base
 ├── ExportError             a network has no graph
 ├── TextRejected            a text has no phones
-│   └── MissingExtra        the language's packages are not installed
+│   ├── MissingExtra        the language's packages are not installed
+│   ├── UnreadableLetters   a word is in a script that the language is not written with
+│   └── LexiconRejected     a reading that was given for a word cannot be used
 ├── UnknownSymbolTable      no version of the family has this table
 ├── TextModelRejected       the folder of a text model is damaged
 ├── BaseRejected            a base bundle is missing or damaged
@@ -17,6 +19,8 @@ SovitsError
 """
 
 from collections.abc import Iterable
+
+_LETTERS_SHOWN = 20
 
 
 class SovitsError(Exception):
@@ -74,6 +78,21 @@ class MissingExtra(TextRejected):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f'{what} needs more packages: pip install "sovits-core[{extra}]"')
+
+
+class UnreadableLetters(TextRejected):
+    """A text has letters that no reader of its language knows; trainer and server refuse it alike."""
+
+    def __init__(self, letters: str, language: str) -> None:
+        self.letters = letters if len(letters) <= _LETTERS_SHOWN else f"{letters[:_LETTERS_SHOWN]}…"
+        super().__init__(
+            f"the text has {self.letters!r}, which no word of language {language!r} is written with; write what is to "
+            "be spoken in that language"
+        )
+
+
+class LexiconRejected(TextRejected):
+    """An entry of a lexicon has a word or a reading that cannot be used; the message names it and the remedy."""
 
 
 class TextModelRejected(SovitsError):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sovits_core.text import LANGUAGES, foreign_letters
-from sovits_core.text.scripts import SCRIPTS
+from sovits_core.text import LANGUAGES
+from sovits_core.text.scripts import SCRIPTS, foreign_letters
 
 
 def test_every_language_has_its_scripts() -> None:

@@ -46,7 +46,7 @@ from sovits_core.text.segmentation import segments
             "auto", "3개 three3 第3章 3つ", "ko 3개 |en three3 |ja 第3章 3つ", id="digits join their neighbour"
         ),
         pytest.param(
-            "auto", "用Python3写2024年", "zh 用|en Python3|zh 写2024年", id="digits join the word before first"
+            "auto", "用Python3写2024年", "zh 用|en Python|zh 3写2024年", id="the number of a name is read like the text"
         ),
         pytest.param("zh", "我有5kg苹果 and 3 km", "zh 我有5kg苹果 |en and 3 km", id="units join their number"),
         pytest.param("ja", "123", "ja 123", id="digits alone are the user's language"),

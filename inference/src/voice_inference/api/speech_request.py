@@ -7,12 +7,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sovits_core.errors import LexiconRejected
 from sovits_core.synthesis.sampling import Sampling
+from sovits_core.text.lexicon import MAX_READING, MAX_WORD, Alphabet, Lexicon, LexiconEntry
 from voice_inference.bundles.voice import Voice
 from voice_inference.engine.captions import CaptionFormat
 from voice_inference.errors import InvalidRequest
 
 INPUT_LIMIT = 4096  # characters, as at OpenAI
+LEXICON_LIMIT = 200  # entries of one request
 SAMPLING = ("top_k", "top_p", "temperature", "repetition_penalty")
 
 
@@ -20,6 +23,24 @@ class VoiceId(BaseModel):
     """The object form of a voice."""
 
     id: str = Field(min_length=1, max_length=512)
+
+
+class LexiconItem(BaseModel):
+    """How one word is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    word: str = Field(min_length=1, max_length=MAX_WORD, description="The word as the text writes it.")
+    reading: str = Field(
+        min_length=1,
+        max_length=MAX_READING,
+        description="Phones or syllables with spaces between them, or a spelling: `K UW2 B ER0 N EH1 T IY0 Z`.",
+    )
+    alphabet: Alphabet = Field(
+        "cmu",
+        description="What the reading is written in: `cmu` (ARPAbet) and `ipa` for English, `pinyin` for Mandarin, "
+        "`jyutping` for Cantonese, `kana` for Japanese, `hangul` for Korean.",
+    )
 
 
 class SpeechRequest(BaseModel):
@@ -77,6 +98,10 @@ class SpeechRequest(BaseModel):
     seed: int | None = Field(None, ge=0, lt=2**63, description="The same seed gives the same audio for the same text.")
     language: str | None = Field(None, max_length=16, description="Language of the text; the voice's own by default.")
 
+    lexicon: list[LexiconItem] = Field(
+        default=[], max_length=LEXICON_LIMIT, description="Readings of words that go before those of the front end."
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _null_is_absent(cls, given: Any) -> Any:
@@ -109,6 +134,17 @@ class SpeechRequest(BaseModel):
             raise InvalidRequest(
                 "timestamps come with stream_format 'sse', or as response_format 'vtt' or 'srt'.", field="timestamps"
             )
+
+    def readings(self) -> Lexicon:
+        """Return the lexicon.
+
+        Raises:
+            InvalidRequest: names the entry that cannot be read, and the remedy.
+        """
+        try:
+            return Lexicon.of(LexiconEntry(item.word, item.reading, item.alphabet) for item in self.lexicon)
+        except LexiconRejected as error:
+            raise InvalidRequest(f"{error}.", field="lexicon") from error
 
     def sampling(self, voice: Voice) -> Sampling:
         """Return how tokens are chosen: as the base says, where the request does not."""

@@ -130,7 +130,13 @@ class SpeechService:
         seed = secrets.randbits(32) if request.seed is None else request.seed
         language = request.language or voice.language
         listener = self._listener_for(request, language)
-        options = Options(streams(request.response_format), listener, request.sampling(voice), request.split_method)
+        options = Options(
+            streams(request.response_format),
+            listener,
+            request.sampling(voice),
+            request.split_method,
+            request.readings(),
+        )
         wants_captions = bool(request.timestamps or request.caption_format)
         usage = Usage(len(request.input))
         tags = {"title": voice.reference.id, "comment": NOTICE}

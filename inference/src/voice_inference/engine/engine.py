@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sovits_core.errors import InvalidModelInput, TextModelRejected, TextRejected
-from sovits_core.text import foreign_letters, phone_ids, phonemize_for_synthesis
+from sovits_core.errors import InvalidModelInput, TextModelRejected, TextRejected, UnreadableLetters
+from sovits_core.text import phone_ids, phonemize_for_synthesis
+from sovits_core.text.lexicon import NO_ENTRIES, Lexicon
 from voice_inference.bundles.voice import Voice
 from voice_inference.engine.checks import Fault
 from voice_inference.engine.passages import passages, split_by
@@ -17,7 +18,6 @@ from voice_inference.errors import InvalidRequest, SynthesisFailed
 from voice_inference.metrics import Metrics
 
 FINAL_MARKS = frozenset(".!?")
-LETTERS_SHOWN = 20
 
 
 class Engine:
@@ -53,7 +53,7 @@ class Engine:
         """
         rate, pause = voice.base.sample_rate, 0
         early = options.early and options.listener is None
-        for number, sentence in enumerate(sentences_of(text, language, voice, options.split_method)):
+        for number, sentence in enumerate(sentences_of(text, language, voice, options.split_method, options.lexicon)):
             speaking = Speaking(voice, sentence, (seed, number), is_cancelled, self._metrics, options)
             try:
                 yield from speaking.speak(pause, early=early and not number)
@@ -62,30 +62,29 @@ class Engine:
             pause = round(sentence.pause * rate)
 
 
-def sentences_of(text: str, language: str, voice: Voice, split_method: str = "") -> list[Sentence]:
+def sentences_of(
+    text: str, language: str, voice: Voice, split_method: str = "", lexicon: Lexicon = NO_ENTRIES
+) -> list[Sentence]:
     """Split the text into sentences with their phones; those without a word are dropped.
 
     With one of the official split methods its parts are taken instead of sentences.
 
     Raises:
-        InvalidRequest: the base or the text front end does not offer the language, or no sentence has a word.
+        InvalidRequest: the base or the text front end does not offer the language, a word is in letters that nothing
+            here reads, or no sentence has a word.
         SynthesisFailed: the base's network for polyphones failed.
     """
     if language not in voice.base.document.languages:
         offered = ", ".join(voice.base.document.languages)
         raise InvalidRequest(f"language {language!r} is not offered; use one of {offered}.", field="language")
-    if foreign := foreign_letters(text, language):
-        raise InvalidRequest(
-            f"input has {shown(foreign)}, which no word of language {language!r} is written with; "
-            "write what is to be spoken in that language.",
-            field="input",
-        )
     sentences, refusal = [], None
     for passage in split_by(split_method, text, language) if split_method else passages(text):
         try:
             phonemes = phonemize_for_synthesis(
-                passage.text, language, voice.base.document.symbols, voice.base.polyphones
+                passage.text, language, voice.base.document.symbols, voice.base.polyphones, lexicon
             )
+        except UnreadableLetters as error:  # never a silent loss: one such word refuses the whole text
+            raise InvalidRequest(f"input: {error}.", field="input") from error
         except TextRejected as error:
             refusal = refusal or error
             continue
@@ -97,8 +96,3 @@ def sentences_of(text: str, language: str, voice: Voice, split_method: str = "")
     if not sentences:
         raise InvalidRequest(f"input: {refusal or 'there is nothing to speak'}.", field="input") from refusal
     return sentences
-
-
-def shown(letters: str) -> str:
-    """Return some letters as a message quotes them."""
-    return repr(letters if len(letters) <= LETTERS_SHOWN else letters[:LETTERS_SHOWN] + "…")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sovits_core.synthesis.sampling import Sampling
 from sovits_core.text import PhonemeSegment
+from sovits_core.text.lexicon import NO_ENTRIES, Lexicon
 from voice_inference.bundles.voice import Voice
 from voice_inference.engine.audio import Samples, limit_peak
 from voice_inference.engine.checks import Fault, faults_of
@@ -67,6 +68,8 @@ class Options:
     """Instead of the base's own."""
     split_method: str = ""
     """An official one (cut0 to cut5), instead of sentences."""
+    lexicon: Lexicon = NO_ENTRIES
+    """Readings that go before those of the front end."""
 
 
 DEFAULTS: Final = Options()

@@ -5,7 +5,7 @@ from voice_operator.api.voice_revision import AlgorithmVersions
 
 TRAINING = 1
 EVALUATION = 1
-TEXT: dict[Language, int] = {"zh": 1, "en": 1, "ja": 1, "ko": 1, "yue": 1}
+TEXT: dict[Language, int] = {"zh": 2, "en": 2, "ja": 2, "ko": 2, "yue": 2}
 
 
 def versions_for(language: Language) -> AlgorithmVersions:

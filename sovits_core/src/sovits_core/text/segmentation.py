@@ -34,6 +34,7 @@ class Script(Enum):
     NEUTRAL = auto()
 
 
+_CHINESE_LANGUAGES = frozenset(["zh", "yue"])
 _OTHERS = frozenset(["ja", "ko"])
 _LETTER = {Script.LATIN: "en", Script.KANA: "ja", Script.HANGUL: "ko"}
 # Common in Chinese and in no Japanese text, although the Japanese standard has them.
@@ -41,9 +42,18 @@ _CHINESE = frozenset("很嗎吧呢麼她您啊喔哦啦說")
 _SENTENCE = re.compile(r"[^。.!?\uff01\uff1f\n]*(?:[。!?\uff01\uff1f\n]+|\.+(?!\d)|\.|$)")
 _KANA = re.compile(r"[\u3041-\u309f\u30a1-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
 _HAN = re.compile(r"[\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
+# Words that a lexicon reads in English.
+_PLACEHOLDER = re.compile(r"[\ue000-\uf8ff]")
 _ZERO = "\u3007"  # a letter of no standard, used in both
-# After a number these are read in the language around them.
-_UNIT = re.compile(r"(?<=[0-9])\s?(?:[kmc]?[gm]|m?[lL]|[kKMGT]B|t|°C)(?![A-Za-z])")
+# After a number these are read in the language around them, and so are the names of currencies beside one.
+_UNIT = re.compile(
+    r"(?<=[0-9])\s?(?:[kmcdnuμ]?m[23²³]?|[kmμ]?g|[mc]?[lL]|ML|[kKMGT]B|[kMG]?bps|[kMG]?W|kWh|MWh|[mk]?V|mA|mAh|[kMGT]?Hz|dB|k?cal|k?J|"
+    r"[hkM]?Pa|rpm|fps|px|ha|lb|ft|oz|in|hp|t|A|N|ms|s|min|h|°[CF])(?:/(?:km|cm|m|h|s|min|d|kg|g|L))?(?:\^?[23²³])?(?![A-Za-z])"
+    r"|(?:US|HK|NT)(?=\$\s?[0-9])|(?<![A-Za-z])(?:USD|RMB|CNY|EUR|GBP|JPY|KRW|HKD)(?=\s?[0-9])"
+    r"|(?<=[0-9])\s?(?:USD|RMB|CNY|EUR|GBP|JPY|KRW|HKD)(?![A-Za-z])|(?<=[0-9])\s?[xX]\s?(?=[0-9])"
+)
+# The number of what a letter names (5G, 4K, 3D) is Chinese in Chinese.
+_BEFORE_LETTER = re.compile(r"(?<![A-Za-z0-9.])[0-9]+(?=[A-Z](?![A-Za-z0-9]))")
 _HAN_OR_KANA = re.compile(rf"(?:{_HAN.pattern}|{_KANA.pattern})+")
 _HANGUL = re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]")
 
@@ -72,7 +82,12 @@ def _script(character: str) -> Script:
         if character.isalpha():
             return Script.LATIN
         return Script.DIGIT if character.isdigit() else Script.OPENING if character in "([{" else Script.NEUTRAL
-    for script, pattern in ((Script.KANA, _KANA), (Script.HAN, _HAN), (Script.HANGUL, _HANGUL)):
+    for script, pattern in (
+        (Script.LATIN, _PLACEHOLDER),
+        (Script.KANA, _KANA),
+        (Script.HAN, _HAN),
+        (Script.HANGUL, _HANGUL),
+    ):
         if pattern.match(character):
             return script
     if character.isalpha() and unicodedata.name(character, "").startswith(("LATIN", "FULLWIDTH LATIN")):
@@ -91,6 +106,9 @@ def _letters(text: str, han: str) -> list[str | None]:
         found.append(han if script is Script.HAN else _LETTER.get(script))
     for match in _UNIT.finditer(text):
         found[match.start() : match.end()] = [None] * len(match[0])
+    if han in _CHINESE_LANGUAGES and han in found:
+        for match in _BEFORE_LETTER.finditer(text):
+            found[match.start() : match.end()] = [han] * len(match[0])
     return found
 
 
@@ -132,12 +150,26 @@ def _joined(text: str, languages: list[str | None], default: str) -> list[Segmen
         before = languages[start - 1] if start else None
         after = languages[end] if end < len(text) else None
         border = _border(scripts[start:end]) + start
+        touches = after is None and scripts[start] is Script.DIGIT and default in languages
+        if before == "en" and _numbers_a_name(scripts, start, end) and (after == default or touches):
+            # The number of what an English word names (iPhone15, Windows 11) is read in the language around it.
+            border, after = _first_digit(scripts, start, end), default
         filled[start:border] = [before or after or default] * (border - start)
         filled[border:end] = [after or before or default] * (end - border)
     return [
         Segment(language or default, "".join(character for character, _ in run))
         for language, run in groupby(zip(text, filled, strict=True), lambda pair: pair[1])
     ]
+
+
+def _numbers_a_name(scripts: list[Script], start: int, end: int) -> bool:
+    """Say whether a row of characters that follow a word begins with a number, after at most one sign."""
+    at = _first_digit(scripts, start, end)
+    return at < end and at - start <= 1
+
+
+def _first_digit(scripts: list[Script], start: int, end: int) -> int:
+    return next((at for at in range(start, end) if scripts[at] is Script.DIGIT), end)
 
 
 def _undecided(languages: list[str | None]) -> Iterator[tuple[int, int]]:

@@ -10,10 +10,25 @@ import pytest
 
 from sovits_core.errors import TextRejected
 from sovits_core.text import phone_ids, phonemize
-from sovits_core.text.chinese.cantonese import normalize, phones, phones_by_character
+from sovits_core.text.chinese import cantonese
+from sovits_core.text.readings import Context
+from sovits_core.text.spans import SpannedText
 from sovits_core.text.symbols import symbols
 
 OFFICIAL = json.loads((Path(__file__).parents[1] / "data" / "cantonese_phones.json").read_text(encoding="utf-8"))
+
+
+def normalize(text: str) -> str:
+    return cantonese.normalize(SpannedText(text)).text
+
+
+def phones_by_character(normalized: str) -> tuple[list[str], list[int]]:
+    words = cantonese.read(normalized, Context())
+    return [phone for word in words for phone in word.phones], [count for word in words for count in word.counts]
+
+
+def phones(normalized: str) -> list[str]:
+    return phones_by_character(normalized)[0]
 
 
 @pytest.mark.parametrize("sentence", OFFICIAL, ids=lambda sentence: sentence["text"])
@@ -84,12 +99,13 @@ def test_a_text_with_nothing_to_speak_is_refused() -> None:
 def test_a_missing_package_names_the_extra() -> None:
     program = """
 import sys
-import sovits_core.text.chinese.cantonese as cantonese
+from sovits_core.errors import MissingExtra
+from sovits_core.text import phonemize
 assert "ToJyutping" not in sys.modules
 sys.modules["ToJyutping"] = None
 try:
-    cantonese.phones("你好")
-except cantonese.MissingExtra as error:
+    phonemize("你好", "yue")
+except MissingExtra as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

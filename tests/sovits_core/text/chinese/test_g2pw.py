@@ -19,7 +19,7 @@ from sovits_core.text.chinese.characters import read_characters
 from sovits_core.text.chinese.g2pw import FILES, G2pw, Window, open_g2pw, windows
 from sovits_core.text.chinese.readings import Reading
 
-GROWN = "孩子长高了。"  # 长 is zhang3 here, and pypinyin reads it alone as chang2
+LINE = "第三行很好。"  # 行 is hang2 here, and pypinyin reads it alone as xing2
 Damage = Callable[[Path], object]
 
 
@@ -34,8 +34,8 @@ def folder(g2pw_model: Path, tmp_path: Path) -> Path:
 
 
 def test_the_network_reads_what_the_dictionary_reads_otherwise(reader: G2pw) -> None:
-    assert " ".join(phonemize(GROWN, "zh").phones) == "h ai2 z i05 ch ang2 g ao1 l e5 ."
-    assert " ".join(phonemize(GROWN, "zh", polyphones=reader).phones) == "h ai2 z i05 zh ang3 g ao1 l e5 ."
+    assert " ".join(phonemize(LINE, "zh").phones) == "d i4 s an1 x ing2 h en2 h ao3 ."
+    assert " ".join(phonemize(LINE, "zh", polyphones=reader).phones) == "d i4 s an1 h ang2 h en2 h ao3 ."
     assert phonemize_for_synthesis("长高", "zh", polyphones=reader).phones[:4] == (".", "zh", "ang3", "g")
 
 
@@ -319,8 +319,8 @@ def test_a_folder_without_a_vocabulary_is_refused_where_there_is_no_text_encoder
 def test_the_command_reads_with_the_folder_that_it_is_given(
     g2pw_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["phones", "--language", "zh", "--names", GROWN]
+    arguments = ["phones", "--language", "zh", "--names", LINE]
     assert main([*arguments, "--polyphones", str(g2pw_model)]) == 0
-    assert capsys.readouterr().out == "h ai2 z i05 zh ang3 g ao1 l e5 .\n"
+    assert capsys.readouterr().out == "d i4 s an1 h ang2 h en2 h ao3 .\n"
     assert main([*arguments, "--polyphones", str(tmp_path)]) == USAGE_ERROR
     assert "g2pW.onnx is missing: name the model's whole folder" in capsys.readouterr().err

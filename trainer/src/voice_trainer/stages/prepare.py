@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sovits_core.bundle.base import BaseDocument
 from sovits_core.cpus import usable_cpus
-from sovits_core.errors import TextRejected
-from sovits_core.text import LANGUAGES, PolyphoneReader, foreign_letters, phonemize
+from sovits_core.errors import TextRejected, UnreadableLetters
+from sovits_core.text import LANGUAGES, PolyphoneReader, phonemize
 from sovits_core.text.symbols import symbols
 from voice_store import open_store
 from voice_trainer.errors import BadData
@@ -209,17 +209,11 @@ def _clip_length(seconds: float) -> str:
 
 def _phones(recording: Recording, front_end: _FrontEnd, findings: FindingList) -> tuple[str, ...]:
     """Return the phones of the transcript; anything that the front end would drop or not know is a problem."""
-    foreign = foreign_letters(recording.text, front_end.language)
-    if foreign:
-        findings.refuse(
-            "UnknownSymbols",
-            f"the transcript of {shown(recording.id)} has {shown(foreign)}, which are no letters of language "
-            f"{front_end.language!r}; write what is said in that language",
-            recording.id,
-        )
-        return ()
     try:
         phones = front_end.phones(recording.text) if recording.text else ()
+    except UnreadableLetters as error:
+        findings.refuse("UnknownSymbols", f"the transcript of {shown(recording.id)}: {error}", recording.id)
+        return ()
     except TextRejected as error:
         findings.refuse("UnspeakableText", f"the transcript of {shown(recording.id)}: {error}", recording.id)
         return ()

@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import cache, lru_cache
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from sovits_core.errors import MissingExtra
-from sovits_core.text.chinese.normalization import MARKS, normalize
+from sovits_core.text.chinese.normalization import MARKS, normalize, simplified
+from sovits_core.text.readings import Context, WordReading
+from sovits_core.text.spans import SpannedText
 from sovits_core.text.symbols import UNKNOWN, symbols
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["normalize", "phones", "phones_by_character"]
+__all__ = ["normalize", "read"]
 
 
-def phones(normalized: str) -> list[str]:
-    """Return the phones of a text from `normalize`; a character that no dictionary reads becomes UNK UNK.
+def read(normalized: str, context: Context) -> list[WordReading]:
+    """Return the characters and marks of a text from `normalize`; one that no dictionary reads becomes UNK UNK.
 
-    They are in the v2 table only. Raises MissingExtra where the `yue` extra is not installed.
+    Their phones are in the v2 table only. Raises MissingExtra where the `yue` extra is not installed.
     """
-    return phones_by_character(normalized)[0]
+    given = _from_lexicon(normalized, context.lexicon.readings("yue"))
+    found = []
+    for start, (character, jyutping) in enumerate(_dictionary()(normalized)):
+        if character in MARKS:
+            found.append(WordReading(character, (character,), "mark", start, (1,)))
+        else:
+            source = "lexicon" if start in given else "dictionary"
+            found.append(WordReading(character, _symbols(given.get(start, jyutping or "")), source, start, (2,)))
+    return found
 
 
-def phones_by_character(normalized: str, _table: str = "v2", _polyphones: object = None) -> tuple[list[str], list[int]]:
-    """Return the phones and how many each character of `normalized` has: two, or one for a mark; the table is v2."""
-    by_character = [
-        [character] if character in MARKS else list(_symbols(jyutping or ""))
-        for character, jyutping in _dictionary()(normalized)
-    ]
-    return list(chain.from_iterable(by_character)), [len(parts) for parts in by_character]
+def _from_lexicon(text: str, entries: Mapping[str, tuple[str, ...]]) -> dict[int, str]:
+    given: dict[int, str] = {}
+    for word, syllables in sorted(entries.items(), key=lambda entry: len(entry[0])):
+        for match in re.finditer(re.escape(simplified(SpannedText(word)).text), text):
+            given |= dict(zip(range(match.start(), match.end()), syllables, strict=True))
+    return given
 
 
 @lru_cache(maxsize=4096)

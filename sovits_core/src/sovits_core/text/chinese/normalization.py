@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sovits_core.errors import MissingExtra
 from sovits_core.text.chinese.numbers import cardinal
 from sovits_core.text.chinese.quantities import write_out
+from sovits_core.text.spans import SpannedText
 
 if TYPE_CHECKING:
     from opencc import OpenCC
@@ -27,41 +28,61 @@ _GREEK_NAMES = [
     "克西", "欧米克伦", "派", "肉", "西格玛", "西格玛", "套", "宇普西龙", "服艾", "器", "普赛", "欧米伽",
 ]  # fmt: skip
 _GREEK = {chr(0x3B1 + index): name for index, name in enumerate(_GREEK_NAMES)}
-_SAID = str.maketrans(_CIRCLED | _GREEK | {letter.upper(): name for letter, name in _GREEK.items()} | {"\u3007": "零"})
+_SAID = (
+    _CIRCLED | _GREEK | {letter.upper(): name for letter, name in _GREEK.items() if letter != "ς"} | {"\u3007": "零"}
+)
+# A full-width comma parts numbers, and is never the separator of their thousands.
+_STOPS = {"\uff0c": "、"}
+_MIXED_NUMBER = re.compile("(?<=[0-9])(?=[¼-¾⅐-⅞])")
+_WIDE = re.compile(r"[^\x00-\x7f\u4e00-\u9fff]+")
+_HAN_RUN = re.compile(f"[{HAN}]+")
+_LINES = re.compile(r"\s*\n\s*")
+# A space between digits separates numbers (a telephone number may hold one); others say nothing.
+_IDLE_SPACES = re.compile(r"(?<![0-9\s])\s+|\s+(?![0-9\s])")
+_ELLIPSIS = re.compile(r"\.\.\.")
+_UNSPOKEN = re.compile(f"[^{HAN}{MARKS}]+")
+# Of a row of marks the first is kept: the official front end does so that none leaks into the audio.
+_ROW_OF_MARKS = re.compile(r"[!?…,.-][!?…,.-]+")
 # "嗯" and "呣" have readings without a vowel, which the tables cannot write.
-_MARK_OF = str.maketrans(
-    {
+_MARK_OF = {
         ":": ",", ";": ",", "、": ",", "·": ",", "・": ",", "/": ",", "。": ".", "\uff61": ".", "$": ".", "~": "…",
         "\u2014": "-", "\u2013": "-", "\u2015": "-", "嗯": "恩", "呣": "母",
-    }
-)  # fmt: skip
+}  # fmt: skip
 # Between measures the slash is "per"; anywhere else it is a pause.
 _PER = re.compile(
     "(?<=[元块米里克斤升次个人页字度吨瓦])/(?=(?:分钟|小时|公斤|千克|平方|立方|[秒分时天日周月季年人个次米斤升克吨亩台件位斤]))"
 )
 
 
-def normalize(text: str) -> str:
+def normalize(text: SpannedText) -> SpannedText:
     """Return what is to be spoken: simplified Han characters and the marks ! ? … , . - with no two marks in a row.
 
-    Numbers, units and signs are written out. Latin letters, brackets, quotation marks, emoji and other scripts are
-    dropped, as in the official front end: mixed text is to be segmented by language first. Raises MissingExtra where
-    the `zh` or `yue` extra is not installed.
+    Numbers, units and signs are written out. Latin letters, brackets, quotation marks and emoji are dropped, as in the
+    official front end: mixed text is to be segmented by language first. Raises MissingExtra where the `zh` or `yue`
+    extra is not installed.
     """
-    text = _POWER.sub(lambda match: f"的{cardinal(match[1].translate(_SUPERSCRIPTS))}次方", text)
-    text = re.sub("(?<=[0-9])(?=[¼-¾⅐-⅞])", "又", text)
-    text = unicodedata.normalize("NFKC", text.translate(_SAID)).translate(_SAID).replace("\u2044", "/")
-    text = "".join(_ascii_digit(character) for character in text)
-    text = text.encode(errors="ignore").decode()  # lone surrogates, which opencc cannot take
-    text = _simplifier().convert(text)
-    text = re.sub(r"\s*\n\s*", ".", text.strip())
-    # A space between digits separates numbers (a telephone number may hold one); others say nothing.
-    text = re.sub(r"(?<![0-9\s])\s+|\s+(?![0-9\s])", "", text)
-    text = write_out(text)
-    text = _PER.sub("每", text.replace("...", "…")).replace(" ", ",")
-    text = re.sub(f"[^{HAN}{MARKS}]", "", text.translate(_MARK_OF))
-    # Of a row of marks the first is kept: the official front end does so that none leaks into the audio.
-    return re.sub(r"([!?…,.-])[!?…,.-]+", r"\1", text)
+    text = text.translate(_STOPS).sub(_POWER, _power, "power").sub(_MIXED_NUMBER, lambda _: "又")
+    text = text.translate(_SAID, "sign").sub(_WIDE, lambda match: unicodedata.normalize("NFKC", match[0]))
+    text = text.translate(_SAID, "sign").translate({"\u2044": "/"})
+    text = simplified(text.replaced("".join(map(_ascii_digit, text.text))))
+    text = text.strip().sub(_LINES, lambda _: ".").sub(_IDLE_SPACES, lambda _: "")
+    text = write_out(text).sub(_ELLIPSIS, lambda _: "…").sub(_PER, lambda _: "每", "per").translate({" ": ","})
+    text = text.translate(_MARK_OF).sub(_UNSPOKEN, lambda _: "")
+    return text.sub(_ROW_OF_MARKS, lambda match: match[0][0])
+
+
+def simplified(text: SpannedText) -> SpannedText:
+    """Return the text in simplified characters."""
+    if not _HAN_RUN.search(text.text):
+        return text
+    converted = _simplifier().convert(text.text)
+    if len(converted) == len(text):
+        return text.replaced(converted)
+    return text.sub(_HAN_RUN, lambda match: _simplifier().convert(match[0]))
+
+
+def _power(match: re.Match[str]) -> str:
+    return f"的{cardinal(match[1].translate(_SUPERSCRIPTS))}次方"
 
 
 def _ascii_digit(character: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache, partial
+from importlib import resources
 from typing import Any, NamedTuple, Protocol
 
 from sovits_core.errors import MissingExtra
@@ -23,10 +24,6 @@ class Reading(NamedTuple):
     tone: int
 
 
-# pypinyin gives a character without context its first reading; as a word of its own it mostly has another.
-_ALONE = {"长": Reading("chang", 2)}
-
-
 class PolyphoneReader(Protocol):
     """Reads the characters of a clause in their context; for characters that have several readings.
 
@@ -40,16 +37,23 @@ class PolyphoneReader(Protocol):
 @lru_cache(maxsize=16384)
 def read_word(word: str) -> tuple[Reading, ...]:
     """Return the readings of a word's characters from pypinyin's phrases; raise MissingExtra without the extra."""
-    if word in _ALONE:
-        return (_ALONE[word],)
-    try:
-        from pypinyin import Style, lazy_pinyin  # noqa: PLC0415 -- an extra; 0.3 s to load
-    except ModuleNotFoundError as error:
-        raise MissingExtra("Mandarin", "zh") from error
-    spelt = lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True, errors=_each_alone)
+    spelt = _pypinyin()(word)
     return tuple(parse(text) or Reading("", NEUTRAL) for text in spelt)
 
 
+@cache
+def _pypinyin() -> Callable[[str], list[str]]:
+    try:
+        from pypinyin import Style, lazy_pinyin, load_single_dict  # noqa: PLC0415 -- an extra; 0.3 s to load
+    except ModuleNotFoundError as error:
+        raise MissingExtra("Mandarin", "zh") from error
+    text = (resources.files("sovits_core.text.chinese") / "usual_readings.txt").read_text(encoding="utf-8")
+    usual = [word for line in text.splitlines() if not line.startswith("#") for word in line.split()]
+    load_single_dict({ord(word[0]): word[1:] for word in usual})
+    return partial(lazy_pinyin, style=Style.TONE3, neutral_tone_with_five=True, errors=_each_alone)
+
+
+@lru_cache(maxsize=16384)
 def is_phrase(word: str) -> bool:
     """Say whether pypinyin knows how the word is read as a whole; raise MissingExtra without the extra."""
     try:

@@ -1,21 +1,25 @@
-"""How one English word is pronounced: dictionary, then known parts, then spelling rules; never fails."""
+"""How one English word is pronounced: dictionary, then known parts, then the network; never fails."""
 
 from __future__ import annotations
 
 import lzma
+import re
 from collections.abc import Iterable
 from functools import cache, lru_cache
 from importlib import resources
+from typing import NamedTuple
 
-from sovits_core.text.english.letters import guess
+from sovits_core.text.english.network import open_network
 
 VOICELESS = frozenset({"P", "T", "K", "F", "TH"})
 SIBILANTS = frozenset({"S", "Z", "SH", "ZH", "CH", "JH"})
 # Kept small: the shortest part of a compound and the longest unknown word that is spelled out.
-_SHORTEST_PART = 3
+_SHORTEST_PART = 4
+_SHORTEST_STEM = 3
 _LONGEST_SPELLED = 3
 # Longer rows of letters are no words; they are read in pieces, so that time stays bounded.
 _LONGEST_WORD = 40
+_LONGEST_PIECE = 20
 _SUFFIXES = {
     "ing": "IH0 NG", "ly": "L IY0", "ness": "N AH0 S", "less": "L AH0 S", "ful": "F AH0 L", "er": "ER0", "ers": "ER0 Z",
     "est": "AH0 S T", "able": "AH0 B AH0 L", "ment": "M AH0 N T", "ist": "AH0 S T", "ists": "AH0 S T S",
@@ -35,11 +39,24 @@ _LETTERS = {
 _OVERRIDES = {"ay": "EY1", "miz": "M IH1 Z", "cetera": "S EH1 T ER0 AH0", "et": "EH1 T"}
 
 
+class Pronunciation(NamedTuple):
+    """The phones of a word, and what read it."""
+
+    phones: tuple[str, ...]
+    source: str
+
+
 @cache
 def _dictionary() -> dict[str, str]:
     packed = (resources.files("sovits_core.text.english") / "data" / "cmudict.txt.xz").read_bytes()
     lines = lzma.decompress(packed).decode("utf-8").splitlines()
-    return dict(line.split(" ", 1) for line in lines) | _OVERRIDES
+    return dict(line.split(" ", 1) for line in lines) | _OVERRIDES | _newer_words()
+
+
+@cache
+def _newer_words() -> dict[str, str]:
+    text = (resources.files("sovits_core.text.english") / "data" / "newer_words.txt").read_text(encoding="utf-8")
+    return dict(line.split(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
 
 
 def is_known(word: str) -> bool:
@@ -57,24 +74,37 @@ def spell_letters(word: str) -> list[str]:
     return [phone for letter in word.lower() for phone in _LETTERS.get(letter, "").split()]
 
 
-@lru_cache(maxsize=10_000)
-def _pronounce(word: str) -> tuple[str, ...]:
-    found = _known(word) or _derived(word)
-    if found:
-        return tuple(found)
-    if "-" in word:
-        return tuple(phone for part in word.split("-") if part for phone in _pronounce(part))
-    word = word.replace("'", "")
-    if len(word) <= _LONGEST_SPELLED:
-        return tuple(spell_letters(word))
-    if len(word) > _LONGEST_WORD:
-        return _pronounce(word[:_LONGEST_WORD]) + _pronounce(word[_LONGEST_WORD:])
-    return tuple(_compound(word) or guess(word))
-
-
-def pronounce(word: str) -> list[str]:
+@lru_cache(maxsize=32_768)
+def pronounce(word: str) -> Pronunciation:
     """Return the phones of a lower-case word of letters, apostrophes and hyphens; any such word has some."""
-    return list(_pronounce(word))
+    if found := _known(word):
+        return Pronunciation(tuple(found), "dictionary")
+    if found := _derived(word):
+        return Pronunciation(tuple(found), "dictionary, with an ending or a beginning")
+    if "-" in word:
+        return _joined_parts(part for part in word.split("-") if part)
+    return _unknown(word.replace("'", ""))
+
+
+def _joined_parts(words: Iterable[str]) -> Pronunciation:
+    parts = [pronounce(word) for word in words]
+    sources = dict.fromkeys(part.source for part in parts)
+    return Pronunciation(tuple(phone for part in parts for phone in part.phones), " + ".join(sources))
+
+
+def _unknown(word: str) -> Pronunciation:
+    if len(word) <= _LONGEST_SPELLED:
+        return Pronunciation(tuple(spell_letters(word)), "letters")
+    if len(word) > _LONGEST_WORD:
+        return _joined_parts(re.findall(f".{{1,{_LONGEST_PIECE}}}", word))
+    if found := _compound(word):
+        return Pronunciation(tuple(found), "dictionary, as a compound")
+    return Pronunciation(tuple(open_network().read(word) or spell_letters(word)), "network")
+
+
+def with_plural(phones: list[str]) -> tuple[str, ...]:
+    """Return the phones of a word with the s of a plural or a possessive."""
+    return (*phones, *_plural_of(phones))
 
 
 def _known(word: str) -> list[str] | None:
@@ -87,7 +117,7 @@ def _derived(word: str) -> list[str] | None:
     if word.endswith("'"):
         return _known(word[:-1])
     if word.endswith("'s") and len(word) > 2:
-        owner = list(_pronounce(word[:-2]))
+        owner = list(pronounce(word[:-2]).phones)
         return owner + _plural_of(owner)
     return _inflected(word) or _affixed(word)
 
@@ -107,7 +137,7 @@ def _affixed(word: str) -> list[str] | None:
             return _joined(stem, phones.split())
     for prefix, phones in _PREFIXES.items():
         rest = word[len(prefix) :]
-        if word.startswith(prefix) and len(rest) >= _SHORTEST_PART and (stem := _known(rest)):
+        if word.startswith(prefix) and len(rest) >= _SHORTEST_STEM and (stem := _known(rest)):
             return phones.split() + stem
     return None
 
@@ -120,7 +150,7 @@ def _past_of(stem: list[str]) -> list[str]:
 
 def _stem(stem: str) -> list[str] | None:
     """Find the word an ending was added to: as it stands, with its silent e, its y, or without the doubled letter."""
-    if len(stem) < _SHORTEST_PART:
+    if len(stem) < _SHORTEST_STEM:
         return None
     candidates = [stem, f"{stem}e"]
     if stem.endswith("i"):

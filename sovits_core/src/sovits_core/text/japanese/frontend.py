@@ -6,17 +6,19 @@ import contextlib
 import io
 import re
 import warnings
+from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sovits_core.errors import MissingExtra
 from sovits_core.text.japanese.marks import MARK, NOT_READ, PAUSES, RUN, normalize
+from sovits_core.text.readings import Context, WordReading
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["normalize", "phones"]
+__all__ = ["normalize", "read"]
 
 RISE, FALL = "[", "]"
 # The border of two accent phrases. "#" is in neither official table: the weights learnt UNK in its place.
@@ -34,29 +36,47 @@ _PHRASE_LENGTH = re.compile(r"/F:(\d+)_")
 _NAN_BEFORE = "タダテデトドナヌネノ"
 
 
-def phones(normalized: str) -> list[str]:
-    """Return phones, pitch marks and punctuation of a normalised text; characters without a reading are dropped."""
-    found: list[str] = []
+def read(normalized: str, _context: Context) -> list[WordReading]:
+    """Return the runs and marks of a normalised text with their phones, pitch marks among them.
+
+    Characters without a reading are dropped.
+    """
+    pieces: list[tuple[str, int, list[str]]] = []
+    start = 0
     for piece in MARK.split(normalized):
         if mark := PAUSES.get(piece):
-            found.append(mark)
+            pieces.append((piece, start, [mark]))
         elif piece in NOT_READ:
-            found.append(BORDER)
+            pieces.append((piece, start, [BORDER]))
         else:
-            for run in RUN.findall(piece):
-                for start in range(0, len(run), _LONGEST_RUN):
-                    found += _read(run[start : start + _LONGEST_RUN])
-    return _borders_inside(found)
+            pieces += [(run, start + at, _read(run)) for run, at in _runs(piece)]
+        start += len(piece)
+    return _without_idle_borders(pieces)
 
 
-def _borders_inside(found: list[str]) -> list[str]:
+def _runs(piece: str) -> Iterator[tuple[str, int]]:
+    for match in RUN.finditer(piece):
+        for start in range(0, len(match[0]), _LONGEST_RUN):
+            yield match[0][start : start + _LONGEST_RUN], match.start() + start
+
+
+def _without_idle_borders(pieces: list[tuple[str, int, list[str]]]) -> list[WordReading]:
     """Keep the borders that brackets make only between two phones: beside a pause there is nothing to part."""
-    kept: list[str] = []
-    for phone, after in pairwise([*found, "."]):
-        alone = not kept or kept[-1] == BORDER or not kept[-1].isalpha() or not after[0].isalpha()
-        if phone != BORDER or not (alone or after == BORDER):
-            kept.append(phone)
-    return kept
+    found: list[WordReading] = []
+    every = [phone for _, _, phones in pieces for phone in phones]
+    last, place = ".", 0
+    for text, start, phones in pieces:
+        kept = []
+        for phone in phones:
+            place += 1
+            after = every[place] if place < len(every) else "."
+            alone = last == BORDER or not last.isalpha() or not after[0].isalpha() or after == BORDER
+            if phone != BORDER or not alone:
+                kept.append(phone)
+                last = phone
+        source = "Open JTalk" if RUN.match(text) else "mark"
+        found += [WordReading(text, tuple(kept), source, start)] if kept else []
+    return found
 
 
 @cache

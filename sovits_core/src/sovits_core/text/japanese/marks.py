@@ -1,9 +1,13 @@
 """Preprocessing of Japanese text: punctuation, signs, and numbers with their separators."""
 
+# ruff: noqa: RUF001 -- the signs that people write
 from __future__ import annotations
 
 import re
 import unicodedata
+
+from sovits_core.text.spans import Rule, SpannedText
+from sovits_core.text.word_lists import word_list
 
 # Punctuation -> the symbol of its pause.
 PAUSES = {
@@ -21,31 +25,146 @@ RUN = re.compile(r"[A-Za-z0-9\u3005-\u3007\u3041-\u3096\u30a1-\u30fa\u30fc-\u30f
 
 # Punctuation, and signs that are read better as they stand than in the letters they are equivalent to.
 _UNFOLDED = re.compile(r"[^\uff01\uff1f\uff0c\uff0e\uff1a\uff1b\uff08\uff09…℃\u2160-\u216b]+")
-_CURRENCIES = {"$": "ドル", "¥": "円", "€": "ユーロ", "£": "ポンド"}
-_MONEY = re.compile(r"([$¥€£])\s?(\d+(?:\.\d+)?)([万億兆]?)")
-_DATE = re.compile(r"(?<![\d/-])(\d{4})[/-](\d{1,2})[/-](\d{1,2})(?![\d/-])")
-_TIME = re.compile(r"(?<![\d:])([01]?\d|2[0-3]):([0-5]\d)(?![\d:])")
-_TELEPHONE = re.compile(r"(?<![\d-])0\d{1,4}-\d{1,4}-\d{3,4}(?![\d-])")
+_CURRENCIES = {"$": "ドル", "¥": "円", "€": "ユーロ", "£": "ポンド", "₩": "ウォン", "US$": "米ドル"}
+_UNITS = {
+    "km/h": "キロメートル毎時", "m/s": "メートル毎秒", "Mbps": "メガビーピーエス", "km": "キロメートル",
+    "cm": "センチメートル",
+    "mm": "ミリメートル", "m": "メートル", "kg": "キログラム", "mg": "ミリグラム", "g": "グラム", "t": "トン",
+    "ml": "ミリリットル",
+    "mL": "ミリリットル", "L": "リットル", "l": "リットル", "km2": "平方キロメートル", "m2": "平方メートル",
+    "cm2": "平方センチメートル",
+    "m3": "立方メートル", "kWh": "キロワット時", "kW": "キロワット", "W": "ワット", "V": "ボルト", "A": "アンペア",
+    "mA": "ミリアンペア",
+    "mAh": "ミリアンペアアワー", "Hz": "ヘルツ", "kHz": "キロヘルツ", "MHz": "メガヘルツ", "GHz": "ギガヘルツ",
+    "KB": "キロバイト",
+    "MB": "メガバイト", "GB": "ギガバイト", "TB": "テラバイト", "dB": "デシベル", "ha": "ヘクタール",
+    "kcal": "キロカロリー",
+    "cal": "カロリー", "hPa": "ヘクトパスカル", "Pa": "パスカル", "ms": "ミリ秒", "px": "ピクセル", "ft": "フィート",
+    "mph": "マイル毎時",
+    "°C": "度", "℃": "度", "°F": "度", "°": "度",
+}  # fmt: skip
+_UNIT_NAMES = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
 _DIGITS = {
     "0": "ゼロ", "1": "イチ", "2": "ニー", "3": "サン", "4": "ヨン",
     "5": "ゴー", "6": "ロク", "7": "ナナ", "8": "ハチ", "9": "キュー",
 }  # fmt: skip
+_TO = r"\s*[-~〜\u2010-\u2015]\s*"
+_NUMBER = r"\d+(?:\.\d+)?"
+_GREEK = dict(
+    zip(
+        "αβγδεζηθικλμνξοπρσςτυφχψω",
+        word_list(
+            "アルファ ベータ ガンマ デルタ イプシロン ゼータ イータ シータ イオタ カッパ ラムダ ミュー ニュー "
+            "クサイ オミクロン パイ ロー シグマ"
+            " シグマ タウ ウプシロン ファイ カイ プサイ オメガ"
+        ),
+        strict=True,
+    )
+)
 
 
-def normalize(text: str) -> str:
-    """Fold widths, join the groups of large numbers, and write dates, times and money as they are spoken."""
-    text = _UNFOLDED.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text).replace("...", "…")
-    text = re.sub(r"[\u2010-\u2015\u2212]", "-", text)
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
-    text = _DATE.sub(lambda match: f"{match[1]}年{int(match[2])}月{int(match[3])}日", text)
-    text = _TIME.sub(_time, text)
-    text = _TELEPHONE.sub(lambda match: "".join(_DIGITS.get(digit, "の") for digit in match[0]), text)
-    text = _MONEY.sub(lambda match: f"{match[2]}{match[3]}{_CURRENCIES[match[1]]}", text)
-    text = re.sub(r"(?<=[\d%])\s*[~〜]\s*(?=\d)", "から", text)
-    text = re.sub(r"(?<!\w)-(?=\d)", "マイナス", text)
-    # After kana a wave makes the vowel long.
-    return re.sub(r"(?<=[\u3041-\u30fa])[~〜]+", "ー", text)
+def _by_digits(match: re.Match[str]) -> str:
+    return "".join(_DIGITS.get(digit, "の") for digit in match[0])
 
 
 def _time(match: re.Match[str]) -> str:
-    return f"{int(match[1])}時" + ("" if match[2] == "00" else f"{int(match[2])}分")
+    second = f"{int(match[3])}秒" if match[3] else ""
+    return f"{int(match[1])}時" + ("" if match[2] == "00" and not second else f"{int(match[2])}分") + second
+
+
+def _money(match: re.Match[str]) -> str:
+    first = f"{match['first']}から" if match["first"] else ""
+    unit = _CURRENCIES[match["sign"]]
+    return f"{'マイナス' if match['minus'] else ''}{first}{match['number']}{match['scale']}{unit}"
+
+
+def _date(match: re.Match[str]) -> str:
+    return f"{match[1]}年{int(match[2])}月{int(match[3])}日"
+
+
+_RULES = (
+    Rule(
+        "thousands", re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])"), lambda match: match[0].replace(",", ""), ","
+    ),
+    Rule("date", re.compile(r"(?<![\d/.-])(\d{4})[/.-](0?[1-9]|1[0-2])[/.-](0?[1-9]|[12]\d|3[01])(?![\d/-])"), _date),
+    Rule(
+        "date",
+        re.compile(r"(?<![\d/])(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])(?=\s*\(|に|の|は|から|まで)(?<=[1-9\d])"),
+        lambda match: f"{int(match[1])}月{int(match[2])}日",
+        "/",
+    ),
+    Rule("time", re.compile(r"(?<![\d:])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?![\d:])"), _time, ":"),
+    Rule("ratio", re.compile(r"(?<![\d:])(\d+):(\d+)(?![\d:])"), lambda match: f"{match[1]}たい{match[2]}", ":"),
+    Rule("ratio", re.compile(r"(?<=\d)対(?=\d)"), lambda _: "たい", "対"),
+    Rule("age", re.compile(r"(?<![\d.])20[歳才]"), lambda _: "はたち", "歳才"),
+    Rule("telephone number", re.compile(r"(?<![\d-])0\d{1,4}-\d{1,4}-\d{3,4}(?![\d-])"), _by_digits, "-"),
+    Rule(
+        "postal code",
+        re.compile(r"〒\s?(\d{3}-\d{4})"),
+        lambda match: f"郵便番号{''.join(_DIGITS.get(digit, 'の') for digit in match[1])}",
+        "〒",
+    ),
+    Rule("version", re.compile(r"(?<![\d.])\d+(?:\.\d+){2,}(?![\d.])"), lambda match: match[0].replace(".", "点"), "."),
+    Rule(
+        "money",
+        re.compile(
+            rf"(?P<minus>-)?(?P<sign>US\$|[$¥€£₩])\s?(?:(?P<first>{_NUMBER})"
+            rf"{_TO}[$¥€£₩]?)?(?P<number>{_NUMBER})(?P<scale>[千百]?[万億兆]?)円?"
+        ),
+        _money,
+        "$¥€£₩",
+    ),
+    Rule(
+        "percentage",
+        re.compile(rf"({_NUMBER})%?{_TO}({_NUMBER})%"),
+        lambda match: f"{match[1]}から{match[2]}パーセント",
+        "%",
+    ),
+    Rule(
+        "fraction",
+        re.compile(r"(?<![\d/])(\d{1,3})/(\d{1,3})(?![\d/])"),
+        lambda match: f"{match[2]}分の{match[1]}",
+        "/",
+    ),
+    Rule(
+        "sum",
+        re.compile(rf"(?<![\d.])({_NUMBER}(?:\s?[-+×*÷]\s?{_NUMBER})+)\s?=\s?(?=[-\d])"),
+        lambda match: _sum(match[1]) + "は",
+        "=",
+    ),
+    Rule("sum", re.compile(rf"(?<=\d)\s?([+×÷])\s?(?={_NUMBER})"), lambda match: _SIGNS[match[1]], "+×÷"),
+    Rule(
+        "measure",
+        re.compile(rf"(?<![\d.])({_NUMBER})(?:{_TO}({_NUMBER}))?\s?({_UNIT_NAMES})(?![A-Za-z\d])"),
+        lambda match: f"{match[1]}{f'から{match[2]}' if match[2] else ''}{_UNITS[match[3]]}",
+    ),
+    Rule("range", re.compile(r"(?<=[\d%年月日時分円人個回本枚階歳])\s*[~〜]\s*(?=\d)"), lambda _: "から", "~〜"),
+    Rule(
+        "range",
+        re.compile(
+            r"(?<![\d-])(\d+)\s?[-\u2013]\s?(\d+)(?=[年月日時分円人個回本枚階歳章頁匹冊台週ヶか話巻]|ページ|パーセント)"
+        ),
+        lambda match: f"{match[1]}から{match[2]}",
+    ),
+    Rule("minus", re.compile(r"(?<!\w)-(?=\d)"), lambda _: "マイナス", "-"),
+    # After kana a wave makes the vowel long.
+    Rule("long vowel", re.compile(r"(?<=[\u3041-\u30fa])[~〜]+"), lambda _: "ー", "~〜"),
+)
+_SIGNS: dict[str, str] = {"+": "足す", "-": "引く", "×": "掛ける", "*": "掛ける", "÷": "割る"}
+_DASHES = re.compile(r"[\u2010-\u2015\u2212]")
+_DOTS = re.compile(r"\.\.\.+")
+_STOPS = {"\uff0c": "、"}
+
+
+def _sum(terms: str) -> str:
+    return re.sub(r"\s?([-+×*÷])\s?", lambda sign: _SIGNS[sign[1]], terms)
+
+
+def normalize(text: SpannedText) -> SpannedText:
+    """Fold widths, join the groups of large numbers, and write dates, times, measures and money as they are spoken."""
+    text = text.translate(_STOPS)
+    text = text.sub(_UNFOLDED, lambda match: unicodedata.normalize("NFKC", match[0])).sub(_DOTS, lambda _: "…")
+    text = text.sub(_DASHES, lambda _: "-").translate(
+        _GREEK | {letter.upper(): name for letter, name in _GREEK.items()}
+    )
+    return text.apply(_RULES)

@@ -12,11 +12,13 @@ from sovits_core.text.korean.letters import CONSONANTS, VOWELS, Syllable, letter
 from sovits_core.text.korean.numbers import spell_out
 from sovits_core.text.korean.rules import pronounce
 from sovits_core.text.korean.words import respell
+from sovits_core.text.readings import Context, WordReading
+from sovits_core.text.spans import SpannedText
 
 if TYPE_CHECKING:
     from mecab import MeCab, Morpheme
 
-__all__ = ["normalize", "phones"]
+__all__ = ["normalize", "read"]
 
 SPACE, UNKNOWN = "空", "停"
 _PUNCTUATION = {
@@ -33,29 +35,50 @@ _CHINESE = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _TENSED = frozenset("ㄱㄷㅂㅅㅈ")
 
 
-def normalize(text: str) -> str:
+def normalize(text: SpannedText) -> SpannedText:
     """Write numbers, signs, Latin letters and the Chinese characters of Korean words in Hangul."""
     text = spell_out(text)
-    if not _CHINESE.search(text):
+    if not _CHINESE.search(text.text):
         return text
-    for morpheme in reversed(_tagger().parse(text)):
-        reading = morpheme.feature.reading
-        if reading and _CHINESE.search(morpheme.surface) and not _CHINESE.search(reading):
-            text = text[: morpheme.span.start] + reading + text[morpheme.span.end :]
-    return text
+    readings = {
+        morpheme.span.start: morpheme.feature.reading
+        for morpheme in _tagger().parse(text.text)
+        if morpheme.feature.reading
+        and _CHINESE.search(morpheme.surface)
+        and not _CHINESE.search(morpheme.feature.reading)
+    }
+    ends = {morpheme.span.start: morpheme.span.end for morpheme in _tagger().parse(text.text)}
+    pattern = re.compile(
+        "|".join(sorted({re.escape(text.text[at : ends[at]]) for at in readings}, key=len)[::-1]) or "(?!)"
+    )
+    return text.sub(pattern, lambda match: readings.get(match.start()), "Chinese characters")
 
 
-def phones(normalized: str) -> list[str]:
-    """Return letters, 空 for a space, 停 for what cannot be read, and punctuation; a text ends in punctuation."""
-    found: list[str] = []
-    for item in pronounce(_annotated(normalized)):
+def read(normalized: str, _context: Context) -> list[WordReading]:
+    """Return the words and marks of a normalised text; 空 is a space, 停 what cannot be read.
+
+    A text ends in punctuation.
+    """
+    found: list[WordReading] = []
+    items, respelled = _annotated(normalized)
+    for start, item in enumerate(pronounce(items)):
+        written = normalized[start]
         if isinstance(item, Syllable):
-            found += letters(item)
+            source = "list of exceptions" if start in respelled else "rules of pronunciation"
+            phones = tuple(letters(item))
+            if found and found[-1].text[-1:].isalpha() and found[-1].start + len(found[-1].text) == start:
+                last = found.pop()
+                source = last.source if last.source.startswith("list") else source
+                found.append(WordReading(last.text + written, last.phones + phones, source, last.start))
+            else:
+                found.append(WordReading(written, phones, source, start))
         elif item in CONSONANTS or item in VOWELS:  # a letter on its own, as in laughter
-            found += VOWELS.get(item, item)
+            found.append(WordReading(written, tuple(VOWELS.get(item, item)), "letter", start))
         elif item not in _QUOTES:
-            found.append(_PUNCTUATION.get(item, UNKNOWN))
-    return [*found, "."] if found and found[-1] in CONSONANTS | frozenset("".join(VOWELS.values())) else found
+            found.append(WordReading(written, (_PUNCTUATION.get(item, UNKNOWN),), "mark", start))
+    if found and found[-1].phones[-1] in CONSONANTS | frozenset("".join(VOWELS.values())):
+        found.append(WordReading("", (".",), "end of the text", len(normalized)))
+    return found
 
 
 @cache
@@ -67,8 +90,8 @@ def _tagger() -> MeCab:
     return MeCab()
 
 
-def _annotated(text: str) -> list[Syllable | str]:
-    """Split into syllables that know what the rules must know of their words."""
+def _annotated(text: str) -> tuple[list[Syllable | str], set[int]]:
+    """Split into syllables that know what the rules must know of their words, and tell which were respelled."""
     morphemes: list[Morpheme] = _tagger().parse(text)
     parts = [place for morpheme in morphemes for place in _parts(morpheme)]
     ends = {morpheme.span.end for morpheme in morphemes}
@@ -88,7 +111,7 @@ def _annotated(text: str) -> list[Syllable | str]:
             last.object_marker = tags == ["JKO"]
         if any(tag.startswith("E") for tag in tags):
             _mark_ending(items, morpheme)
-    return items
+    return items, {place for place, (one, other) in enumerate(zip(text, spelled, strict=True)) if one != other}
 
 
 def _parts(morpheme: Morpheme) -> list[int]:
