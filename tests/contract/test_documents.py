@@ -143,8 +143,8 @@ def test_the_trainer_refuses_a_job_for_another_release(tmp_path: Path, name: str
         require_versions(read_job(path))
     assert failure_of(caught.value, "train").exit_code == 78
     assert str(caught.value) == (
-        f"algorithm.{name} is {own + 1}, and this trainer has version {own}; run the trainer image of the operator's release "
-        "(chart value images.trainer)"
+        f"algorithm.{name} is {own + 1}, and this trainer has version {own}; run the trainer image of the operator's "
+        "release (chart value images.trainer)"
     )
 
 

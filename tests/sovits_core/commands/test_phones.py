@@ -77,3 +77,39 @@ def test_a_wrong_option_is_refused_before_anything_is_read(
 ) -> None:
     assert _run(monkeypatch, b"", *options) == USAGE_ERROR
     assert message in capsys.readouterr().err
+
+
+def test_a_word_is_explained_by_what_wrote_and_what_read_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "words.tsv").write_text("# mine\nKubernetes\tK UW2 B ER0 N EH1 T IY0 Z\tcmu\n", encoding="utf-8")
+    text = "I read Kubernetes for $5."
+    assert main(["phones", "--explain", "--lexicon", str(tmp_path / "words.tsv"), text]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "en\tI\tI\tAY1\tas written\tdictionary",
+        "en\tread\tread\tR IY1 D\tas written\thomograph: present",
+        "en\tKubernetes\tKubernetes\tK UW2 B ER0 N EH1 T IY0 Z\tlexicon\tlexicon",
+        "en\tfor\tfor\tF AO1 R\tas written\tdictionary",
+        "en\t$5\tfive\tF AY1 V\tmoney\tdictionary",
+        "en\t$5\tdollars\tD AA1 L ER0 Z\tmoney\tdictionary",
+        "en\t.\t.\t.\tas written\tmark",
+    ]
+
+
+def test_the_spoken_text_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["phones", "--normalized", "--language", "zh", "重5kg"]) == 0
+    assert capsys.readouterr().out == "重五千克\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"Kubernetes\tK\n", "lexicon words.tsv, line 1, has 2 fields: give word, reading and alphabet"),
+        (b"gif\tJH\xff\tcmu\n", "lexicon words.tsv cannot be read"),
+        (b"gif\tXX\tcmu\n", "'XX' in the reading of 'gif' is no ARPAbet phone"),
+    ],
+)
+def test_a_lexicon_that_cannot_be_used_is_named(
+    content: bytes, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "words.tsv").write_bytes(content)
+    assert main(["phones", "--lexicon", str(tmp_path / "words.tsv"), "Hello"]) == USAGE_ERROR
+    assert message in capsys.readouterr().err

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sovits_core.errors import TextRejected
+from sovits_core.errors import TextModelRejected, TextRejected
 from sovits_core.text import MAX_CHARACTERS, phone_ids, phonemize, phonemize_for_synthesis, split_sentences
+from sovits_core.text.english.network import FILE, open_network, wheel_file
 from sovits_core.text.symbols import symbols
 
 CASES: list[dict[str, str]] = json.loads((Path(__file__).parent / "data" / "english_phones.json").read_text("utf-8"))
@@ -105,6 +106,24 @@ def test_whatever_has_a_letter_or_a_digit_can_be_spoken(text: str) -> None:
     assert 86 not in phone_ids(phones)
 
 
+@pytest.mark.parametrize(
+    ("word", "phones"),
+    [
+        ("xylophonists", "Z AY1 L AH0 F AH0 N AH0 S T S"),  # of the official sentences
+        ("activationist", "AE2 K T IH0 V EY1 SH AH0 N IH0 S T"),  # of the network's own description
+        ("zelensky", "Z IH0 L EH1 N S K IY0"),
+        ("grafana", "G R AH0 F AA1 N AH0"),
+    ],
+)
+def test_the_network_says_what_the_official_code_says(word: str, phones: str) -> None:
+    assert " ".join(open_network().read(word)) == phones
+
+
+def test_another_file_of_weights_is_refused_by_its_digest() -> None:
+    with pytest.raises(TextModelRejected, match=r"g2p_en/checkpoint20\.npz has the SHA-256 b8af35e4\w+, expected 00"):
+        wheel_file(FILE, "00")
+
+
 def test_very_short_text_starts_with_a_pause() -> None:
     assert phonemize("Hi", "en").phones == (",", "HH", "AY1")
 
@@ -135,6 +154,20 @@ def test_sentences_are_split_at_their_ends_and_not_at_abbreviations_or_decimals(
         "J. K. agreed…",
         "The end",
     ]
+
+
+def test_an_abbreviation_ends_no_sentence_unless_another_begins() -> None:
+    text = "We met at 9 a.m. sharp in a U.S. Army base. Fig. 3 shows Acme Inc. grew. He lives in the U.S. He is happy."
+    assert split_sentences(text, 150) == [
+        "We met at 9 a.m. sharp in a U.S. Army base.",
+        "Fig. 3 shows Acme Inc. grew.",
+        "He lives in the U.S.",
+        "He is happy.",
+    ]
+
+
+def test_a_character_of_han_is_as_long_as_three_latin_ones() -> None:
+    assert [len(part) for part in split_sentences("这是一个很长的句子" * 20, 150)] == [50, 50, 50, 30]
 
 
 def test_a_long_sentence_is_cut_at_a_clause_then_at_a_word_then_anywhere() -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
-from sovits_core.errors import TextRejected
-from sovits_core.text import MAX_CHARACTERS, MODES, PolyphoneReader, phonemize, require_mode
+from sovits_core.errors import LexiconRejected, TextRejected
+from sovits_core.text import MAX_CHARACTERS, MODES, PhonemeSegment, PolyphoneReader, phonemize, require_mode
 from sovits_core.text.chinese.g2pw import open_g2pw
+from sovits_core.text.lexicon import LANGUAGE_OF, NO_ENTRIES, Alphabet, Lexicon, LexiconEntry
 from sovits_core.text.symbols import phone_ids, symbols
 
 HELP = "print the symbol ids of each line of text"
 # Four bytes are the longest character of UTF-8, and a line may end in two more.
 _LONGEST_LINE = 4 * MAX_CHARACTERS + 2
 _BYTE_ORDER_MARK = "\ufeff"
+_LEXICON_FIELDS = 3
+Reading = tuple[PolyphoneReader | None, Lexicon]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +28,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--language", default="en", help=f"one of: {', '.join(MODES)}")
     parser.add_argument("--symbols", default="v2", help="symbol table for the ids: v1 or v2")
     parser.add_argument("--polyphones", type=Path, help="folder of a g2pW model that reads Mandarin's polyphones")
-    parser.add_argument("--names", action="store_true", help="print the symbols instead of their ids")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--names", action="store_true", help="print the symbols instead of their ids")
+    form.add_argument("--normalized", action="store_true", help="print the text as it is spoken instead of ids")
+    form.add_argument(
+        "--explain",
+        action="store_true",
+        help="print a line for each word: language, how the text has it, how it is said, its phones, which rule and "
+        "which dictionary",
+    )
+    parser.add_argument(
+        "--lexicon",
+        type=Path,
+        help="readings of words that go before all others: a file of lines with word, reading and alphabet "
+        f"({', '.join(LANGUAGE_OF)}), tabs between them",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -31,22 +50,59 @@ def run(options: argparse.Namespace) -> None:
     table = symbols(options.symbols)
     require_mode(options.language)
     polyphones = open_g2pw(options.polyphones) if options.polyphones else None
+    reading = polyphones, read_lexicon(options.lexicon) if options.lexicon else NO_ENTRIES
     if options.text is not None:
-        _print(options.text, options, table, polyphones)
+        _print(options.text, options, table, reading)
         return
     for number, line in enumerate(iter(lambda: sys.stdin.buffer.readline(_LONGEST_LINE + 1), b""), start=1):
         if len(line) > _LONGEST_LINE:
             raise TextRejected(f"line {number} has more than {MAX_CHARACTERS} characters: split it first")
         try:
             text = line.decode("utf-8").rstrip("\r\n")
-            _print(text.removeprefix(_BYTE_ORDER_MARK) if number == 1 else text, options, table, polyphones)
+            _print(text.removeprefix(_BYTE_ORDER_MARK) if number == 1 else text, options, table, reading)
         except UnicodeDecodeError as error:
             raise TextRejected(f"line {number} is not UTF-8, from byte {error.start + 1} on: convert it") from error
         except TextRejected as error:
             raise TextRejected(f"line {number}: {error}") from error
 
 
-def _print(text: str, options: argparse.Namespace, table: tuple[str, ...], polyphones: PolyphoneReader | None) -> None:
-    ids = phone_ids(phonemize(text, options.language, options.symbols, polyphones).phones, options.symbols)
+def _print(text: str, options: argparse.Namespace, table: tuple[str, ...], reading: Reading) -> None:
+    found = phonemize(text, options.language, options.symbols, *reading)
+    if options.explain:
+        lines = [line for part in found.segments for line in _explained(text, part)]
+    elif options.normalized:
+        lines = [found.normalized]
+    else:
+        ids = phone_ids(found.phones, options.symbols)
+        lines = [" ".join(map(str, (table[index] for index in ids) if options.names else ids))]
     # flushed, so that what was read before an error is there when the error is told
-    print(*((table[index] for index in ids) if options.names else ids), flush=True)  # noqa: T201 -- the output
+    print(*lines, sep="\n", flush=True)  # noqa: T201 -- the output
+
+
+def _explained(text: str, part: PhonemeSegment) -> Iterator[str]:
+    for word in part.words:
+        covered = part.origins[word.start : word.start + max(1, len(word.text))]
+        written = text[min(one.start for one in covered) : max(one.end for one in covered)] if covered else ""
+        rules = ", ".join(dict.fromkeys(one.rule for one in covered if one.rule)) or "as written"
+        yield "\t".join(
+            (part.language, written.replace("\n", " "), word.text, " ".join(word.phones), rules, word.source)
+        )
+
+
+def read_lexicon(path: Path) -> Lexicon:
+    """Return the lexicon in a file; raise LexiconRejected with the line that is no entry."""
+    entries = []
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LexiconRejected(f"lexicon {path.name} cannot be read: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        fields = line.split("\t")
+        if line.strip() and not line.startswith("#"):
+            if len(fields) != _LEXICON_FIELDS:
+                raise LexiconRejected(
+                    f"lexicon {path.name}, line {number}, has {len(fields)} fields: give word, reading and alphabet"
+                    " with tabs between them"
+                )
+            entries.append(LexiconEntry(fields[0], fields[1], cast("Alphabet", fields[2].strip())))
+    return Lexicon.of(entries)

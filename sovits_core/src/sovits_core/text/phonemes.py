@@ -160,7 +160,10 @@ def _segment(language: str, normalized: SpannedText, words: list[WordReading], l
     shown = lexicon.restore(normalized)
     if shown is not normalized:
         lengths = [len(lexicon.restore(normalized[: word.start])) for word in words]
-        words = [word._replace(start=start) for word, start in zip(words, lengths, strict=True)]
+        words = [
+            word._replace(start=start, text=lexicon.restore(SpannedText(word.text)).text)
+            for word, start in zip(words, lengths, strict=True)
+        ]
     phones = tuple(phone for word in words for phone in word.phones)
     word2ph = tuple(count for word in words for count in word.counts) if language in {"zh", "yue"} else None
     return PhonemeSegment(language, shown.text, phones, word2ph, tuple(words), tuple(shown.origins))

@@ -10,15 +10,26 @@ from sovits_core.errors import TextRejected
 # The code points are the typographic quotes, and the full-width marks of Chinese and Japanese.
 _END = re.compile(r"[.!?…]+[\"')\]\u201d\u2019]*(?=\s|$)|[。\uff01\uff1f]+[」』\u201d\u2019]*")
 ABBREVIATION = re.compile(
-    r"(?:^|[\s(\"'])(?:[A-Z]|Mr|Mrs|Ms|Dr|St|Jr|Sr|Prof|Capt|Gen|Col|Lt|Rev|Hon|Ltd|Co|No|vs|etc|e\.g|i\.e)$"
+    r"(?:^|[\s(\"'])(?:[A-Z]|Mr|Mrs|Ms|Dr|St|Jr|Sr|Prof|Capt|Gen|Col|Lt|Sgt|Rev|Hon|Gov|Sen|Rep|Ltd|Co|Inc|Corp|Nos?|vs"
+    r"|etc|e\.g|i\.e|cf|approx|Ave|Blvd|Rd|Mt|Ft|Fig|fig|Vol|vol|Ch|ch|pp?|Jan|Feb|Aug|Sept?|Oct|Nov|Dec|Ph\.D)$"
 )
+# Letters with full stops between them end a sentence only before a word that mostly begins one.
+_INITIALS = re.compile(r"(?:^|[\s(\"'])(?:[A-Za-z]\.)+[A-Za-z]$")
+_BEGINS = re.compile(
+    r"\s+(?:He|She|It|They|We|I|You|The|This|That|These|Those|But|And|So|In|On|At|A|An|My|His|Her|Our|Then)\b"
+)
+_GOES_ON = re.compile(r"\s+[a-z]")
+# A Han character, kana or syllable of Hangul is as long to say as three Latin letters.
+_LONG_CHARACTER = re.compile(r"[\u1100-\u11ff\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3\U00020000-\U000323af]")
+_LONG = 3
 _CLAUSE = re.compile(r"[,;:](?=\s|$)|[\uff0c、\uff1b\uff1a]|\s[-\u2013\u2014]\s")
 MIN_LIMIT = 10
 
 
 def split_sentences(text: str, limit: int) -> list[str]:
-    """Return the sentences of a text, none longer than `limit` characters: longer ones are split at clauses or words.
+    """Return the sentences of a text, longer ones split at clauses or words.
 
+    None has more than `limit` Latin characters, of which a Han character, kana or Hangul syllable counts as three.
     Nothing but white space is lost. Raises TextRejected for a limit that no sentence could meet.
     """
     if limit < MIN_LIMIT:
@@ -33,7 +44,7 @@ def split_sentences(text: str, limit: int) -> list[str]:
 def _sentences(paragraph: str) -> list[str]:
     found, start = [], 0
     for end in _END.finditer(paragraph):
-        if end.group() == "." and ABBREVIATION.search(paragraph[start : end.start()]):
+        if end.group() == "." and _is_inside(paragraph, start, end):
             continue
         found.append(paragraph[start : end.end()].strip())
         start = end.end()
@@ -41,10 +52,28 @@ def _sentences(paragraph: str) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
+def _is_inside(paragraph: str, start: int, stop: re.Match[str]) -> bool:
+    """Say whether a full stop belongs to an abbreviation and the sentence goes on."""
+    before = paragraph[start : stop.start()]
+    if _GOES_ON.match(paragraph, stop.end()) or ABBREVIATION.search(before):
+        return bool(before.strip())
+    return bool(_INITIALS.search(before)) and not _BEGINS.match(paragraph, stop.end())
+
+
+def _fits(sentence: str, limit: int) -> int:
+    """Return how many characters of a sentence are no longer to say than so many Latin ones."""
+    room = limit
+    for place, character in enumerate(sentence):
+        room -= _LONG if _LONG_CHARACTER.match(character) else 1
+        if room < 0:
+            return place
+    return len(sentence)
+
+
 def _within(sentence: str, limit: int) -> list[str]:
     parts = []
-    while len(sentence) > limit:
-        end = _last_boundary(sentence, limit)
+    while (room := _fits(sentence, limit)) < len(sentence):
+        end = _last_boundary(sentence, room)
         parts.append(sentence[:end].strip())
         sentence = sentence[end:].strip()
     return [*parts, sentence] if sentence else parts
@@ -55,7 +84,7 @@ def _last_boundary(sentence: str, limit: int) -> int:
     window = sentence[:limit]
     clauses = [match.end() for match in _CLAUSE.finditer(sentence) if match.end() <= limit]
     # A clause of a few letters alone would be spoken as a fragment.
-    if clauses and clauses[-1] >= limit // 4:
+    if clauses and clauses[-1] >= max(1, limit // 4):
         return clauses[-1]
     word = window.rfind(" ")
     return word if word > 0 else limit
