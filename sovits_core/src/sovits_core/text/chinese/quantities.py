@@ -181,6 +181,13 @@ _IN_YEAR = r"(?:0?[1-9]|1[0-2])"
 
 # The order matters: what is written in a longer form is recognised before its parts are.
 RULES: tuple[Rule, ...] = (
+    _rule(
+        "holiday",
+        r"(?<!\d)(\d{1,2})[.·](\d{1,2})(?=[^\d]{0,3}节)",
+        lambda m: digit_by_digit(m[1]) + digit_by_digit(m[2]),
+        "节",
+    ),
+    _rule("hundredths", r"(?<=\d秒)\d\d(?!\d)", lambda match: digit_by_digit(match[0]), "秒"),
     _rule("decimal", r"(?<![\d.])\.(?=\d)", lambda _: "0."),
     _rule("thousands", r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])", lambda match: match[0].replace(",", ""), ","),
     _rule("telephone number", r"(?<![\d.])(\+?86[- ]?)?(1[3-9]\d)[- ]?(\d{4})[- ]?(\d{4})(?!\d|\.\d)", _mobile),
@@ -283,6 +290,7 @@ RULES: tuple[Rule, ...] = (
     _rule("count", r"(?<=万)2(?=千)", lambda _: "二", "万"),
     _rule("count", rf"{_ALONE}(\d++)([多余几+])?({_MEASURES})", _counted),
     _rule("number", r"(?<![\d.])(\d++\.\d++)(?=\D|$)", lambda match: number(match[1])),
+    _rule("number", r"(?<![打拨电系话\d])[1-9]0{2,7}(?!\d)", lambda match: cardinal(match[0])),
     # Room numbers, numbers to dial and codes: the digits are called out.
     _rule("number by digits", r"\d{3,}|0\d", lambda match: digit_by_digit(match[0], one="幺")),
     _rule("number", r"\d+", lambda match: cardinal(match[0])),

@@ -27,7 +27,7 @@ _REFERENCES = {"no": "number", "nos": "numbers", "p": "page", "pp": "pages", "vo
 _PHRASES = {"e.g.": "for example", "i.e.": "that is", "a.k.a.": "also known as", "w/o": "without", "w/": "with ",
             "b/c": "because", "aka": "also known as", "et al.": "et al", "cf.": "compare", "N.B.": "note well",
             "R.I.P.": "rest in peace", "P.S.": "P S", "approx.": "approximately", "n/a": "not applicable",
-            "N/A": "not applicable", "c/o": "care of", "and/or": "and or"}  # fmt: skip
+            "N/A": "not applicable", "Ctrl": "control", "c/o": "care of", "and/or": "and or"}  # fmt: skip
 _NAME_FOLLOWS = r"(?=\s+[A-Z])"
 
 
@@ -89,7 +89,7 @@ ABBREVIATIONS = (
         lambda match: {"St": "Saint", "Dr": "Doctor"}[match[1]],
     ),
     Rule("abbreviation", re.compile(r"\b(Dr|St)\."), lambda match: {"St": "Saint", "Dr": "Doctor"}[match[1]], "."),
-    Rule("abbreviation", re.compile(rf"\b({_alternatives(_TITLES)})\.", re.IGNORECASE), _title, "."),
+    Rule("abbreviation", re.compile(rf"(?<!\d)(?<!\d )\b({_alternatives(_TITLES)})\.", re.IGNORECASE), _title, "."),
     Rule("abbreviation", re.compile(r"\b(Mr|Mrs|Ms|Prof)\b(?=\s+[A-Z])"), lambda match: _TITLES[match[1]]),
     Rule(
         "abbreviation",

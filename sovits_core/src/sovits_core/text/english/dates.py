@@ -115,8 +115,8 @@ NAMES = (
     Rule("weekday", re.compile(rf"\b({_WEEKDAY}){TO}({_WEEKDAY})\b\.?"), _weekdays),
     Rule(
         "weekday",
-        re.compile(r"\b(Mon|Tues|Wed|Thurs?|Fri|Sat|Sun)\.(?=,?\s+[A-Z\d])"),
-        lambda match: _DAYS[match[1].lower()],
+        re.compile(r"\b(Mon|Tues|Wed|Thurs?|Fri)\.(?=,?\s)|\b(Sat|Sun)\.(?=,?\s+[A-Z\d])"),
+        lambda match: _DAYS[(match[1] or match[2]).lower()],
     ),
 )
 DATES = (

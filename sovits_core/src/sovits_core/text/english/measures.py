@@ -37,7 +37,7 @@ _UNITS = {
     "dpi": "dot per inch", "px": "pixel", "mph": "mile per hour", "kph": "kilometer per hour",
     "kmh": "kilometer per hour", "ms": "millisecond", "µs": "microsecond", "μs": "microsecond", "ns": "nanosecond",
     "sec": "second", "secs": "second", "min": "minute", "mins": "minute", "h": "hour", "hr": "hour", "hrs": "hour",
-    "yr": "year", "yrs": "year", "wk": "week", "wks": "week", "mos": "month", "hp": "horsepower",
+    "yr": "year", "yrs": "year", "wk": "week", "wks": "week", "mos": "month", "pts": "point", "hp": "horsepower",
     "cc": "cubic centimeter", "ct": "carat", "mol": "mole", "lx": "lux", "lm": "lumen", "Ω": "ohm", "kΩ": "kilohm",
 }  # fmt: skip
 # Also words or letters of their own: a unit only where the number touches them.

@@ -82,8 +82,16 @@ FRACTIONS = (
     ),
     Rule(
         "idiom",
-        re.compile(r"(?<![\d/.])(24/7(?:/365)?|9/11|50/50|20/20|80/20|60/40|70/30|90/10)(?![\d/])"),
-        lambda match: " ".join(map(cardinal, match[1].split("/"))),
+        re.compile(
+            r"(?<![\d/.])(24/7(?:/365)?|9/11|50/50|20/20|80/20|60/40|70/30|90/10)(?![\d/])|(?<![\d-])(50-50)(?![\d-])"
+        ),
+        lambda match: " ".join(map(cardinal, re.split("[-/]", match[0]))),
+        "/-",
+    ),
+    Rule(
+        "score",
+        re.compile(r"(?<![\d/.,])(\d{1,3})/(100)(?![\d/])"),
+        lambda match: f"{cardinal(match[1])} out of {cardinal(match[2])}",
         "/",
     ),
     Rule(
