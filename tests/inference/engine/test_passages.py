@@ -44,7 +44,7 @@ def test_paragraphs(text: str, read: list[str]) -> None:
 
 
 def test_pauses_follow_the_marks() -> None:
-    long = "word " * 30 + "and so on, " + "word " * 30
+    long = "word " * 25 + "and so on, " + "word " * 25
     found = passages(f"One? Two.\n\n{long.strip()}.\n\nEnd")
     assert [passage.pause for passage in found] == [
         SENTENCE_PAUSE,

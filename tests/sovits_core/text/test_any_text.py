@@ -41,7 +41,7 @@ _SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=[Heal
 
 @pytest.fixture(autouse=True, scope="module")
 def _dictionaries() -> None:
-    for language in LANGUAGES:  # what is loaded once is not counted
+    for language in LANGUAGES[1:]:  # what is loaded once is not counted
         phonemize("a 你 あ 가", language)
 
 
