@@ -135,8 +135,8 @@ class Upgrade:
     elsewhere: str  # revision of a voice whose recordings lie where the namespace may use none now
 
 
-# Whoever raises the version of a text-to-phone conversion wants voices trained again. What is looked at here is what
-# happens to those for which no version has risen.
+# A raised version of a text-to-phone conversion trains again what is not published. What is looked at here is what
+# happens where no version has risen.
 SAME_VERSIONS = """
 from voice_operator.reconcile import algorithm
 algorithm.TEXT.update(dict.fromkeys(algorithm.TEXT, 1))

@@ -8,7 +8,7 @@ from typing import Any
 
 from voice_operator.api.voice_model import Evaluation, Gate, Preparation, Training
 from voice_operator.api.voice_revision import AlgorithmVersions, VoiceRevisionSpec
-from voice_operator.reconcile.algorithm import EVALUATION
+from voice_operator.reconcile.algorithm import EVALUATION, versions_for
 from voice_operator.reconcile.gates import effective_gates
 
 # The default that each training setting had when it was introduced. A setting with this value is left out of the hash,
@@ -61,13 +61,16 @@ def training_hash(
 
 
 def training_hash_of(revision: VoiceRevisionSpec) -> str:
-    """Return the training hash of the input that a revision records."""
+    """Return the training hash that this release gives to the input that a revision records.
+
+    It counts as made by this release's algorithms, whatever made it: an upgrade trains nothing that is published.
+    """
     return training_hash(
         language=revision.language,
         recordings=revision.dataset.digest or revision.dataset.fingerprint,
         base=base_identity(revision.base.name, revision.base.uri, revision.base.digest),
         training=revision.training,
-        algorithm=revision.algorithm,
+        algorithm=versions_for(revision.language),
         preparation=revision.dataset,
     )
 
