@@ -20,7 +20,9 @@ from voice_inference.voices.desired import DesiredVoices as ServersVoices
 from voice_inference.voices.desired import parse_desired
 from voice_inference.voices.registry import VoiceRegistry
 from voice_operator import documents as read_by_operator
-from voice_operator.api.voice_model import Gate, Language, VoiceModelSpec
+from voice_operator.api.evaluation import Gate
+from voice_operator.api.schema import Language
+from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.manifests.job_document import job_document
 from voice_operator.manifests.voice_list import configured_base, list_document

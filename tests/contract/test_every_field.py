@@ -18,17 +18,16 @@ from pydantic import BaseModel, Field
 
 import voice_trainer
 from sovits_core.bundle.base import Metric as BaseMetric
-from voice_operator.api.structural import structural_schema
-from voice_operator.api.voice_model import (
+from voice_operator.api.evaluation import (
     BOTH_BOUNDS,
     LESS_IS_BETTER,
     MORE_IS_BETTER,
     NEED_RECOGNISER,
     RECOGNISED,
     Metric,
-    Training,
-    VoiceModelSpec,
 )
+from voice_operator.api.structural import structural_schema
+from voice_operator.api.voice_model import Training, VoiceModelSpec
 from voice_operator.api.voice_revision import ReviewDecision, VoiceRevisionSpec
 from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import (

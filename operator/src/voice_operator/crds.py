@@ -10,9 +10,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from voice_operator.api.evaluation import NEED_RECOGNISER, RECOGNISED
 from voice_operator.api.schema import GROUP, VALIDATIONS, VERSION, name_rule
 from voice_operator.api.structural import structural_schema
-from voice_operator.api.voice_model import NEED_RECOGNISER, RECOGNISED, VoiceModelSpec
+from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_revision import RevisionReview, VoiceRevisionSpec, VoiceRevisionStatus
 from voice_operator.api.voice_server import VoiceServerSpec, VoiceServerStatus
 from voice_operator.api.voice_status import VoiceModelStatus

@@ -5,8 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from voice_operator.api.evaluation import LESS_IS_BETTER, Gate, Metric
 from voice_operator.api.schema import DECIMAL
-from voice_operator.api.voice_model import LESS_IS_BETTER, Gate, Metric
 from voice_operator.section import Section
 from voice_operator.units import seconds
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from voice_operator.api.voice_model import Evaluation, Gate
+from voice_operator.api.evaluation import Evaluation, Gate
 from voice_operator.reconcile.gates import effective_gates
 from voice_operator.reconcile.hashing import evaluation_hash
 

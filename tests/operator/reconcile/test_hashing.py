@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from voice_operator.api.voice_model import Evaluation, Preparation, Training
+from voice_operator.api.evaluation import Evaluation
+from voice_operator.api.voice_model import Preparation, Training
 from voice_operator.api.voice_revision import AlgorithmVersions, VoiceRevisionSpec
 from voice_operator.reconcile import hashing
 from voice_operator.reconcile.algorithm import versions_for

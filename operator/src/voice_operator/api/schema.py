@@ -1,6 +1,6 @@
 """Building blocks of the resource types: a frozen camelCase model, CEL rules and the strings that recur."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -12,6 +12,8 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
 MAX_NAME = 40  # <name>-<hash8>-evaluate-<attempt> has to fit the 63 characters of a Job's name
+
+Language = Literal["zh", "en", "ja", "ko", "yue"]
 
 VALIDATIONS = "x-kubernetes-validations"
 

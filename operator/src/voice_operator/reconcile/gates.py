@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from voice_operator.api.voice_model import Gate
+from voice_operator.api.evaluation import Gate
 
 
 def effective_gates(gates: Sequence[Gate] | None, minimum: Sequence[Gate]) -> tuple[Gate, ...] | None:

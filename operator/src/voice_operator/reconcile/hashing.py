@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from voice_operator.api.voice_model import Evaluation, Gate, Preparation, Training
+from voice_operator.api.evaluation import Evaluation, Gate
+from voice_operator.api.voice_model import Preparation, Training
 from voice_operator.api.voice_revision import AlgorithmVersions, VoiceRevisionSpec
 from voice_operator.reconcile.algorithm import EVALUATION, versions_for
 from voice_operator.reconcile.gates import effective_gates

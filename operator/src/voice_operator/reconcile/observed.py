@@ -6,7 +6,8 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Literal
 
-from voice_operator.api.voice_model import Capacity, Gate, Source, VoiceModelSpec
+from voice_operator.api.evaluation import Gate
+from voice_operator.api.voice_model import Capacity, Source, VoiceModelSpec
 from voice_operator.api.voice_revision import RecordedReview, ReviewDecision
 from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import (

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voice_operator.api.voice_model import BOTH_BOUNDS, LESS_IS_BETTER, MORE_IS_BETTER
+from voice_operator.api.evaluation import BOTH_BOUNDS, LESS_IS_BETTER, MORE_IS_BETTER
 from voice_operator.reconcile.observed import ObservedRevision
 
 # How much better a score is than others, by metric.
