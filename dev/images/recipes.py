@@ -21,7 +21,10 @@ WORKSPACE = (
     "uv.lock",
     "dev/images/uv.txt",
     "dev/images/build.txt",
-    *(f"{m}/pyproject.toml" for m in ("operator", "trainer", "inference", "sovits_core", "store", "dev/tiny_base")),
+    *(
+        f"{m}/pyproject.toml"
+        for m in ("operator", "trainer", "inference", "sovits_core", "store", "cli", "dev/tiny_base")
+    ),
 )
 LONG_AGO = 1_000_000_000
 
