@@ -52,7 +52,8 @@ def test_a_voice_that_is_deleted_at_any_moment_leaves_nothing(scene: Any) -> Non
         tombstone = scene.trainer.store / "_erased" / "operator-tests" / f"{voice}.json"
         scene.wait("the tombstone", tombstone.exists, seconds=GONE_SECONDS)
         assert files_of(scene, voice) == [], "what came late is gone too"
-        assert not (scene.trainer.store / "_voices" / "operator-tests" / f"{voice}.json").exists()
+        marker = scene.trainer.store / "_voices" / "operator-tests" / f"{voice}.json"
+        scene.wait("the marker to go, which is removed after it", lambda: not marker.exists())  # noqa: B023
         assert not scene.user.exists("voicemodel", voice)
 
 
