@@ -110,6 +110,20 @@ def test_who_lacks_the_token_of_a_list_learns_not_even_that_there_is_one(
     run(scenario, kube, find_port())
 
 
+def test_a_token_that_is_no_text_is_one_that_is_not_known(kube: Kube, find_port: Callable[[], int]) -> None:
+    port = find_port()
+
+    async def scenario(_: aiohttp.ClientSession, lists: Lists, __: asyncio.Event) -> None:
+        lists.body = b'{"generation": 1}'
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = f"GET {VOICES} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ".encode()
+        writer.write(head + b"\xff\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 401 ")
+        writer.close()
+
+    run(scenario, kube, port)
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -67,7 +67,7 @@ def application(
 def _shows(request: web.Request, token: str) -> bool:
     """Return whether a request has the token; one and the same answer tells nobody which servers there are."""
     shown = request.headers.get("Authorization", "")
-    return bool(token) and hmac.compare_digest(shown.encode(), f"Bearer {token}".encode())
+    return bool(token) and hmac.compare_digest(shown.encode(errors="surrogateescape"), f"Bearer {token}".encode())
 
 
 async def serve(app: web.Application, address: str) -> web.AppRunner:
