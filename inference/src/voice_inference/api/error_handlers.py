@@ -66,10 +66,10 @@ log = logging.getLogger(__name__)
 
 def install(app: FastAPI) -> None:
     """Register the handlers of the app."""
-    app.add_exception_handler(InferenceError, _domain_error)
+    app.add_exception_handler(InferenceError, _any_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _unexpected_error)
+    app.add_exception_handler(Exception, _any_error)
 
 
 def error_response(
@@ -86,7 +86,7 @@ def error_response(
     return JSONResponse({"error": error}, status, headers=headers)
 
 
-def translation_of(error: InferenceError) -> Translation | None:
+def translation_of(error: Exception) -> Translation | None:
     """Return how a caller is told of an error; None: it is one that callers must not see."""
     known = next((one for one in TRANSLATIONS if isinstance(error, one.error)), None)
     if known is not None and isinstance(error, InvalidRequest):
@@ -94,28 +94,23 @@ def translation_of(error: InferenceError) -> Translation | None:
     return known
 
 
-def answer_to(error: InferenceError) -> JSONResponse:
-    """Return the answer to a request that ends with an error."""
+def answer_to(error: Exception) -> JSONResponse:
+    """Return the answer to a request that ends with an error; details of one that nobody expected go to the log."""
     known = translation_of(error)
     if known is None:
-        return unexpected(error)
+        log.error("a request failed", exc_info=error)
+        return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, FAILED, kind=SERVER, code="internal_error")
     headers = _headers(error)
     return error_response(
         known.status, str(error), kind=known.kind, code=known.code, param=known.param, headers=headers
     )
 
 
-def unexpected(error: Exception) -> JSONResponse:
-    """Return the answer to a request that the server failed at: details go to the log alone."""
-    log.error("a request failed", exc_info=error)
-    return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, FAILED, kind=SERVER, code="internal_error")
+def _any_error(_: Request, error: Exception) -> JSONResponse:
+    return answer_to(error)
 
 
-def _domain_error(_: Request, error: Exception) -> JSONResponse:
-    return answer_to(error) if isinstance(error, InferenceError) else unexpected(error)
-
-
-def _headers(error: InferenceError) -> dict[str, str] | None:
+def _headers(error: Exception) -> dict[str, str] | None:
     if isinstance(error, TryLater):
         return {"Retry-After": str(error.retry_after)}
     if isinstance(error, InvalidKey):  # RFC 6750
@@ -146,7 +141,3 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
     message = messages.get(HTTPStatus(error.status_code), str(error.detail))
     code = HTTPStatus(error.status_code).name.lower()
     return error_response(error.status_code, message, code=code, headers=error.headers)
-
-
-def _unexpected_error(_: Request, error: Exception) -> JSONResponse:
-    return unexpected(error)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from ipaddress import IPv6Address, ip_address
 from typing import Annotated
 
-from fastapi import Depends, Request, WebSocket
+from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
+from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from voice_inference.access.callers import Caller
@@ -26,23 +27,19 @@ async def identify(request: Request, _: Annotated[object, Depends(bearer)]) -> C
     Raises:
         InvalidKey, NoVoices, AuthenticationUnavailable: as the gate says.
     """
-    services: Services = request.app.state.services
-    header = request.headers.get("authorization", "")
-    credentials = Credentials(header, request.method, request.url.path, address_of(request.scope))
-    caller = await services.gate.caller(credentials)
-    record_of(request.scope).caller = caller
-    return caller
+    return await caller_of(request, request.headers.get("authorization", ""), request.method)
 
 
-async def identify_socket(socket: WebSocket, header: str) -> Caller:
-    """Return who shows this ``Authorization`` header, which of a browser's page comes in a message.
+async def caller_of(connection: HTTPConnection, header: str, method: str = "GET") -> Caller:
+    """Return who shows this ``Authorization`` header, which of a browser's WebSocket comes in a message; note it.
 
     Raises:
         InvalidKey, NoVoices, AuthenticationUnavailable: as the gate says.
     """
-    services: Services = socket.app.state.services
-    caller = await services.gate.caller(Credentials(header, "GET", socket.url.path, address_of(socket.scope)))
-    record_of(socket.scope).caller = caller
+    services: Services = connection.app.state.services
+    credentials = Credentials(header, method, connection.url.path, address_of(connection.scope))
+    caller = await services.gate.caller(credentials)
+    record_of(connection.scope).caller = caller
     return caller
 
 

@@ -16,7 +16,7 @@ from sovits_core.validation import one_line
 from voice_inference.access.callers import Caller
 from voice_inference.api.accounting import record_of
 from voice_inference.api.error_handlers import FAILED, translation_of
-from voice_inference.api.identity import identify_socket
+from voice_inference.api.identity import caller_of
 from voice_inference.api.services import Services
 from voice_inference.api.socket_messages import (
     MESSAGES,
@@ -71,14 +71,10 @@ class SpeechSession:
             caller, request = await self._configure()
             await self._first_of(self._read(), self._speak_all(caller, request))
             await self._send("session.done", total_sentences=self._spoken)
-        except InferenceError as error:
-            code = await self._tell(error)
         except WebSocketDisconnect:
             raise
-        except Exception:
-            log.exception("a session failed")
-            await self._send("error", message=FAILED, code="internal_error", param=None)
-            code = FAILED_CODE
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the client is told that the session ends
+            code = await self._tell(error)
         await self._socket.close(code)
 
     async def _first_of(self, reading: Coroutine[Any, Any, None], speaking: Coroutine[Any, Any, None]) -> None:
@@ -101,7 +97,7 @@ class SpeechSession:
             raise InvalidRequest(f"session.config did not come within {CONFIG_SECONDS:.0f} s.") from None
         if not isinstance(config, SessionConfig):
             raise InvalidRequest("The first message must be session.config, with a voice.", field="type")
-        caller = self._caller or await identify_socket(self._socket, f"Bearer {config.api_key}".rstrip())
+        caller = self._caller or await caller_of(self._socket, f"Bearer {config.api_key}".rstrip())
         try:
             request = config.request()
         except ValidationError as error:
@@ -230,7 +226,7 @@ class SpeechSession:
     async def _send(self, kind: str, **fields: object) -> None:
         await self._socket.send_json(event(kind, **fields))
 
-    async def _tell(self, error: InferenceError, **about: object) -> int:
+    async def _tell(self, error: Exception, **about: object) -> int:
         """Tell the client of an error; return the code by which a session ends of it."""
         known = translation_of(error)
         if known is None:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from voice_inference.access.callers import Caller
 from voice_inference.api.error_handlers import answer_to, error_response
-from voice_inference.api.identity import identify_socket
+from voice_inference.api.identity import caller_of
 from voice_inference.api.services import Services
 from voice_inference.api.speech_session import SpeechSession
 from voice_inference.errors import InferenceError
@@ -32,7 +32,7 @@ async def speak_typed_text(socket: WebSocket) -> None:
     caller: Caller | None = None
     try:
         if services.gate.is_open or "authorization" in socket.headers:
-            caller = await identify_socket(socket, socket.headers.get("authorization", ""))
+            caller = await caller_of(socket, socket.headers.get("authorization", ""))
     except InferenceError as error:
         await socket.send_denial_response(answer_to(error))
         return
