@@ -1,11 +1,11 @@
 """The pods of servers without networks: they follow the lists of voices, keep the last ones, and say what is loaded."""
 
 import http.server
-import json
 import threading
-from typing import Any, Self
+from typing import Self
 
 from dev.loaded_voices import report_of
+from tests.support.loaded_voices import LoadedVoicesHandler
 from tests.support.voice_list import VoiceLists
 from tests.support.voices import Object
 
@@ -18,7 +18,7 @@ class Inference(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, lists: VoiceLists, server: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", 0), LoadedVoicesHandler)
         self.replicas: list[str] = []  # addresses; a lab that starts a replica adds it
         self.fails: dict[str, str] = {}  # voice id or revision -> why it cannot be loaded
         self.servers = [server]  # one answer for the pods of all: whatever one of them must serve
@@ -54,17 +54,3 @@ class Inference(http.server.ThreadingHTTPServer):
             except OSError:
                 continue
         return None
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    server: Inference
-
-    def do_GET(self) -> None:
-        body = json.dumps({"object": "list", "generation": 1, "data": self.server.voices()}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Keep the test's output readable."""

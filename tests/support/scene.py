@@ -24,6 +24,7 @@ from tests.faults.client import ApiFailed, Client
 from tests.support import voices
 from tests.support.alert_receiver import WRITTEN_SECRET, Receiver, a_receiver_in_a_thread
 from tests.support.kubelet import Kubelet
+from tests.support.loaded_voices import LoadedVoicesHandler
 from tests.support.voice_list import VoiceLists
 from tests.support.voices import Object, make_server
 from tests.support.waiting import wait_for
@@ -209,7 +210,7 @@ class FakeInference(http.server.ThreadingHTTPServer):
     """Answers as an inference pod: it loads whatever the operator's own endpoint tells it to."""
 
     def __init__(self, operator: str, lists: VoiceLists) -> None:
-        super().__init__(("127.0.0.1", 0), _InferenceHandler)
+        super().__init__(("127.0.0.1", 0), LoadedVoicesHandler)
         self.operator = operator
         self._lists = lists
         self.fails: dict[str, str] = {}
@@ -223,20 +224,6 @@ class FakeInference(http.server.ThreadingHTTPServer):
             return self._lists.read(self.operator, server)
         except OSError:
             return []
-
-
-class _InferenceHandler(http.server.BaseHTTPRequestHandler):
-    server: FakeInference
-
-    def do_GET(self) -> None:
-        body = json.dumps({"object": "list", "generation": 1, "data": self.server.voices()}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Keep the test's output readable."""
 
 
 @pytest.fixture(scope="session")
