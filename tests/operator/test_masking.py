@@ -1,8 +1,7 @@
 """Credentials that programs print in their last words, and sentences that only look alike."""
 
-import time
-
 import pytest
+from tests.support.processor_time import within
 
 from voice_operator.masking import masked
 
@@ -70,6 +69,4 @@ def test_left_as_it_is(text: str) -> None:
     "text", ["a-" * 4000, "://" + "a:" * 4000, "x:" * 4000, "QUJD" * 3000, "secret key " + " " * 8000]
 )
 def test_a_hostile_text_costs_little(text: str) -> None:
-    started = time.perf_counter()
-    masked(text)
-    assert time.perf_counter() - started < 0.5
+    within(0.5, lambda: masked(text))

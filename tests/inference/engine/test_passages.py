@@ -1,8 +1,7 @@
 """Text is read as people lay it out: paragraphs, lists, headings and code, without Markdown's signs."""
 
-import time
-
 import pytest
+from tests.support.processor_time import within
 
 from voice_inference.engine.passages import (
     CLAUSE_PAUSE,
@@ -60,6 +59,4 @@ def test_pauses_follow_the_marks() -> None:
 )
 def test_hostile_markdown_is_read_at_once(unit: str) -> None:
     text = (unit * 4096)[:4096]
-    started = time.process_time()
-    paragraphs(text)
-    assert time.process_time() - started < 1.0
+    within(1, lambda: paragraphs(text))
