@@ -148,8 +148,7 @@ def test_sentences_are_split_at_their_ends_and_not_at_abbreviations_or_decimals(
     text = 'Mr. Jones paid $3.50. "Really?" she said. Yes!  J. K. agreed…\nThe end'
     assert split_sentences(text, 200) == [
         "Mr. Jones paid $3.50.",
-        '"Really?"',
-        "she said.",
+        '"Really?" she said.',
         "Yes!",
         "J. K. agreed…",
         "The end",
@@ -163,6 +162,29 @@ def test_an_abbreviation_ends_no_sentence_unless_another_begins() -> None:
         "Fig. 3 shows Acme Inc. grew.",
         "He lives in the U.S.",
         "He is happy.",
+    ]
+
+
+def test_quotes_and_brackets_stay_in_their_sentence() -> None:
+    assert split_sentences('"Go on!" he cried. "No." She left. 他\uff08真的。我不信。\uff09走了。好。', 150) == [
+        '"Go on!" he cried.',
+        '"No."',
+        "She left.",
+        "他\uff08真的。我不信。\uff09走了。",
+        "好。",
+    ]
+    assert split_sentences("I am sad :( " + "Very sad indeed. " * 6, 150)[1:] == ["Very sad indeed."], "no bracket"
+
+
+def test_a_row_of_han_or_kana_is_cut_between_two_words() -> None:
+    text = "这是一个没有任何标点符号的很长的句子"
+    for limit in range(12, 3 * len(text), 3):
+        parts = split_sentences(text, limit)
+        assert "".join(parts) == text
+        assert not any(part.endswith(("标", "符")) for part in parts), parts
+    assert split_sentences("私は昨日東京駅の近くで友達と一緒に映画を見ました", 45) == [
+        "私は昨日東京駅の近くで友達と",
+        "一緒に映画を見ました",
     ]
 
 

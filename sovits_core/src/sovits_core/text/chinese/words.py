@@ -7,7 +7,7 @@ import sys
 import threading
 import warnings
 from functools import cache, lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sovits_core.errors import MissingExtra
@@ -42,6 +42,11 @@ def segment(clauses: Iterable[str]) -> Iterator[list[Word]]:
     for clause in clauses:
         steps_left -= _model_steps(clause) if steps_left >= 0 else 0
         yield [Word(pair.word, pair.flag) for pair in tagger.cut(clause, HMM=steps_left >= 0)]
+
+
+def word_ends(clause: str) -> list[int]:
+    """Return after how many characters each word of the dictionary ends."""
+    return list(accumulate(map(len, _tagger().tokenizer.cut(clause, HMM=False))))
 
 
 def _model_steps(clause: str) -> int:
