@@ -22,6 +22,9 @@ export FAULTS
 # Some machines switch it on: then each of some thousand processes would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
+# Three workers: one mostly waits for an API server while two compute. Groups stay in the order of tests/conftest.py.
+SIDE_BY_SIDE := --numprocesses 3 --dist loadgroup --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
 .PHONY: help setup check format test test-fast test-faults test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-attack bench-voice bench-speech bench-recordings gpu-check docs clean
 
@@ -53,10 +56,10 @@ format: .venv/.synced  ## Format the code and mend what the linter can.
 	$(PYTHON) -m ruff format .
 
 test: setup check  ## Everything: unit, contract, API-server and real-pod tests.
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest $(SIDE_BY_SIDE)
 
 test-fast: setup  ## What needs no cluster.
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m "not cluster and not e2e"
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest $(SIDE_BY_SIDE) -m "not cluster and not e2e"
 
 test-faults: setup  ## The operator under every fault (docs/reliability.md), into out/faults (about 2 hours; FAULTS=quick: a part).
 	@# The proxies cut connections on purpose, which leaves sockets to the garbage collector.

@@ -16,12 +16,31 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 pytest_plugins = ("tests.support.scene",)  # one operator for the session, whichever folders use it
 
 
+# What runs side by side when pytest has several workers (`make test`): groups, each in order within one process. What
+# waits for clusters begins first; then what computes for minutes.
+CLUSTER, CONTROL_PLANE = "cluster", "control plane"
+LONGEST_FIRST = (CLUSTER, CONTROL_PLANE, "local_voice", "trainer/stages", "trainer/training", "tiny_base")
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m deselects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts a control plane, however it comes by it: `make test-fast` leaves that out."""
+    """Mark what starts a control plane, however it comes by it, and sort everything into groups."""
+    groups: dict[str, list[pytest.Item]] = {name: [] for name in LONGEST_FIRST}
     for item in items:
         if "control_plane" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.cluster)
+            item.add_marker(pytest.mark.cluster)  # `make test-fast` leaves it out
+        group = _group(item)
+        item.add_marker(pytest.mark.xdist_group(group))
+        groups.setdefault(group, []).append(item)
+    items[:] = [item for group in groups.values() for item in group]
+
+
+def _group(item: pytest.Item) -> str:
+    """All that use the one control plane of a session are one group, as are those of the development cluster."""
+    folder = item.path.parent.relative_to(REPOSITORY / "tests").as_posix()
+    if folder in {"cluster", "e2e"}:
+        return CLUSTER
+    return CONTROL_PLANE if "control_plane" in getattr(item, "fixturenames", ()) else folder
 
 
 @pytest.fixture(scope="session")
