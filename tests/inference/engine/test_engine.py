@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sovits_core.bundle.base import SamplingDocument
+from sovits_core.bundle.base import LexiconWord, SamplingDocument
+from sovits_core.text import Lexicon, LexiconEntry
 from voice_inference.bundles.base import Base
 from voice_inference.bundles.voice import Voice, load_voice
 from voice_inference.engine.engine import Engine, sentences_of
@@ -109,6 +110,16 @@ def test_tokens_are_chosen_as_the_base_says(voice: Voice) -> None:
     sure = replace(voice, base=replace(voice.base, document=certain))
     lengths = {synthesize_samples(sure, seed=seed)[0].size for seed in range(3)}
     assert len(lengths) == 1 < len({synthesize_samples(voice, seed=seed)[0].size for seed in range(3)})
+
+
+def test_readings_of_the_base_go_before_the_dictionary_and_those_of_the_request_before_both(voice: Voice) -> None:
+    entries = tuple(LexiconWord(word=word, reading="G IH1 F", alphabet="cmu") for word in ("gif", "jif"))
+    document = type(voice.base.document)(**dict(voice.base.document) | {"lexicon": entries})
+    own = replace(voice, base=replace(voice.base, document=document))
+    request = Lexicon.of([LexiconEntry("jif", "JH IH1 F", "cmu")])
+    (sentence,) = sentences_of("gif jif", "en", own, lexicon=request)
+    spoken = [word.phones for word in sentence.parts[0].words if word.phones[0] != ","]
+    assert spoken == [("G", "IH1", "F"), ("JH", "IH1", "F")]
 
 
 LONG = "The first sentence of this text is long enough to be heard in several parts. The second one is short."

@@ -17,6 +17,7 @@ from sovits_core.bundle.strategies import (
     SmoothedTarget,
 )
 from sovits_core.errors import BaseRejected
+from sovits_core.text import phonemize
 
 TINY_TOKENS = open_base("embedded:tiny").document.s1.vocabulary - 1
 
@@ -223,3 +224,16 @@ def test_a_huge_base_json_is_not_read(copy: Path) -> None:
 def test_the_document_survives_being_written_and_read() -> None:
     document = open_base("embedded:tiny").document
     assert BaseDocument.model_validate_json(document.model_dump_json(by_alias=True)) == document
+
+
+def test_a_base_has_readings_of_its_own(copy: Path) -> None:
+    edit(copy, lexicon=[{"word": "Lima", "reading": "L AY1 M AH0", "alphabet": "cmu"}])
+    readings = open_base(str(copy)).document.readings
+    assert phonemize("Lima", "en", lexicon=readings).phones == ("L", "AY1", "M", "AH0")
+    assert not open_base("embedded:tiny").document.readings
+
+
+def test_a_reading_that_nobody_can_speak_refuses_the_base(copy: Path) -> None:
+    edit(copy, lexicon=[{"word": "Lima", "reading": "L QQ1", "alphabet": "cmu"}])
+    with pytest.raises(BaseRejected, match="'QQ1' in the reading of 'Lima' is no ARPAbet phone"):
+        open_base(str(copy))

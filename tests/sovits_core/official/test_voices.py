@@ -32,6 +32,7 @@ from sovits_core.official.names import to_official
 from sovits_core.official.settings import s1_settings, s2_settings
 from sovits_core.official.weight_norm import join_weight_norm
 from sovits_core.text.chinese.g2pw import FILES
+from sovits_core.text.lexicon_file import read_lexicon
 
 # The phoneme table and the vocabulary are official, the rest is small.
 S1 = TextToSemanticConfig(bert_dim=8, hidden=32, heads=4, layers=2, feed_forward=128)
@@ -180,7 +181,9 @@ def test_a_base_and_a_voice_survive_the_way_there_and_back(
     official: Official, tmp_path: Path, g2pw_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = {"s2d": official.folder / "s2d.pth", "hubert": official.folder / "hubert"}
-    more |= {"bert": official.folder / "bert", "g2pw": g2pw_model}
+    words = tmp_path / "words.tsv"
+    words.write_text("gif\tJH IH1 F\tcmu\n")
+    more |= {"bert": official.folder / "bert", "g2pw": g2pw_model, "lexicon": words}
     assert main(official.arguments(tmp_path / "base", **more)) == 0
     base = open_base(str(tmp_path / "base"))
     assert capsys.readouterr().out.strip() == base.digest
@@ -188,6 +191,7 @@ def test_a_base_and_a_voice_survive_the_way_there_and_back(
     assert (document.name, document.version, document.symbols, document.sample_rate) == ("ours", "v2", "v2", 32000)
     assert document.languages == ("zh", "en", "ja", "ko", "yue")
     assert set(document.sentences) == set(document.languages)
+    assert document.readings == read_lexicon(words)
     assert set(document.graphs) >= {"s1_prefill", "s1_step", "s2_decode"}
     assert any(licence.licence == "MIT" and "RVC-Boss" in licence.attribution for licence in document.licences)
     for name in document.files:

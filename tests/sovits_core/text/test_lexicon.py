@@ -70,3 +70,14 @@ def test_an_entry_that_cannot_be_used_is_named(entry: tuple[str, str, str], mess
 )
 def test_english_in_ipa(ipa: str, phones: str) -> None:
     assert to_arpabet(ipa) == (tuple(phones.split()), "")
+
+
+def test_of_two_lexicons_the_later_one_counts() -> None:
+    first = Lexicon.of([LexiconEntry("gif", "G IH1 F", "cmu"), LexiconEntry("重庆", "zhong4 qing4", "pinyin")])
+    later = Lexicon.of([LexiconEntry("gif", "JH IH1 F", "cmu"), LexiconEntry("大輔", "だいすけ", "kana")])
+    both = first.then(later)
+    assert phonemize("gif", "en", lexicon=both).phones == (",", "JH", "IH1", "F")
+    assert phonemize("重庆", "zh", lexicon=both).phones == ("zh", "ong4", "q", "ing4")
+    assert both.readings("ja") == later.readings("ja")
+    assert first.then(Lexicon()) is first
+    assert Lexicon().then(later) is later

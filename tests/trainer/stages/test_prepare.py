@@ -313,6 +313,25 @@ def test_mandarin_transcripts_are_read_with_the_polyphones_of_the_base(
     assert " ".join(clip.phones) == "d i4 s an1 h ang2 h en2 h ao3 ."
 
 
+def test_transcripts_are_read_with_the_lexicon_of_the_base(
+    write_job: Callable[[], Path], few_clips: Path, random_base: Path, tmp_path: Path, job_document: dict[str, Any]
+) -> None:
+    own = shutil.copytree(random_base, tmp_path / "own-base")
+    document = json.loads((own / "base.json").read_text())
+    document["lexicon"] = [{"word": "zorbly", "reading": "HH AY1", "alphabet": "cmu"}]
+    (own / "base.json").write_text(json.dumps(document))
+    job_document["base"]["uri"] = own.as_uri()
+    write_lines(few_clips, [f"{line.split('|')[0]}|Zorbly zorbly zorbly zorbly zorbly." for line in lines(few_clips)])
+    assert (
+        main(
+            ["run", "--job", str(write_job()), "--stages", "prepare"], limits=Limits(min_speech_seconds=1, min_clips=4)
+        )
+        == 0
+    )
+    (stored,) = (tmp_path / "store").rglob("prepare/manifest.json")
+    assert read_clips(stored.parent)[0].phones == (*("HH", "AY1") * 5, ".")
+
+
 def test_only_mandarin_on_a_base_that_has_a_reader_of_polyphones_opens_it(
     random_base: Path, random_pro_base: Path, tmp_path: Path
 ) -> None:

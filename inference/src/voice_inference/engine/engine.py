@@ -74,14 +74,16 @@ def sentences_of(
             here reads, or no sentence has a word.
         SynthesisFailed: the base's network for polyphones failed.
     """
-    if language not in voice.base.document.languages:
-        offered = ", ".join(voice.base.document.languages)
+    document = voice.base.document
+    if language not in document.languages:
+        offered = ", ".join(document.languages)
         raise InvalidRequest(f"language {language!r} is not offered; use one of {offered}.", field="language")
+    readings = document.readings.then(lexicon)
     sentences, refusal = [], None
     for passage in split_by(split_method, text, language) if split_method else passages(text):
         try:
             phonemes = phonemize_for_synthesis(
-                passage.text, language, voice.base.document.symbols, voice.base.polyphones, lexicon
+                passage.text, language, document.symbols, voice.base.polyphones, readings
             )
         except UnreadableLetters as error:  # never a silent loss: one such word refuses the whole text
             raise InvalidRequest(f"input: {error}.", field="input") from error
@@ -91,7 +93,7 @@ def sentences_of(
         except TextModelRejected as error:
             raise SynthesisFailed(str(error)) from error
         phones = phonemes.phones if phonemes.phones[-1] in FINAL_MARKS else (*phonemes.phones, ".")
-        ids = np.array(phone_ids(phones, voice.base.document.symbols), dtype=np.int64)
+        ids = np.array(phone_ids(phones, document.symbols), dtype=np.int64)
         sentences.append(Sentence(passage.text, ids, phonemes.segments, passage.pause))
     if not sentences:
         raise InvalidRequest(f"input: {refusal or 'there is nothing to speak'}.", field="input") from refusal

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
@@ -22,8 +23,9 @@ from sovits_core.bundle.model_config import (
     VocoderConfig,
 )
 from sovits_core.bundle.strategies import AlignedTokens, EncoderTokens, Finetuning, TokenStrategy
-from sovits_core.errors import BaseRejected
+from sovits_core.errors import BaseRejected, LexiconRejected
 from sovits_core.synthesis.sampling import Sampling
+from sovits_core.text.lexicon import Alphabet, Lexicon, LexiconEntry
 from sovits_core.text.symbols import symbols_sha256
 from sovits_core.validation import one_line
 from voice_store import InvalidUri, StoreUri, content_of_file
@@ -147,6 +149,18 @@ class SamplingDocument(Document):
         return Sampling(**self.model_dump())
 
 
+class LexiconWord(Document):
+    """How one word is read, as an entry of a lexicon."""
+
+    word: str
+    reading: str
+    alphabet: Alphabet
+
+
+def _entry(word: LexiconWord) -> LexiconEntry:
+    return LexiconEntry(word.word, word.reading, word.alphabet)
+
+
 class BaseDocument(Document):
     """base.json, as in `docs/contracts.md`."""
 
@@ -175,6 +189,7 @@ class BaseDocument(Document):
         None, description="What the gates were measured on, by `voice-trainer calibrate`; for people."
     )
     sentences: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    lexicon: tuple[LexiconWord, ...] = Field((), description="Readings that go before those of the dictionaries.")
     licences: tuple[Licence, ...] = ()
     training: Mapping[str, str] = Field(default_factory=dict, description="How it was made, for people.")
     files: Mapping[FileName, FileDigest] = Field(min_length=1)
@@ -197,7 +212,16 @@ class BaseDocument(Document):
             self.tokens.check_range(self.s2.codebook_size)
         if (self.version in MEL_VERSIONS) != isinstance(self.s2, MelSynthesizerConfig):
             raise ValueError(f"s2 is not the configuration of a synthesizer of {self.version}")
+        try:
+            Lexicon.of(map(_entry, self.lexicon))
+        except LexiconRejected as error:
+            raise ValueError(str(error)) from error
         return self
+
+    @cached_property
+    def readings(self) -> Lexicon:
+        """The lexicon, parsed."""
+        return Lexicon.of(map(_entry, self.lexicon))
 
     @property
     def synthesizer(self) -> SynthesizerConfig:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from sovits_core.errors import SovitsError
+from sovits_core.text.lexicon_file import LEXICON_FILE
 
 HELP = "make a base bundle of official files"
 GATES_NOTE = (
@@ -24,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hubert", type=Path, help="folder of chinese-hubert-base; needed to train and to add voices")
     parser.add_argument("--bert", type=Path, help="folder of chinese-roberta-wwm-ext-large; needed for zh")
     parser.add_argument("--g2pw", type=Path, help="folder of a g2pW model, to read Mandarin's polyphones in context")
+    parser.add_argument(
+        "--lexicon", type=Path, help=f"readings of words that every voice of the base has: {LEXICON_FILE}"
+    )
     parser.add_argument("--sv", type=Path, help="ERes2NetV2 file; needed by v2Pro and v2ProPlus")
     parser.add_argument("--vocoder", type=Path, help="vocoder.pth for v4, bigvgan_generator.pt for v3")
     parser.add_argument("--name", required=True, help="name of the base, as in base.json")
@@ -47,6 +51,7 @@ def run(options: argparse.Namespace) -> None:
         options.sv,
         options.vocoder,
         options.g2pw,
+        options.lexicon,
     )
     base = import_base(sources, options.name, options.out, options.version, _say)
     for missing in missing_parts(base.document.version, options):

@@ -6,19 +6,18 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
-from sovits_core.errors import LexiconRejected, TextRejected
+from sovits_core.errors import TextRejected
 from sovits_core.text import MAX_CHARACTERS, MODES, PhonemeSegment, PolyphoneReader, phonemize, require_mode
 from sovits_core.text.chinese.g2pw import open_g2pw
-from sovits_core.text.lexicon import LANGUAGE_OF, NO_ENTRIES, Alphabet, Lexicon, LexiconEntry
+from sovits_core.text.lexicon import NO_ENTRIES, Lexicon
+from sovits_core.text.lexicon_file import LEXICON_FILE, read_lexicon
 from sovits_core.text.symbols import phone_ids, symbols
 
 HELP = "print the symbol ids of each line of text"
 # Four bytes are the longest character of UTF-8, and a line may end in two more.
 _LONGEST_LINE = 4 * MAX_CHARACTERS + 2
 _BYTE_ORDER_MARK = "\ufeff"
-_LEXICON_FIELDS = 3
 Reading = tuple[PolyphoneReader | None, Lexicon]
 
 
@@ -40,8 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lexicon",
         type=Path,
-        help="readings of words that go before all others: a file of lines with word, reading and alphabet "
-        f"({', '.join(LANGUAGE_OF)}), tabs between them",
+        help=f"readings of words that go before all others: {LEXICON_FILE}",
     )
 
 
@@ -87,22 +85,3 @@ def _explained(text: str, part: PhonemeSegment) -> Iterator[str]:
         yield "\t".join(
             (part.language, written.replace("\n", " "), word.text, " ".join(word.phones), rules, word.source)
         )
-
-
-def read_lexicon(path: Path) -> Lexicon:
-    """Return the lexicon in a file; raise LexiconRejected with the line that is no entry."""
-    entries = []
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise LexiconRejected(f"lexicon {path.name} cannot be read: {error}") from error
-    for number, line in enumerate(lines, start=1):
-        fields = line.split("\t")
-        if line.strip() and not line.startswith("#"):
-            if len(fields) != _LEXICON_FIELDS:
-                raise LexiconRejected(
-                    f"lexicon {path.name}, line {number}, has {len(fields)} fields: give word, reading and alphabet"
-                    " with tabs between them"
-                )
-            entries.append(LexiconEntry(fields[0], fields[1], cast("Alphabet", fields[2].strip())))
-    return Lexicon.of(entries)

@@ -36,6 +36,7 @@ from sovits_core.official.lora import merge_lora
 from sovits_core.official.polyphones import copy_g2pw
 from sovits_core.official.versions import SYMBOLS, Detected, Part, Version
 from sovits_core.reference.mel_synthesizer import MelSynthesizer
+from sovits_core.text.lexicon_file import read_lexicon
 
 Say = Callable[[str], None]
 
@@ -53,6 +54,7 @@ class Sources:
     sv: Path | None = None
     vocoder: Path | None = None
     g2pw: Path | None = None
+    lexicon: Path | None = None
 
     def files(self) -> dict[str, Path]:
         """Part to file, for those that are files."""
@@ -90,6 +92,7 @@ def import_base(sources: Sources, name: str, out: Path, asked: str | None, say: 
 
 
 def _fill(folder: Path, sources: Sources, name: str, asked: str | None, say: Say) -> BaseBundle:
+    lexicon = read_lexicon(sources.lexicon).entries if sources.lexicon else ()
     say(f"reading {sources.s2g.name}")
     s2_file, found = read_part(sources.s2g, Part.S2)
     version = version_of(s2_file, found, asked)
@@ -133,6 +136,7 @@ def _fill(folder: Path, sources: Sources, name: str, asked: str | None, say: Say
             "languages": attribution.languages(version),
             "symbols": SYMBOLS[version],
             **parts,
+            "lexicon": [entry._asdict() for entry in lexicon],
             "sentences": {language: attribution.SENTENCES[language] for language in attribution.languages(version)},
             "licences": _licences(sources, version),
             "training": {

@@ -74,6 +74,14 @@ class Lexicon:
         """Return the words of a language and what they are read as: phones, syllables, or one spelling."""
         return self._parsed.get(language, {})
 
+    def then(self, later: Lexicon) -> Lexicon:
+        """Return both as one; where both have a word, the reading of the later one counts."""
+        if not self or not later:
+            return self or later
+        languages = dict.fromkeys((*self._parsed, *later._parsed))
+        parsed = {language: {**self.readings(language), **later.readings(language)} for language in languages}
+        return Lexicon((*self.entries, *later.entries), parsed)
+
     def phones_at(self, placeholder: str) -> tuple[str, ...]:
         """Return the English phones that a placeholder stands for."""
         return self._english[ord(placeholder) - FIRST_PLACEHOLDER][1]

@@ -14,6 +14,7 @@ from sovits_core.models.networks import Networks
 from sovits_core.synthesis.generation import MAX_TOKENS, generate, synthesize
 from sovits_core.synthesis.sampling import Sampling
 from sovits_core.text import Phonemes, PolyphoneReader, phonemize_for_synthesis
+from sovits_core.text.lexicon import Lexicon
 from sovits_core.text.symbols import phone_ids
 from voice_trainer.evaluation.voice import FeaturedClip
 from voice_trainer.job.base import JobBase
@@ -80,6 +81,7 @@ class Synthesiser:
     symbols: str
     """Name of the phone table."""
     polyphones: PolyphoneReader | None
+    lexicon: Lexicon
     sampling: Sampling
     seed: int
 
@@ -91,7 +93,7 @@ class Synthesiser:
     def synthesize(self, text: str) -> Synthesis:
         """Speak a sentence; the same text and seed give the same on the same machine."""
         device = next(self.networks.parameters()).device
-        found = phonemize_for_synthesis(text, self.language, self.symbols, self.polyphones)
+        found = phonemize_for_synthesis(text, self.language, self.symbols, self.polyphones, self.lexicon)
         target = torch.tensor(phone_ids(found.phones, self.symbols), device=device)
         seed = int.from_bytes(hashlib.sha256(f"{self.seed}/{text}".encode()).digest()[:4], "big")
         limit = max(MIN_TOKEN_LIMIT, min(MAX_TOKENS, MAX_TOKENS_PER_PHONE * len(target)))
@@ -128,5 +130,13 @@ def load_synthesiser(  # noqa: PLR0917 -- one call, each of its own type
     document = base.document
     polyphones = load_polyphones(base, language)
     return Synthesiser(
-        networks, encoders, prompt, language, document.symbols, polyphones, document.sampling.choice(), seed
+        networks,
+        encoders,
+        prompt,
+        language,
+        document.symbols,
+        polyphones,
+        document.readings,
+        document.sampling.choice(),
+        seed,
     )

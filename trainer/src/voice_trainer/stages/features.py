@@ -27,6 +27,7 @@ def features(job: TrainingJob, workspace: Workspace) -> Summary:
     tokenizer = tokenizer_for(base.document.tokens, networks.s2, encoders.hubert, job.language)
     progress = workspace.progress("features")
     folder = workspace.folder("features")
+    readings = base.document.readings
     distinct: set[int] = set()
     total = aligned = 0
     for number, clip in enumerate(clips, start=1):
@@ -37,7 +38,7 @@ def features(job: TrainingJob, workspace: Workspace) -> Summary:
         bert = None
         if encoders.text is not None:
             # Phones per character decide how often its vector is repeated; which phones does not matter here.
-            bert = encoders.text_features(phonemize(clip.text, job.language, base.document.symbols))
+            bert = encoders.text_features(phonemize(clip.text, job.language, base.document.symbols, lexicon=readings))
         phones = torch.tensor(phone_ids(clip.phones, base.document.symbols))
         ClipFeatures(phones, bert, tokens.values, embedding.cpu()).save(folder, clip.id)
         distinct.update(tokens.values.tolist())

@@ -15,6 +15,7 @@ from sovits_core.bundle.base import BaseDocument
 from sovits_core.cpus import usable_cpus
 from sovits_core.errors import TextRejected, UnreadableLetters
 from sovits_core.text import LANGUAGES, PolyphoneReader, phonemize
+from sovits_core.text.lexicon import Lexicon
 from sovits_core.text.symbols import symbols
 from voice_store import open_store
 from voice_trainer.errors import BadData
@@ -86,9 +87,10 @@ class _FrontEnd:
     language: str
     table: str
     polyphones: PolyphoneReader | None
+    lexicon: Lexicon
 
     def phones(self, text: str) -> tuple[str, ...]:
-        return phonemize(text, self.language, self.table, self.polyphones).phones
+        return phonemize(text, self.language, self.table, self.polyphones, self.lexicon).phones
 
 
 def prepare(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LIMITS) -> Summary:
@@ -101,7 +103,7 @@ def prepare(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LIM
     base = workspace.base.document
     chosen_gates(job.evaluation.gates, base.gates, job.evaluation.minimum_gates, language=job.language)
     _require_language(job, base)
-    front_end = _FrontEnd(job.language, base.symbols, load_polyphones(workspace.base, job.language))
+    front_end = _FrontEnd(job.language, base.symbols, load_polyphones(workspace.base, job.language), base.readings)
     findings = FindingList(tell=_log)
     accepted, facts = _accept(job, front_end, workspace, findings)
     total = len({clip.recording.id for clip in accepted} | findings.refused_clips)
