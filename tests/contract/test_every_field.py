@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 
 import voice_trainer
 from sovits_core.bundle.base import Metric as BaseMetric
+from voice_inference.voices.desired import parse_desired
 from voice_operator.api.evaluation import (
     BOTH_BOUNDS,
     LESS_IS_BETTER,
@@ -27,7 +28,7 @@ from voice_operator.api.evaluation import (
     Metric,
 )
 from voice_operator.api.structural import structural_schema
-from voice_operator.api.voice_model import Training, VoiceModelSpec
+from voice_operator.api.voice_model import Review, Training, VoiceModelSpec
 from voice_operator.api.voice_revision import ReviewDecision, VoiceRevisionSpec
 from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import (
@@ -35,10 +36,12 @@ from voice_operator.api.voice_status import (
     FailureClass,
     GateVerdict,
     ObservedDataset,
+    ResolvedBase,
     StageStatus,
     VoiceModelStatus,
 )
 from voice_operator.cluster.caches import Caches
+from voice_operator.cluster.objects import voice_record
 from voice_operator.cluster.observe import find_server
 from voice_operator.manifests.job_document import job_document
 from voice_operator.manifests.labels import EVALUATION_HASH
@@ -50,6 +53,7 @@ from voice_operator.manifests.voice_list import configured_base, list_config_map
 from voice_operator.reconcile import algorithm
 from voice_operator.reconcile.access import access_problem
 from voice_operator.reconcile.decide import decide
+from voice_operator.reconcile.desired import desired_voices
 from voice_operator.reconcile.effects import CreateRevision, StartJob
 from voice_operator.reconcile.observed import (
     DesiredVoice,
@@ -66,6 +70,7 @@ from voice_operator.reconcile.observed import (
     Voice,
     VoiceServer,
 )
+from voice_operator.reconcile.seals import SealedRevision
 from voice_operator.reconcile.server_status import ObservedDeployment, server_status
 from voice_operator.reconcile.status import status_of
 from voice_operator.settings import Settings
@@ -90,6 +95,7 @@ VOICE = {
     "base": "tiny",
     "evaluation": {"texts": ["Hello."], "gates": [{"metric": "durationRatio", "min": "3.5", "max": "4.5"}]},
     "review": {"required": True},
+    "lexicon": [{"word": "gif", "reading": "JH IH1 F"}],
 }
 SERVER = {
     "base": "tiny",
@@ -112,6 +118,8 @@ OTHERS = {
     "evaluation.gates[].min": "3.6",
     "evaluation.gates[].max": "4.6",
     "review.timeout": "1m",
+    "lexicon[].reading": "G IH1 F",
+    "lexicon[].alphabet": "kana",
     "compute.timeout": "90m",
     "compute.schedulingTimeout": "5m",
 }
@@ -215,6 +223,7 @@ def what_a_voice_changes(folder: Path) -> Callable[[VoiceModelSpec], Any]:
             "manifests": [stage_job(voice, start, HASH, SETTINGS) for start in starts],
             "decisions": [decided(observed) for observed in scenes(voice)],
             "servers": servers_found_for(voice),
+            "listed": as_the_server_reads(spec),
         }
         return effects_of(rendered)
 
@@ -229,6 +238,30 @@ def as_the_trainer_reads(document: dict[str, Any], folder: Path) -> Any:
         return read_job(path).model_dump()
     except UsageError as error:
         return str(error)
+
+
+def as_the_server_reads(spec: VoiceModelSpec) -> Any:
+    """What a server is told of the voice, once a revision is published."""
+    metadata = {"namespace": "studio", "name": "alice", "uid": "uid", "generation": 3}
+    status = {
+        "server": "voice-system/default",
+        "artifacts": {"revision": TRAINED.name, "uri": TRAINED.uri, "digest": DIGEST},
+        "activeRevision": TRAINED.name,
+    }
+    record = voice_record({"metadata": metadata, "spec": spec.document(), "status": status}, None)
+    base = ResolvedBase(name="tiny", uri="embedded:tiny", digest=DIGEST)
+    sealed = SealedRevision("studio/alice", TRAINED.name, HASH, DIGEST, base, DIGEST, "seal")
+    found = desired_voices(
+        [replace(record, review=Review())],
+        "voice-system/default",
+        NOW,
+        storage="s3://voices",
+        sealed=lambda _, __: sealed,
+    )
+    server = VoiceServer("voice-system", "default", "uid", 1, A_SERVER)
+    document = list_document(server, found, configured_base("tiny", SETTINGS), 7, SETTINGS)
+    read = parse_desired(json.dumps(document).encode(), source="the list")
+    return [voice.model_dump() for voice in read.voices], read.rejected
 
 
 def decided(observed: Observed) -> Any:
@@ -344,7 +377,7 @@ class TrainingWithOne(Training):
 
 
 class WithPaintedDoors(VoiceModelSpec):
-    lexicon: str = Field("", alias="lexicon")
+    dialect: str = Field("", alias="dialect")
     training: Training = Field(default_factory=TrainingWithOne)
 
 
@@ -354,7 +387,7 @@ class ServerWithOne(VoiceServerSpec):
 
 def test_a_field_that_nothing_reads_is_found(tmp_path: Path) -> None:
     found = unread(WithPaintedDoors.model_validate(VOICE), what_a_voice_changes(tmp_path))
-    assert found == {"lexicon", "training.warmup"}, "also one that reaches the job document, unread"
+    assert found == {"dialect", "training.warmup"}, "also one that reaches the job document, unread"
     assert unread(ServerWithOne.model_validate(SERVER), what_a_server_changes) == {"voices"}
 
 

@@ -65,6 +65,31 @@ CONSENT = {"holder": "Alice A.", "statement": "I agree."}
             id="two gates of one metric",
         ),
         pytest.param({"evaluation": {"texts": [""]}}, "spec.evaluation.texts[0]", id="nothing to speak"),
+        pytest.param(
+            {"lexicon": [{"word": "gif", "reading": "JIF"}]},
+            "spec.lexicon: a reading in cmu is ARPAbet",
+            id="no phones",
+        ),
+        pytest.param(
+            {"lexicon": [{"word": "重庆", "reading": "chong2", "alphabet": "pinyin"}]},
+            "spec.lexicon: an entry in pinyin is a word of Han characters and a syllable for each",
+            id="a syllable too few",
+        ),
+        pytest.param(
+            {"lexicon": [{"word": "HK", "reading": "hoeng1 gong2", "alphabet": "jyutping"}]},
+            "spec.lexicon: an entry in jyutping is a word of Han characters",
+            id="Jyutping of Latin letters",
+        ),
+        pytest.param(
+            {"lexicon": [{"word": "大輔", "reading": "daisuke", "alphabet": "kana"}]},
+            "spec.lexicon: a reading in kana is hiragana or katakana alone",
+            id="no kana",
+        ),
+        pytest.param(
+            {"lexicon": [{"word": "gif", "reading": "gif", "alphabet": "hangul"}]},
+            "spec.lexicon: a reading in hangul is syllables of Hangul alone",
+            id="no Hangul",
+        ),
         pytest.param({"compute": {"timeout": "5x"}}, "spec.compute.timeout must be a duration", id="no duration"),
         pytest.param({"compute": {"timeout": "1s"}}, "spec.compute.timeout must be a duration", id="too short"),
         pytest.param(
@@ -138,6 +163,21 @@ def test_the_smallest_voice_gets_all_defaults(user: Any, a_voice: Callable[..., 
     user.run("apply", "-f", "-", stdin=json.dumps(document | {"spec": spec}))
     assert spec["evaluation"] == {"noRegression": True}
     assert "voicemodel.voice.sovits.dev/defaults" in user.run("get", "sovits", "-n", "default", "-o", "name").stdout
+
+
+def test_readings_in_every_alphabet_are_accepted(user: Any, a_voice: Callable[..., Any]) -> None:
+    readings = [
+        {"word": "Kubernetes", "reading": "K UW2 B ER0 N EH1 T IY0 Z"},
+        {"word": "Nguyen", "reading": "/wɪn/", "alphabet": "ipa"},  # noqa: RUF001
+        {"word": "重庆", "reading": "chóng qing4", "alphabet": "pinyin"},
+        {"word": "香港", "reading": "hoeng1 gong2", "alphabet": "jyutping"},
+        {"word": "大輔", "reading": "だいすけ", "alphabet": "kana"},
+        {"word": "GitHub", "reading": "깃허브", "alphabet": "hangul"},
+    ]
+    document = a_voice("readings", suspend=True, lexicon=readings)
+    document["metadata"]["namespace"] = "default"
+    user.apply(document)
+    assert user.get("voice", "readings", "default")["spec"]["lexicon"][0]["alphabet"] == "cmu"
 
 
 def test_explain_says_what_an_absent_base_is(user: Any) -> None:

@@ -112,14 +112,15 @@ def test_tokens_are_chosen_as_the_base_says(voice: Voice) -> None:
     assert len(lengths) == 1 < len({synthesize_samples(voice, seed=seed)[0].size for seed in range(3)})
 
 
-def test_readings_of_the_base_go_before_the_dictionary_and_those_of_the_request_before_both(voice: Voice) -> None:
-    entries = tuple(LexiconWord(word=word, reading="G IH1 F", alphabet="cmu") for word in ("gif", "jif"))
+def test_readings_of_the_request_go_before_those_of_the_voice_and_these_before_those_of_the_base(voice: Voice) -> None:
+    entries = tuple(LexiconWord(word=word, reading="G IH1 F") for word in ("gif", "jif", "yif"))
     document = type(voice.base.document)(**dict(voice.base.document) | {"lexicon": entries})
-    own = replace(voice, base=replace(voice.base, document=document))
+    voices = Lexicon.of(LexiconEntry(word, "Y IH1 F", "cmu") for word in ("jif", "yif"))
+    own = replace(voice, base=replace(voice.base, document=document), lexicon=voices)
     request = Lexicon.of([LexiconEntry("jif", "JH IH1 F", "cmu")])
-    (sentence,) = sentences_of("gif jif", "en", own, lexicon=request)
+    (sentence,) = sentences_of("gif jif yif", "en", own, lexicon=request)
     spoken = [word.phones for word in sentence.parts[0].words if word.phones[0] != ","]
-    assert spoken == [("G", "IH1", "F"), ("JH", "IH1", "F")]
+    assert spoken == [("G", "IH1", "F"), ("JH", "IH1", "F"), ("Y", "IH1", "F")]
 
 
 LONG = "The first sentence of this text is long enough to be heard in several parts. The second one is short."

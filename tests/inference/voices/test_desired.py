@@ -91,6 +91,22 @@ def test_a_wrong_entry_is_left_out_with_a_sentence_and_the_others_stay(wrong: An
     assert len(found.rejected[0]) < 300
 
 
+def test_a_word_that_cannot_be_read_does_not_silence_its_voice() -> None:
+    words = [
+        {"word": "gif", "reading": "JH IH1 F"},
+        {"word": "jpeg", "reading": "QQ"},
+        {"word": "png", "reading": "P AE1 NG", "alphabet": "klingon"},
+        {"word": "重庆", "reading": "chong2 qing4", "alphabet": "pinyin"},
+    ]
+    found = parse(document(entry(lexicon=words)))
+    (voice,) = found.voices
+    assert [word.word for word in voice.lexicon] == ["gif", "重庆"]
+    assert voice.readings.readings("en") == {"gif": ("JH", "IH1", "F")}
+    assert len(found.rejected) == 2
+    assert "voices.0 ('studio/alice'): lexicon: 'QQ' in the reading of 'jpeg' is no ARPAbet phone" in found.rejected[0]
+    assert "voices.0 ('studio/alice'): lexicon.2: alphabet: " in found.rejected[1]
+
+
 def test_of_a_voice_that_is_listed_twice_the_first_entry_counts() -> None:
     found = parse(document(entry(), entry(revision="alice-2")))
     assert [voice.revision for voice in found.voices] == ["alice-1"]

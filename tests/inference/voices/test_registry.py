@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sovits_core.bundle.base import LexiconWord
 from voice_inference.bundles.base import Base
 from voice_inference.bundles.references import BaseReference
 from voice_inference.bundles.voice import Voice, load_voice
@@ -133,6 +134,20 @@ def test_a_way_back_to_the_revision_that_still_serves_loads_nothing(case: Case) 
     case.registry.record_error(revision(new), "broken")
     case.update(old)
     assert (case.states(), case.registry.find("alice")) == ({"studio/alice": "ready"}, old)
+
+
+def test_readings_are_those_of_the_list_and_load_nothing(case: Case) -> None:
+    voice = case.load("studio/alice")
+    case.update(voice)
+    case.registry.record_voice(voice)
+    word = LexiconWord(word="gif", reading="JH IH1 F")
+    case.update(entry(voice).model_copy(update={"lexicon": (word,)}))
+    assert case.states() == {"studio/alice": "ready"}
+    found = case.registry.find("studio/alice")
+    assert found.lexicon.readings("en") == {"gif": ("JH", "IH1", "F")}
+    assert found.prompt is voice.prompt
+    case.update(voice)
+    assert not case.registry.find("studio/alice").lexicon
 
 
 def test_a_voice_that_is_no_longer_desired_is_gone_and_cannot_come_back(case: Case) -> None:

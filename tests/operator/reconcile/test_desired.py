@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from voice_operator.api.lexicon import Reading
 from voice_operator.api.voice_model import Consent
 from voice_operator.api.voice_status import Artifacts, Loading, ResolvedBase
 from voice_operator.reconcile.desired import (
@@ -56,6 +57,7 @@ def loading(server: str, artifacts: Artifacts = NEXT) -> Loading:
     return Loading(server=server, artifacts=artifacts, since="2026-11-23T06:00:00Z")
 
 
+JIF = Reading(word="gif", reading="JH IH1 F")
 ALICE = VoiceRecord("studio/alice", "uid", 1, deleting=False, consent=consent(), server=HERE, artifacts=ACTIVE)
 
 
@@ -73,6 +75,11 @@ ALICE = VoiceRecord("studio/alice", "uid", 1, deleting=False, consent=consent(),
             replace(ALICE, consent=consent(expires="2026-11-23")),
             replace(SERVED, expires="2026-11-23"),
             id="on its last day it is, and pods know the day",
+        ),
+        pytest.param(
+            replace(ALICE, lexicon=(JIF,)),
+            replace(SERVED, lexicon=(JIF,)),
+            id="with its own readings, if it has any",
         ),
         pytest.param(replace(ALICE, server=THERE), None, id="what another server serves is not"),
         pytest.param(replace(ALICE, server=None), None, id="what no server serves is not"),
@@ -137,6 +144,7 @@ def test_the_servers_whose_list_may_have_a_voice(record: VoiceRecord, servers: s
         pytest.param(ALICE, replace(ALICE, artifacts=NEXT), True, False, id="another revision"),
         pytest.param(ALICE, replace(ALICE, loading=loading(HERE)), True, False, id="a revision to load"),
         pytest.param(ALICE, replace(ALICE, server=THERE), True, False, id="another server"),
+        pytest.param(ALICE, replace(ALICE, lexicon=(JIF,)), True, False, id="another reading"),
         pytest.param(ALICE, replace(ALICE, generation=2, packed=b"x"), False, False, id="anything else"),
         pytest.param(ALICE, replace(ALICE, requested_server="other"), False, False, id="a wish for another server"),
         pytest.param(replace(ALICE, deleting=True), None, False, True, id="the end of what was out of all lists"),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from sovits_core.bundle.document import Document
+from sovits_core.text.lexicon import NO_ENTRIES, Lexicon
 from sovits_core.validation import one_line
 from voice_inference.bundles.base import Base
 from voice_inference.bundles.references import VoiceReference
@@ -138,6 +139,7 @@ class Voice:
     decode: Adapter
     expires: date | None = None  # the last day, in UTC, of the consent as the bundle has it
     scores: Mapping[str, str] = field(default_factory=dict)  # of its evaluation, by metric
+    lexicon: Lexicon = NO_ENTRIES  # of its resource, as the list of voices has it now
 
 
 def load_voice(folder: Path, reference: VoiceReference, base: Base) -> Voice:

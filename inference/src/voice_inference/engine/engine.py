@@ -78,7 +78,7 @@ def sentences_of(
     if language not in document.languages:
         offered = ", ".join(document.languages)
         raise InvalidRequest(f"language {language!r} is not offered; use one of {offered}.", field="language")
-    readings = document.readings.then(lexicon)
+    readings = document.readings.then(voice.lexicon).then(lexicon)
     sentences, refusal = [], None
     for passage in split_by(split_method, text, language) if split_method else passages(text):
         try:

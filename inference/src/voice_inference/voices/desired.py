@@ -10,6 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict, ValidationError
 
+from sovits_core.bundle.base import LexiconWord
+from sovits_core.errors import LexiconRejected
+from sovits_core.text.lexicon import Lexicon
 from sovits_core.validation import one_line
 from voice_inference.bundles.references import BaseReference, Document, VoiceReference
 from voice_inference.errors import InvalidDocument
@@ -18,6 +21,7 @@ from voice_inference.voices.seals import Seals
 SCHEMA = "voice.sovits.dev/desired-voices/v1"
 MAX_VOICES = 50_000
 MAX_SHARDS = 256
+MAX_LEXICON = 200
 MAX_ID_CHARACTERS = 80  # of an entry that is no voice, in the sentence about it
 
 Identity = tuple[str, str, str, str]
@@ -43,6 +47,12 @@ class DesiredVoice(Revision):
     generation: int  # of the shard that lists the voice
     expires: Day | None = None  # the last day, in UTC, on which the consent holds; written as null: without end
     next: Revision | None = None
+    lexicon: tuple[LexiconWord, ...] = Field((), max_length=MAX_LEXICON)
+
+    @cached_property
+    def readings(self) -> Lexicon:
+        """The lexicon, parsed."""
+        return Lexicon.of(entry.entry for entry in self.lexicon)
 
     @property
     def names_expiry(self) -> bool:
@@ -89,7 +99,9 @@ def parse_desired(data: bytes, *, source: str, seals: Seals | None = None) -> De
         raise InvalidDocument(f"the desired voices from {source} are not valid: {one_line(error)}") from error
     voices: dict[str, DesiredVoice] = {}
     rejected = []
-    for index, entry in enumerate(written.voices):
+    for index, given in enumerate(written.voices):
+        entry, unreadable = _with_readable_lexicon(given)
+        rejected += [f"voices.{index}{_id_of(entry)}: {sentence}" for sentence in unreadable]
         try:
             voice = DesiredVoice.model_validate(_completed(entry, written))
         except ValidationError as error:
@@ -112,6 +124,24 @@ def parse_desired(data: bytes, *, source: str, seals: Seals | None = None) -> De
         written.shards,
         written.token,
     )
+
+
+def _with_readable_lexicon(entry: Any) -> tuple[Any, list[str]]:
+    """Return the entry without words that cannot be read, and a sentence for each: they must not silence the voice."""
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("lexicon"), list):
+        return entry, []
+    kept, sentences = [], []
+    for number, written in enumerate(entry["lexicon"][:MAX_LEXICON]):
+        try:
+            word = LexiconWord.model_validate(written)
+            Lexicon.of([word.entry])
+        except ValidationError as error:
+            sentences.append(f"lexicon.{number}: {one_line(error)}")
+        except LexiconRejected as error:
+            sentences.append(str(error))
+        else:
+            kept.append(word)
+    return {**entry, "lexicon": tuple(kept)}, sentences
 
 
 def _completed(entry: Any, document: WrittenDocument) -> Any:

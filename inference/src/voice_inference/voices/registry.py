@@ -229,7 +229,7 @@ class VoiceRegistry:
         if last_day is not None and last_day < self._today():
             raise ConsentEnded(voice_id, last_day)
         self._last_used[voice_id] = self._today()
-        return entry.serving
+        return entry.serving if not entry.desired.lexicon else replace(entry.serving, lexicon=entry.desired.readings)
 
     def last_used(self, voice_id: str) -> date | None:
         """Return the last day (UTC) on which the voice was asked for; None: never since ``since``."""

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from voice_operator.api.evaluation import Evaluation
+from voice_operator.api.lexicon import MAX_ENTRIES, Reading
 from voice_operator.api.schema import (
     DIGEST,
     S3_URI,
@@ -445,6 +446,13 @@ class VoiceModelSpec(Schema):
     evaluation: Evaluation = Field(default_factory=Evaluation)
     review: Review = Field(default_factory=Review)
     serving: Serving = Field(default_factory=Serving)
+    lexicon: Annotated[tuple[Reading, ...], Field(max_length=MAX_ENTRIES, json_schema_extra=atomic_list())] = Field(
+        (),
+        description=(
+            "Readings of words in what the voice speaks; they go before the base's, and a request's before them. "
+            "Servers take a change at once, and nothing is trained again."
+        ),
+    )
     compute: Compute = Field(default_factory=Compute)
     retries: Retries = Field(default_factory=Retries)
     retention: Retention = Field(default_factory=Retention)

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from voice_operator.api.lexicon import MAX_ENTRIES, Reading
 from voice_operator.api.schema import GROUP, Schema
 from voice_operator.api.voice_model import Consent, Review, VoiceModelSpec
 from voice_operator.api.voice_revision import RevisionReview, VoiceRevisionSpec
@@ -84,6 +85,7 @@ def voice_record(item: Object, old: VoiceRecord | None) -> VoiceRecord:
         created=str(metadata.get("creationTimestamp", "")),
         review=_or_none(Review, spec.get("review") or {}),
         requester=_annotation(item, REQUESTED_BY),
+        lexicon=_lexicon(spec.get("lexicon")),
         requested_server=str((spec.get("serving") or {}).get("server", "")),
         phase=(known.phase if known else "") or "",
         reason=_ready_reason(item),
@@ -100,6 +102,12 @@ def voice_record(item: Object, old: VoiceRecord | None) -> VoiceRecord:
         size=_size(item),
         packed=pack(item),
     )
+
+
+def _lexicon(written: Any) -> tuple[Reading, ...]:
+    """Return the entries that can be read: one that cannot must not hide the others, nor the voice."""
+    entries = written if isinstance(written, list) else []
+    return tuple(found for entry in entries[:MAX_ENTRIES] if (found := _or_none(Reading, entry)) is not None)
 
 
 def _ready_reason(item: Object) -> str:

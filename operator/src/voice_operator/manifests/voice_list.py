@@ -161,6 +161,8 @@ def server_metadata(server: ServerRef, name: str) -> dict[str, Any]:
 def _entry(voice: DesiredVoice, base: ResolvedBase | None, settings: Settings) -> Document:
     entry: Document = {"id": voice.id} | _bundle(voice, base, settings)
     entry["expires"] = voice.expires  # null: without end, whatever the bundle says
+    if voice.lexicon:
+        entry["lexicon"] = [reading.document() for reading in voice.lexicon]
     if voice.next is not None:
         entry["next"] = _bundle(voice.next, base, settings)
     return entry

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
+from voice_operator.api.lexicon import Reading
 from voice_operator.api.voice_model import Consent, Review
 from voice_operator.api.voice_status import Artifacts, Loading, TrainedInput
 from voice_operator.reconcile.consent import consent_problem
@@ -30,6 +31,7 @@ class VoiceRecord:
     review: Review | None = field(default_factory=Review)  # None: the spec cannot be read
     requester: str = ""  # who changed the spec last; empty: nobody says
     requested_server: str = ""  # spec.serving.server
+    lexicon: tuple[Reading, ...] = ()  # spec.lexicon
     phase: str = ""  # status.phase
     reason: str = field(default="", compare=False)  # of the condition Ready
     server: str | None = None  # status.server
@@ -178,6 +180,7 @@ def _desired(
         next=following if served else None,
         seal=shown.seal,
         spec_digest=shown.spec_digest,
+        lexicon=record.lexicon,
     )
 
 
@@ -197,4 +200,4 @@ def _for_lists(record: VoiceRecord | None) -> object:
     if record is None or record.deleting or record.consent is None:
         return None
     people = record.consent, record.review, record.requester, record.active_revision, record.revoked_at
-    return people, record.server, record.artifacts, record.loading
+    return people, record.server, record.artifacts, record.loading, record.lexicon

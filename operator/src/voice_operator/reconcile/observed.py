@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Literal
 
 from voice_operator.api.evaluation import Gate
+from voice_operator.api.lexicon import Reading
 from voice_operator.api.voice_model import Capacity, Source, VoiceModelSpec
 from voice_operator.api.voice_revision import RecordedReview, ReviewDecision
 from voice_operator.api.voice_server import VoiceServerSpec
@@ -321,3 +322,4 @@ class DesiredVoice:
     next: DesiredRevision | None = None
     seal: str = ""
     spec_digest: str = ""
+    lexicon: tuple[Reading, ...] = ()

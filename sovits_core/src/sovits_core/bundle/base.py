@@ -154,11 +154,12 @@ class LexiconWord(Document):
 
     word: str
     reading: str
-    alphabet: Alphabet
+    alphabet: Alphabet = "cmu"
 
-
-def _entry(word: LexiconWord) -> LexiconEntry:
-    return LexiconEntry(word.word, word.reading, word.alphabet)
+    @property
+    def entry(self) -> LexiconEntry:
+        """It as the front end takes it."""
+        return LexiconEntry(self.word, self.reading, self.alphabet)
 
 
 class BaseDocument(Document):
@@ -213,7 +214,7 @@ class BaseDocument(Document):
         if (self.version in MEL_VERSIONS) != isinstance(self.s2, MelSynthesizerConfig):
             raise ValueError(f"s2 is not the configuration of a synthesizer of {self.version}")
         try:
-            Lexicon.of(map(_entry, self.lexicon))
+            Lexicon.of(word.entry for word in self.lexicon)
         except LexiconRejected as error:
             raise ValueError(str(error)) from error
         return self
@@ -221,7 +222,7 @@ class BaseDocument(Document):
     @cached_property
     def readings(self) -> Lexicon:
         """The lexicon, parsed."""
-        return Lexicon.of(map(_entry, self.lexicon))
+        return Lexicon.of(word.entry for word in self.lexicon)
 
     @property
     def synthesizer(self) -> SynthesizerConfig:
