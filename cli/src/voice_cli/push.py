@@ -13,10 +13,9 @@ from voice_cli.api import REQUESTED_BY, VOICE, Object
 from voice_cli.dataset import Dataset, Uploaded, dataset_of, folder_uri, upload
 from voice_cli.errors import CliError, NotFound, UsageError
 from voice_cli.git import Origin, Repository
+from voice_cli.installation import CONFIG_FILE, OPERATOR_LABELS, recordings_prefix
 from voice_cli.kubectl import Kubectl
 from voice_cli.voice_folder import VoiceFolder, read_folder
-
-OPERATOR_LABELS = "app.kubernetes.io/part-of=voice-operator"
 
 
 @dataclass(frozen=True)
@@ -156,13 +155,9 @@ def installed_prefix(kubectl: Kubectl, namespace: str) -> str:
     """Return the prefix that the operator's configuration allows to a namespace; empty: the caller may not read it."""
     with suppress(CliError, yaml.YAMLError, KeyError, TypeError):
         for one in kubectl.items("configmaps", labels=OPERATOR_LABELS, everywhere=True):
-            config = yaml.safe_load((one.get("data") or {}).get("config.yaml") or "{}")
-            prefixes = ((config.get("tenancy") or {}).get("datasets")) or []
-            if prefixes:
-                return str(prefixes[0]).replace("{namespace}", namespace)
-            storage = str((config.get("storage") or {}).get("uri") or "").rstrip("/")
-            if storage:
-                return f"{storage}/datasets/{namespace}"
+            config = yaml.safe_load((one.get("data") or {}).get(CONFIG_FILE) or "{}")
+            if prefix := recordings_prefix(config, namespace):
+                return prefix
     return ""
 
 

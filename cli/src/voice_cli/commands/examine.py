@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 
 from voice_cli import __version__
-from voice_cli.commands.options import VOICE_NAME, Session, command
+from voice_cli.commands.options import VOICE_NAME, Session, command, datasets_option
 from voice_cli.commands.root import voice
 from voice_cli.doctor.checks import Finding, examine
 from voice_cli.doctor.facts import OPERATOR, gather
@@ -17,14 +17,7 @@ WHAT_WIDTH = 14
 
 
 @command(voice, "doctor", formats=True)
-@click.option(
-    "--datasets",
-    envvar="VOICE_DATASETS",
-    show_envvar=True,
-    default="",
-    metavar="URI",
-    help="Prefix of recordings (default: the installation's).",
-)
+@datasets_option(default="the installation's")
 @click.option("--read-only", is_flag=True, help="Do not try to write into the object store.")
 def doctor(session: Session, *, datasets: str, read_only: bool) -> None:
     """Examine the installation end to end, and say what is missing and how to mend it."""

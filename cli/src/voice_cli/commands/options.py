@@ -69,6 +69,15 @@ _OUTPUT_OPTION = click.option(
 )
 
 
+def datasets_option(*, default: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the option of the recordings' prefix; ``default`` says what counts without it, empty: it is required."""
+    what = "Prefix of recordings, as s3://voices/datasets/{namespace}"
+    given: dict[str, Any] = {"default": "", "help": f"{what} (default: {default})."}
+    if not default:
+        given = {"required": True, "help": f"{what}."}
+    return click.option("--datasets", envvar="VOICE_DATASETS", show_envvar=True, metavar="URI", **given)
+
+
 def kubectl_of(given: dict[str, Any]) -> Kubectl:
     """Return kubectl with the flags of a command line."""
     flags = [(name.rstrip("_"), given.get(name)) for name in KUBECTL_PARAMETERS[1:]]

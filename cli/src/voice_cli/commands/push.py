@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from voice_cli.commands.options import Session, command
+from voice_cli.commands.options import Session, command, datasets_option
 from voice_cli.commands.root import voice
 from voice_cli.error_handlers import cli_error_of
 from voice_cli.errors import CliError, FolderRefused, NotFound, PushFailed, TimedOut, UsageError, VoiceFailed
@@ -36,14 +36,7 @@ FOLDER = click.Path(exists=False, file_okay=False, path_type=Path)
 @click.option(
     "--summary", type=click.Path(dir_okay=False, path_type=Path), help="Write what was done there, in Markdown."
 )
-@click.option(
-    "--datasets",
-    envvar="VOICE_DATASETS",
-    show_envvar=True,
-    default="",
-    metavar="URI",
-    help="Prefix of recordings, as s3://bucket/{namespace} (default: spec.dataset.uri, else the installation's).",
-)
+@datasets_option(default="spec.dataset.uri, else the installation's")
 @click.option("--dry-run", is_flag=True, help="Check, ask the API server, and change nothing.")
 @click.option("--upload-again", is_flag=True, help="Send recordings that are there already, too.")
 @click.option("--force-conflicts", is_flag=True, help="Take over fields that others have set.")

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import yaml
 
-from voice_cli.commands.options import Session, command
+from voice_cli.commands.options import Session, command, datasets_option
 from voice_cli.commands.root import voice
 from voice_cli.dataset import dataset_of, folder_uri, upload
 from voice_cli.errors import FolderRefused, FoldersRefused
@@ -18,14 +18,7 @@ from voice_cli.voice_folder import read_folder
 @command(voice, "render", cluster=False)
 @click.argument("folders", type=click.Path(file_okay=False, path_type=Path), nargs=-1, required=True)
 @click.option("-n", "--namespace", required=True, metavar="NAME", help="Namespace of the voices.")
-@click.option(
-    "--datasets",
-    envvar="VOICE_DATASETS",
-    show_envvar=True,
-    required=True,
-    metavar="URI",
-    help="Prefix of recordings, as s3://voices/datasets/{namespace}.",
-)
+@datasets_option()
 @click.option("--upload", "send", is_flag=True, help="Put the recordings there that are not yet.")
 @click.option(
     "--requested-by",

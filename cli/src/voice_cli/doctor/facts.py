@@ -11,12 +11,12 @@ import yaml
 
 from voice_cli.api import GROUP, REVISION, SERVER, VOICE, Object
 from voice_cli.errors import CliError, NotFound
+from voice_cli.installation import CONFIG_FILE, OPERATOR_LABELS, recordings_prefix
 from voice_cli.kubectl import Kubectl
 from voice_store import NotFound as NoSuchFile
 from voice_store import StoreError, open_store
 
-OPERATOR = "app.kubernetes.io/part-of=voice-operator,app.kubernetes.io/component=operator"
-CONFIG_FILE = "config.yaml"
+OPERATOR = f"{OPERATOR_LABELS},app.kubernetes.io/component=operator"
 PROBE = ".voice-doctor-probe"
 POLICIES = "validatingadmissionpolicies.admissionregistration.k8s.io"
 BINDINGS = "validatingadmissionpolicybindings.admissionregistration.k8s.io"
@@ -79,7 +79,8 @@ def gather(kubectl: Kubectl, cli_version: str, datasets: str, *, write: bool) ->
         answers = {name: future.result() for name, future in running.items()}
     deployment = _first(answers["deployments"])
     config = _answer(lambda: _config(kubectl, deployment)) if deployment else Unknown("there is no operator")
-    prefix = (datasets or _prefix(config)).replace("{namespace}", namespace)
+    installed = "" if isinstance(config, Unknown) else recordings_prefix(config, namespace)
+    prefix = datasets.replace("{namespace}", namespace) or installed
     return Facts(
         namespace=namespace,
         now=datetime.now(UTC),
@@ -162,14 +163,6 @@ def _lease(kubectl: Kubectl, deployment: Object) -> Object | None:
         return there.json("get", "leases.coordination.k8s.io", str(deployment["metadata"]["name"]))
     except NotFound:
         return None
-
-
-def _prefix(config: Object | Unknown) -> str:
-    if isinstance(config, Unknown):
-        return ""
-    allowed = (config.get("tenancy") or {}).get("datasets") or []
-    storage = str((config.get("storage") or {}).get("uri") or "").rstrip("/")
-    return str(allowed[0]) if allowed else (f"{storage}/datasets/{{namespace}}" if storage else "")
 
 
 def group_rules(rules: list[Object]) -> dict[str, set[str]]:
