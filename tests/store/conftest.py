@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -145,12 +146,13 @@ class Proxy:
 
             def _tunnel(self, upstream: socket.socket) -> None:
                 other = {self.connection: upstream, upstream: self.connection}
-                while True:
-                    for readable in select.select(list(other), [], [], 30)[0]:
-                        data = readable.recv(65536)
-                        if not data:
-                            return
-                        other[readable].sendall(data)
+                with contextlib.suppress(ConnectionError):  # either side may leave without a word
+                    while True:
+                        for readable in select.select(list(other), [], [], 30)[0]:
+                            data = readable.recv(65536)
+                            if not data:
+                                return
+                            other[readable].sendall(data)
 
             def log_message(self, *_: object) -> None:
                 pass
