@@ -1,9 +1,10 @@
-"""A proxy in front of an S3 server that passes bytes on, or hangs, cuts, slows down, or is too busy."""
+"""A proxy in front of an S3 server: it passes bytes on, hangs, cuts, slows down, is too busy, or ends its client."""
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Literal, Self
 
 from tests.faults.threads import LoopThread
@@ -13,7 +14,21 @@ Mode = Literal["pass", "hang", "cut", "slow", "busy"]
 SLOW_BYTES_PER_SECOND = 2_000
 CHUNK_BYTES = 1 << 16
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_WRITE = re.compile(rb"(?:PUT|POST|DELETE) \S+ HTTP/1\.1\r\n")  # clients begin each request with a packet
 _SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
+
+
+@dataclass
+class Crash:
+    """The n-th write takes effect, ``action`` runs, and the answer is lost."""
+
+    action: Callable[[], None]
+    nth: int
+    writes: int = 0
+
+    @property
+    def applied(self) -> bool:
+        return self.writes >= self.nth
 
 
 class S3Proxy:
@@ -22,6 +37,7 @@ class S3Proxy:
     def __init__(self, port: int) -> None:
         self._upstream = port
         self._mode: Mode = "pass"
+        self._crash: Crash | None = None
         self._flowing = asyncio.Event()
         self._thread: LoopThread | None = None
 
@@ -43,6 +59,15 @@ class S3Proxy:
             yield
         finally:
             self._switch("pass")
+
+    @contextmanager
+    def crash(self, crash: Crash) -> Iterator[None]:
+        """End the client at a write inside the block."""
+        self._crash = crash
+        try:
+            yield
+        finally:
+            self._crash = None
 
     def _switch(self, mode: Mode) -> None:
         async def switch() -> None:
@@ -76,7 +101,11 @@ class S3Proxy:
 
     async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self._upstream)
-        tasks = [asyncio.create_task(self._pump(reader, back)), asyncio.create_task(self._pump(there, writer))]
+        ends = asyncio.Event()  # the next answer ends the client
+        tasks = [
+            asyncio.create_task(self._pump(reader, back, on_request=lambda data: self._count(data, ends))),
+            asyncio.create_task(self._pump(there, writer, ends=ends)),
+        ]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -84,10 +113,28 @@ class S3Proxy:
                 task.cancel()
             back.close()
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    def _count(self, data: bytes, ends: asyncio.Event) -> None:
+        if self._crash is not None and _WRITE.match(data):
+            self._crash.writes += 1
+            if self._crash.writes == self._crash.nth:
+                ends.set()
+
+    async def _pump(
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        *,
+        on_request: Callable[[bytes], None] = lambda _: None,
+        ends: asyncio.Event | None = None,
+    ) -> None:
         """Pass bytes on as the mode of the moment wants it; return at the end of the stream."""
         while data := await source.read(CHUNK_BYTES):
+            on_request(data)
             await self._flowing.wait()
+            if ends is not None and ends.is_set() and self._crash is not None:
+                await asyncio.to_thread(self._crash.action)
+                sink.transport.abort()
+                return
             if self._mode in {"cut", "busy"}:
                 sink.transport.abort()
                 return

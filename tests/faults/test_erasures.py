@@ -1,5 +1,6 @@
-"""A voice is deleted at any moment of its life, in a bucket that keeps versions: nothing of it is left."""
+"""Voices are deleted at any moment, in a bucket that keeps versions: nothing is left, and it is recorded once."""
 
+import json
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from tests.faults.bucket import Bucket
 from tests.faults.lab import Lab
+from tests.faults.s3_proxy import Crash
 from tests.support.s3_server import environment_of, keep_versions, s3_server, versions_of
 from tests.support.waiting import wait_for
 
@@ -26,6 +28,7 @@ LIFE_SECONDS = 10.0  # from a voice's creation to some time after it is served
 LATE_SECONDS = 3.0  # for which somebody still writes after the deletion, as on a node that is cut off
 AT_A_TIME = 4
 GONE_SECONDS = 120.0
+MAX_WRITES = 16  # to the store, in the end of one voice; more than there are
 
 
 @pytest.fixture(scope="session")
@@ -117,3 +120,42 @@ def test_a_voice_that_is_made_anew_at_any_moment_loses_nothing_of_its_own(scenar
         assert lab.is_ready(voice)
         bundle = lab.status(voice)["artifacts"]
         assert lab.bucket.digest(f"{bundle['uri']}/manifest.json") == bundle["digest"]
+
+
+def acts_of(lab: Lab, voice: str, kind: str) -> list[Any]:
+    """The acts of one kind that the audit log has about a voice."""
+    paths = sorted((lab.bucket.folder / "audit" / lab.namespace).glob("*.json"))
+    records = [json.loads(path.read_bytes()) for path in paths]
+    return [one["act"] for one in records if (one["voice"], one["act"]["act"]) == (voice, kind)]
+
+
+@pytest.mark.parametrize("why", ["VoiceDeleted", "ErasureRequested"])
+def test_an_erasure_is_recorded_once_after_whatever_step_the_operator_dies(
+    scenario: Any, s3: tuple[int, Path], why: str
+) -> None:
+    port, _ = s3
+    lab, _ = a_lab(scenario, port)
+    voices = {number: f"dying{number:02}" for number in range(1, MAX_WRITES, scenario.repetitions.every)}
+    for number, voice in voices.items():
+        lab.apply(voice)
+        lab.until_ready(voice, GONE_SECONDS)
+        lab.until_quiet()
+        crash, started = Crash(lab.operator.kill, number), time.monotonic()
+        journals = f"{lab.namespace}/_voices/{lab.namespace}/{voice}/"
+        with lab.s3.crash(crash):
+            if why == "VoiceDeleted":
+                lab.delete(voice)
+            else:
+                lab.edit(voice, consent={"revoked": True, "erase": True})
+            wait_for("the record", lambda: acts_of(lab, voice, "Erased"), GONE_SECONDS)  # noqa: B023
+            wait_for("the journal to go", lambda: not versions_of(port, journals), GONE_SECONDS)  # noqa: B023
+        assert remains(lab, port, voice) == []
+        if not crash.applied:
+            break
+        scenario.took(time.monotonic() - started)
+    assert not crash.applied, "all steps were tried"
+    ended = list(voices.values())[: list(voices).index(number) + 1]
+    for voice in ended:
+        (erased,) = acts_of(lab, voice, "Erased")
+        assert erased["reason"].startswith(f"{why}: ")
+        assert len(acts_of(lab, voice, "Unloaded")) == 1

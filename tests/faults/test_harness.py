@@ -15,7 +15,7 @@ import pytest
 from tests.faults.never import Judge, entries_of
 from tests.faults.results import sentence
 from tests.faults.rules import Answer, LostEvents, Rule, concerns, request_of
-from tests.faults.s3_proxy import S3Proxy
+from tests.faults.s3_proxy import Crash, S3Proxy
 from tests.faults.snapshot import differences
 
 VOICES = "/apis/voice.sovits.dev/v1alpha1/namespaces/studio/voicemodels"
@@ -87,6 +87,10 @@ class Hello(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"hello")
 
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
     def log_message(self, *_: Any) -> None:
         pass
 
@@ -137,6 +141,22 @@ def test_the_s3_proxy_is_slow(s3_proxy: S3Proxy) -> None:
 def test_the_s3_proxy_is_too_busy(s3_proxy: S3Proxy) -> None:
     with s3_proxy.mode("busy"), pytest.raises(urllib.error.HTTPError, match="503"):
         ask(s3_proxy)
+
+
+def test_the_s3_proxy_ends_a_client_after_its_nth_write(s3_proxy: S3Proxy) -> None:
+    ended: list[str] = []
+    crash = Crash(lambda: ended.append("killed"), nth=2)
+
+    def put() -> bytes:
+        request = urllib.request.Request(f"http://127.0.0.1:{s3_proxy.port}/", data=b"x", method="PUT")
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+            return bytes(answer.read())
+
+    with s3_proxy.crash(crash):
+        assert (put(), ask(s3_proxy), crash.applied) == (b"hello", b"hello", False)
+        with pytest.raises((urllib.error.URLError, ConnectionError)):
+            put()
+        assert (put(), ended, crash.writes) == (b"hello", ["killed"], 3)
 
 
 # The checker

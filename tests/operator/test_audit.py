@@ -15,7 +15,7 @@ from tests.support.api_server import ApiServer, an_api_server
 from tests.support.signing import KEY, signing
 
 from voice_operator import audit as module
-from voice_operator.api.voice_status import Act, Artifacts, AuditState, VoiceModelStatus
+from voice_operator.api.voice_status import Act, AuditState, VoiceModelStatus
 from voice_operator.audit import AuditLog
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.events import EventRecorder
@@ -28,8 +28,6 @@ from voice_operator.manifests.audit_check import breaks_in
 from voice_operator.metrics import Metrics
 from voice_operator.queue import Priority
 from voice_operator.reconcile.audit import tagged
-from voice_operator.reconcile.desired import VoiceRecord
-from voice_operator.reconcile.erasure import Erased
 from voice_operator.reconcile.names import Key
 from voice_operator.settings import Settings
 
@@ -211,47 +209,40 @@ def test_a_process_that_begins_goes_on_where_statuses_say_that_the_log_is(tmp_pa
     run(scenario, tmp_path)
 
 
-def a_record(**about: Any) -> VoiceRecord:
-    artifacts = Artifacts(uri="s3://voices/y", digest="sha256:" + "a" * 64, revision="alice-1")
-    known = {"active_revision": "alice-1", "artifacts": artifacts} | about
-    return VoiceRecord("studio/alice", "uid-alice", 1, deleting=True, consent=None, **known)
+FOLDER = Key("VoiceFolder", "studio", "alice")
 
 
-ERASED = Erased("studio/alice", "uid-alice", 3, 9, ("s3://voices/studio/alice/",), "VoiceDeleted")
-
-
-def test_the_end_of_a_voice_and_of_its_files_is_recorded(tmp_path: Path) -> None:
+def test_an_act_that_no_status_keeps_is_recorded_once_and_the_folder_learns_of_it(tmp_path: Path) -> None:
     async def scenario(start: Callable[[], Process]) -> None:
         process = start()
         with process.running():
-            process.audit.departed(a_record())
-            process.audit.erased(ERASED)
-            await until(lambda: len(process.records()) == 2)
-            await until(lambda: process.sample("pending") == 0)
-        unloaded, erased = process.records()
-        assert (unloaded["act"]["act"], unloaded["act"]["revision"]) == ("Unloaded", "alice-1")
-        assert (erased["act"]["act"], erased["voice"]) == ("Erased", "alice")
-        assert erased["act"]["reason"] == "VoiceDeleted: 3 objects, 9 bytes below s3://voices/studio/alice/"
-        assert process.woken == [], "no voice has a status that could learn of it"
+            assert not process.audit.record(FOLDER, "uid-alice", an_act(1))
+            assert not process.audit.record(FOLDER, "uid-alice", an_act(1)), "it is on its way"
+            await until(lambda: process.woken == [FOLDER])
+            assert process.audit.record(FOLDER, "uid-alice", an_act(1))
+        (record,) = process.records()
+        assert (record["voice"], record["uid"]) == ("alice", "uid-alice")
 
     run(scenario, tmp_path)
 
 
-def test_a_voice_that_was_never_served_is_not_unloaded(tmp_path: Path) -> None:
+def test_such_an_act_is_recorded_once_by_two_processes(tmp_path: Path) -> None:
     async def scenario(start: Callable[[], Process]) -> None:
-        process = start()
-        process.audit.departed(a_record(active_revision=None, artifacts=None))
-        assert process.sample("pending") == 0
+        for process in (start(), start()):
+            with process.running():
+                assert not process.audit.record(FOLDER, "uid-alice", an_act(1))
+                await until(lambda: process.woken)  # noqa: B023
+        assert process.ids() == [1]
 
     run(scenario, tmp_path)
 
 
-def test_an_erasure_that_cannot_be_recorded_yet_holds_nobody_up(tmp_path: Path) -> None:
+def test_an_act_that_cannot_be_recorded_yet_holds_nobody_up(tmp_path: Path) -> None:
     async def scenario(start: Callable[[], Process]) -> None:
         process = start()
         (tmp_path / "audit").write_text("no folder")
         with process.running():
-            process.audit.erased(ERASED)
+            assert not process.audit.record(FOLDER, "uid-alice", an_act(1))
             await until(lambda: process.reasons() == ["AuditDelayed"])
             (tmp_path / "audit").unlink()
             await until(lambda: process.sample("pending") == 0)

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,24 +16,26 @@ from tests.support.api_server import ApiServer, an_api_server
 from tests.support.signing import KEY, sealed_revision, signing
 
 from voice_operator import erasures as erasures_module
+from voice_operator.audit import AuditLog
 from voice_operator.cluster.caches import Caches
+from voice_operator.cluster.erasure_journals import ErasureJournal, Progress
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.folders import Marker
 from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.kube import Kube
 from voice_operator.cluster.objects import voice_from
 from voice_operator.cluster.observe import Cluster
-from voice_operator.cluster.store import open_store
+from voice_operator.cluster.store import Removed, Store
 from voice_operator.erasures import ErasureReconciler
 from voice_operator.errors import StoreError
 from voice_operator.handlers import Enqueuer
 from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
 from voice_operator.reconcile.desired import VoiceRecord
-from voice_operator.reconcile.erasure import Erased
 from voice_operator.reconcile.names import Key
 from voice_operator.settings import Settings
 from voice_operator.signing import SigningKey, new_key
+from voice_store import StoreFactory
 
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
 HASH, OLD = "3fa9c2d1" * 8, "0" * 64
@@ -40,6 +43,37 @@ FOLDER = Key("VoiceFolder", "studio", "alice")
 VOICE = Key("VoiceModel", "studio", "alice")
 LABELS = {"voice.sovits.dev/voice-model": "alice", "voice.sovits.dev/input-hash": HASH[:63]}
 CONSENT = {"holder": "Alice A.", "statement": "I agree."}
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class DyingStore(Store):
+    """The real store of a process that is killed after its n-th effect on the store, whose answer it never sees."""
+
+    kills_after = 0  # effects; 0: none
+    effects = 0
+
+    async def write(self, uri: str, data: bytes, namespace: str = "") -> None:
+        await super().write(uri, data, namespace)
+        self._count()
+
+    async def create(self, uri: str, data: bytes, namespace: str = "") -> bool:
+        created = await super().create(uri, data, namespace)
+        self._count()
+        return created
+
+    async def erase_below(self, *arguments: Any, **named: Any) -> Removed:
+        removed = await super().erase_below(*arguments, **named)
+        if removed.objects:
+            self._count()
+        return removed
+
+    def _count(self) -> None:
+        self.effects += 1
+        if self.kills_after and self.effects >= self.kills_after:
+            raise Killed  # and whatever it begins after that
 
 
 @dataclass
@@ -50,10 +84,33 @@ class Scene:
     enqueuer: Enqueuer
     queue: WorkQueue
     folder: Path
-    erasures: ErasureReconciler
-    told: list[Erased]
-    departed: list[VoiceRecord]
+    cluster: Cluster
+    store: DyingStore
+    metrics: Metrics = field(init=False)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    erasures: ErasureReconciler = field(init=False)
     versions: Any = field(default_factory=lambda: itertools.count(1))
+
+    def start(self) -> None:
+        """Let a new process do the work; what an earlier one had in memory is gone."""
+        for task in self.tasks:
+            task.cancel()
+        self.metrics, recorder = Metrics(), EventRecorder(self.cluster.kube)
+        audit = AuditLog(self.cluster, recorder, enqueue=self.queue.add, metrics=self.metrics, clock=lambda: NOW)
+        self.erasures = ErasureReconciler(self.cluster, recorder, self.queue, lambda: NOW, audit)
+        self.enqueuer.on_deleted = self.erasures.on_deleted
+        self.tasks = [asyncio.create_task(audit.run()), asyncio.create_task(self.erasures.sweep())]
+
+    def acts(self) -> list[dict[str, Any]]:
+        """What the audit log has."""
+        return [json.loads(path.read_bytes())["act"] for path in sorted(self.folder.glob("audit/studio/*.json"))]
+
+    def erased(self) -> list[str]:
+        """Why and how much was erased, as the audit log has it."""
+        return [act["reason"].partition(" below ")[0] for act in self.acts() if act["act"] == "Erased"]
+
+    def journals(self) -> list[Path]:
+        return sorted(self.folder.glob("_voices/studio/alice/*"))
 
     @property
     def caches(self) -> Caches:
@@ -112,13 +169,27 @@ class Scene:
         return [item["reason"] for (plural, _, _), item in self.server.objects.items() if plural == "events"]
 
     async def settle(self, *, looks: int = 12) -> None:
-        """Look again and again, as the queue would, until nothing more is due."""
+        """Look again and again, as the queue would, until nothing more is due and all is recorded."""
+        quiet = 0
         for _ in range(looks):
-            wait = await self.erasures.reconcile(FOLDER)
-            if wait is None:
+            quiet = quiet + 1 if await self.erasures.reconcile(FOLDER) is None and not self.waiting_acts() else 0
+            if quiet == 2:
                 return
-            await asyncio.sleep(min(wait, 0.02))
+            if any(task.done() and task.exception() for task in self.tasks):
+                raise Killed
+            await asyncio.sleep(0.02)
         raise AssertionError("it never ends")
+
+    def waiting_acts(self) -> float | None:
+        return self.metrics.registry.get_sample_value("voice_operator_audit_pending")
+
+    async def record(self, **about: Any) -> None:
+        """Let the status have what was erased, as a pass over the voice would; then the log has it too."""
+        found = self.erasures.finished(VOICE, "uid")
+        known = self.server.objects["voicemodels", "studio", "alice"]["status"].get("erased", ())
+        self.put(**about, erased=[*known, *(stone.document() for stone in found.values())])
+        self.erasures.acknowledge(VOICE, found)
+        await self.settle()
 
     async def claim(self, uid: str = "uid", *, is_known: bool = False) -> str:
         """Claim the folder, and return the reason why that must wait."""
@@ -126,20 +197,6 @@ class Scene:
         problem = await self.erasures.claim(voice, is_known=is_known)
         assert voice.uid == uid
         return "" if problem is None else problem.reason
-
-
-@dataclass
-class Told:
-    """What whoever keeps records is told."""
-
-    erasures: list[Erased]
-    voices: list[VoiceRecord]
-
-    def departed(self, record: VoiceRecord) -> None:
-        self.voices.append(record)
-
-    def erased(self, erased: Erased) -> None:
-        self.erasures.append(erased)
 
 
 def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path) -> None:
@@ -151,16 +208,15 @@ def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path) -> None:
         async with an_api_server() as server:
             kube, queue = Kube(lambda: kopf.ConnectionInfo(server=server.url), Metrics()), WorkQueue()
             enqueuer = Enqueuer(queue, Metrics())
-            caches, store = enqueuer.caches, open_store(settings.storage.uri, {})
+            caches, store = enqueuer.caches, DyingStore(StoreFactory({}), frozenset({"file"}))
             cluster = Cluster(kube, caches, store, Inference(caches), settings, signing(caches))
-            told: list[Erased] = []
-            departed: list[VoiceRecord] = []
-            erasures = ErasureReconciler(cluster, EventRecorder(kube), queue, lambda: NOW, Told(told, departed))
-            enqueuer.on_deleted = erasures.on_deleted
-            scene = Scene(server, enqueuer, queue, folder, erasures, told, departed)
+            scene = Scene(server, enqueuer, queue, folder, cluster, store)
+            scene.start()
             try:
                 await scenario(scene)
             finally:
+                for task in scene.tasks:
+                    task.cancel()
                 await kube.close()
                 store.close()
 
@@ -185,8 +241,8 @@ def test_a_deleted_voice_leaves_a_tombstone_and_nothing_else(tmp_path: Path) -> 
         found = scene.tombstone() or {}
         assert (found["uid"], found["objects"], found["bytes"], found["why"]) == ("uid", 3, 15, "VoiceDeleted")
         uri = f"file://{tmp_path}/studio/alice/"
-        assert scene.told == [Erased("studio/alice", "uid", 3, 15, (uri,), "VoiceDeleted")]
-        assert [record.id for record in scene.departed] == ["studio/alice"], "once, though there were several looks"
+        (act,) = scene.acts()
+        assert (act["act"], act["reason"]) == ("Erased", f"VoiceDeleted: 3 objects, 15 bytes below {uri}")
         assert scene.reasons() == ["Erased"]
 
     run(scenario, tmp_path)
@@ -219,9 +275,8 @@ def test_a_voice_that_was_deleted_while_nobody_watched_is_found_by_its_marker(tm
     async def scenario(scene: Scene) -> None:
         scene.mark("uid")
         scene.write()
-        sweep = asyncio.create_task(scene.erasures.sweep())
+        scene.start()
         key = await asyncio.wait_for(scene.queue.get(), timeout=5)
-        sweep.cancel()
         assert key == FOLDER
         await scene.settle()
         assert scene.files() == []
@@ -384,13 +439,17 @@ def test_a_revocation_leaves_the_bundles_and_an_erasure_nothing(tmp_path: Path) 
     async def scenario(scene: Scene) -> None:
         scene.caches.revisions.update(sealed_revision("alice", "alice-3fa9c2d1", "sha256:" + "a" * 64))
         scene.write()
-        scene.put(consent=CONSENT | {"revoked": True})
+        revoked = CONSENT | {"revoked": True}
+        scene.put(consent=revoked)
         await scene.settle()
         assert scene.files() == ["revisions/alice-3fa9c2d1/x"]
-        scene.put(consent=CONSENT | {"revoked": True, "erase": True})
+        await scene.record(consent=revoked)
+        scene.put(consent=revoked | {"erase": True})
         await scene.settle()
         assert scene.files() == []
-        assert [(one.why, one.objects) for one in scene.told] == [("ConsentRevoked", 2), ("ErasureRequested", 1)]
+        await scene.record(consent=revoked | {"erase": True})
+        assert scene.journals() == []
+        assert scene.erased() == ["ConsentRevoked: 2 objects, 10 bytes", "ErasureRequested: 1 objects, 5 bytes"]
 
     run(scenario, tmp_path)
 
@@ -400,7 +459,7 @@ def test_what_the_status_records_already_is_not_told_again(tmp_path: Path) -> No
         stone = {"why": "ErasureRequested", "time": "2026-11-23T06:00:00Z", "objects": 3}
         scene.put(consent=CONSENT | {"revoked": True, "erase": True}, erased=[stone])
         await scene.settle()
-        assert (scene.told, scene.erasures.finished(VOICE, "uid")) == ([], {})
+        assert (scene.acts(), scene.erasures.finished(VOICE, "uid")) == ([], {})
 
     run(scenario, tmp_path)
 
@@ -424,3 +483,133 @@ def test_a_store_that_is_away_is_asked_again(tmp_path: Path, monkeypatch: pytest
         assert scene.files() == []
 
     run(scenario, tmp_path)
+
+
+SERVED = {
+    "activeRevision": "alice-3fa9c2d1",
+    "artifacts": {"uri": "s3://voices/y", "digest": "sha256:" + "a" * 64, "revision": "alice-3fa9c2d1"},
+}
+
+
+def killed_after_each_effect(life: Callable[[Scene], Awaitable[None]], folder: Path) -> int:
+    """Kill a process after its n-th effect on the store, for each n; the next one goes on. Return how many."""
+    number, lasted = 0, False
+
+    async def scenario(scene: Scene) -> None:
+        nonlocal lasted
+        scene.put(**SERVED)
+        await scene.settle()
+        scene.write()
+        scene.store.effects, scene.store.kills_after = 0, number
+        with suppress(Killed):
+            await life(scene)
+        lasted, scene.store.kills_after = scene.store.effects < number, 0
+        scene.start()
+        await until(lambda: scene.queue._dirty or not scene.marker())
+        await life(scene)
+
+    while not lasted:
+        number += 1
+        run(scenario, folder / str(number))
+    return number - 1
+
+
+def test_the_end_of_a_voice_is_recorded_once_after_whatever_step_the_process_dies(tmp_path: Path) -> None:
+    async def life(scene: Scene) -> None:
+        if scene.caches.voices:
+            scene.delete()
+        await scene.settle()
+        await scene.settle()
+        assert (scene.files(), scene.marker(), scene.journals()) == ([], None, [])
+        stone = scene.tombstone() or {}
+        assert sorted(act["act"] for act in scene.acts()) == ["Erased", "Unloaded"]
+        (told,) = scene.erased()
+        assert told.removeprefix("VoiceDeleted: ").removeprefix("at least ") in {
+            "3 objects, 15 bytes",
+            "0 objects, 0 bytes",  # it died before it could note what it had erased
+        }
+        assert f"{stone['objects']} objects" in told
+
+    assert killed_after_each_effect(life, tmp_path) >= 8
+
+
+def test_an_erasure_that_was_asked_for_is_recorded_once_after_whatever_step_the_process_dies(tmp_path: Path) -> None:
+    revoked = {"consent": CONSENT | {"revoked": True, "erase": True}}
+
+    async def life(scene: Scene) -> None:
+        scene.put(**revoked, erased=scene.server.objects["voicemodels", "studio", "alice"]["status"].get("erased", ()))
+        await scene.settle()
+        await scene.record(**revoked)
+        assert (scene.files(), scene.journals()) == ([], [])
+        (stone,) = scene.server.objects["voicemodels", "studio", "alice"]["status"]["erased"]
+        (told,) = scene.erased()
+        assert f"{stone.get('objects', 0)} objects" in told
+
+    assert killed_after_each_effect(life, tmp_path) >= 5
+
+
+def test_an_erasure_that_nobody_wants_any_more_is_recorded_as_far_as_it_went(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put(inputs=[{"hash": OLD, "erase": "InputChanged"}])
+        await scene.settle()
+        scene.write(f"{OLD}/prepare/clip")
+        scene.store.effects, scene.store.kills_after = 0, 2
+        with suppress(Killed):
+            scene.start()
+            await scene.settle()
+        scene.store.kills_after = 0
+        scene.put(hold=True, inputs=[{"hash": OLD}])
+        scene.start()
+        await until(lambda: FOLDER in scene.queue._dirty)
+        await scene.settle()
+        await scene.settle()
+        assert scene.erased() == ["InputChanged: at least 0 objects, 0 bytes"]
+        assert scene.journals() == []
+
+    run(scenario, tmp_path)
+
+
+def test_an_erasure_waits_in_the_store_while_the_log_cannot_be_written(tmp_path: Path) -> None:
+    """Meanwhile a new voice of the same name has the folder, and the process that erased ends."""
+
+    async def scenario(scene: Scene) -> None:
+        scene.put("old")
+        await scene.settle()
+        scene.write()
+        (tmp_path / "audit").write_text("no folder")
+        scene.delete()
+        with pytest.raises(AssertionError, match="it never ends"):
+            await scene.settle()
+        assert (scene.files(), scene.marker(), len(scene.journals())) == ([], None, 1)
+        scene.put("new", inputHash=None)
+        assert await scene.claim("new") == ""
+        scene.start()
+        (tmp_path / "audit").unlink()
+        await until(lambda: scene.queue._dirty)
+        await scene.settle()
+        assert scene.erased() == ["VoiceDeleted: 3 objects, 15 bytes"]
+        assert (scene.marker() or {})["uid"] == "new"
+
+    run(scenario, tmp_path)
+
+
+@pytest.mark.parametrize("content", ["no JSON", "{}", "another installation's"])
+def test_a_journal_of_somebody_else_is_not_recorded(content: str, tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        path = scene.folder / "_voices" / "studio" / "alice" / "uid.json"
+        path.parent.mkdir(parents=True)
+        entry = Progress(why="VoiceDeleted", objects=7, time="2026-11-23T06:00:00Z")
+        theirs = ErasureJournal(namespace="studio", voice="alice", uid="uid", erasures=(entry,))
+        theirs = theirs.sealed(SigningKey(new_key(), NOW))
+        path.write_text(theirs.model_dump_json(by_alias=True) if content.startswith("another") else content)
+        scene.start()
+        await until(lambda: FOLDER in scene.queue._dirty)
+        assert await scene.erasures.reconcile(FOLDER) is None
+        assert scene.acts() == []
+
+    run(scenario, tmp_path)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    while not condition():  # noqa: ASYNC110 -- what is awaited happens in threads
+        await asyncio.sleep(0.005)

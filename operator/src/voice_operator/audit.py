@@ -25,8 +25,6 @@ from voice_operator.metrics import Metrics
 from voice_operator.queue import Priority
 from voice_operator.reconcile.audit import (
     Position,
-    act_of_deletion,
-    act_of_erasure,
     holder_digest,
     settled,
     tagged,
@@ -34,8 +32,6 @@ from voice_operator.reconcile.audit import (
     with_due_acts,
 )
 from voice_operator.reconcile.decide import Decision
-from voice_operator.reconcile.desired import VoiceRecord
-from voice_operator.reconcile.erasure import Erased
 from voice_operator.reconcile.events import Event
 from voice_operator.reconcile.names import Key
 from voice_operator.reconcile.times import parse
@@ -139,25 +135,18 @@ class AuditLog:
         for one in [one for one, entry in mine.items() if entry.position is not None]:
             del mine[one]
 
-    def departed(self, record: VoiceRecord) -> None:
-        """Record the end of what a VoiceModel served that is gone, and its status with it."""
-        if not record.active_revision or record.artifacts is None:
-            return
-        now = self._clock()
-        self._note(
-            record.id, record.uid, act_of_deletion(record.uid, record.active_revision, record.artifacts.digest, now)
-        )
-
-    def erased(self, erased: Erased) -> None:
-        """Record an erasure that is complete."""
-        self._note(erased.voice, erased.uid, act_of_erasure(erased, self._clock()))
-
-    def _note(self, voice: str, uid: str, act: Act) -> None:
-        """Record an act that no status keeps: it is tried again for as long as this process lives."""
-        namespace, _, name = voice.partition("/")
-        key = Key("VoiceFolder", namespace, name)
-        if act.id not in self._entries[key]:
-            self._add(_Entry(key, Subject(namespace, name, uid), act, parse(act.time)))
+    def record(self, folder: Key, uid: str, act: Act) -> bool:
+        """Return whether the log has an act that no status keeps; else take it there, and enqueue the folder then."""
+        entry = self._entries[folder].get(act.id)
+        if entry is None:
+            self._add(_Entry(folder, Subject(folder.namespace, folder.name, uid), act, parse(act.time)))
+            return False
+        if entry.position is None:
+            return False
+        del self._entries[folder][act.id]
+        if not self._entries[folder]:
+            del self._entries[folder]
+        return True
 
     def _add(self, entry: _Entry) -> None:
         self._entries[entry.key][entry.act.id] = entry
@@ -201,15 +190,8 @@ class AuditLog:
             await self._tell_lost(lane, entry)
             mine = self._entries.get(entry.key, {}).values()
             if all(one.position is not None for one in mine):
-                self._settled(entry.key)
+                self._enqueue(entry.key, Priority.LOW)  # what keeps them for the object learns of it at once
         return 0.0
-
-    def _settled(self, key: Key) -> None:
-        """The log has all acts of a voice: its status learns of them at once; one that is gone has none."""
-        if key.kind == "VoiceFolder":
-            self._entries.pop(key, None)
-        else:
-            self._enqueue(key, Priority.LOW)
 
     async def _failed(self, lane: _Lane, entry: _Entry, why: str) -> float:
         """Tell it once, on the voice whose act is the first to wait; return the seconds until the next attempt."""

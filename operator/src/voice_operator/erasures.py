@@ -9,14 +9,15 @@ import logging
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from voice_operator.api.schema import VOICE_NAME
-from voice_operator.api.voice_status import ErasureReason, Tombstone
+from voice_operator.api.voice_status import Act, ErasureReason, Tombstone
 from voice_operator.cluster.caches import JOB_NAME
+from voice_operator.cluster.erasure_journals import ErasureJournal, ErasureJournals, JournalName, Progress
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.folders import Folders, Marker
 from voice_operator.cluster.jobs import is_finished
@@ -24,10 +25,10 @@ from voice_operator.cluster.kube import VOICE_MODELS, Object
 from voice_operator.cluster.objects import is_deleting, is_owned_by
 from voice_operator.cluster.observe import Cluster
 from voice_operator.cluster.pods import phase
-from voice_operator.cluster.store import Removed
 from voice_operator.errors import ClusterError, NotFound, OperatorError, StoreError
 from voice_operator.manifests.labels import INPUT_HASH, LABEL_LENGTH, VOICE_MODEL
 from voice_operator.queue import Priority, WorkQueue
+from voice_operator.reconcile.audit import act_of_deletion, act_of_erasure
 from voice_operator.reconcile.desired import VoiceRecord
 from voice_operator.reconcile.erasure import WHOLE, Claims, Erased, Erasure, erasures_of
 from voice_operator.reconcile.events import Event
@@ -50,13 +51,10 @@ log = logging.getLogger(__name__)
 
 
 class Recorder(Protocol):
-    """Keeps records of what this does; told in the event loop."""
+    """Keeps records of what this does; asked in the event loop."""
 
-    def departed(self, record: VoiceRecord) -> None:
-        """A VoiceModel is gone; what it left is not erased yet."""
-
-    def erased(self, erased: Erased) -> None:
-        """An erasure is complete."""
+    def record(self, folder: Key, uid: str, act: Act) -> bool:
+        """Return whether there is a record; else make it, and enqueue the folder once there is one."""
 
 
 @dataclass
@@ -64,7 +62,7 @@ class _Departed:
     """A VoiceModel of which a watch or a list told that it is deleted."""
 
     record: VoiceRecord
-    is_recorded: bool = False
+    is_noted: bool = False
 
     @property
     def legal_hold(self) -> bool:
@@ -79,20 +77,10 @@ class _Departed:
 class _Count:
     """What was erased of one thing until now, over several looks."""
 
-    objects: int = 0
-    size: int = 0
-    complete: bool = True
+    progress: Progress
+    is_noted: bool = False  # in the journal: something was there
     told: int = 0  # objects that people were told of
     empty_since: float | None = None  # of the monotonic clock: since when looks find nothing
-
-    def add(self, removed: Removed) -> None:
-        self.objects += removed.objects
-        self.size += removed.size
-        self.complete = self.complete and not removed.hidden
-        if removed.objects or not removed.done:
-            self.empty_since = None
-        elif self.empty_since is None:
-            self.empty_since = time.monotonic()
 
 
 @dataclass
@@ -100,7 +88,7 @@ class _Folder:
     """What is remembered of a voice's folder between two looks."""
 
     departed: dict[str, _Departed] = field(default_factory=dict)  # by UID
-    counts: dict[str, _Count] = field(default_factory=lambda: defaultdict(_Count))  # by input hash, or by UID
+    counts: dict[tuple[str, str, str], _Count] = field(default_factory=dict)  # by UID, reason and input hash
     finished: dict[str, Tombstone] = field(default_factory=dict)  # by input hash
     owner: str = ""  # UID of the VoiceModel that is known to own it
     marked: tuple[str, bool] = ("", False)  # UID and legal hold that the marker is known to have
@@ -125,7 +113,9 @@ class ErasureReconciler:
         self._recorder = recorder
         self._queue = queue
         self._clock = clock
-        self._documents = Folders(cluster.store, cluster.settings.storage.uri)
+        storage = cluster.settings.storage.uri
+        self._documents = Folders(cluster.store, storage)
+        self._journals = ErasureJournals(cluster.store, storage, lambda: cluster.signing.key)
         self._folders: defaultdict[Key, _Folder] = defaultdict(_Folder)
 
     def on_deleted(self, record: VoiceRecord) -> None:
@@ -139,10 +129,13 @@ class ErasureReconciler:
 
     def acknowledge(self, voice: Key, erased: Mapping[str, Tombstone]) -> None:
         """Forget what the voice's status records now."""
-        folder = self._folders.get(_folder_of(f"{voice.namespace}/{voice.name}"))
+        key = _folder_of(f"{voice.namespace}/{voice.name}")
+        folder = self._folders.get(key)
         for digest, tombstone in erased.items():
             if folder is not None and folder.finished.get(digest) == tombstone:
                 del folder.finished[digest]
+        if erased and self._journals.about(key):
+            self._queue.add(key, Priority.LOW)
 
     async def claim(self, voice: Voice, *, is_known: bool) -> Problem | None:
         """Make the folder of a voice its own before anything is written there; return why that must wait, or None.
@@ -162,8 +155,13 @@ class ErasureReconciler:
         Raises:
             OperatorError: a dependency failed; the caller requeues the key.
         """
-        if not _NAME.fullmatch(key.name) or not _NAMESPACE.fullmatch(key.namespace):
-            return None  # no address that is made of them is a voice's folder
+        if not _is_folder(key):
+            return None
+        wait = await self._look_at(key)
+        await self._settle(key, is_over=wait is None)
+        return wait
+
+    async def _look_at(self, key: Key) -> float | None:
         record = self._cluster.caches.voices.get(key.namespace, key.name)
         if record is None:
             return await self._erase_departed(key, None)
@@ -183,9 +181,14 @@ class ErasureReconciler:
         """Look for folders of voices that were deleted while nobody watched; for ever."""
         while True:
             try:
-                for key in await self._documents.marked(self._cluster.settings.namespaces):
+                marked = await self._documents.marked(self._cluster.settings.namespaces)
+                for key in marked.folders:
                     if self._cluster.caches.voices.get(key.namespace, key.name) is None:
                         self._queue.add(key, Priority.LOW)
+                for name in marked.journals:
+                    if _is_folder(name.folder):
+                        await self._journals.read(name)
+                        self._queue.add(name.folder, Priority.LOW)
                 pause = SWEEP_SECONDS
             except OperatorError as error:
                 log.warning("the folders of deleted voices could not be listed: %s", error)
@@ -247,53 +250,62 @@ class ErasureReconciler:
         departed = folder.departed.get(uid)
         if departed is None and (wait := await self._seconds_until_gone(key, uid)) != 0:
             return wait
-        if departed is not None and not departed.is_recorded:
-            departed.is_recorded = True
-            if self._audit is not None:
-                self._audit.departed(departed.record)
+        if departed is not None and not departed.is_noted:
+            await self._note_departed(key, departed.record)
+            departed.is_noted = True
         if (departed is not None and departed.legal_hold) or (marker is not None and marker.legal_hold):
             await self._tell_held(key, uid)
             return None
-        count = folder.counts[uid]
-        wait = await self._seconds_until_empty(key, count, "" if living is None else living.uid)
-        erased = self._erased(key, uid, "VoiceDeleted", count, ("",))
-        if count.empty_since is not None and count.told != count.objects:
-            count.told = count.objects  # at once; what comes late is told again
-            await self._tell(key, erased)
+        kept = tuple(f"revisions/{name}/" for name in sorted(self._revisions(key)))
+        erasure = Erasure("VoiceDeleted", keep=kept)
+        count = await self._count(key, uid, erasure)
+        wait = await self._seconds_until_empty(key, uid, erasure, "" if living is None else living.uid)
+        if count.empty_since is not None and count.told != count.progress.objects:
+            count.told = count.progress.objects  # at once; what comes late is told again
+            await self._tell(key, self._erased(key, uid, count.progress))
         if wait != 0:
             return wait
-        await self._bury(key, erased, marked=marker is not None)
+        outcome = await self._outcome(key, uid, erasure, count)
+        await self._bury(key, uid, outcome, marked=marker is not None)
         if living is not None:
             self._queue.add(key.about, Priority.NORMAL)
         return AGAIN_SECONDS if folder.departed else None
 
-    async def _seconds_until_empty(self, key: Key, count: _Count, living: str) -> float | None:
+    async def _note_departed(self, key: Key, record: VoiceRecord) -> None:
+        """Keep that a VoiceModel is gone which was served, until the log has it."""
+        if self._audit is None or not record.active_revision or record.artifacts is None:
+            return
+        name = JournalName(key, record.uid)
+        journal = await self._journals.read(name)
+        if journal.unloaded is None:
+            act = act_of_deletion(record.uid, record.active_revision, record.artifacts.digest, self._clock())
+            await self._journals.write(name, journal.model_copy(update={"unloaded": act}))
+
+    async def _seconds_until_empty(self, key: Key, uid: str, erasure: Erasure, living: str) -> float | None:
         """Erase the whole folder; return 0 once it has stayed empty and nobody is left who could write.
 
         The bundles of VoiceRevisions that exist still stay; None: they are all that is left, and their end brings the
         folder back.
         """
-        kept = tuple(f"revisions/{name}/" for name in sorted(self._revisions(key)))
-        removed = await self._cluster.store.erase_below(self._uri(key), keep=kept, namespace=key.namespace)
-        count.add(removed)
-        if removed.done and self._has_writers(key, lambda _: True, spared=living):
+        count = await self._count(key, uid, erasure)
+        done = await self._erase_part(key, uid, erasure, count)
+        if done and self._has_writers(key, lambda _: True, spared=living):
             count.empty_since = None
             return WRITERS_SECONDS
         if count.empty_since is None:
             return AGAIN_SECONDS
-        if kept:
+        if erasure.keep:
             return None
         return max(count.empty_since + SETTLE_SECONDS - time.monotonic(), 0)
 
-    async def _bury(self, key: Key, erased: Erased, *, marked: bool) -> None:
+    async def _bury(self, key: Key, uid: str, progress: Progress, *, marked: bool) -> None:
         """Conclude the erasure of a deleted voice."""
         folder = self._folders[key]
-        if marked or erased.objects:
-            await self._documents.bury(key, erased, render(self._clock()))
-        folder.departed.pop(erased.uid, None)
-        folder.counts.pop(erased.uid, None)
-        if erased.objects:
-            self._hand_on(erased)
+        if marked or progress.objects:
+            at = progress.time or render(self._clock())
+            await self._documents.bury(key, self._erased(key, uid, progress), at)
+        folder.departed.pop(uid, None)
+        folder.counts = {name: count for name, count in folder.counts.items() if name[0] != uid}
         if not folder.departed:
             del self._folders[key]
 
@@ -338,48 +350,133 @@ class ErasureReconciler:
 
     async def _erase(self, key: Key, record: VoiceRecord, erasure: Erasure) -> float | None:
         folder = self._folders[key]
-        count = folder.counts[erasure.input_hash]
-        store, uri = self._cluster.store, self._uri(key)
-        removed = await store.erase_below(uri, erasure.prefixes, keep=erasure.keep, namespace=key.namespace)
-        count.add(removed)
-        if not removed.done:
+        count = await self._count(key, record.uid, erasure)
+        if not await self._erase_part(key, record.uid, erasure, count):
             return AGAIN_SECONDS
         label = erasure.input_hash[:LABEL_LENGTH]
         if self._has_writers(key, lambda item: not label or _labels(item).get(INPUT_HASH, "") == label):
             return WRITERS_SECONDS
         if count.empty_since is None:
             return AGAIN_SECONDS
-        del folder.counts[erasure.input_hash]
+        outcome = await self._outcome(key, record.uid, erasure, count)
+        del folder.counts[_name(record.uid, erasure)]
         folder.done = (*folder.done, erasure)
-        if erasure.input_hash == WHOLE and not count.objects and self._has_tombstone(key, erasure.why):
+        if erasure.input_hash == WHOLE and not outcome.time and self._has_tombstone(key, erasure.why):
             return None  # it was erased before this process began
-        folder.finished[erasure.input_hash] = self._tombstone(record.claims, erasure, count)
+        folder.finished[erasure.input_hash] = self._tombstone(record.claims, outcome)
         self._queue.add(key.about, Priority.NORMAL)
-        if count.objects:
-            erased = self._erased(key, record.uid, erasure.why, count, erasure.prefixes)
-            self._hand_on(erased)
-            await self._tell(key, erased)
+        if outcome.time:
+            await self._tell(key, self._erased(key, record.uid, outcome))
         return None
 
-    def _tombstone(self, claims: Claims, erasure: Erasure, count: _Count) -> Tombstone:
-        entry = next((one for one in claims.inputs if one.hash == erasure.input_hash), None)
+    def _tombstone(self, claims: Claims, progress: Progress) -> Tombstone:
+        entry = next((one for one in claims.inputs if one.hash == progress.input_hash), None)
         published = entry is not None and entry.published
         return Tombstone(
-            revision=revision_name(claims.voice, erasure.input_hash) if published else "",
-            input_hash=erasure.input_hash,
+            revision=revision_name(claims.voice, progress.input_hash) if published else "",
+            input_hash=progress.input_hash,
             digest=entry.digest if entry is not None else "",
-            why=erasure.why,
-            time=render(self._clock()),
-            objects=count.objects,
-            bytes=count.size,
+            why=progress.why,
+            time=progress.time or render(self._clock()),
+            objects=progress.objects,
+            bytes=progress.bytes,
         )
 
-    def _has_tombstone(self, key: Key, why: ErasureReason) -> bool:
+    def _has_tombstone(self, key: Key, why: ErasureReason, input_hash: str = WHOLE, time: str = "") -> bool:
+        """Return whether the status records such an erasure; at this time, if one is given."""
         item = self._cluster.caches.voice(key.namespace, key.name) or {}
         known = (item.get("status") or {}).get("erased") or ()
-        return any(one.get("why") == why and not one.get("inputHash") for one in known)
+        return any(
+            (one.get("why"), one.get("inputHash", ""), time and one.get("time")) == (why, input_hash, time)
+            for one in known
+        )
 
     # What both need
+
+    async def _count(self, key: Key, uid: str, erasure: Erasure) -> _Count:
+        """Return how far an erasure is: by this process, or by one before it that the journal tells of."""
+        counts, name = self._folders[key].counts, _name(uid, erasure)
+        if name not in counts:
+            journal = await self._journals.read(JournalName(key, uid))
+            begun = next((one for one in journal.erasures if one.concerns(erasure) and not one.time), None)
+            counts[name] = _Count(begun or Progress.of(erasure), is_noted=begun is not None)
+        return counts[name]
+
+    async def _erase_part(self, key: Key, uid: str, erasure: Erasure, count: _Count) -> bool:
+        """Erase what is there, for some seconds; return whether nothing is left. What goes is noted before and after.
+
+        Raises:
+            StoreError: the store failed; what it erased before that is counted by nobody.
+        """
+        store, uri = self._cluster.store, self._uri(key)
+        prefixes, keep = erasure.prefixes, erasure.keep
+        if not count.is_noted and await store.has_any(uri, prefixes, keep=keep, namespace=key.namespace):
+            await self._note(key, uid, count)
+        try:
+            removed = await store.erase_below(uri, prefixes, keep=keep, namespace=key.namespace)
+        except StoreError:
+            count.progress = count.progress.model_copy(update={"at_least": count.is_noted})
+            raise
+        if removed.objects or not removed.done:
+            count.empty_since = None
+        elif count.empty_since is None:
+            count.empty_since = time.monotonic()
+        if removed.objects:
+            count.progress = count.progress.plus(removed)
+            await self._note(key, uid, count)
+        return removed.done
+
+    async def _outcome(self, key: Key, uid: str, erasure: Erasure, count: _Count) -> Progress:
+        """Return an erasure that is over, with its time: every record of it is the same one. No time: nothing went.
+
+        Where this process found nothing, it may be what an earlier one completed, and no status has.
+        """
+        if count.is_noted:
+            count.progress = count.progress.model_copy(update={"time": render(self._clock())})
+            await self._note(key, uid, count)
+            return count.progress
+        journal = await self._journals.read(JournalName(key, uid))
+        earlier = [one for one in journal.erasures if one.concerns(erasure) and one.time]
+        earlier = [one for one in earlier if not self._has_tombstone(key, one.why, one.input_hash, one.time)]
+        return earlier[-1] if earlier else count.progress
+
+    async def _note(self, key: Key, uid: str, count: _Count) -> None:
+        name = JournalName(key, uid)
+        await self._journals.write(name, (await self._journals.read(name)).noting(count.progress))
+        count.is_noted = True
+
+    async def _settle(self, key: Key, *, is_over: bool) -> None:
+        """Have recorded what is complete, and strike out what is recorded; ``is_over``: nothing is being erased."""
+        for journal in self._journals.about(key):
+            left = journal
+            if journal.unloaded is not None and self._is_recorded(key, journal.uid, journal.unloaded):
+                left = left.model_copy(update={"unloaded": None})
+            if is_over:
+                left = left.model_copy(update={"erasures": tuple(self._unsettled(key, left))})
+            if left != journal:
+                await self._journals.write(JournalName(key, journal.uid), left)
+
+    def _unsettled(self, key: Key, journal: ErasureJournal) -> Iterator[Progress]:
+        """Yield the entries that must stay; one that nobody wants any more is complete as far as it went."""
+        counts = {} if key not in self._folders else self._folders[key].counts
+        for progress in journal.erasures:
+            goes_on = (journal.uid, progress.why, progress.input_hash) in counts
+            if not goes_on and not progress.time:
+                self._queue.add(key, Priority.LOW)  # its time is written before anybody records it
+                yield progress.model_copy(update={"time": render(self._clock())})
+            elif goes_on or not self._is_settled(key, journal.uid, progress):
+                yield progress
+
+    def _is_settled(self, key: Key, uid: str, progress: Progress) -> bool:
+        """Return whether all have a complete erasure who must: the status, as long as there is one, then the log."""
+        living, folder = self._cluster.caches.voices.get(key.namespace, key.name), self._folders.get(key)
+        if living is not None and living.uid == uid and folder is not None and progress.input_hash in folder.finished:
+            return False
+        act = act_of_erasure(self._erased(key, uid, progress), parse(progress.time))
+        return self._is_recorded(key, uid, act)
+
+    def _is_recorded(self, key: Key, uid: str, act: Act) -> bool:
+        return self._audit is None or self._audit.record(key, uid, act)
 
     def _revisions(self, key: Key) -> frozenset[str]:
         """Return the names of the voice's VoiceRevisions, without those that are being deleted."""
@@ -406,25 +503,22 @@ class ErasureReconciler:
     def _uri(self, key: Key) -> str:
         return voice_folder(self._cluster.settings.storage.uri, key.namespace, key.name)
 
-    def _erased(self, key: Key, uid: str, why: ErasureReason, count: _Count, prefixes: tuple[str, ...]) -> Erased:
-        uris = tuple(f"{self._uri(key)}/{prefix}" for prefix in prefixes)
-        voice = f"{key.namespace}/{key.name}"
-        return Erased(voice, uid, count.objects, count.size, uris, why, complete=count.complete)
-
-    def _hand_on(self, erased: Erased) -> None:
-        """Tell whoever keeps records."""
-        if self._audit is not None:
-            self._audit.erased(erased)
+    def _erased(self, key: Key, uid: str, progress: Progress) -> Erased:
+        return Erased(
+            f"{key.namespace}/{key.name}",
+            uid,
+            progress.objects,
+            progress.bytes,
+            tuple(f"{self._uri(key)}/{prefix}" for prefix in progress.prefixes),
+            progress.why,
+            complete=not progress.hidden,
+            at_least=progress.at_least,
+        )
 
     async def _tell(self, key: Key, erased: Erased) -> None:
         """Tell people."""
-        hidden = "" if erased.complete else "; older versions were not seen: the keys lack s3:ListBucketVersions"
-        message = (
-            f"{erased.why}: {erased.objects} objects of {erased.bytes} bytes are erased below "
-            f"{', '.join(erased.prefixes)}{hidden}"
-        )
-        event = Event("Normal" if erased.complete else "Warning", "Erased", message, "Erase")
-        log.info("%s: %s", key.about, message)
+        event = Event("Normal" if erased.complete else "Warning", "Erased", erased.sentence, "Erase")
+        log.info("%s: erased: %s", key.about, erased.sentence)
         await self._recorder.record(key.about, erased.uid, event)
 
     async def _tell_held(self, key: Key, uid: str) -> None:
@@ -441,6 +535,15 @@ class ErasureReconciler:
 def _folder_of(voice: str) -> Key:
     namespace, _, name = voice.partition("/")
     return Key("VoiceFolder", namespace, name)
+
+
+def _is_folder(key: Key) -> bool:
+    """Return whether an address that is made of these names is a voice's folder."""
+    return bool(_NAME.fullmatch(key.name) and _NAMESPACE.fullmatch(key.namespace))
+
+
+def _name(uid: str, erasure: Erasure) -> tuple[str, str, str]:
+    return uid, erasure.why, erasure.input_hash
 
 
 def _labels(item: Object) -> Mapping[str, str]:

@@ -247,7 +247,9 @@ def test_the_same_erasure_is_the_same_act() -> None:
 
 def test_an_erasure_that_did_not_see_older_versions_says_so() -> None:
     erased = Erased("studio/alice", "uid-1", 3, 9, ("s3://v/a/",), "Unused", complete=False)
-    assert act_of_erasure(erased, NOW).reason.endswith("; older versions could not be seen")
+    assert act_of_erasure(erased, NOW).reason.endswith(
+        "; older versions were not seen: the keys lack s3:ListBucketVersions"
+    )
 
 
 def test_a_holder_is_known_by_a_hash_that_needs_the_key() -> None:

@@ -3,10 +3,12 @@
 Its place is one that the keys of namespaces need not reach (docs/tenancy.md), so nobody takes a legal hold away there.
 """
 
+from dataclasses import dataclass
 from typing import Literal, Self
 
 from pydantic import Field
 
+from voice_operator.cluster.erasure_journals import JournalName
 from voice_operator.cluster.store import Store
 from voice_operator.documents import Document
 from voice_operator.reconcile.erasure import Erased
@@ -15,6 +17,7 @@ from voice_operator.signing import PublicKey, SigningKey, canonical
 from voice_store import StoreUri
 
 MARKERS = "_voices"
+SUFFIX = ".json"
 
 
 class Marker(Document):
@@ -50,6 +53,14 @@ class ErasureRecord(Document):
     why: str = Field(max_length=32)
     objects: int = Field(ge=0)
     bytes: int = Field(ge=0)
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What lies beside the folders of voices."""
+
+    folders: tuple[Key, ...]  # that have a marker
+    journals: tuple[JournalName, ...]
 
 
 class Folders:
@@ -89,21 +100,21 @@ class Folders:
         marker = StoreUri.parse(self._marker(key))
         await self._store.erase_below(str(marker.parent), (marker.name,), namespace=key.namespace)
 
-    async def marked(self, namespaces: tuple[str, ...]) -> list[Key]:
-        """Return the folders that have a marker; of these namespaces, or (none named) of all."""
-        found = []
+    async def marked(self, namespaces: tuple[str, ...]) -> Marked:
+        """Return what has a marker, and what is not recorded yet; of these namespaces, or (none named) of all."""
+        names: list[str] = []
         for scope in namespaces or ("",):
             below = f"{self._storage}/{MARKERS}/{scope}".rstrip("/")
-            names = (f"{scope}/{entry.key}".lstrip("/") for entry in await self._store.names(below))
-            found += [Key("VoiceFolder", *name.removesuffix(".json").split("/")) for name in names if _is_marker(name)]
-        return found
+            found = await self._store.names(below)
+            names += (f"{scope}/{entry.key}".lstrip("/") for entry in found if entry.key.endswith(SUFFIX))
+        parts = [name.removesuffix(SUFFIX).split("/") for name in names]
+        return Marked(
+            tuple(Key("VoiceFolder", *part) for part in parts if len(part) == 2),
+            tuple(JournalName(Key("VoiceFolder", *part[:2]), part[2]) for part in parts if len(part) == 3),
+        )
 
     def _marker(self, key: Key) -> str:
         return marker_uri(self._storage, key.namespace, key.name)
-
-
-def _is_marker(name: str) -> bool:
-    return name.count("/") == 1 and name.endswith(".json")
 
 
 def _written(document: Document) -> bytes:

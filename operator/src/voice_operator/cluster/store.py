@@ -190,6 +190,21 @@ class Store:
 
         return await self._run(names, uri, LIST_SECONDS, self._long, "", from_its_turn=True)
 
+    async def has_any(
+        self, uri: str, prefixes: tuple[str, ...], *, keep: tuple[str, ...] = (), namespace: str = ""
+    ) -> bool:
+        """Return whether there is something that ``erase_below`` would erase, unfinished uploads apart.
+
+        Raises:
+            StoreError: the store does not answer or refuses.
+        """
+
+        def has_any(location: StoreUri, _: threading.Event) -> bool:
+            store = self._factory.open(location)
+            return any(not one.key.startswith(keep) for prefix in prefixes for one in store.versions(prefix))
+
+        return await self._run(has_any, uri, LIST_SECONDS, self._long, namespace, from_its_turn=True)
+
     async def erase_below(
         self,
         uri: str,

@@ -117,13 +117,11 @@ def with_due_acts(
 
 def act_of_erasure(erased: Erased, at: datetime) -> Act:
     """Return the act that records an erasure which was completed then; the same one has the same id."""
-    unseen = "" if erased.complete else "; older versions could not be seen"
-    reason = f"{erased.why}: {erased.objects} objects, {erased.bytes} bytes below {', '.join(erased.prefixes)}{unseen}"
     return Act(
         id=_id(erased.uid, "Erased", erased.why, *erased.prefixes, render(at)),
         act="Erased",
         time=render(at),
-        reason=_sentence(reason),
+        reason=_sentence(erased.sentence),
     )
 
 

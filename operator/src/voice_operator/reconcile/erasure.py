@@ -28,6 +28,16 @@ class Erased:
     prefixes: tuple[str, ...]  # URIs
     why: ErasureReason
     complete: bool = True  # False: older versions, if the bucket keeps any, could not be seen
+    at_least: bool = False  # more may have gone than is counted
+
+    @property
+    def sentence(self) -> str:
+        """What is told of it."""
+        at_least = "at least " if self.at_least else ""
+        unseen = "" if self.complete else "; older versions were not seen: the keys lack s3:ListBucketVersions"
+        return (
+            f"{self.why}: {at_least}{self.objects} objects, {self.bytes} bytes below {', '.join(self.prefixes)}{unseen}"
+        )
 
 
 @dataclass(frozen=True)

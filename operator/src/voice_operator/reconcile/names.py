@@ -63,6 +63,11 @@ def marker_uri(storage: str, namespace: str, voice: str) -> str:
     return f"{storage}/_voices/{namespace}/{voice}.json"
 
 
+def journal_uri(storage: str, namespace: str, voice: str, uid: str) -> str:
+    """Return the URI of the document that says what of a VoiceModel's erasures is not recorded yet."""
+    return f"{storage}/_voices/{namespace}/{voice}/{uid}.json"
+
+
 def tombstone_uri(storage: str, namespace: str, voice: str) -> str:
     """Return the URI of the document that says when the files of a deleted voice were erased."""
     return f"{storage}/_erased/{namespace}/{voice}.json"
