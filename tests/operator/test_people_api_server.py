@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ ROLES = {
     f"system:serviceaccount:{NAMESPACE}:ci": [f"{RELEASE}:reviewer"],
 }
 SECONDS = 15
+SHORTEST_SECONDS = 60  # of spec.review.timeout
 Object = dict[str, Any]
 
 
@@ -467,6 +469,91 @@ def test_a_rejected_revision_is_served_by_no_pin(people: People, ann: str) -> No
     people.scene.wait("the pass", lambda: settled(people, "ann"), SECONDS)
     people.wait_for("ann", "ReviewRejected")
     assert not people.is_served("ann")
+
+
+# A review that takes too long. One clock runs for a revision, from its creation, whoever has approved it meanwhile.
+
+
+@pytest.fixture(scope="module")
+def cleo(people: People) -> str:
+    """The revision of cleo, which waits for two approvals, and is old enough for the shortest time-out."""
+    people["erin"].does("apply", "-f", "-", body=a_voice("cleo", "erin", review={"required": True, "approvals": 2}))
+    people.scene.train("cleo")
+    people.wait_for("cleo", "AwaitingReview")
+    (name,) = people.revisions("cleo")
+    people.scene.wait("the shortest time-out", lambda: age_of(people, name) > SHORTEST_SECONDS, SHORTEST_SECONDS + 5)
+    return name
+
+
+def age_of(people: People, revision: str) -> float:
+    created = people.get("vrev", revision)["metadata"]["creationTimestamp"]
+    return (datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds()
+
+
+def let_it_end_in(people: People, revision: str, seconds: int) -> None:
+    """Set the time-out of cleo so that the review ends in so many seconds; a negative number: it has ended."""
+    timeout = f"{int(age_of(people, revision)) + seconds}s"
+    eve = people["eve"]
+    eve.does(*eve.patch("voice", "cleo", edited_by("eve", review={"timeout": timeout})))
+
+
+def test_a_restart_does_not_start_the_clock_anew(people: People, cleo: str) -> None:
+    assert people["rita"].decide("approve", cleo).returncode == 0
+    let_it_end_in(people, cleo, 3600)
+    people.scene.wait("the clock", lambda: "until " in people.ready("cleo")["message"], SECONDS)
+    told = people.ready("cleo")["message"]
+    people.scene.wait("the count", lambda: people.get("vrev", cleo)["status"].get("approvals") == "1/2", SECONDS)
+    assert "1 of 2 approvals (rita)" in told
+    people.scene.operator.kill()
+    people.scene.operator.start()
+    eve = people["eve"]
+    eve.does(*eve.patch("voice", "cleo", edited_by("eve", source={"commit": "3f2a91c0"})))
+    people.scene.wait("the pass", lambda: settled(people, "cleo"), SECONDS)
+    assert people.ready("cleo")["message"] == told
+
+
+def test_a_time_out_that_passes_while_no_operator_runs_is_found(people: People, cleo: str) -> None:
+    people.scene.operator.kill()
+    let_it_end_in(people, cleo, 0)
+    people.scene.operator.start()
+    people.wait_for("cleo", "ReviewTimedOut")
+    let_it_end_in(people, cleo, 3600)
+    people.wait_for("cleo", "AwaitingReview")
+
+
+def test_a_time_out_passes_beside_one_of_two_approvals_and_says_so(people: People, cleo: str) -> None:
+    let_it_end_in(people, cleo, 4)
+    told = people.wait_for("cleo", "ReviewTimedOut")  # nobody writes anything: the operator looks when the time is over
+    assert "1 of 2 approvals (rita) by " in told
+    assert "to go on waiting, raise spec.review.timeout; nothing is served" in told
+    assert people.get("vrev", cleo)["status"]["review"] == "TimedOut"
+    assert "ReviewTimedOut" in people.scene.user.event_reasons("cleo")
+    assert not people.is_served("cleo")
+
+
+def test_an_approval_after_the_time_out_does_not_count_and_its_giver_is_told(people: People, cleo: str) -> None:
+    done = people["rolf"].decide("approve", cleo)
+    assert "the review has timed out, so this counts once spec.review.timeout of cleo is raised" in done.stdout
+    late = "the approval of rolf does not count: it came after "
+    people.scene.wait("the sentence", lambda: late in people.ready("cleo")["message"], SECONDS)
+    assert people.ready("cleo")["reason"] == "ReviewTimedOut"
+    assert not people.is_served("cleo")
+
+
+def test_a_longer_time_out_lets_old_and_late_approvals_count(people: People, cleo: str) -> None:
+    let_it_end_in(people, cleo, 3600)
+    people.scene.wait("cleo", lambda: people.is_served("cleo", cleo), SECONDS)
+    people.scene.wait_until_ready("cleo")
+    assert "approved by rita, rolf" in people.scene.user.condition("cleo", "Approved")["message"]
+
+
+def test_a_shorter_time_out_takes_nothing_away_that_is_served(people: People, cleo: str) -> None:
+    eve = people["eve"]
+    eve.does(*eve.patch("voice", "cleo", edited_by("eve", review={"timeout": f"{SHORTEST_SECONDS}s"})))
+    people.scene.wait("the pass", lambda: settled(people, "cleo"), SECONDS)
+    assert people.scene.user.condition("cleo", "Approved")["reason"] == "Approved"
+    assert people.ready("cleo")["status"] == "True"
+    assert people.is_served("cleo", cleo)
 
 
 # Consent.

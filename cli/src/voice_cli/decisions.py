@@ -26,7 +26,12 @@ def decide(kubectl: Kubectl, name: str, verdict: Verdict, reason: str, now: date
     if (person, verdict) in made:
         raise ClusterRefused(f"{person} has {verdict.lower()} {revision} already; decisions are made once")
     kubectl.patch(REVISION, revision, decision_patch(person, verdict, digest, reason, now), how="json")
-    return f"{name_of(found)} ({digest}): {verdict} by {person}"
+    late = (found.get("status") or {}).get("review") == "TimedOut" and verdict == "Approved"
+    voice = found["spec"].get("voiceModel", "")
+    note = (
+        f"; but the review has timed out, so this counts once spec.review.timeout of {voice} is raised" if late else ""
+    )
+    return f"{name_of(found)} ({digest}): {verdict} by {person}{note}"
 
 
 def decision_patch(person: str, decision: Verdict, digest: str, reason: str, now: datetime) -> list[dict[str, Any]]:

@@ -118,6 +118,31 @@ def decided(*decisions: ReviewDecision, **about: Any) -> RevisionRecord:
         pytest.param(
             decided(decision("rita")), Review(timeout="30m"), "TimedOut", "0/1", id="what came too late does not"
         ),
+        pytest.param(
+            decided(decision("rita", at="2026-11-23T05:07:00Z")),
+            Review(timeout="1h"),
+            "TimedOut",
+            "0/1",
+            id="what came in the second of the time-out does not",
+        ),
+        pytest.param(
+            decided(decision("rita"), decision("rolf"), rules=RecordedReview(required=True, approvals=3)),
+            Review(timeout="2h"),
+            "TimedOut",
+            "2/3",
+            id="some of the approvals, however many, are not enough at the time-out",
+        ),
+        pytest.param(
+            decided(
+                decision("rita", at="2026-11-23T04:30:00Z"),
+                decision("rolf", at="2026-11-23T06:06:59Z"),
+                rules=RecordedReview(required=True, approvals=2),
+            ),
+            Review(timeout="2h"),
+            "Approved",
+            "2/2",
+            id="an old approval and one of the last second",
+        ),
         pytest.param(RECORD, Review.model_construct(timeout="a while"), "Waiting", "0/1", id="no duration at all"),
     ],
 )
@@ -139,6 +164,13 @@ def test_a_review_is(record: RevisionRecord, present: Review, state: str, approv
 )
 def test_an_upgrade_leaves_served(record: RevisionRecord, state: str) -> None:
     assert verdict(record, Review(required=True), "", NOW, active=True).state == state
+
+
+def test_a_shorter_time_out_makes_no_approval_late_of_what_is_served() -> None:
+    record, present = decided(decision("rita")), Review(timeout="30m")
+    assert verdict(record, present, "", NOW, active=False).state == "TimedOut"
+    assert verdict(record, present, "", NOW, active=True).state == "Approved"
+    assert verdict(decided(), present, "", NOW, active=True).state == "TimedOut", "it grants no approval"
 
 
 def test_who_changed_the_spec_last_stands_in_for_a_requester_that_was_not_recorded() -> None:

@@ -57,8 +57,9 @@ def verdict(
 
     ``requester`` is who changed the voice's spec last, empty where nobody knows. It stands in for a revision that does
     not record who asked for it. ``active``: the voice's status says that the revision is served. That counts only for
-    one from before reviews were recorded, which an upgrade must not take away, and where nobody but the installation
-    asks for a review (``floor``): what was served before it did so is served on.
+    one from before reviews were recorded, which an upgrade must not take away, where nobody but the installation asks
+    for a review (``floor``): what was served before it did so is served on; and for approvals that a shorter time-out
+    would make late.
     """
     rules = stricter(record.rules, present, floor=floor and not active)
     needed = rules.approvals if rules.required else 0
@@ -70,7 +71,8 @@ def verdict(
         return Verdict("NotRequired")
     requesters = record.requested_by or ((requester,) if requester else ())
     ends = None if rules.timeout is None or record.created is None else record.created + rules.timeout
-    ignored = {one.by: why for one in record.decisions if (why := _ignored(one, record, rules, requesters, ends))}
+    until = None if active else ends
+    ignored = {one.by: why for one in record.decisions if (why := _ignored(one, record, rules, requesters, until))}
     approved_by = tuple(sorted({one.by for one in record.decisions} - ignored.keys()))
     if len(approved_by) >= rules.approvals:
         return Verdict("Approved", f"approved by {', '.join(approved_by)}", approved_by, needed)
@@ -121,7 +123,7 @@ def _ignored(
         (rules.separation and not requesters, "nobody knows who asked for the revision"),
         (rules.separation and decision.by in requested, "who asked for it cannot approve it (spec.review.separation)"),
         (given is None, f"{decision.at} is no time"),
-        (ends is not None and given is not None and given > ends, f"it came after {ends and render(ends)}"),
+        (ends is not None and given is not None and given >= ends, f"it came after {ends and render(ends)}"),
     )
     return next((why for applies, why in reasons if applies), "")
 
