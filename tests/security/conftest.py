@@ -15,11 +15,11 @@ from tests.security.installation import (
     TEAM_A,
     TEAM_B,
     Installation,
-    SpeechServer,
     make_s3_users,
 )
 from tests.support.control_plane import a_control_plane
 from tests.support.s3_server import s3_server
+from tests.support.speech_server import SpeechServer
 from tests.support.voices import make_voice
 from tests.support.waiting import wait_for
 

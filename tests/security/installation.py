@@ -2,15 +2,12 @@
 
 import base64
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 from dev.operator_process import OperatorProcess
@@ -21,13 +18,13 @@ from tests.faults.bucket import Bucket
 from tests.faults.client import ApiFailed, Client
 from tests.faults.node import Node, Outcome
 from tests.support.s3_server import ACCESS_KEY, SECRET_KEY
+from tests.support.speech_server import SERVER_SECONDS
 from tests.support.voice_list import VoiceLists
 from tests.support.voices import Object, make_voice
 from tests.support.waiting import wait_for
 
 SYSTEM, TEAM_A, TEAM_B = "voice-system", "team-a", "team-b"
 STORAGE = "s3://voices"
-SERVER_SECONDS = 120.0  # the machine may be busy
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 REVISION_LABEL = "voice.sovits.dev/voice-model"
 
@@ -216,62 +213,6 @@ def refusal(act: Any) -> str:
         act()
     assert refused.value.status in {400, 403, 409, 422}
     return str(refused.value)
-
-
-class SpeechServer:
-    """A real process of the inference server."""
-
-    def __init__(self, folder: Path, environment: Mapping[str, str], port: int = 0) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.log = folder / "log"
-        self.environment = dict(environment)
-        self.port = port or free_port()
-        variables = {"VOICE_CACHE": str(folder / "cache"), "VOICE_HOST": "127.0.0.1", "VOICE_THREADS": "1"}
-        variables |= {**environment, "VOICE_PORT": str(self.port)}
-        with self.log.open("wb") as log:
-            command = [sys.executable, "-m", "voice_inference", "serve"]
-            self.process = subprocess.Popen(command, env=os.environ | variables, stdout=log, stderr=log)
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=SERVER_SECONDS)
-        self.wait("the server", self._answers)
-
-    def _answers(self) -> bool:
-        try:
-            return self.client.get("/healthz").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    def wait(self, what: str, poll: Any) -> Any:
-        """Wait while it runs; a process that ended fails the test with its log."""
-
-        def alive() -> Any:
-            assert self.process.poll() is None, self.log.read_text()
-            return poll()
-
-        return wait_for(what, alive, SERVER_SECONDS)
-
-    def voices(self) -> dict[str, Object]:
-        return {voice["id"]: voice for voice in self.client.get("/v1/voices").json()["data"]}
-
-    def speak(self, voice: str) -> httpx.Response:
-        body = {"input": "Hello there.", "voice": voice, "seed": 1, "response_format": "wav"}
-        return self.client.post("/v1/audio/speech", json=body)
-
-    def refusal(self, voice: str) -> str:
-        """Ask for what must not be spoken, and return the sentence."""
-        answer = self.speak(voice)
-        assert answer.status_code in {404, 503}, answer.status_code
-        return str(answer.json()["error"]["message"])
-
-    def peak_mib(self) -> float:
-        """The most memory that the process has had."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-
-    def close(self) -> None:
-        self.client.close()
-        self.process.terminate()
-        self.process.wait(timeout=30)
 
 
 def bucket_policy() -> str:

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from tests.security.installation import TEAM_A, SpeechServer
+from tests.security.installation import TEAM_A
+from tests.support.speech_server import SpeechServer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.security, pytest.mark.slow, pytest.mark.usefixtures("speech")]
 

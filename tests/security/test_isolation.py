@@ -11,8 +11,9 @@ import httpx
 import pytest
 from minio.error import S3Error
 from tests.faults.client import ApiFailed
-from tests.security.installation import SYSTEM, TEAM_A, TEAM_B, Installation, SpeechServer
+from tests.security.installation import SYSTEM, TEAM_A, TEAM_B, Installation
 from tests.security.matrix import OTHER, OWN, Trial, write
+from tests.support.speech_server import SpeechServer
 from tests.support.voices import Object, make_server, make_voice
 from tests.support.waiting import wait_for
 

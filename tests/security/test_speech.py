@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from tests.inference.conftest import BASE
 from tests.security.bundles import Bundles, entry_of, write_list
-from tests.security.installation import TEAM_A, TEAM_B, Installation, SpeechServer
+from tests.security.installation import TEAM_A, TEAM_B, Installation
+from tests.support.speech_server import SpeechServer
 from tests.support.voices import DIGEST, Object
 
 pytestmark = [pytest.mark.cluster, pytest.mark.security]
