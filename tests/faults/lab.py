@@ -103,6 +103,10 @@ class Lab:
         """Start an operator of another release on the same namespace; it may refuse to run beside this one."""
         return self._launch(name, settings)
 
+    def store_environment(self) -> dict[str, str]:
+        """The variables of a process that uses the store, by way of its proxy."""
+        return dict(self._environment)
+
     def close(self) -> list[str]:
         """Stop everything; return what must never have happened."""
         self._running.close()

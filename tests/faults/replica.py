@@ -78,6 +78,11 @@ class Replica:
             self._wanted = False
             self.kill()
 
+    def revive(self) -> None:
+        """Start it again after it was killed for good."""
+        with self._lock:
+            self._launch()
+
     def restart(self, **settings: Any) -> None:
         """End the process and start it again with other settings, as `helm upgrade` does."""
         assert self.stop() == 0, self.log.read_text()[-2000:]

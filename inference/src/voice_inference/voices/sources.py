@@ -52,7 +52,7 @@ class LastGood:
 
 
 class ShardFile:
-    """One key of a mounted ConfigMap: readable while the operator is down, and up to a minute behind it."""
+    """One key of a mounted ConfigMap: readable while the operator is down, and up to 90 s behind it."""
 
     def __init__(self, path: Path, seals: Seals | None = None) -> None:
         self._path = path
