@@ -15,8 +15,10 @@ def test_a_deleted_voice_leaves_no_files(installation: Installation) -> None:
     wait_for("the files' end", lambda: not installation.bucket.files(f"{TEAM_A}/erased"), seconds=10)
     told = wait_for("the Event", lambda: installation.events(TEAM_A, "erased").get("Erased"), seconds=60)
     assert "objects" in told
-    assert told.endswith(f"are erased below {STORAGE}/{TEAM_A}/erased/")
-    assert installation.bucket.files(f"_erased/{TEAM_A}") == ["erased.json"]
+    assert told.endswith(f"bytes below {STORAGE}/{TEAM_A}/erased/")
+    tombstone = [f"{TEAM_A}/erased.json"]
+    wait_for("the tombstone", lambda: installation.bucket.files("_erased") == tombstone, seconds=60)
+    wait_for("the end of marker and journal", lambda: not _documents(installation, "erased"), seconds=60)
 
 
 def test_a_revoked_voice_leaves_no_files(installation: Installation) -> None:
@@ -34,11 +36,17 @@ def test_a_revoked_voice_leaves_no_files(installation: Installation) -> None:
     ada.patch("voicemodels", "remains", {"spec": {"consent": {"erase": True}}})
     wait_for("the files' end", lambda: not installation.bucket.files(f"{TEAM_A}/remains"), seconds=10)
     wait_for("the revision's end", lambda: ada.find("voicerevisions", revision) is None)
-    said = wait_for("the word", lambda: installation.condition(TEAM_A, "remains", "Retained")["message"])
-    assert "erased at" in said
+    wait_for("the word", lambda: "erased at" in installation.condition(TEAM_A, "remains", "Retained")["message"])
+    wait_for("the end of the journal", lambda: _documents(installation, "remains") == ["remains.json"], seconds=60)
     for taken_back in ({"erase": False}, {"revoked": False, "erase": False}):
         said = refusal(lambda: ada.patch("voicemodels", "remains", {"spec": {"consent": taken_back}}))  # noqa: B023
         assert "never goes back to false" in said
+
+
+def _documents(installation: Installation, voice: str) -> list[str]:
+    """The marker of a voice's folder, and its journals."""
+    found = installation.bucket.files(f"_voices/{TEAM_A}")
+    return [name for name in found if name.startswith((f"{voice}.", f"{voice}/"))]
 
 
 def test_a_voice_that_never_was_served_leaves_no_files(installation: Installation) -> None:

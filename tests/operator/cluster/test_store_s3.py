@@ -142,6 +142,17 @@ def test_what_is_kept_is_kept(store: Store, bucket: Path) -> None:
     assert (bucket / "studio/erin/revisions/erin-1/manifest.json").exists()
 
 
+def test_what_would_be_erased_is_seen_before(store: Store, bucket: Path) -> None:
+    uri, bundle = "s3://voices/studio/hugh", ("revisions/hugh-1/",)
+    assert not run(store.has_any(uri, ("",)))
+    put(bucket, "studio/hugh/revisions/hugh-1/manifest.json", "x")
+    assert run(store.has_any(uri, ("",)))
+    assert not run(store.has_any(uri, ("",), keep=bundle))
+    assert not run(store.has_any(uri, ("1/", "2/")))
+    put(bucket, "studio/hugh/2/train/x", "x")
+    assert run(store.has_any(uri, ("1/", "2/"), keep=bundle))
+
+
 @pytest.mark.parametrize("uri", ["s3://voices", "s3://voices/studio", "s3://voices/studio/"])
 def test_no_more_than_the_folder_of_a_voice_is_ever_erased(store: Store, bucket: Path, uri: str) -> None:
     put(bucket, "studio/fay/x", "x")

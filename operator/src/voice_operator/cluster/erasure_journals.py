@@ -106,7 +106,7 @@ class ErasureJournals:
 
     def about(self, folder: Key) -> list[ErasureJournal]:
         """Return those of a folder that this process knows and that have something to say."""
-        return [journal for journal in self._known.get(folder, {}).values() if not journal.is_empty]
+        return list(self._known.get(folder, {}).values())
 
     async def read(self, name: JournalName) -> ErasureJournal:
         """Return a journal; an empty one where there is none.
@@ -114,10 +114,12 @@ class ErasureJournals:
         Raises:
             StoreError: the store failed.
         """
-        known = self._known[name.folder]
-        if name.uid not in known:
-            known[name.uid] = await self._read(name)
-        return known[name.uid]
+        known = self._known.get(name.folder, {}).get(name.uid)
+        if known is None:
+            known = await self._read(name)
+            if not known.is_empty:
+                self._known[name.folder][name.uid] = known
+        return known
 
     async def write(self, name: JournalName, journal: ErasureJournal) -> None:
         """Keep what is not recorded yet; where that is nothing, the journal goes.
@@ -129,17 +131,13 @@ class ErasureJournals:
         if journal.is_empty:
             location = StoreUri.parse(uri)
             await self._store.erase_below(str(location.parent), (location.name,), namespace=name.folder.namespace)
-            self.forget(name)
+            self._known[name.folder].pop(name.uid, None)
+            if not self._known[name.folder]:
+                del self._known[name.folder]
             return
         data = journal.sealed(self._key()).model_dump_json(by_alias=True).encode()
         await self._store.write(uri, data, name.folder.namespace)
         self._known[name.folder][name.uid] = journal
-
-    def forget(self, name: JournalName) -> None:
-        """Know nothing of a journal until it is read again."""
-        self._known[name.folder].pop(name.uid, None)
-        if not self._known[name.folder]:
-            del self._known[name.folder]
 
     async def _read(self, name: JournalName) -> ErasureJournal:
         folder, uri = name.folder, self._uri(name)
