@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 import time
@@ -300,7 +301,7 @@ StartProcess = Callable[..., Any]
 @pytest.fixture
 def start_process(desired: Any, tmp_path: Path) -> StartProcess:
     @contextmanager
-    def start(*flags: str) -> Iterator[Process]:
+    def start(*flags: str, verify: ssl.SSLContext | bool = True) -> Iterator[Process]:
         command = [sys.executable, "-m", "voice_inference", "serve", "--host", "127.0.0.1", "--port", "0"]
         command += ["--voices", str(desired.path), "--cache", str(tmp_path / "cache"), "--threads", "1", *flags]
         log = tmp_path / "server.log"
@@ -309,7 +310,7 @@ def start_process(desired: Any, tmp_path: Path) -> StartProcess:
             subprocess.Popen(command, stderr=stderr, text=True, cwd=tmp_path, env=os.environ) as popen,
         ):
             try:
-                with httpx.Client(base_url=url_of(popen, log), timeout=PROCESS_SECONDS) as client:
+                with httpx.Client(base_url=url_of(popen, log), timeout=PROCESS_SECONDS, verify=verify) as client:
                     process = Process(popen, client)
                     process.until(lambda: client.get("/readyz").status_code == 200)
                     yield process
@@ -321,7 +322,7 @@ def start_process(desired: Any, tmp_path: Path) -> StartProcess:
 
 def url_of(popen: subprocess.Popen[str], log: Path) -> str:
     deadline = time.monotonic() + PROCESS_SECONDS
-    while not (found := re.search(r"running on (http://\S+)", log.read_text())):
+    while not (found := re.search(r"running on (https?://\S+)", log.read_text())):
         assert popen.poll() is None, log.read_text()
         assert time.monotonic() < deadline
         time.sleep(0.05)

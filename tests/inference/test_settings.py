@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from voice_inference.__main__ import listen_everywhere, main
+from voice_inference.__main__ import main
+from voice_inference.api.connections import listen
 from voice_inference.errors import InvalidSettings
 from voice_inference.settings import Settings, add_flags, read_settings
 
@@ -110,13 +111,23 @@ def test_the_usable_cpus_are_divided_among_the_workers(
 
 
 def test_a_pod_is_reached_by_both_families_on_one_port() -> None:
-    sockets = listen_everywhere(0)
+    sockets = listen("*", 0, most=8)
     port = sockets[0].getsockname()[1]
     for host in ("127.0.0.1", "::1")[: len(sockets)]:
         socket.create_connection((host, port), timeout=5).close()
     for one in sockets:
         one.close()
     assert len(sockets) == 1 + socket.has_ipv6
+
+
+@pytest.mark.parametrize(
+    ("host", "words"), [("127.0.0.1", "in use"), ("192.0.2.1", "Cannot assign"), ("no such host.invalid", "not known")]
+)
+def test_an_address_that_cannot_be_listened_on_is_named(host: str, words: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InvalidSettings, match=rf"--host={host} --port={port}: .*{words}.*; give others"):
+            listen(host, port, most=8)
 
 
 @pytest.mark.parametrize(("weights", "bits"), [("fp32", 32), ("int8", 8), ("int4", 4)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import socket
 import sys
@@ -11,21 +10,21 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 import uvicorn
-from fastapi import FastAPI
 
 from voice_inference.access import key_command
 from voice_inference.api import accounting
 from voice_inference.api.app import create_app
-from voice_inference.api.connections import guarded_protocol
+from voice_inference.api.connections import FrugalLoop, guarded_protocol, listen
 from voice_inference.api.middleware import BODY_LIMIT
-from voice_inference.api.services import build_services
+from voice_inference.api.services import Services, build_services
 from voice_inference.errors import InvalidSettings
 from voice_inference.settings import Settings, add_flags, read_settings
 from voice_store import ENVIRONMENT_HELP
 from voice_store.printable import PrintableFormatter
 
-BACKLOG = 2048  # as uvicorn's own
 EX_USAGE = 64  # of sysexits.h, as in the other programs of this project
+
+log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,18 +61,26 @@ def serve(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), handlers=[lines])
     if settings.access_log:
         accounting.log_to(sys.stdout)
-    config = config_of(create_app(build_services(settings)), settings)
-    everywhere = settings.host == "*"
-    uvicorn.Server(config).run(listen_everywhere(settings.port) if everywhere else None)
+    config = config_of(build_services(settings))
+    sockets = listen(settings.host, settings.port, settings.max_connections)
+    for one in sockets:
+        log.info("running on %s", _url(one, is_tls=settings.tls is not None))
+    uvicorn.Server(config).run(sockets)
 
 
-def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    """Return how uvicorn serves the app."""
+def _url(listener: socket.socket, *, is_tls: bool) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def config_of(services: Services) -> uvicorn.Config:
+    """Return how uvicorn serves the app of these services."""
+    settings, certificate = services.settings, services.certificate
     return uvicorn.Config(
-        app,
-        http=guarded_protocol(settings.max_connections, settings.request_seconds, settings.write_seconds),
-        host=settings.host,
-        port=settings.port,
+        create_app(services),
+        loop=f"{FrugalLoop.__module__}:{FrugalLoop.__name__}",
+        ssl_context_factory=None if certificate is None else lambda *_: certificate.context,
+        http=guarded_protocol(settings.request_seconds, settings.write_seconds),
         log_config=None,
         access_log=settings.log_level == "debug",
         server_header=False,
@@ -82,15 +89,6 @@ def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
         ws_max_size=BODY_LIMIT,
         ws_per_message_deflate=False,  # audio does not become smaller
     )
-
-
-def listen_everywhere(port: int) -> list[socket.socket]:
-    """Return sockets on all addresses: of IPv4, and of IPv6 where the machine has it."""
-    sockets = [socket.create_server(("", port), backlog=BACKLOG)]
-    with contextlib.suppress(OSError):  # no IPv6, or switched off
-        port = sockets[0].getsockname()[1]
-        sockets.append(socket.create_server(("", port), family=socket.AF_INET6, backlog=BACKLOG))
-    return sockets
 
 
 if __name__ == "__main__":

@@ -71,6 +71,9 @@ class Metrics:
         self.load_duration = self._histogram(
             "voice_load_duration_seconds", "Time to fetch, check and load a revision, of successful attempts."
         )
+        self.certificate_ends = self._gauge(
+            "certificate_not_after_timestamp_seconds", "When the certificate that serves ends; 0: plain HTTP."
+        )
         self.generation = self._gauge("desired_generation", "Generation of the desired-voices document in use.")
         self.by_key = CollectorRegistry()
         self._keys: set[str] = set()

@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     cache: Path = Field(Path("/var/cache/voice-inference"), description="writable folder for bases and voices")
     host: str = Field("*", description="address to listen on; *: all addresses, IPv4 and IPv6")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on, 0: a free one")
+    tls: Path | None = Field(
+        None, description="folder with tls.crt and tls.key (a mounted Secret): HTTPS alone is spoken. Default: HTTP"
+    )
     threads: int = Field(0, ge=0, le=256, description="threads of one inference, 0: usable CPUs over the workers")
     s1_weights: Literal["fp32", "int8", "int4"] = Field(
         "fp32", description="weights of S1's layers; int8 and int4 choose tokens faster, and not always the same"

@@ -19,7 +19,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from voice_inference.__main__ import config_of
 from voice_inference.access.api_keys import digest_of, new_key
 from voice_inference.api import accounting, speech_session
-from voice_inference.api.app import create_app
 from voice_inference.api.services import Services
 
 pytestmark = pytest.mark.anyio
@@ -62,7 +61,7 @@ def start(make_bundle: MakeBundle, desired: Desired, start_server: StartServer) 
             services = server.services
             while not all(entry.serving for entry in services.registry) or not services.registry.ready:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-            config = config_of(create_app(services), services.settings)
+            config = config_of(services)
             config.lifespan, config.port, config.host = "off", 0, "127.0.0.1"  # the lifespan runs already
             uvicorn_server = uvicorn.Server(config)
             task = asyncio.create_task(uvicorn_server.serve())

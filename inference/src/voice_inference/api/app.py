@@ -28,7 +28,10 @@ def create_app(services: Services) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        tasks = [asyncio.create_task(services.syncer.run()), asyncio.create_task(services.gate.run(namespaces))]
+        loops = [services.syncer.run(), services.gate.run(namespaces)]
+        if services.certificate is not None:
+            loops.append(services.certificate.run())
+        tasks = [asyncio.create_task(one) for one in loops]
         yield
         for task in tasks:
             task.cancel()

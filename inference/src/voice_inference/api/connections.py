@@ -1,37 +1,129 @@
 """HTTP connections that cost little while they are slow: time-outs for requests and readers, and how many there may be.
 
 uvicorn ends idle connections between requests, and no others: neither one that never sends the rest of a header, nor
-one that never reads its answer.
+one that never reads its answer. asyncio waits a minute for a TLS handshake, keeps 256 KiB for each, and tells nobody of
+it before it is done: so connections are counted where they are accepted.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import resource
+import socket
+from asyncio.sslproto import SSLProtocol
 from typing import Any, Final
+from weakref import WeakSet
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from voice_inference.errors import InvalidSettings
+
+BACKLOG: Final = 2048  # as uvicorn's own
 DESCRIPTORS_FOR_OTHERS: Final = 64  # files, the object store, the operator
+HANDSHAKE_SECONDS: Final = 10.0
+RECORDS_BYTES: Final = 32 << 10  # what waits to be deciphered, of one connection; a record has 16 KiB
 TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 log = logging.getLogger(__name__)
 
 
-def guarded_protocol(most: int, request_seconds: float, write_seconds: float) -> type[H11Protocol]:
+class FrugalLoop(asyncio.SelectorEventLoop):
+    """asyncio's own loop, whose servers wait HANDSHAKE_SECONDS for a TLS handshake and keep RECORDS_BYTES for each."""
+
+    async def create_server(self, *arguments: Any, **options: Any) -> asyncio.Server:
+        """Listen as asyncio does."""
+        if options.get("ssl") is not None:
+            SSLProtocol.max_size = RECORDS_BYTES
+            options["ssl_handshake_timeout"] = HANDSHAKE_SECONDS
+        return await super().create_server(*arguments, **options)
+
+
+def listen(host: str, port: int, most: int) -> list[socket.socket]:
+    """Return sockets on the host's addresses, on ``*`` all of IPv4 and IPv6, which have ``most`` connections at a time.
+
+    More are closed as soon as they are accepted; there are never more than the process has descriptors for.
+
+    Raises:
+        InvalidSettings: the address is none of this machine's, or is taken.
+    """
+    places = _Places(min(most, usable_descriptors() - DESCRIPTORS_FOR_OTHERS))
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(
+            None if host == "*" else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, *_, address in sorted(found):  # IPv4 first; all on one port
+            port = sockets[0].getsockname()[1] if sockets else port
+            try:
+                sockets.append(_bound(family, (address[0], port, *address[2:]), places))
+            except OSError as error:
+                if not sockets or error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:  # IPv6 is switched off
+                    raise
+    except OSError as error:
+        raise InvalidSettings(f"cannot listen on --host={host} --port={port}: {error.strerror}; give others") from error
+    return sockets
+
+
+def _bound(family: int, address: tuple[Any, ...], places: _Places) -> socket.socket:
+    plain = socket.create_server(address, family=family, backlog=BACKLOG)
+    bounded = _BoundedListener(plain.family, plain.type, plain.proto, fileno=plain.detach())
+    bounded.places = places
+    return bounded
+
+
+class _Places:
+    """The connections that are open now, and how many there may be."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.taken: WeakSet[_Connection] = WeakSet()
+
+
+class _Connection(socket.socket):
+    """An accepted socket that gives its place back when it is closed."""
+
+    places: _Places
+
+    def close(self) -> None:
+        """Close it."""
+        self.places.taken.discard(self)
+        super().close()
+
+
+class _BoundedListener(socket.socket):
+    """A listening socket that closes what it has no place for."""
+
+    places: _Places
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Accept a connection.
+
+        Raises:
+            ConnectionAbortedError: there are too many; asyncio goes on with the next one.
+        """
+        plain, address = super().accept()
+        if len(self.places.taken) >= self.places.most:
+            plain.close()
+            raise ConnectionAbortedError
+        accepted = _Connection(plain.family, plain.type, plain.proto, fileno=plain.detach())
+        accepted.places = self.places
+        self.places.taken.add(accepted)
+        return accepted, address
+
+
+def guarded_protocol(request_seconds: float, write_seconds: float) -> type[H11Protocol]:
     """Return the protocol class of uvicorn's server.
 
     Args:
-        most: connections at a time; never more than the process has descriptors for.
         request_seconds: for all of a request to arrive.
         write_seconds: for a client to read while more is to be sent.
     """
-    most = min(most, usable_descriptors() - DESCRIPTORS_FOR_OTHERS)
 
     class Guarded(_GuardedProtocol):
-        limits = (most, request_seconds, write_seconds)
+        limits = (request_seconds, write_seconds)
 
     return Guarded
 
@@ -46,7 +138,7 @@ def usable_descriptors() -> int:
 
 
 class _GuardedProtocol(H11Protocol):
-    limits: tuple[int, float, float]
+    limits: tuple[float, float]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -54,12 +146,8 @@ class _GuardedProtocol(H11Protocol):
         self._patience: asyncio.TimerHandle | None = None  # with a client that does not read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        most, request_seconds, _ = self.limits
         super().connection_made(transport)
-        if len(self.connections) > most:
-            transport.abort()
-            return
-        self._deadline = self.loop.call_later(request_seconds, self._request_is_late)
+        self._deadline = self.loop.call_later(self.limits[0], self._request_is_late)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -67,11 +155,11 @@ class _GuardedProtocol(H11Protocol):
         if not arrives:
             self._forget_deadline()
         elif self._deadline is None and not self.transport.is_closing():
-            self._deadline = self.loop.call_later(self.limits[1], self._request_is_late)
+            self._deadline = self.loop.call_later(self.limits[0], self._request_is_late)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._patience = self.loop.call_later(self.limits[2], self._reader_is_slow)
+        self._patience = self.loop.call_later(self.limits[1], self._reader_is_slow)
 
     def resume_writing(self) -> None:
         super().resume_writing()

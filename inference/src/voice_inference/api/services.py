@@ -12,6 +12,7 @@ from voice_inference.access.key_folder import KeyFolder
 from voice_inference.access.meters import Meters
 from voice_inference.access.oidc import OidcTokens
 from voice_inference.access.service_accounts import ServiceAccountTokens
+from voice_inference.api.certificate import ServerCertificate
 from voice_inference.api.speech_service import SpeechService
 from voice_inference.bundles.loader import Loader
 from voice_inference.bundles.voice import MIB
@@ -38,6 +39,7 @@ class Services:
     gate: Gate
     meters: Meters
     clock: Callable[[], datetime]
+    certificate: ServerCertificate | None
 
 
 def now() -> datetime:
@@ -46,7 +48,11 @@ def now() -> datetime:
 
 
 def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> Services:
-    """Build all parts; nothing runs and nothing is read yet. The clock tells which consents have ended."""
+    """Build all parts; nothing runs yet, and no voice is read. The clock tells which consents have ended.
+
+    Raises:
+        InvalidSettings: a mounted file that a setting names cannot be used.
+    """
     metrics = Metrics()
     registry = VoiceRegistry(metrics, clock, bare_names=settings.bare_names)
     workers = Workers(threads=settings.workers, queue=settings.queue, metrics=metrics)
@@ -79,7 +85,8 @@ def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> S
         operator=seals.key if seals else None,
         limits=limits,
     )
-    return Services(registry, speech, metrics, workers, syncer, settings, gate, Meters(clock), clock)
+    certificate = ServerCertificate(settings.tls, metrics) if settings.tls else None
+    return Services(registry, speech, metrics, workers, syncer, settings, gate, Meters(clock), clock, certificate)
 
 
 def _verifiers(settings: Settings, limits: Limits) -> list[TokenVerifier]:
