@@ -349,6 +349,8 @@ def test_the_chart_gives_its_server_the_keys_that_values_name(chart):
 
     assert server({"serving": {"keysSecret": "voice-keys"}})["keysSecret"] == "voice-keys"
     assert "keysSecret" not in server({})
+    assert server({"serving": {"tlsSecret": "voice-tls"}})["tlsSecret"] == "voice-tls"
+    assert "tlsSecret" not in server({})
     assert server({"serving": {"replicas": None}}).keys() == {
         "base",
         "allowedNamespaces",

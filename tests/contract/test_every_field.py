@@ -101,6 +101,7 @@ SERVER = {
     "base": "tiny",
     "allowedNamespaces": ["studio"],
     "keysSecret": "voice-keys",
+    "tlsSecret": "voice-tls",
     "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "4Gi"}},
     "autoscaling": {"maxReplicas": 4, "podMetrics": [{"name": "queue", "average": "2"}]},
 }

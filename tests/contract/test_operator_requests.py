@@ -4,24 +4,29 @@ import asyncio
 import base64
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import trustme
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from dev.ports import free_port
 from tests.inference.conftest import BASE
 from tests.support.signing import KEY, SINCE, signing
+from tests.support.waiting import wait_for
 
 from voice_inference.access.operator_requests import SCHEME, SKEW_SECONDS, is_signed
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.inference import Inference
+from voice_operator.cluster.pod_trust import PodTrust
 from voice_operator.cluster.signing import Signing
 from voice_operator.reconcile.observed import PodVoices
 from voice_operator.reconcile.seals import statement
@@ -65,6 +70,13 @@ def test_nothing_else_counts(credentials: str) -> None:
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
     """A server process with keys, and with a voice that cannot be loaded: what the operator must learn."""
+    with running(tmp_path) as found:
+        yield found
+
+
+@contextmanager
+def running(tmp_path: Path, **more: str) -> Iterator[int]:
+    """The port of such a server, with more variables."""
     seal = KEY.sign(statement(voice=ALICE["id"], **{name: ALICE[name] for name in ("revision", "digest", "spec")}))
     document = {
         "schema": "voice.sovits.dev/desired-voices/v1",
@@ -82,6 +94,7 @@ def port(tmp_path: Path) -> Iterator[int]:
         "VOICE_HOST": "127.0.0.1",
         "VOICE_PORT": str(port),
         "VOICE_PUBLIC_KEY": KEY.public.text,
+        **more,
     }
     command = [sys.executable, "-m", "voice_inference", "serve"]
     log = tmp_path / "log"
@@ -91,7 +104,8 @@ def port(tmp_path: Path) -> Iterator[int]:
     ):
         try:
             deadline = time.monotonic() + START_SECONDS
-            while not answers(port) or "studio/alice" not in log.read_text():  # what it says of a voice it cannot load
+            # The last is what it says of a voice that it cannot load.
+            while not (accepts(port) and all(word in log.read_text() for word in ("startup complete", "studio/alice"))):
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
@@ -100,26 +114,27 @@ def port(tmp_path: Path) -> Iterator[int]:
             process.kill()
 
 
-def answers(port: int) -> bool:
+def accepts(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
-    except httpx.TransportError:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
         return False
+    return True
 
 
-def pods_seen(port: int, signing: Signing | None) -> PodVoices:
+def pods_seen(port: int, signing: Signing | None, scheme: str = "http", trust: PodTrust | None = None) -> PodVoices:
     """What the operator's code learns of one pod."""
     caches = Caches()
     pod: dict[str, Any] = {
         "metadata": {"namespace": "studio", "name": "pod", "uid": "1", "resourceVersion": "1"},
-        "spec": {"containers": [{"name": "inference", "ports": [{"name": "http", "containerPort": port}]}]},
+        "spec": {"containers": [{"name": "inference", "ports": [{"name": scheme, "containerPort": port}]}]},
         "status": {"podIP": "127.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]},
     }
     pod["metadata"]["labels"] = {"voice.sovits.dev/server": "default"}
     caches.server_pods.update(pod)
 
     async def ask() -> PodVoices:
-        inference = Inference(caches, signing)
+        inference = Inference(caches, signing, trust)
         try:
             (found,) = await inference.pods("studio", "default")
             return found
@@ -147,3 +162,29 @@ def test_the_operator_sees_the_voices_of_a_server_with_keys_and_nobody_else_does
     elsewhere = authorization(KEY, method="GET", address="127.0.0.2:80", path="/v1/voices", now=now)
     stolen = httpx.get(f"http://{address}/v1/voices", headers={"Authorization": elsewhere, "Host": "127.0.0.2:80"})
     assert stolen.status_code == 401, "the address is the connection's, not what the request says"
+
+
+def test_the_operator_asks_over_tls_whom_its_authorities_vouch_for(tmp_path: Path) -> None:
+    authority, file = trustme.CA(), tmp_path / "ca.crt"
+    tls = tmp_path / "tls"
+    tls.mkdir()
+
+    def certify(name: str) -> None:
+        leaf = authority.issue_cert(name)
+        (tls / "tls.crt").write_bytes(b"".join(part.bytes() for part in leaf.cert_chain_pems))
+        (tls / "tls.key").write_bytes(leaf.private_key_pem.bytes())
+
+    certify("default.studio.svc")
+    keyring, trust = signing(Caches()), PodTrust(file)
+    with running(tmp_path, VOICE_TLS=str(tls)) as port:
+        assert "inference.caFile is" in pods_seen(port, keyring, "https", trust).distrusted, "there is no file yet"
+        trustme.CA().cert_pem.write_to_path(file)
+        stranger = pods_seen(port, keyring, "https", trust)
+        assert not stranger.voices
+        assert "is not taken for default.studio.svc (unable to get local issuer certificate)" in stranger.distrusted
+        authority.cert_pem.write_to_path(file)
+        assert pods_seen(port, keyring, "https", trust).voices.keys() == {"studio/alice"}, "the file is read again"
+        assert not pods_seen(port, keyring, "http", trust).voices
+        certify("default.team.svc")
+        wait_for("the other name", lambda: pods_seen(port, keyring, "https", trust).distrusted, START_SECONDS)
+        assert "Hostname mismatch" in pods_seen(port, keyring, "https", trust).distrusted

@@ -310,3 +310,25 @@ def test_the_voices_of_a_deleted_server_are_not_ready_at_once(serving: Serving) 
     assert serving.user.condition("dora", "Serving")["status"] == "False"
     serving.user.patch("voicemodel", "dora", {"spec": {"serving": {"server": "default"}}})
     serving.scene.wait_until_ready("dora")
+
+
+def test_a_server_that_gets_a_certificate_changes_its_port_and_its_address(serving: Serving) -> None:
+    user = serving.user
+
+    def shown() -> tuple[list[int], list[str], str | None]:
+        (container,) = serving.pod_of("secure")["containers"]
+        probe = container["readinessProbe"]["httpGet"]
+        ports = [port["port"] for port in user.get("service", "secure")["spec"]["ports"]]
+        status = user.get("voiceserver", "secure").get("status") or {}
+        return ports, [probe["scheme"], *(port["name"] for port in container["ports"])], status.get("endpoint")
+
+    host = f"secure.{NAMESPACE}.svc"
+    user.apply(make_server("secure", NAMESPACE, tlsSecret="voice-tls"))
+    serving.scene.wait("the Deployment", lambda: user.exists("deployment", "secure"))
+    secured = [443], ["HTTPS", "https"], f"https://{host}"
+    serving.scene.wait("the server with a certificate", lambda: shown() == secured)
+    user.patch("voiceserver", "secure", {"spec": {"tlsSecret": None}})
+    serving.scene.wait("plain HTTP", lambda: shown() == ([80], ["HTTP", "http"], f"http://{host}"))
+    user.patch("voiceserver", "secure", {"spec": {"tlsSecret": "voice-tls"}})
+    serving.scene.wait("the certificate again", lambda: shown() == secured)
+    user.delete("voiceserver", "secure")

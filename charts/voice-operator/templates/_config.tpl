@@ -30,7 +30,10 @@ stages:
 inference:
   port: {{ include "voice-operator.inferencePort" . }}
   serviceAccountName: {{ include "voice-operator.inferenceServiceAccountName" . | quote }}
-  {{- toYaml (omit .Values.inference "serviceAccount") | nindent 2 }}
+  {{- if .Values.inference.caConfigMap }}
+  caFile: {{ include "voice-operator.inferenceCaFile" . }}
+  {{- end }}
+  {{- toYaml (omit .Values.inference "serviceAccount" "caConfigMap") | nindent 2 }}
 {{- if .Values.serving.create }}
 defaultServer:
   namespace: {{ .Release.Namespace | quote }}

@@ -121,6 +121,7 @@ and a digest over a tag.
 
 {{/* Where the operator finds the authorities of the store's certificate. */}}
 {{- define "voice-operator.caFile" -}}/etc/voice-operator-ca/ca.crt{{- end -}}
+{{- define "voice-operator.inferenceCaFile" -}}/etc/voice-operator-inference-ca/ca.crt{{- end -}}
 
 {{/* Where the operator finds the store's keys, as files. */}}
 {{- define "voice-operator.keysFolder" -}}/etc/voice-store{{- end -}}
@@ -231,6 +232,9 @@ autoscaling:
 {{- end }}
 {{- with .Values.serving.keysSecret }}
 keysSecret: {{ . }}
+{{- end }}
+{{- with .Values.serving.tlsSecret }}
+tlsSecret: {{ . }}
 {{- end }}
 {{- with .Values.serving.resources }}
 resources:

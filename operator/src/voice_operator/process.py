@@ -17,6 +17,7 @@ from voice_operator.cluster.inference import Inference
 from voice_operator.cluster.kube import Kube
 from voice_operator.cluster.lease import LeaderElection
 from voice_operator.cluster.observe import Cluster
+from voice_operator.cluster.pod_trust import PodTrust
 from voice_operator.cluster.revocations import Revocations
 from voice_operator.cluster.session_keys import session_minter
 from voice_operator.cluster.signing import Signing
@@ -57,7 +58,7 @@ async def run(settings: Settings, identity: str) -> None:
     metrics.watch_voices(lambda: ((one.phase or "Preparing", one.reason) for one in enqueuer.caches.voices.values()))
     store.listings.on_end = lambda owner: queue.add(Key("VoiceModel", *owner), Priority.LOW)
     signing = Signing(enqueuer.caches)
-    inference = Inference(enqueuer.caches, signing)
+    inference = Inference(enqueuer.caches, signing, PodTrust(settings.inference.ca_file))
     revocations = Revocations(enqueuer.caches, signing, _now)
     enqueuer.on_permission = revocations.note
     minter = session_minter(settings.storage.session_keys, _now)

@@ -109,7 +109,7 @@ class ServerReconciler:
             deployment=ObservedDeployment.of(running),
             problem=problem,
             generation=self._lists.generation(server.namespace, server.name) or (old.generation if old else 0),
-            endpoint=endpoint(server.namespace, server.name),
+            endpoint=endpoint(server.namespace, server.name, server.spec),
             selector=selector(server.name),
             now=self._clock(),
         )

@@ -225,6 +225,9 @@ class Inference(Placement):
         pattern="^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$",
         description="Namespace whose voices may be called by their name alone; empty: none.",
     )
+    ca_file: Path | None = Field(
+        None, description="PEM file of the authorities that signed the servers' certificates, beside the system's."
+    )
     environment: dict[str, str] = Field(default_factory=dict, description="Extra environment variables of the pods.")
     service_account_name: str = Field(
         "", description="ServiceAccount of the pods, in each namespace that has servers; empty: the namespace's own."

@@ -12,7 +12,7 @@ from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import ObservedDataset, VoiceModelStatus
 from voice_operator.manifests.job_document import job_document_config_map
 from voice_operator.manifests.revision import voice_revision
-from voice_operator.manifests.server import deployment, service
+from voice_operator.manifests.server import deployment, endpoint, service
 from voice_operator.manifests.stage_job import job_policy, stage_job
 from voice_operator.manifests.voice_list import list_config_map, list_document
 from voice_operator.reconcile.effects import CreateRevision, StartJob
@@ -385,6 +385,37 @@ def test_the_keys_of_a_server_are_mounted_as_a_folder_and_others_have_none() -> 
     environment = {one["name"]: one["value"] for one in container["env"]}
     assert environment["VOICE_KEYS"] == "/etc/voice/keys", "no variable of the installation opens the server"
     assert not [one for one in pod()["volumes"] if one["name"] == "api-keys"]
+
+
+def test_a_server_with_a_certificate_speaks_https_alone() -> None:
+    def made(**spec: Any) -> tuple[VoiceServer, dict[str, Any]]:
+        server = replace(SERVER, spec=SERVER.spec.model_copy(update=spec))
+        found: dict[str, Any] = deployment(server, some_settings())["spec"]["template"]["spec"]
+        return server, found
+
+    server, pod = made(tls_secret="voice-tls")
+    (container,) = pod["containers"]
+    (volume,) = [one for one in pod["volumes"] if one["name"] == "tls"]
+    items = [{"key": "tls.crt", "path": "tls.crt"}, {"key": "tls.key", "path": "tls.key"}]
+    assert volume["secret"] == {"secretName": "voice-tls", "defaultMode": 0o440, "items": items}
+    assert {"name": "tls", "mountPath": "/etc/voice/tls", "readOnly": True} in container["volumeMounts"]
+    assert {"name": "VOICE_TLS", "value": "/etc/voice/tls"} in container["env"]
+    probes = [container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
+    assert {(probe["port"], probe["scheme"]) for probe in probes} == {("https", "HTTPS")}
+    assert [port["name"] for port in container["ports"]] == ["https"]
+    (port,) = service(server)["spec"]["ports"]
+    assert port == {"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}
+    assert endpoint("voice-system", "default", server.spec) == "https://default.voice-system.svc"
+
+
+def test_a_server_without_a_certificate_stays_as_it_was() -> None:
+    pod = deployment(SERVER, some_settings())["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+    assert [port["name"] for port in container["ports"]] == ["http"]
+    assert not [one for one in pod["volumes"] if one["name"] == "tls"]
+    (port,) = service(SERVER)["spec"]["ports"]
+    assert port == {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}
 
 
 def test_a_server_that_reviews_tokens_has_one_of_its_own_and_others_have_none() -> None:

@@ -43,7 +43,9 @@ def test_a_voice(pods: list[PodVoices], state: str, loaded_on: int) -> None:
     assert bool(voice.error) is (state == "Failed")
 
 
-def status(old: VoiceServerStatus | None = None, voices: int = 1, **running: Any) -> VoiceServerStatus:
+def status(
+    old: VoiceServerStatus | None = None, voices: int = 1, pods: tuple[PodVoices, ...] = (), **running: Any
+) -> VoiceServerStatus:
     deployment = ObservedDeployment(
         **({"desired": 2, "replicas": 2, "ready": 2, "updated": 2, "is_current": True} | running)
     )
@@ -51,7 +53,7 @@ def status(old: VoiceServerStatus | None = None, voices: int = 1, **running: Any
         SERVER,
         old=old,
         voices=tuple(DesiredVoice(f"studio/v{number:04}", "r", "u", DIGEST) for number in range(voices)),
-        pods=(),
+        pods=pods,
         deployment=deployment,
         problem=None,
         generation=7,
@@ -70,6 +72,12 @@ def test_ready_when_all_pods_are() -> None:
     assert status().conditions[0].status == "True"
     assert status(ready=1).conditions[0].message == "1 of 2 pods are ready"
     assert status().selector == "voice.sovits.dev/server=default"
+
+
+def test_a_pod_whose_certificate_is_not_taken_is_told_of() -> None:
+    found = status(pods=(PodVoices("new", ready=True, distrusted="its certificate is not taken"), a_pod("ready")))
+    words = "2 of 2 pods are ready; 1 cannot be asked for their voices: its certificate is not taken"
+    assert found.conditions[0].message == words
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,16 @@ class VoiceServerSpec(Schema):
             ("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')", "spec.keysSecret must be the name of a Secret")
         ),
     )
+    tls_secret: ObjectName | None = Field(
+        None,
+        description=(
+            "Secret in the server's namespace with tls.crt and tls.key, as cert-manager writes them, for the name "
+            "`<server>.<namespace>.svc`: pods and Service then speak HTTPS alone, on port 443. Absent: HTTP."
+        ),
+        json_schema_extra=rules(
+            ("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')", "spec.tlsSecret must be the name of a Secret")
+        ),
+    )
 
 
 class ServedVoice(Schema):

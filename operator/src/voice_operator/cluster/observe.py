@@ -350,7 +350,7 @@ async def _observed_server(cluster: Cluster, voice: Voice, item: Object | None) 
         base=server.spec.base,
         base_digest=base.digest if base else "",
         replicas=server.spec.replicas,
-        endpoint=endpoint(server.namespace, server.name),
+        endpoint=endpoint(server.namespace, server.name, server.spec),
         pods=await cluster.inference.pods(server.namespace, server.name),
         access=_access(cluster, voice, item),
         uncounted=str((item.get("status") or {}).get("uncounted", "")),

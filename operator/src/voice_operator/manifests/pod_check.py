@@ -31,5 +31,5 @@ def check_pods(settings: Settings) -> None:
     voice = Voice("check", "check", "check", 1, spec, VoiceModelStatus())
     for stage in get_args(StageName):
         stage_job(voice, StartJob(stage, 1), HASH, settings)
-    server = VoiceServerSpec(base=settings.default_base, keys_secret="check")  # noqa: S106 -- a name
+    server = VoiceServerSpec(base=settings.default_base, keys_secret="check", tls_secret="check")  # noqa: S106 -- names
     deployment(VoiceServer("check", "check", "check", 1, server), settings, public_key="check")

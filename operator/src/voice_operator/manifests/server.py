@@ -1,7 +1,8 @@
 """Deployment and Service of a VoiceServer."""
 
-from typing import Any
+from typing import Any, Literal
 
+from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.manifests import labels
 from voice_operator.manifests.pod import (
     base_volumes,
@@ -28,14 +29,26 @@ API_KEYS_FOLDER = "/etc/voice/keys"
 API_ACCESS = "api-access"  # the volume
 API_ACCESS_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 API_TOKEN_SECONDS = 3607  # the kubelet renews it before
-SERVICE_PORT = 80
+TLS = "tls"  # the volume
+TLS_FOLDER = "/etc/voice/tls"
+SERVICE_PORTS = {"http": 80, "https": 443}
 DRAIN_SECONDS = 5
 GRACE_SECONDS = 35  # draining, then the 25 s that the server gives to running requests, and a margin
 
 
-def endpoint(namespace: str, name: str) -> str:
+def host(namespace: str, name: str) -> str:
+    """Return the Service's name inside the cluster, which is what a certificate of the server is for."""
+    return f"{name}.{namespace}.svc"
+
+
+def scheme(spec: VoiceServerSpec) -> Literal["http", "https"]:
+    """Return what pods and Service speak; their ports have that name."""
+    return "https" if spec.tls_secret else "http"
+
+
+def endpoint(namespace: str, name: str, spec: VoiceServerSpec) -> str:
     """Return the address of the Service inside the cluster."""
-    return f"http://{name}.{namespace}.svc"
+    return f"{scheme(spec)}://{host(namespace, name)}"
 
 
 def selector(name: str) -> dict[str, str]:
@@ -45,6 +58,7 @@ def selector(name: str) -> dict[str, str]:
 
 def service(server: VoiceServer) -> dict[str, Any]:
     """Return the Service of the inference pods."""
+    name = scheme(server.spec)
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -52,7 +66,7 @@ def service(server: VoiceServer) -> dict[str, Any]:
         "spec": {
             "selector": selector(server.name),
             "ipFamilyPolicy": "PreferDualStack",  # single stack where the cluster is
-            "ports": [{"name": "http", "port": SERVICE_PORT, "targetPort": "http", "protocol": "TCP"}],
+            "ports": [{"name": name, "port": SERVICE_PORTS[name], "targetPort": name, "protocol": "TCP"}],
         },
     }
 
@@ -98,11 +112,14 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
     environment |= store_environment(settings, FOLDER) | inference.environment
     if server.spec.keys_secret:
         environment["VOICE_KEYS"] = API_KEYS_FOLDER
+    if server.spec.tls_secret:
+        environment["VOICE_TLS"] = TLS_FOLDER
     if inference.token_review:
         environment |= {"VOICE_TOKEN_REVIEW": "true"}
     if public_key:
         environment["VOICE_PUBLIC_KEY"] = public_key  # the last word: without it a server accepts any revision
     resources = server.spec.resources
+    port = scheme(server.spec)
     key_volumes, key_mounts = store_keys(settings)
     access_volumes, access_mounts = _access(server, settings)
     bases, base_mounts = base_volumes(settings, *settings.bases)
@@ -117,12 +134,12 @@ def _pod(server: VoiceServer, settings: Settings, public_key: str) -> dict[str, 
                 "name": CONTAINER,
                 **image(settings, settings.images.inference),
                 "env": variables(environment),
-                "ports": [{"name": "http", "containerPort": inference.port, "protocol": "TCP"}],
-                "startupProbe": _probe("/healthz", period=2, failures=150),
+                "ports": [{"name": port, "containerPort": inference.port, "protocol": "TCP"}],
+                "startupProbe": _probe("/healthz", port, period=2, failures=150),
                 # The server closes its port at SIGTERM; by then the pod must be out of all EndpointSlices.
                 "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
-                "livenessProbe": _probe("/healthz", period=10, failures=6),
-                "readinessProbe": _probe("/readyz", period=2, failures=3),
+                "livenessProbe": _probe("/healthz", port, period=10, failures=6),
+                "readinessProbe": _probe("/readyz", port, period=2, failures=3),
                 "resources": inference.resources if resources is None else resources.document(),
                 "securityContext": container_security(),
                 "volumeMounts": [
@@ -168,7 +185,7 @@ def _spread(name: str) -> list[dict[str, Any]]:
 
 
 def _access(server: VoiceServer, settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the volumes and the mounts that say who may speak: API keys, and a token to ask whose tokens are.
+    """Return the volumes and the mounts that say who may speak (API keys, and a token to ask whose tokens are) and how.
 
     Folders, so that the kubelet swaps their files.
     """
@@ -178,6 +195,10 @@ def _access(server: VoiceServer, settings: Settings) -> tuple[list[dict[str, Any
     if name := server.spec.keys_secret:
         volumes.append({"name": API_KEYS, "secret": {"secretName": name, "defaultMode": mode}})
         mounts.append({"name": API_KEYS, "mountPath": API_KEYS_FOLDER, "readOnly": True})
+    if name := server.spec.tls_secret:
+        items = [{"key": key, "path": key} for key in ("tls.crt", "tls.key")]
+        volumes.append({"name": TLS, "secret": {"secretName": name, "defaultMode": mode, "items": items}})
+        mounts.append({"name": TLS, "mountPath": TLS_FOLDER, "readOnly": True})
     if settings.inference.token_review:
         authorities = {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
         token = {"path": "token", "expirationSeconds": API_TOKEN_SECONDS}
@@ -187,9 +208,9 @@ def _access(server: VoiceServer, settings: Settings) -> tuple[list[dict[str, Any
     return volumes, mounts
 
 
-def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
+def _probe(path: str, port: str, *, period: int, failures: int) -> dict[str, Any]:
     return {
-        "httpGet": {"path": path, "port": "http"},
+        "httpGet": {"path": path, "port": port, **({"scheme": "HTTPS"} if port == "https" else {})},
         "periodSeconds": period,
         "failureThreshold": failures,
         "timeoutSeconds": 3,

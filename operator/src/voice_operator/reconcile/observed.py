@@ -222,6 +222,7 @@ class PodVoices:
     voices: Mapping[str, LoadedVoice] = field(default_factory=dict)
     since: str = ""  # when its process began; empty: it does not answer, or does not count requests
     ending: bool = False  # it is being deleted, and answers still
+    distrusted: str = ""  # why its certificate is not taken; empty: it is, or there is none
 
 
 @dataclass(frozen=True)

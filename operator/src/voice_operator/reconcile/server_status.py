@@ -53,7 +53,7 @@ def server_status(
 ) -> VoiceServerStatus:
     """Return the whole new status; with a problem the children are left as they are."""
     ready = [pod for pod in pods if pod.ready]
-    updates = _progress(server, deployment, voices) if problem is None else _stalled(problem)
+    updates = _progress(server, deployment, voices, pods) if problem is None else _stalled(problem)
     counted = count_pods(old, pods, now)
     return VoiceServerStatus(
         observed_generation=server.generation,
@@ -131,7 +131,10 @@ def served(voice: DesiredVoice, ready: list[PodVoices]) -> ServedVoice:
 
 
 def _progress(
-    server: VoiceServer, deployment: ObservedDeployment, voices: tuple[DesiredVoice, ...]
+    server: VoiceServer,
+    deployment: ObservedDeployment,
+    voices: tuple[DesiredVoice, ...],
+    pods: tuple[PodVoices, ...],
 ) -> tuple[ConditionUpdate, ...]:
     desired = deployment.desired
     updated = deployment.is_current and desired <= deployment.updated >= deployment.replicas
@@ -142,6 +145,9 @@ def _progress(
     others = sum(voice.base is not None and voice.base.name != server.spec.base for voice in voices)
     if others:
         message += f"; {others} of {len(voices)} voices are served from another base until they have a new revision"
+    distrusted = [pod for pod in pods if pod.distrusted]
+    if distrusted:
+        message += f"; {len(distrusted)} cannot be asked for their voices: {distrusted[0].distrusted}"
     waiting = "PodsNotReady" if updated else "RollingOut"
     return (
         ConditionUpdate("Ready", "True" if done else "False", "PodsReady" if done else waiting, message),
