@@ -179,6 +179,15 @@ async def test_the_openapi_document_has_the_request_and_every_status(start_serve
                 example = response["content"]["application/json"]["example"]["error"]
                 assert example.keys() >= {"message", "type", "code"}
         assert speech["responses"]["200"]["content"].keys() >= set(MEDIA_TYPES.values())
+        assert "$ref" not in json.dumps(schema), "what it refers to would be outside of the document"
+        optional = schema["properties"].keys() - set(schema["required"])
+        assert all({"type": "null"} in schema["properties"][name]["anyOf"] for name in optional), "null means left out"
+
+
+async def test_a_refusal_of_a_method_names_all_that_the_path_takes(start_server: StartServer) -> None:
+    async with start_server() as server:
+        allowed = {path: (await server.client.delete(path)).headers["allow"] for path in ("/tts", "/v1/audio/speech")}
+        assert allowed == {"/tts": "GET, HEAD, POST", "/v1/audio/speech": "POST"}
 
 
 @pytest.mark.parametrize("body", ["[" * 100_000, '{"input":' * 20_000, '{"input": "\\ud800", "voice": "studio/alice"}'])

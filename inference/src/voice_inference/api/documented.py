@@ -76,6 +76,29 @@ def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     return {status.value: _response(status) for status in statuses}
 
 
+def nullable(schema: dict[str, Any]) -> None:
+    """Say in a model's schema that null means left out, where a field may be left out."""
+    for name, field in schema["properties"].items():
+        if name not in schema.get("required", ()) and {"type": "null"} not in field.get("anyOf", ()):
+            described = {key: field.pop(key) for key in ("title", "description", "default") if key in field}
+            schema["properties"][name] = {**described, "anyOf": [field, {"type": "null"}]}
+
+
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the ``openapi_extra`` of a route that reads its body itself; the schema stands on its own."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def inline(part: Any) -> Any:
+        if isinstance(part, dict) and "$ref" in part:
+            return inline(definitions[part["$ref"].rpartition("/")[2]])
+        if isinstance(part, dict):
+            return {name: inline(one) for name, one in part.items()}
+        return [inline(one) for one in part] if isinstance(part, list) else part
+
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": inline(schema)}}}}
+
+
 def _response(status: HTTPStatus) -> dict[str, Any]:
     message, kind, code, param = EXAMPLES[status]
     example = {"error": {"message": message, "type": kind, "param": param, "code": code}}

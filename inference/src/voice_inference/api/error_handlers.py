@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from voice_inference.api.middleware import route_of
 from voice_inference.errors import (
     AuthenticationUnavailable,
     Busy,
@@ -139,5 +140,13 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.url.path} does not take {request.method}; see /docs.",
     }
     message = messages.get(HTTPStatus(error.status_code), str(error.detail))
-    code = HTTPStatus(error.status_code).name.lower()
-    return error_response(error.status_code, message, code=code, headers=error.headers)
+    status, headers = HTTPStatus(error.status_code), dict(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED and (methods := _methods(request)):
+        headers["Allow"] = ", ".join(methods)
+    return error_response(status, message, code=status.name.lower(), headers=headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Return what the OpenAPI document has of a path: the framework names the methods of its first route alone."""
+    operations = request.app.openapi()["paths"].get(route_of(request.scope), {})
+    return sorted({method.upper() for method in operations} | ({"HEAD"} if "get" in operations else set()))

@@ -7,7 +7,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from voice_inference.api.speech_request import INPUT_LIMIT, SpeechRequest
+from voice_inference.api.documented import nullable
+from voice_inference.api.speech_request import INPUT_LIMIT, MAX_SEED, SpeechRequest
 from voice_inference.errors import InvalidRequest
 
 FORMATS: Final = {"wav": "wav", "raw": "pcm", "ogg": "opus", "aac": "aac"}
@@ -16,15 +17,18 @@ IGNORED: Final = ("aux_ref_audio_paths", "prompt_text", "sample_steps", "super_s
 _PATH: Final = re.compile(r"^[/~.]|\\\\|\\.(wav|mp3|flac|ogg|m4a)$", re.IGNORECASE)
 
 
+def _described(schema: dict[str, Any]) -> None:
+    nullable(schema)
+    schema["examples"] = [{"text": "Good morning.", "text_lang": "en", "ref_audio_path": "studio/alice"}]
+
+
 class OfficialRequest(BaseModel):
     """The fields of api_v2 that mean something here; null and the empty string mean left out."""
 
     model_config = ConfigDict(
         frozen=True,
         extra="ignore",
-        json_schema_extra={
-            "examples": [{"text": "Good morning.", "text_lang": "en", "ref_audio_path": "studio/alice"}]
-        },
+        json_schema_extra=_described,
     )
 
     text: str = Field(min_length=1, max_length=INPUT_LIMIT)
@@ -36,7 +40,7 @@ class OfficialRequest(BaseModel):
     temperature: float = Field(1.0, ge=0, le=10)
     repetition_penalty: float = Field(1.35, gt=0, le=10)
     speed_factor: float = Field(1.0, ge=0.25, le=4.0)
-    seed: int = Field(-1, ge=-1, lt=2**63, description="-1: a new one.")
+    seed: int = Field(-1, ge=-1, le=MAX_SEED, description="-1: a new one.")
     media_type: Literal["wav", "raw", "ogg", "aac"] = Field("wav", description="`ogg` holds Opus.")
     streaming_mode: bool | Literal[0, 1, 2, 3] = False
     aux_ref_audio_paths: list[str] = Field([], description="Without effect: a voice has its recordings with it.")

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 
 from voice_inference.api import views
-from voice_inference.api.documented import documented
+from voice_inference.api.documented import documented, json_body
 from voice_inference.api.error_handlers import INVALID, SERVER, error_response
 from voice_inference.api.identity import CallerDep, identify
 from voice_inference.api.services import Services
@@ -49,12 +49,6 @@ SPEECH_REFUSALS = (
     HTTPStatus.INTERNAL_SERVER_ERROR,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
-BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": SpeechRequest.model_json_schema()}},
-    }
-}
 
 
 def get_services(request: Request) -> Services:
@@ -88,7 +82,7 @@ SpeechRequestDep = Annotated[SpeechRequest, Depends(read_speech_request)]
     "/v1/audio/speech",
     response_class=Response,
     responses=AUDIO | documented(*SPEECH_REFUSALS),
-    openapi_extra=BODY,
+    openapi_extra=json_body(SpeechRequest),
 )
 async def create_speech(caller: CallerDep, body: SpeechRequestDep, request: Request, services: ServicesDep) -> Response:
     """Synthesise the text: `wav` and `flac` as a whole, the others as a stream that begins after 0.4 s of speech."""

@@ -10,11 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sovits_core.errors import LexiconRejected
 from sovits_core.synthesis.sampling import Sampling
 from sovits_core.text.lexicon import MAX_READING, MAX_WORD, Alphabet, Lexicon, LexiconEntry
+from voice_inference.api.documented import nullable
 from voice_inference.bundles.voice import Voice
 from voice_inference.engine.captions import CaptionFormat
 from voice_inference.errors import InvalidRequest
 
 INPUT_LIMIT = 4096  # characters, as at OpenAI
+MAX_SEED = 2**53 - 1  # larger numbers are not the same in every reader of JSON (RFC 8259)
 LEXICON_LIMIT = 200  # entries of one request
 SAMPLING = ("top_k", "top_p", "temperature", "repetition_penalty")
 
@@ -43,13 +45,18 @@ class LexiconItem(BaseModel):
     )
 
 
+def _described(schema: dict[str, Any]) -> None:
+    nullable(schema)
+    schema["examples"] = [{"input": "Good morning.", "voice": "studio/alice"}]
+
+
 class SpeechRequest(BaseModel):
     """Text, voice and options of one request; null means left out."""
 
     model_config = ConfigDict(
         frozen=True,
         extra="ignore",
-        json_schema_extra={"examples": [{"input": "Good morning.", "voice": "studio/alice"}]},
+        json_schema_extra=_described,
     )
 
     input: str = Field(min_length=1, max_length=INPUT_LIMIT, description="The text to speak.")
@@ -95,7 +102,9 @@ class SpeechRequest(BaseModel):
     split_method: Literal["", "cut0", "cut1", "cut2", "cut3", "cut4", "cut5"] = Field(
         "", description="A split method of GPT-SoVITS, instead of sentences."
     )
-    seed: int | None = Field(None, ge=0, lt=2**63, description="The same seed gives the same audio for the same text.")
+    seed: int | None = Field(
+        None, ge=0, le=MAX_SEED, description="The same seed gives the same audio for the same text."
+    )
     language: str | None = Field(None, max_length=16, description="Language of the text; the voice's own by default.")
 
     lexicon: list[LexiconItem] = Field(
