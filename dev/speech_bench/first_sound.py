@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import re
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from dev.errors import DevError
 from dev.operator_bench.quantiles import quantile
+from dev.speech_bench.server import serving
 from dev.speech_bench.subjects import Subject
 
 TEXT = "Good morning, Alice."
@@ -28,14 +22,13 @@ OFFICIAL_ROUNDS = {1: 6, 4: 2}
 """At the official sizes two cores speak hardly faster than one is heard."""
 HEARD_SECONDS = 1.6
 """How much a client listens to: about what TEXT lasts. Random weights know no end."""
-START_SECONDS = 120
 BYTES_PER_SECOND = 2 * 32_000
 
 
 def measure(subject: Subject, work: Path, rounds: Mapping[int, int]) -> list[dict[str, Any]]:
     """Return p50 and p95 by number of clients, from warm requests."""
-    work.mkdir(parents=True, exist_ok=True)
-    with _server(subject, work) as url:
+    with serving(subject, work, "--queue", "64") as server:
+        url = server.url
         asyncio.run(_hear(url, subject, "127.0.0.2"))  # warms it up
         rows = []
         for clients, times in rounds.items():
@@ -71,30 +64,3 @@ async def _hear(url: str, subject: Subject, address: str) -> float:
                 if heard >= HEARD_SECONDS * BYTES_PER_SECOND:
                     break
         return first
-
-
-@contextmanager
-def _server(subject: Subject, work: Path) -> Iterator[str]:
-    desired, log = work / "voices.json", work / "server.log"
-    desired.write_text(json.dumps(subject.desired_voices), encoding="utf-8")
-    command = [sys.executable, "-m", "voice_inference", "serve", "--host", "127.0.0.1", "--port", "0"]
-    command += ["--voices", str(desired), "--cache", str(work / "cache"), "--queue", "64"]
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output, env=os.environ) as process:
-        try:
-            yield _ready(process, log)
-        finally:
-            process.terminate()
-
-
-def _ready(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Return the server's address once it is ready."""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        found = re.search(r"running on (http://\S+)", log.read_text(encoding="utf-8"))
-        try:
-            if found and httpx.get(f"{found[1]}/readyz").status_code == httpx.codes.OK:
-                return found[1]
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise DevError(f"the server does not get ready; its log is {log}", remedy="read the log")

@@ -61,6 +61,13 @@ def trained(bundle: Path) -> Subject:
     return Subject(base.document.name, _base_reference(base, f"embedded:{base.document.name}"), _voice(bundle))
 
 
+def untrained(folder: Path) -> Subject:
+    """Write a voice of random numbers on the embedded base, and return it."""
+    base = open_base("embedded:tiny")
+    _write_voice(folder, base)
+    return Subject(base.document.name, _base_reference(base, f"embedded:{base.document.name}"), _voice(folder))
+
+
 def official(folder: Path) -> Subject:
     """Write a base of the official sizes with random weights, and a voice on it, unless they are there already."""
     if not (folder / "base" / "base.json").is_file():
