@@ -1,4 +1,4 @@
-"""The command line: ``voice-inference serve``, the default without arguments, and ``voice-inference key``."""
+"""The command line: ``voice-inference serve``, the default without arguments, ``key`` and ``detect``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 import uvicorn
 
+from voice_inference import detect_command
 from voice_inference.access import key_command
 from voice_inference.api import accounting
 from voice_inference.api.app import create_app
@@ -41,9 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     source = add_flags(serve_parser)
     key_command.add_parser(commands.add_parser)
+    detect_command.add_parser(commands.add_parser)
     given = sys.argv[1:] if arguments is None else arguments
     flags = parser.parse_args(given or ["serve"])  # a pod has its settings in the environment
     try:
+        if flags.command == "detect":
+            return detect_command.run(flags)
         if flags.command == "key":
             key_command.run(flags)
         else:

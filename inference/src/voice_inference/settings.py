@@ -14,6 +14,7 @@ from sovits_core.cpus import usable_cpus
 from sovits_core.serving.rounding import WeightBits
 from sovits_core.validation import sentences
 from voice_inference.access.callers import VoicePattern
+from voice_inference.engine.provenance import SignedFormat
 from voice_inference.errors import InvalidSettings
 
 PREFIX = "VOICE_"
@@ -84,6 +85,13 @@ class Settings(BaseSettings):
     key_characters_per_minute: int = Field(0, ge=0, le=1_000_000_000, description="its characters a minute; 0: any")
     key_characters_per_day: int = Field(
         0, ge=0, le=1_000_000_000_000, description="its characters a day, in UTC; 0: any number"
+    )
+    c2pa: Path | None = Field(
+        None, description="folder with tls.crt and tls.key (a mounted Secret) that files are signed with, as C2PA asks"
+    )
+    c2pa_formats: tuple[SignedFormat, ...] = Field(
+        ("wav", "flac"),
+        description='formats that are signed then, as JSON; "mp3" is possible too, and then comes whole',
     )
     playground: bool = Field(True, description="a page at / that speaks with the voices of this server")
     access_log: bool = Field(True, description="one JSON object on standard output for each request, without its text")

@@ -2,12 +2,15 @@
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.inference.conftest import Desired, MakeBundle, StartServer
+from tests.support.content_certificates import write_pair
 
 from voice_inference.api.speech_request import SpeechRequest
+from voice_inference.engine.provenance import statement_of
 
 pytestmark = pytest.mark.anyio
 
@@ -165,6 +168,26 @@ async def test_without_origins_no_page_may_call(start_alice: StartServer) -> Non
         answer = await client.options("/v1/audio/speech", headers={"Origin": "https://app.example.com"})
         assert answer.status_code == 405
         assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_files_that_come_whole_are_signed_where_a_key_is_given_and_others_go_on_streaming(
+    start_alice: StartServer, tmp_path: Path
+) -> None:
+    write_pair(tmp_path / "pair")
+    async with start_alice(c2pa=tmp_path / "pair") as server:
+        client = await ready(server)
+        for form, is_signed in (("wav", True), ("flac", True), ("mp3", False)):
+            answer = await client.post("/v1/audio/speech", json=REQUEST | {"response_format": form})
+            (tmp_path / f"file.{form}").write_bytes(answer.content)
+            statement = statement_of(tmp_path / f"file.{form}")
+            assert (statement is not None) == is_signed
+            assert statement is None or statement["validation"] == "Valid"
+    async with start_alice(c2pa=tmp_path / "pair", c2pa_formats=("mp3",)) as server:
+        client = await ready(server)
+        answer = await client.post("/v1/audio/speech", json=REQUEST)
+        assert int(answer.headers["content-length"]) == len(answer.content), "it comes as a whole"
+        (tmp_path / "file.mp3").write_bytes(answer.content)
+        assert statement_of(tmp_path / "file.mp3") is not None
 
 
 async def test_the_openapi_document_has_the_request_and_every_status(start_server: StartServer) -> None:

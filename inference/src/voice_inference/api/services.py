@@ -17,6 +17,7 @@ from voice_inference.api.speech_service import SpeechService
 from voice_inference.bundles.loader import Loader
 from voice_inference.bundles.voice import MIB
 from voice_inference.engine.engine import Engine
+from voice_inference.engine.provenance import Signer
 from voice_inference.engine.workers import Workers
 from voice_inference.metrics import Metrics
 from voice_inference.settings import Settings
@@ -71,7 +72,16 @@ def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> S
         step_bits=settings.step_bits,
     )
     syncer = Syncer(NewestSource(sources), loader, registry, metrics, poll_seconds=settings.poll_seconds)
-    speech = SpeechService(registry, Engine(metrics), workers, metrics, settings.aliases, verify=settings.verify)
+    speech = SpeechService(
+        registry,
+        Engine(metrics),
+        workers,
+        metrics,
+        settings.aliases,
+        verify=settings.verify,
+        signer=Signer(settings.c2pa) if settings.c2pa else None,
+        signed=settings.c2pa_formats,
+    )
     limits = Limits(
         requests_per_minute=settings.key_requests_per_minute,
         concurrency=settings.key_concurrency,

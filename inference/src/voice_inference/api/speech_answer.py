@@ -37,7 +37,7 @@ async def answer_speech(caller: Caller, body: SpeechRequest, request: Request, s
         media_type = f"audio/pcm;rate={rate};channels=1"
         return SpeechResponse(stream, stream.audio(), media_type=media_type, headers=headers)
     form = FORMATS[body.response_format]
-    if form.streams:
+    if services.speech.streams(body.response_format):
         return SpeechResponse(stream, stream.audio(), media_type=form.media_type, headers=headers)
     content = await until_disconnect(request, stream.read())
     return Response(content, media_type=form.media_type, headers=headers | views.fault_headers(stream))
