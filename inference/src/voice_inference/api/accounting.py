@@ -14,12 +14,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voice_inference.access.callers import Caller
 from voice_inference.access.meters import Meter
-from voice_inference.api.middleware import ANSWERED, WatchedSend, route_of
+from voice_inference.api.middleware import ANSWERED, PROBES, WatchedSend, route_of
 from voice_inference.api.speech_service import Usage
 from voice_inference.engine.sentence import TOKENS_PER_SECOND
 from voice_inference.metrics import Metrics
 
-PROBES: Final = {"/healthz", "/readyz", "/metrics"}  # several a second, and nobody's
 _SCOPE_KEY: Final = "voice_inference.record"
 
 log = logging.getLogger("voice_inference.access_log")

@@ -12,7 +12,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from voice_inference.api import error_handlers
 from voice_inference.api.accounting import AccountRequests
-from voice_inference.api.middleware import AnswerHead, LimitBody, MeasureRequests
+from voice_inference.api.middleware import AnswerHead, LimitBody, MeasureRequests, TraceRequests
 from voice_inference.api.official_routes import router as official_router
 from voice_inference.api.playground import playground
 from voice_inference.api.routes import router
@@ -39,6 +39,7 @@ def create_app(services: Services) -> FastAPI:
                 await task
         await services.workers.close()
         services.gate.close()
+        await asyncio.to_thread(services.tracing.close)
 
     app = FastAPI(
         title="Voice inference",
@@ -70,4 +71,6 @@ def create_app(services: Services) -> FastAPI:
         clock=services.clock,
         write=services.settings.access_log,
     )
+    if services.tracing.is_on:
+        app.add_middleware(TraceRequests, root=services.tracing.root)
     return app

@@ -1,18 +1,25 @@
-"""Middleware around every request: metrics, HEAD, and a limit on the body's size."""
+"""Middleware around every request: spans, metrics, HEAD, and a limit on the body's size."""
 
 from __future__ import annotations
 
 import time
 from http import HTTPStatus
+from typing import Final
 
+from opentelemetry.trace import SpanKind, Status, StatusCode
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voice_inference.metrics import Metrics
+from voice_inference.tracing import NO_TRACE, Trace
 
 BODY_LIMIT = 256 * 1024  # bytes; the longest input takes 48 KiB when every character is escaped
 UNKNOWN_ROUTE = "unknown"
 ANSWERED = {"http", "websocket"}  # kinds of scopes
+PROBES: Final = {"/healthz", "/readyz", "/metrics"}  # several a second, and nobody's
+METHODS: Final = {"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"}
+_TRACE_KEY: Final = "voice_inference.trace"
 
 
 class WatchedSend:
@@ -99,3 +106,36 @@ class LimitBody:
             return message
 
         await self._app(scope, limited_receive, send)
+
+
+class TraceRequests:
+    """Puts a span around each request but probes; below the caller's, where it names one."""
+
+    def __init__(self, app: ASGIApp, root: Trace) -> None:
+        self._app = app
+        self._root = root
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] not in ANSWERED or scope["path"] in PROBES:
+            await self._app(scope, receive, send)
+            return
+        method, watched = scope.get("method", "GET"), WatchedSend(send)
+        parent = self._root.below(Headers(scope=scope).get("traceparent", ""))
+        known = method if method in METHODS else "_OTHER"  # as OpenTelemetry names what callers make up
+        with parent.child(known, kind=SpanKind.SERVER, http__request__method=known) as trace:
+            scope[_TRACE_KEY] = trace
+            try:
+                await self._app(scope, receive, watched)
+            finally:
+                route = route_of(scope)
+                trace.span.update_name(f"{known} {route}")
+                trace.note(http__route=route, http__response__status_code=watched.status)
+                if watched.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    trace.span.set_status(Status(StatusCode.ERROR))
+
+
+def trace_of(scope: Scope) -> Trace:
+    """Return the span of a request; none where nothing is traced."""
+    trace: Trace = scope.get(_TRACE_KEY, NO_TRACE)
+    return trace

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from voice_inference.engine.provenance import Signer
 from voice_inference.engine.workers import Workers
 from voice_inference.metrics import Metrics
 from voice_inference.settings import Settings
+from voice_inference.tracing import Tracing
 from voice_inference.voices.registry import VoiceRegistry
 from voice_inference.voices.seals import Seals
 from voice_inference.voices.sources import FileSource, NewestSource, OperatorSource, Source
@@ -41,6 +43,7 @@ class Services:
     meters: Meters
     clock: Callable[[], datetime]
     certificate: ServerCertificate | None
+    tracing: Tracing
 
 
 def now() -> datetime:
@@ -96,7 +99,8 @@ def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> S
         limits=limits,
     )
     certificate = ServerCertificate(settings.tls, metrics) if settings.tls else None
-    return Services(registry, speech, metrics, workers, syncer, settings, gate, Meters(clock), clock, certificate)
+    meters, tracing = Meters(clock), Tracing(os.environ)
+    return Services(registry, speech, metrics, workers, syncer, settings, gate, meters, clock, certificate, tracing)
 
 
 def _verifiers(settings: Settings, limits: Limits) -> list[TokenVerifier]:

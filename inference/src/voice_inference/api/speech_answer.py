@@ -8,6 +8,7 @@ from voice_inference.access.callers import Caller
 from voice_inference.api import views
 from voice_inference.api.accounting import record_of
 from voice_inference.api.disconnect import until_disconnect
+from voice_inference.api.middleware import trace_of
 from voice_inference.api.services import Services
 from voice_inference.api.speech_events import MEDIA_TYPE, speech_events
 from voice_inference.api.speech_request import SpeechRequest
@@ -51,7 +52,8 @@ async def begin_speech(caller: Caller, body: SpeechRequest, request: Request, se
     record.meter = meter
     try:
         turn = caller.id or (request.client.host if request.client else "")  # whose turn it is at the workers
-        stream = await until_disconnect(request, services.speech.start(body, turn, caller.scope.allows))
+        started = services.speech.start(body, turn, caller.scope.allows, trace_of(request.scope))
+        stream = await until_disconnect(request, started)
     except InferenceError:
         meter.refund(characters)
         raise

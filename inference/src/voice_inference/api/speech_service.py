@@ -6,7 +6,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from voice_inference.api.speech_request import SpeechRequest
 from voice_inference.bundles.voice import Voice
@@ -21,6 +21,7 @@ from voice_inference.engine.sentence import Options, Segment
 from voice_inference.engine.workers import IsCancelled, Workers
 from voice_inference.errors import InvalidRequest, SynthesisFailed
 from voice_inference.metrics import Metrics
+from voice_inference.tracing import NO_TRACE, Trace
 from voice_inference.voices.registry import VoiceRegistry
 
 
@@ -112,13 +113,18 @@ class SpeechService:
         self._metrics = metrics
 
     async def start(
-        self, request: SpeechRequest, caller: str = "", may_use: Callable[[str], bool] = lambda _: True
+        self,
+        request: SpeechRequest,
+        caller: str = "",
+        may_use: Callable[[str], bool] = lambda _: True,
+        trace: Trace = NO_TRACE,
     ) -> SpeechStream:
         """Return when the first segment is there, so that early errors still get a status code of their own.
 
         Where the format streams, that is the first 0.4 s of the first sentence; else the sentence.
 
-        Callers take turns at the workers; ``may_use`` says which voices, by id, there are for this one.
+        Callers take turns at the workers; ``may_use`` says which voices, by id, there are for this one. Spans of the
+        work go below ``trace``.
 
         Raises:
             InvalidRequest: a field has a value that this server does not support, or there is nothing to speak.
@@ -144,6 +150,12 @@ class SpeechService:
         usage = Usage(len(request.input))
 
         def produce(is_cancelled: IsCancelled) -> Iterator[bytes | Caption]:
+            about = {"voice": voice.reference.id, "language": language, "format": request.response_format}
+            with trace.child("speak", characters=len(request.input), **about) as span:
+                yield from encoded(is_cancelled, replace(options, trace=span))
+                span.note(tokens=usage.tokens, faults=usage.faults.total())
+
+        def encoded(is_cancelled: IsCancelled, options: Options) -> Iterator[bytes | Caption]:
             rate, form = voice.base.sample_rate, request.response_format
             encoder = None if request.caption_format else self._encoder(form, rate, request.speed, voice.reference.id)
             captioner = Captioner(rate, request.speed, self._listener if request.timestamps == "word" else None)

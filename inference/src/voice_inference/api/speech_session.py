@@ -17,6 +17,7 @@ from voice_inference.access.callers import Caller
 from voice_inference.api.accounting import record_of
 from voice_inference.api.error_handlers import FAILED, translation_of
 from voice_inference.api.identity import caller_of
+from voice_inference.api.middleware import trace_of
 from voice_inference.api.services import Services
 from voice_inference.api.socket_messages import (
     MESSAGES,
@@ -52,6 +53,7 @@ class SpeechSession:
         self._services = services
         self._caller = caller
         self._record = record_of(socket.scope)
+        self._trace = trace_of(socket.scope)
         self._record.usage = Usage(0)
         self._text = TypedText()
         self._waiting: deque[str] = deque()
@@ -167,7 +169,7 @@ class SpeechSession:
         try:
             turn = caller.id or (self._socket.client.host if self._socket.client else "")
             try:
-                stream = await self._services.speech.start(request, turn, caller.scope.allows)
+                stream = await self._services.speech.start(request, turn, caller.scope.allows, self._trace)
             except InferenceError as error:
                 meter.refund(characters)
                 if isinstance(error, InvalidRequest) and error.field == "input":

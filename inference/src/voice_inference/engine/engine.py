@@ -53,7 +53,9 @@ class Engine:
         """
         rate, pause = voice.base.sample_rate, 0
         early = options.early and options.listener is None
-        for number, sentence in enumerate(sentences_of(text, language, voice, options.split_method, options.lexicon)):
+        with options.trace.child("read"):
+            sentences = sentences_of(text, language, voice, options.split_method, options.lexicon)
+        for number, sentence in enumerate(sentences):
             speaking = Speaking(voice, sentence, (seed, number), is_cancelled, self._metrics, options)
             try:
                 yield from speaking.speak(pause, early=early and not number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -20,6 +20,7 @@ from voice_inference.engine.parts import PartDecoder, next_part
 from voice_inference.engine.stopwatch import Stopwatch
 from voice_inference.engine.tokens import NOTHING, FinishReason, Ids, IsCancelled, TokenStream
 from voice_inference.metrics import Metrics
+from voice_inference.tracing import NO_TRACE, Trace
 
 TOKENS_PER_SECOND: Final = 25
 RETRIES: Final = 2  # of a sentence that has faults
@@ -70,6 +71,8 @@ class Options:
     """An official one (cut0 to cut5), instead of sentences."""
     lexicon: Lexicon = NO_ENTRIES
     """Readings that go before those of the front end."""
+    trace: Trace = NO_TRACE
+    """Below which the spans of the work go."""
 
 
 DEFAULTS: Final = Options()
@@ -100,29 +103,40 @@ class Speaking:
     def __post_init__(self) -> None:
         self._bert = bert_features(self.voice, self.sentence)
         self._decoder = self._new_decoder()
+        self._span = self.options.trace
         self._given = NOTHING  # tokens of segments that were given away
 
     def speak(self, pause: int, *, early: bool) -> Iterator[Segment]:
         """Yield the sentence, in parts where it is to be early; before the last of them comes the pause (samples)."""
-        watch = Stopwatch()
-        takes: list[_Take] = []
-        while not takes or (takes[-1].faults and len(takes) <= RETRIES):
-            stream = self._stream(attempt=len(takes))
-            due = next_part(0)
-            for said in stream:
-                if early and not takes and said == due:
-                    segment = self._part(stream.said)
-                    with watch.stopped():
-                        yield segment
-                    due = next_part(said)
-            takes.append(self._take_of(stream))
-        best = min(takes, key=lambda take: len(take.faults))
-        samples = limit_peak(self._decoder.finish(best.tokens)) if best.samples is None else best.samples
-        self._count(takes, best, watch.seconds)
+        with self.options.trace.child("sentence", phones=self.sentence.phones.size) as span:
+            self._span = span
+            watch = Stopwatch()
+            takes: list[_Take] = []
+            while not takes or (takes[-1].faults and len(takes) <= RETRIES):
+                with span.child("s1", attempt=len(takes)) as choosing:
+                    stream = self._stream(attempt=len(takes))
+                    due = next_part(0)
+                    for said in stream:
+                        if early and not takes and said == due:
+                            segment = self._part(stream.said)
+                            with watch.stopped():
+                                yield segment
+                            due = next_part(said)
+                    choosing.note(tokens=stream.said.size)
+                takes.append(self._take_of(stream))
+            best = min(takes, key=lambda take: len(take.faults))
+            samples = self._decode(best.tokens, self._decoder.finish) if best.samples is None else best.samples
+            self._count(takes, best, watch.seconds)
+            span.note(tokens=best.tokens.size, attempts=len(takes), faults=len(best.faults), computed=watch.seconds)
         silence = np.zeros(pause, dtype=np.float32)
         tokens = best.tokens[self._given.size :]
         sound = np.concatenate([silence, samples])
         yield Segment(sound, pause, tokens, best.finish_reason, self.sentence, best.faults)
+
+    def _decode(self, tokens: Ids, decode: Callable[[Ids], Samples]) -> Samples:
+        """Decode by S2."""
+        with self._span.child("s2", tokens=tokens.size):
+            return limit_peak(decode(tokens))
 
     def _stream(self, attempt: int) -> TokenStream:
         # Draws for the noise apart from these: parts that are decoded early change no token.
@@ -142,13 +156,13 @@ class Speaking:
 
     def _part(self, tokens: Ids) -> Segment:
         fresh, self._given = tokens[self._given.size :], tokens
-        return Segment(limit_peak(self._decoder.push(tokens)), 0, fresh, None)
+        return Segment(self._decode(tokens, self._decoder.push), 0, fresh, None)
 
     def _take_of(self, stream: TokenStream) -> _Take:
         tokens, prompt, phones = stream.said, self.voice.prompt, self.sentence.phones.size
         samples, missing = None, 0
         if self.options.listener is not None:
-            samples = limit_peak(self._new_decoder().finish(tokens))
+            samples = self._decode(tokens, self._new_decoder().finish)
             words = self.options.listener.listen(samples, self.voice.base.sample_rate, self.sentence.parts)
             missing = sum(not word.is_heard for word in words)
         pace = prompt.tokens.size / prompt.phones.size
