@@ -62,9 +62,9 @@ def trained(bundle: Path) -> Subject:
 
 
 def untrained(folder: Path) -> Subject:
-    """Write a voice of random numbers on the embedded base, and return it."""
+    """Write a voice of random numbers on the embedded base, and return it; it is studio/alice, as in all examples."""
     base = open_base("embedded:tiny")
-    _write_voice(folder, base)
+    _write_voice(folder, base, "studio/alice")
     return Subject(base.document.name, _base_reference(base, f"embedded:{base.document.name}"), _voice(folder))
 
 
@@ -96,15 +96,16 @@ def _document(networks: Networks, graphs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write_voice(bundle: Path, base: BaseBundle) -> None:
+def _write_voice(bundle: Path, base: BaseBundle, voice_id: str = f"{NAMESPACE}/random") -> None:
     """Write a bundle whose adapter is zero and whose prompt is random."""
     rng, document = np.random.default_rng(1), base.document
+    namespace, _, name = voice_id.partition("/")
     reference = BaseReference(name=document.name, uri=base.folder.absolute().as_uri(), digest=base.digest)
     loaded = load_base(reference.uri, reference, threads=1)
     shapes = {key: given.stack_shape(1)[1:] for given in loaded.lora for key in given.keys}
     voice = {
         "schema": "voice.sovits.dev/voice/v1",
-        "voice": {"namespace": NAMESPACE, "name": "random", "uid": "1"},
+        "voice": {"namespace": namespace, "name": name, "uid": "1"},
         "revision": "random-1",
         "language": "en",
         "sampleRate": document.sample_rate,

@@ -90,7 +90,7 @@ async def _attacks(server: Server, key: str, subject: Subject) -> list[dict[str,
 
 
 def _row(name: str, witness: Witness, counts: Mapping[str, int], memory: list[float]) -> dict[str, Any]:
-    usual = {"answered", "closed", "408", "cut"}
+    usual = {"answered", "closed", "408", "cut"}  # what must be so
     return {
         "attack": name,
         "sent": sum(counts.values()),

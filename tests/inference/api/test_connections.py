@@ -126,3 +126,11 @@ def test_more_connections_than_there_may_be_are_closed_at_once_and_others_are_an
     wait_for("the patience to end", lambda: _is_well(port), 10)
     for connection in held:
         connection.close()
+
+
+def test_one_address_cannot_take_the_places_of_all(port: int) -> None:
+    others = ("127.0.0.2", 0)
+    held = [socket.create_connection(("127.0.0.1", port), 20, others) for _ in range(CONNECTIONS * 3)]
+    assert _is_well(port), "while the other one's connections are still waited for"
+    for connection in held:
+        connection.close()

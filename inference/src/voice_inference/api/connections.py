@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import logging
+import math
 import resource
 import socket
 from asyncio.sslproto import SSLProtocol
+from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -24,6 +27,7 @@ from voice_inference.errors import InvalidSettings
 BACKLOG: Final = 2048  # as uvicorn's own
 DESCRIPTORS_FOR_OTHERS: Final = 64  # files, the object store, the operator
 HANDSHAKE_SECONDS: Final = 10.0
+SHARE: Final = 0.75  # of all connections, for one address
 RECORDS_BYTES: Final = 32 << 10  # what waits to be deciphered, of one connection; a record has 16 KiB
 TOO_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -44,7 +48,8 @@ class FrugalLoop(asyncio.SelectorEventLoop):
 def listen(host: str, port: int, most: int) -> list[socket.socket]:
     """Return sockets on the host's addresses, on ``*`` all of IPv4 and IPv6, which have ``most`` connections at a time.
 
-    More are closed as soon as they are accepted; there are never more than the process has descriptors for.
+    More are closed as soon as they are accepted, and of one address those beyond its SHARE. There are never more than
+    the process has descriptors for.
 
     Raises:
         InvalidSettings: the address is none of this machine's, or is taken.
@@ -75,21 +80,42 @@ def _bound(family: int, address: tuple[Any, ...], places: _Places) -> socket.soc
 
 
 class _Places:
-    """The connections that are open now, and how many there may be."""
+    """The connections that are open now, by address, and how many there may be."""
 
     def __init__(self, most: int) -> None:
-        self.most = most
-        self.taken: WeakSet[_Connection] = WeakSet()
+        self._most = most
+        self._share = max(1, math.ceil(SHARE * most))
+        self._taken: dict[str, WeakSet[_Connection]] = {}
+
+    def take(self, connection: _Connection, host: str) -> bool:
+        """Give the connection a place if there is one; an address has its share at most, so others always find one."""
+        own = self._taken.setdefault(host, WeakSet())
+        if len(own) >= self._share or sum(map(len, self._taken.values())) >= self._most:
+            self._forget(host)
+            return False
+        own.add(connection)
+        connection.gives_back = functools.partial(self._leave, host)
+        return True
+
+    def _leave(self, host: str, connection: _Connection) -> None:
+        if host in self._taken:
+            self._taken[host].discard(connection)
+            self._forget(host)
+
+    def _forget(self, host: str) -> None:
+        if not self._taken[host]:
+            del self._taken[host]
 
 
 class _Connection(socket.socket):
     """An accepted socket that gives its place back when it is closed."""
 
-    places: _Places
+    gives_back: Callable[[_Connection], None] | None = None
 
     def close(self) -> None:
         """Close it."""
-        self.places.taken.discard(self)
+        if self.gives_back is not None:
+            self.gives_back(self)
         super().close()
 
 
@@ -105,12 +131,10 @@ class _BoundedListener(socket.socket):
             ConnectionAbortedError: there are too many; asyncio goes on with the next one.
         """
         plain, address = super().accept()
-        if len(self.places.taken) >= self.places.most:
-            plain.close()
-            raise ConnectionAbortedError
         accepted = _Connection(plain.family, plain.type, plain.proto, fileno=plain.detach())
-        accepted.places = self.places
-        self.places.taken.add(accepted)
+        if not self.places.take(accepted, address[0]):
+            accepted.close()
+            raise ConnectionAbortedError
         return accepted, address
 
 
