@@ -1,13 +1,13 @@
 """A real Chromium, and a real server whose page it opens."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+from tests.support.chromium import a_chromium
 
 from voice_inference.access.api_keys import digest_of, new_key
 
@@ -16,13 +16,8 @@ DESKTOP, TELEPHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 74
 
 @pytest.fixture(scope="module")  # Playwright has an event loop of its own in this thread while it runs
 def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    assert program, "`make setup` installs chromium"
-    flags = ["--no-sandbox", "--autoplay-policy=document-user-activation-required"]  # root has no sandbox
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=flags)
+    with a_chromium() as started:
         yield started
-        started.close()
 
 
 class Visit:

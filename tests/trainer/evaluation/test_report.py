@@ -1,25 +1,30 @@
-"""The report: self-contained, honest about gates, and safe to open whatever the transcripts hold."""
+"""The report: one page with everything in it, honest about gates, and safe to open whatever the transcripts hold."""
 
 import hashlib
-import io
 import re
 from base64 import b64encode
+from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from voice_trainer.evaluation.plots import Epoch, epochs_of, plot_epochs, spectrogram_png
+from voice_trainer.evaluation.curves import Point, plot_curve
+from voice_trainer.evaluation.recordings_report import ClipJudgement, FindingReport, RecordingsReport
 from voice_trainer.evaluation.report import (
+    ActiveReport,
     ClipReport,
     MetricReport,
+    Pictures,
     Report,
     Score,
     SentenceReport,
-    Spectrograms,
+    SimilarityReport,
     render_html,
 )
+from voice_trainer.evaluation.spectrograms import spectrograms
+from voice_trainer.recordings.audio import write_flac
 
 EVIL = '<script>alert("x")</script>'
 
@@ -28,8 +33,8 @@ def a_metric(name: str, verdicts: list[str], *, passed: bool | None) -> MetricRe
     score = Score(mean="1.200", low="1.100", high="1.300", n=3)
     bounds = ["≥ 3.5"] * len(verdicts)
     return MetricReport(
-        metric=name, meaning=EVIL, voice=score, base=score, recordings=None, bounds=bounds, verdicts=verdicts,
-        passed=passed,
+        metric=name, meaning=EVIL, voice=score, active=score, difference="worse", base=score, recordings=None,
+        bounds=bounds, verdicts=verdicts, passed=passed,
     )  # fmt: skip
 
 
@@ -40,6 +45,7 @@ def a_sentence(**changes: object) -> SentenceReport:
         "seconds": "1.00",
         "file": "samples/sentence-1.flac",
         "base_file": "samples/sentence-1.base.flac",
+        "active_file": "samples/sentence-1.active.flac",
         "cer": "0.1",
         "similarity": "0.8",
         "dnsmos": "3.0",
@@ -56,6 +62,10 @@ def a_report(**changes: object) -> Report:
         "input_hash": "0" * 64,
         "language": "en",
         "base": {"name": "tiny", "digest": "sha256:0"},
+        "active": ActiveReport(revision="alice-0d1e2f3a", problem=""),
+        "similarity": SimilarityReport(
+            names=["recordings", "voice"], counts=[3, 1], cells=[["0.91", "0.74"], ["0.74", ""]]
+        ),
         "method": "Token-forced resynthesis.",
         "passed": False,
         "recogniser": EVIL,
@@ -64,7 +74,7 @@ def a_report(**changes: object) -> Report:
         "metrics": [a_metric("pesq", ["failed"], passed=False), a_metric("wer", [], passed=None)],
         "semantic": {EVIL: EVIL},
         "clips": [ClipReport(id="c1", text=EVIL, pesq="1.2", stoi="", base_pesq="1.1", base_stoi="")],
-        "samples": [a_sentence(), a_sentence(file="", base_file="")],
+        "samples": [a_sentence(), a_sentence(file="", base_file="", active_file="")],
         "prompt": {"id": "c2", "text": EVIL, "seconds": "4.00"},
         "recordings": {"clips": "30"},
         "training": {"epochs": "10"},
@@ -84,20 +94,56 @@ class Collector(HTMLParser):
         self.sources += [value or "" for name, value in attrs if name in {"src", "href"}]
 
 
-def a_page(**changes: object) -> str:
-    image = spectrogram_png(np.zeros(1600, dtype=np.float32))
-    plots = [plot_epochs(EVIL, EVIL, [Epoch(1, 2.0, 1.5, 2.5), Epoch(2, 1.0, 0.5, 1.5)])]
-    return render_html(a_report(**changes), plots, [Spectrograms("c1", image, image)])
+def some_recordings() -> RecordingsReport:
+    finding = FindingReport(clip="c1", reason="NoisyClip", message=EVIL, rejected=True)
+    clip = ClipJudgement(
+        id="c1", text=EVIL, rejected=True, denoised=False, file="", other_file="", seconds=2.0, values={"snrDb": 3.0},
+        overall_before=2.0, rms_dbfs=-20.0, true_peak_dbtp=-1.0, limited_db=0.0, limited_percent=0.0,
+        findings=[finding],
+    )  # fmt: skip
+    return RecordingsReport(
+        voice="studio/alice", input_hash="0" * 64, language="en", denoise="auto", max_rejected=20, clips=[clip],
+        findings=[], created_at="2026-11-23T06:00:00Z",
+    )  # fmt: skip
 
 
-def test_the_page_refers_only_to_sounds_beside_it_and_runs_nothing() -> None:
+KINDS = ("recording", "resynthesis", "voice", "active", "base")
+
+
+def some_pictures() -> Pictures:
+    silence = [np.zeros(1600, dtype=np.float32)] * len(KINDS)
+    curve = plot_curve(EVIL, [Point(1, 2.0, 0.5), Point(2, 1.0, 0.5)], kept=1)
+    return Pictures([curve], {"c1": dict(zip(KINDS, spectrograms(silence), strict=True))}, some_recordings())
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that the report names, each a tenth of a second."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    spoken = [f"c1.{kind}" for kind in ("recording", "resynthesis", "spoken", "spoken.active", "spoken.base")]
+    for name in (*spoken, "sentence-1", "sentence-1.active", "sentence-1.base"):
+        write_flac(folder / "samples" / f"{name}.flac", np.zeros(1600, dtype=np.float32), 16000)
+    write_flac(folder / "reference.flac", np.zeros(1600, dtype=np.float32), 16000)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def a_page(sounds: Path) -> Callable[..., str]:
+    return lambda **changes: render_html(a_report(**changes), some_pictures(), sounds)
+
+
+Render = Callable[..., str]
+
+
+def test_the_page_has_everything_inside_and_asks_for_nothing(a_page: Render) -> None:
     found = Collector()
     found.feed(a_page())
-    assert "script" not in found.tags
-    assert found.tags.count("img") == 2
-    assert found.tags.count("audio") == 7, "two of a sentence, four of a clip, the prompt"
+    assert found.tags.count("script") == 1
+    assert found.tags.count("image") == 5
+    assert found.tags.count("audio") == 12, "A, B and the speaker, three of a sentence, five of a clip, the prompt"
     assert found.tags.count("polyline") == found.tags.count("polygon") == 1
-    assert all(source.startswith(("samples/", "reference.flac", "data:image/png;base64,")) for source in found.sources)
+    kept = [source for source in found.sources if not source.startswith("#")]
+    assert all(source.startswith(("data:image/png;base64,", "data:audio/flac;base64,")) for source in kept)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +151,9 @@ def test_the_page_refers_only_to_sounds_beside_it_and_runs_nothing() -> None:
     [
         {"voice": EVIL},
         {"language": EVIL},
+        {"revision": EVIL},
+        {"active": ActiveReport(revision=EVIL, problem=EVIL)},
+        {"active": ActiveReport(revision=EVIL, problem="")},
         {"prompt": {"id": EVIL, "text": EVIL, "seconds": EVIL}},
         {"recordings": {EVIL: EVIL}},
         {"clips": [ClipReport(id='"><script>', text="x", pesq="", stoi="", base_pesq="", base_stoi="")]},
@@ -112,20 +161,24 @@ def test_the_page_refers_only_to_sounds_beside_it_and_runs_nothing() -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_no_value_can_add_a_tag(change: dict[str, object]) -> None:
+def test_no_value_can_add_a_tag(a_page: Render, change: dict[str, object]) -> None:
     found = Collector()
     found.feed(a_page(**change))
-    assert "script" not in found.tags
+    assert found.tags.count("script") == 1, "the page's own"
 
 
-def test_the_policy_allows_the_style_of_the_page_and_no_script() -> None:
+def test_the_policy_allows_the_style_and_the_script_of_the_page_alone(a_page: Render) -> None:
     page = a_page()
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
-    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
-    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert policy.startswith(("default-src 'none'; ", "default-src &#39;none&#39;; "))
-    assert f"sha256-{digest}" in policy
-    assert "script-src" not in policy
+    allowed = dict(rule.split(" ", 1) for rule in policy.replace("&#39;", "'").split("; "))
+    for tag in ("style", "script"):
+        (text,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        digest = b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert allowed.pop(f"{tag}-src") == f"'sha256-{digest}'"
+    assert allowed == {
+        "default-src": "'none'", "img-src": "data:", "media-src": "data:", "base-uri": "'none'",
+        "form-action": "'none'",
+    }  # fmt: skip
     assert " style=" not in page  # the policy would refuse it
 
 
@@ -137,34 +190,24 @@ def test_the_policy_allows_the_style_of_the_page_and_no_script() -> None:
         ("base", "passing them does not mean passing those"),
     ],
 )
-def test_the_page_says_whose_gates_were_used(origin: str, sentence: str) -> None:
+def test_the_page_says_whose_gates_were_used(a_page: Render, origin: str, sentence: str) -> None:
     assert sentence in a_page(gates_from=origin)
 
 
-def test_a_failed_gate_is_shown_as_failed() -> None:
+def test_a_failed_gate_is_shown_as_failed(a_page: Render) -> None:
     page = a_page()
-    assert '<span class="failed">failed</span>' in page
+    assert '<span class="failed">failed</span>' in page.replace("\n", "")
     assert '<span class="badge failed">failed</span>' in page
     assert "≥ 3.5" in page
 
 
-def test_scores_and_gates_may_be_missing() -> None:
+def test_scores_and_gates_may_be_missing(a_page: Render) -> None:
     page = a_page(metrics=[], gates=[], samples=[], clips=[])
     assert "No gates" in page
     assert "neither the job nor the base names any" in page
 
 
-def test_a_spectrogram_is_a_readable_image_with_the_tone_where_it_belongs() -> None:
-    time = np.arange(16000) / 16000
-    image = Image.open(io.BytesIO(spectrogram_png(np.sin(2 * np.pi * 2000 * time).astype(np.float32))))
-    assert (image.format, image.mode) == ("PNG", "L")
-    pixels = np.asarray(image)
-    rows, columns = pixels.shape
-    darkest = int(pixels[:, columns // 2].argmin())
-    assert (rows - 1 - darkest) / (rows - 1) * 8000 == pytest.approx(2000, abs=40)
-
-
-def test_the_verdict_comes_first_and_says_what_was_left_to_the_mean() -> None:
+def test_the_verdict_comes_first_and_says_what_was_left_to_the_mean(a_page: Render) -> None:
     page = a_page()
     assert page.index("Not reached: pesq.") < page.index("<table")
     unsure = a_page(passed=True, metrics=[a_metric("cer", ["inconclusive"], passed=True)])
@@ -172,7 +215,7 @@ def test_the_verdict_comes_first_and_says_what_was_left_to_the_mean() -> None:
     assert "inconclusive, passed by its mean" in unsure
 
 
-def test_recordings_whose_texts_are_other_words_are_told() -> None:
+def test_recordings_whose_texts_are_other_words_are_told(a_page: Render) -> None:
     def with_cer(mean: str) -> str:
         recordings = Score(mean=mean, low="", high="", n=1)
         return a_page(metrics=[a_metric("cer", [], passed=None).model_copy(update={"recordings": recordings})])
@@ -181,23 +224,39 @@ def test_recordings_whose_texts_are_other_words_are_told() -> None:
     assert "may not be what is said" not in with_cer("0.404")
 
 
-def test_wide_tables_scroll_by_keyboard_and_players_have_names() -> None:
+def test_wide_tables_scroll_by_keyboard_and_players_have_names(a_page: Render) -> None:
     page = a_page()
-    assert page.count('tabindex="0"') == page.count('class="scroll"') == 2
-    assert page.count("<audio") == page.count("aria-label=") - page.count("<svg"), "each player says what it plays"
+    assert page.count('class="scroll" role="region"') == page.count('class="scroll"') == 5
+    assert all("aria-label=" in player for player in re.findall(r"<audio[^>]*>", page)), (
+        "each player says what it plays"
+    )
 
 
-@pytest.mark.parametrize("epochs", [[], [Epoch(1, 5.0, 5.0, 5.0)], [Epoch(1, 5.0, 5.0, 5.0), Epoch(2, 5.0, 5.0, 5.0)]])
-def test_a_curve_may_be_empty_a_point_or_flat(epochs: list[Epoch]) -> None:
-    page = render_html(a_report(), [plot_epochs("loss", "x", epochs)], [])
-    assert ("<polyline" in page) is bool(epochs)
-    assert "nan" not in page
+def test_the_served_revision_has_a_column_and_a_sentence(a_page: Render) -> None:
+    page = a_page()
+    assert "Compared with alice-0d1e2f3a, which is served: worse in pesq, wer; no other metric differs" in page
+    assert '<th scope="col" class="number">active revision</th>' in page
+    assert "this voice is worse" in page
+    assert 'data-other="sentence-1-active"' in page
 
 
-def test_a_curve_is_of_epochs_and_spans_the_plotted_area() -> None:
-    epochs = epochs_of([(1, 6.0), (1, 4.0), (2, 3.0), (3, 4.0), (3, 2.0)])
-    assert epochs[0] == Epoch(1, 5.0, 4.0, 6.0)
-    plot = plot_epochs("loss", "x", epochs)
-    assert plot.lines[0].points == "0.0,40.0 240.0,120.0 480.0,120.0"
-    assert plot.lines[0].band.startswith("0.0,0.0 ")
-    assert (plot.left, plot.right, plot.low, plot.high) == ("1", "3", "2", "6")
+def test_without_a_served_revision_the_base_alone_is_what_remains(a_page: Render) -> None:
+    page = a_page(active=None)
+    assert "Nothing is served yet" in page
+    assert "active revision</th>" not in page
+    assert 'data-other="sentence-1-base"' in page
+    broken = a_page(active=ActiveReport(revision="alice-0d1e2f3a", problem="it was made from another base"))
+    assert "Not compared with alice-0d1e2f3a, which is served: it was made from another base." in broken
+    assert "active revision</th>" not in broken
+
+
+def test_who_sounds_like_whom_is_a_table(a_page: Render) -> None:
+    page = a_page()
+    assert '<td class="number heat-8">0.91</td><td class="number heat-4">0.74</td>' in page
+    assert '<td class="number ">none</td>' in page, "a single sentence is no pair"
+
+
+def test_the_clips_of_the_recordings_are_listed_with_what_is_wrong(a_page: Render) -> None:
+    page = a_page()
+    assert "1 clips as stage prepare measured them, 1 left out" in page
+    assert "c1 (left out)" in page

@@ -73,7 +73,7 @@ def summary(store: FolderStore, stage: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_recordings_become_a_voice_bundle(  # noqa: PLR0917
+def test_recordings_become_a_voice_bundle(  # noqa: PLR0915, PLR0917 -- one run, and all that it leaves
     run: Callable[[str], int],
     store: FolderStore,
     revision: Path,
@@ -135,14 +135,41 @@ def test_recordings_become_a_voice_bundle(  # noqa: PLR0917
 
     page = (revision / "report.html").read_text()
     assert "base&#39;s own gates apply" in page
-    assert 'src="samples/sentence-1.flac"' in page
-    assert "<svg" in page
-    assert "data:image/png;base64," in page
+    assert "Nothing is served yet" in page
+    assert "data:audio/flac;base64," in page
+    assert page.count("<image href=") == 12, "three clips: recording, resynthesis, the voice and the base alone"
+    assert page.count("<polyline ") == 3
+    assert "clips as stage prepare measured them, 0 left out" in page
     report = json.loads((revision / "report.json").read_bytes())
     assert report["gatesFrom"] == "base"
     assert report["samples"][0]["text"] == "Good morning."
     assert len(report["samples"]) == 2
     assert all((revision / sample[name]).is_file() for sample in report["samples"] for name in ("file", "baseFile"))
+    assert report["similarity"]["names"] == ["recordings", "voice", "base"]
+    require_equal_to_itself(run, store, revision, job_document)
+
+
+def require_equal_to_itself(
+    run: Callable[[str], int], store: FolderStore, revision: Path, job_document: dict[str, Any]
+) -> None:
+    """A voice that is served already, and is trained again unchanged: the same figures, and no difference."""
+    served = (revision / "manifest.json").read_bytes()
+    job_document["active"] = {
+        "revision": "alice-3fa9c2d1",
+        "uri": job_document["store"]["revision"],
+        "digest": "sha256:" + hashlib.sha256(served).hexdigest(),
+    }
+    job_document["evaluationHash"] = "1" * 64
+    before = json.loads((revision / "report.json").read_bytes())
+    assert run("evaluate") == 0
+    report = json.loads(store.read("evaluate/report.json"))
+    assert report["active"] == {"revision": "alice-3fa9c2d1", "problem": ""}
+    for now, then in zip(report["metrics"], before["metrics"], strict=True):
+        assert now["active"] == now["voice"] == then["voice"], now["metric"]
+        assert now["difference"] in {"", "no difference"}
+    assert report["similarity"]["names"] == ["recordings", "voice", "active", "base"]
+    assert store.read("evaluate/samples/sentence-1.flac") == store.read("evaluate/samples/sentence-1.active.flac")
+    assert summary(store, "evaluate")["activeScores"] == summary(store, "evaluate")["scores"]
 
 
 @pytest.mark.slow

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from voice_trainer.evaluation.estimates import Estimate
 from voice_trainer.evaluation.gates import Origin, Verdict, decimal
-from voice_trainer.evaluation.metrics import METRICS, RECOGNISERS
+from voice_trainer.evaluation.metrics import METRICS, RECOGNISERS, Better
 from voice_trainer.evaluation.prediction import PredictionComparison
-from voice_trainer.evaluation.report import ClipReport, MetricReport, Score, SentenceReport
+from voice_trainer.evaluation.report import (
+    ActiveReport,
+    ClipReport,
+    Difference,
+    MetricReport,
+    Score,
+    SentenceReport,
+    SimilarityReport,
+)
 from voice_trainer.evaluation.resynthesis import Comparison
-from voice_trainer.evaluation.sentence_scores import SentenceScores
+from voice_trainer.evaluation.sentence_scores import Embedding, SentenceScores
+from voice_trainer.evaluation.similarity import similarity_matrix
+from voice_trainer.evaluation.spoken import Condition, SpokenSentence
 from voice_trainer.evaluation.voice import FeaturedClip
 from voice_trainer.job.results import Summary
-from voice_trainer.recordings.decoding import Samples
 
 Scores = Mapping[str, Estimate]
-
-
-@dataclass(frozen=True)
-class SpokenPair:
-    """One sentence, by the voice and by the base alone."""
-
-    voice: SentenceScores
-    base: SentenceScores
-    sounds: tuple[Samples, Samples]
-    """At the base's sample rate."""
-    files: tuple[str, str] = ("", "")
-    """In the stage's folder; empty: not to be played."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +37,17 @@ class Findings:
     prompt: FeaturedClip
     comparisons: tuple[Comparison, ...]
     predictions: PredictionComparison
-    sentences: tuple[SpokenPair, ...]
+    sentences: tuple[SpokenSentence, ...]
     scores: Scores
     base_scores: Scores
     recording_scores: Scores
     verdicts: tuple[Verdict, ...]
     gates_from: Origin
+    active: ActiveReport | None = None
+    """The served revision; None: nothing is served."""
+    active_scores: Scores = field(default_factory=dict)
+    recorded: tuple[Embedding, ...] = ()
+    """The speakers of the held-out recordings."""
 
     @property
     def passed(self) -> bool:
@@ -59,6 +62,7 @@ def summary_of(findings: Findings, language: str, device: str) -> Summary:
         "scores": _means(findings.scores),
         "intervals": _intervals(findings.scores),
         "baseScores": _means(findings.base_scores),
+        **({"activeScores": _means(findings.active_scores)} if findings.active_scores else {}),
         "recordingScores": _means(findings.recording_scores),
         "gates": [verdict.document() for verdict in findings.verdicts],
         "gatesFrom": findings.gates_from,
@@ -80,6 +84,8 @@ def metric_reports(findings: Findings) -> list[MetricReport]:
             metric=name,
             meaning=metric.meaning,
             voice=_score(findings.scores.get(name)),
+            active=_score(findings.active_scores.get(name)),
+            difference=difference(metric.better, findings.scores.get(name), findings.active_scores.get(name)),
             base=_score(findings.base_scores.get(name)),
             recordings=_score(findings.recording_scores.get(name)),
             bounds=[_bounds(one) for one in verdicts.get(name, ())],
@@ -101,20 +107,57 @@ def clip_reports(comparisons: Sequence[Comparison]) -> list[ClipReport]:
             stoi=_shown(one.adapted.scores.stoi),
             base_pesq=_shown(one.base.scores.pesq),
             base_stoi=_shown(one.base.scores.stoi),
+            active_pesq=_shown(one.active.scores.pesq) if one.active else "",
+            active_stoi=_shown(one.active.scores.stoi) if one.active else "",
         )
         for one in comparisons
     ]
 
 
-def sentence_reports(sentences: Sequence[SpokenPair]) -> list[SentenceReport]:
+def difference(better: Better, voice: Estimate | None, active: Estimate | None) -> Difference:
+    """Return whether a mean differs from the served revision's by more than both intervals explain.
+
+    The operator's rule for ``noRegression``; without an interval nothing follows.
+    """
+    if voice is None or active is None or min(voice.n, active.n) < 2:
+        return ""
+    goodness = {"higher": 1.0, "lower": -1.0}
+    if better == "near one":
+        gain = abs(active.mean - 1.0) - abs(voice.mean - 1.0)
+    else:
+        gain = goodness[better] * (voice.mean - active.mean)
+    margin = math.hypot(voice.half_width, active.half_width)
+    if abs(gain) <= margin:
+        return "no difference"
+    return "better" if gain > 0 else "worse"
+
+
+def similarity_report(findings: Findings) -> SimilarityReport:
+    """Return who sounds like whom: the recordings, the new voice, the served revision, the base alone."""
+    groups: dict[str, Sequence[Embedding]] = {"recordings": findings.recorded}
+    spoken: tuple[Condition, ...] = ("voice", "active", "base")
+    for condition in spoken:
+        found = [one.scores[condition].embedding for one in findings.sentences if condition in one.scores]
+        if found:
+            groups[condition] = [one for one in found if one is not None]
+    cells = similarity_matrix(groups)
+    return SimilarityReport(
+        names=list(groups),
+        counts=[len(members) for members in groups.values()],
+        cells=[[_shown(cell) for cell in row] for row in cells],
+    )
+
+
+def sentence_reports(sentences: Sequence[SpokenSentence]) -> list[SentenceReport]:
     """Return what is known of each sentence."""
     return [
         SentenceReport(
             text=one.voice.text,
             recognised=one.voice.recognised or "",
             seconds=f"{one.voice.seconds:.2f}",
-            file=one.files[0],
-            base_file=one.files[1],
+            file=one.files.get("voice", ""),
+            base_file=one.files.get("base", ""),
+            active_file=one.files.get("active", ""),
             cer=_rate(one.voice),
             similarity=_shown(one.voice.similarity),
             dnsmos=_shown(one.voice.dnsmos),

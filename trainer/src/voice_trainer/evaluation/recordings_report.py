@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from voice_trainer.evaluation.report import content_security_policy
+from voice_trainer.evaluation.page import render_page
 from voice_trainer.job.document import Document
-from voice_trainer.recordings.measures import MEASURES
+from voice_trainer.recordings.measures import MEASURES, Measure
 
 RECORDINGS_JSON = "recordings.json"
 RECORDINGS_HTML = "recordings.html"
@@ -75,23 +72,27 @@ def write_recordings_report(folder: Path, report: RecordingsReport) -> None:
 
 def render_recordings(report: RecordingsReport) -> str:
     """Render the page."""
-    environment = Environment(
-        loader=PackageLoader("voice_trainer.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = files("voice_trainer.evaluation").joinpath("templates", "report.css").read_text(encoding="utf-8")
-    page = environment.get_template("recordings.html.j2").render(
+    return render_page(
+        "recordings.html.j2",
+        media="'self' file:",
         report=report,
         measures=MEASURES,
-        columns=list({measure.key: measure for measure in reversed(MEASURES)}.values())[::-1],
+        columns=columns(),
         rejected=sum(clip.rejected for clip in report.clips),
-        style=Markup(style),  # noqa: S704 -- a file of this package
-        policy=content_security_policy(style),
     )
-    return page.strip() + "\n"
+
+
+def columns() -> list[Measure]:
+    """Return the measures that a table of clips has a column of; two bounds on one property are one column."""
+    return list({measure.key: measure for measure in reversed(MEASURES)}.values())[::-1]
+
+
+def read_recordings_report(folder: Path) -> RecordingsReport | None:
+    """Read ``recordings.json`` of stage prepare; None: an earlier trainer wrote none, or another one."""
+    try:
+        return RecordingsReport.model_validate_json((folder / RECORDINGS_JSON).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
 
 
 def bounds_table() -> Sequence[tuple[str, str, str, str]]:

@@ -1,19 +1,18 @@
-"""The evaluation report: a JSON document, and a page of HTML that people open from the bundle."""
+"""The evaluation report: a JSON document, and one page of HTML with all that a person needs to decide."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.resources import files
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from pydantic import Field
 
-from voice_trainer.evaluation.plots import CurvePlot
+from voice_trainer.evaluation.curves import CurvePlot
+from voice_trainer.evaluation.page import data_uri, render_page
+from voice_trainer.evaluation.recordings_report import RecordingsReport, columns
+from voice_trainer.evaluation.spectrograms import Spectrogram, legend_png
 from voice_trainer.job.document import Document
 
 REPORT_JSON = "report.json"
@@ -30,12 +29,36 @@ class Score(Document):
     n: int
 
 
+Difference = Literal["", "better", "worse", "no difference"]
+"""From the served revision, by more than both intervals explain; empty: nothing follows."""
+
+
+class ActiveReport(Document):
+    """The revision that was served when the voice was evaluated."""
+
+    revision: str
+    problem: str
+    """Why it is not compared; empty: it is."""
+
+
+class SimilarityReport(Document):
+    """Mean cosines between speakers: of the recordings, and of the sentences under each condition."""
+
+    names: list[str]
+    counts: list[int]
+    """Members of each group."""
+    cells: list[list[str]]
+    """Decimal strings; empty where there is no pair."""
+
+
 class MetricReport(Document):
-    """A metric of the voice, of the base alone and of the held-out recordings, and what its gates say."""
+    """A metric of the voice, the served revision, the base alone and the recordings, and what its gates say."""
 
     metric: str
     meaning: str
     voice: Score | None
+    active: Score | None = None
+    difference: Difference = ""
     base: Score | None
     recordings: Score | None
     bounds: list[str]
@@ -54,6 +77,8 @@ class ClipReport(Document):
     stoi: str
     base_pesq: str
     base_stoi: str
+    active_pesq: str = ""
+    active_stoi: str = ""
 
 
 class SentenceReport(Document):
@@ -64,6 +89,7 @@ class SentenceReport(Document):
     seconds: str
     file: str
     base_file: str
+    active_file: str = ""
     cer: str
     similarity: str
     dnsmos: str
@@ -80,12 +106,15 @@ class Report(Document):
     input_hash: str
     language: str
     base: dict[str, str]
+    active: ActiveReport | None = None
+    """None: nothing was served."""
     method: str
     recogniser: str
     passed: bool
     gates: list[dict[str, str | bool]]
     gates_from: str
     metrics: list[MetricReport]
+    similarity: SimilarityReport = SimilarityReport(names=[], counts=[], cells=[])
     semantic: dict[str, str]
     clips: list[ClipReport]
     samples: list[SentenceReport]
@@ -95,6 +124,14 @@ class Report(Document):
     created_at: str
 
 
+NAMES: Final[Mapping[str, str]] = {
+    "recordings": "recordings",
+    "recording": "recording",
+    "resynthesis": "resynthesis",
+    "voice": "this voice",
+    "active": "active revision",
+    "base": "base alone",
+}
 GATES_NOTES = {
     "spec": "The gates come from the VoiceModel.",
     "default": "The VoiceModel and the base name no gates; the documented defaults apply: PESQ ≥ 3.5 and STOI ≥ 0.85, "
@@ -105,39 +142,55 @@ GATES_NOTES = {
 
 
 @dataclass(frozen=True)
-class Spectrograms:
-    """PNGs of one held-out clip."""
+class Pictures:
+    """What the page shows besides the report's own figures."""
 
-    clip_id: str
-    recording: bytes
-    resynthesis: bytes
+    curves: Sequence[CurvePlot] = ()
+    spectrograms: Mapping[str, Mapping[str, Spectrogram]] = field(default_factory=dict)
+    """Of each clip that is shown: of the recording, of its resynthesis, and of its text under each condition."""
+    recordings: RecordingsReport | None = None
 
 
-def render_html(report: Report, plots: Sequence[CurvePlot], spectrograms: Sequence[Spectrograms]) -> str:
-    """Render the page; it refers to ``samples/`` and ``reference.flac`` beside it and to nothing else."""
-    environment = Environment(
-        loader=PackageLoader("voice_trainer.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = files("voice_trainer.evaluation").joinpath("templates", "report.css").read_text(encoding="utf-8")
-    images = {
-        one.clip_id: {"recording": data_uri(one.recording), "resynthesis": data_uri(one.resynthesis)}
-        for one in spectrograms
-    }
-    page = environment.get_template("report.html.j2").render(
+def render_html(report: Report, pictures: Pictures, folder: Path) -> str:
+    """Render the page; everything that it shows and plays is inside it.
+
+    Args:
+        report: the figures.
+        pictures: curves, spectrograms and the table of the recordings.
+        folder: where the sounds are that the report names; one that is missing has no player.
+    """
+    return render_page(
+        "report.html.j2",
+        script="report.js",
+        media="data:",
         report=report,
+        pictures=pictures,
         verdict=verdict_of(report),
+        comparison=comparison_of(report),
         doubt=doubt_of(report),
-        plots=plots,
-        spectrograms=images,
         gates_note=GATES_NOTES[report.gates_from],
-        style=Markup(style),  # noqa: S704 -- a file of this package
-        policy=content_security_policy(style),
+        names=NAMES,
+        trials=trials_of(report),
+        columns=columns(),
+        sound=lambda file: _sound(folder / file),
+        image=lambda png: data_uri("image/png", png),
+        heat=heat,
+        legend=data_uri("image/png", legend_png()),
     )
-    return page.strip() + "\n"
+
+
+def _sound(path: Path) -> str:
+    return data_uri("audio/flac", path.read_bytes()) if path.is_file() else ""
+
+
+def trials_of(report: Report) -> list[int]:
+    """Return the sentences (from 0) of the blind comparison: those that both sides can be heard with."""
+    return [index for index, one in enumerate(report.samples) if one.file and (one.active_file or one.base_file)]
+
+
+def heat(cosine: str) -> str:
+    """Return the class of a similarity's shade, from ``heat-0`` (at most 0.5) to ``heat-9`` (from 0.95)."""
+    return f"heat-{min(9, max(0, int((float(cosine) - 0.5) * 20)))}" if cosine else ""
 
 
 def verdict_of(report: Report) -> str:
@@ -155,6 +208,22 @@ def verdict_of(report: Report) -> str:
     return text
 
 
+def comparison_of(report: Report) -> str:
+    """Return in a sentence how the voice compares with the one that is served."""
+    active = report.active
+    if active is None:
+        return "Nothing is served yet, so there is no active revision to compare with."
+    if active.problem:
+        return f"Not compared with {active.revision}, which is served: {active.problem}."
+    found = {kind: [one.metric for one in report.metrics if one.difference == kind] for kind in ("better", "worse")}
+    parts = [f"{kind} in {', '.join(names)}" for kind, names in found.items() if names]
+    rest = "no other metric differs" if parts else "no metric differs"
+    return (
+        f"Compared with {active.revision}, which is served: {'; '.join([*parts, rest])} by more than both 95 % "
+        "intervals explain."
+    )
+
+
 def doubt_of(report: Report) -> str:
     """Return a sentence where the recogniser finds other words in the recordings than their texts; else nothing."""
     found = next((one.recordings for one in report.metrics if one.metric == "cer"), None)
@@ -164,15 +233,3 @@ def doubt_of(report: Report) -> str:
         f"The recogniser writes the recordings' characters otherwise than their texts do (CER {found.mean}): "
         "the texts may not be what is said."
     )
-
-
-def data_uri(png: bytes) -> str:
-    """Return an image as a URI that needs no file."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def content_security_policy(style: str) -> str:
-    """Allow the page's own style, images inside it and sounds beside it, and nothing else."""
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    sources = f"style-src 'sha256-{digest}'; img-src data:; media-src 'self' file:"
-    return f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"

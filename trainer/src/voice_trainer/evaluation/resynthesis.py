@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sovits_core.models.networks import Networks
 from sovits_core.synthesis.generation import synthesize
+from voice_trainer.evaluation.active import ActiveVoice
 from voice_trainer.evaluation.scores import ClipScores, compare
 from voice_trainer.evaluation.voice import FeaturedClip, TrainedVoice
 from voice_trainer.recordings.audio import ANALYSIS_RATE, resample
@@ -31,10 +32,11 @@ class Resynthesis:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One held-out clip, resynthesised with the adapter and by the base alone."""
+    """One held-out clip, resynthesised with the adapter, by the base alone and by the served revision."""
 
     adapted: Resynthesis
     base: Resynthesis
+    active: Resynthesis | None = None
 
 
 def resynthesise(networks: Networks, clip: FeaturedClip, speaker_embedding: Tensor, seed: int) -> Resynthesis:
@@ -53,15 +55,25 @@ def resynthesise(networks: Networks, clip: FeaturedClip, speaker_embedding: Tens
 
 
 def compare_held_out(
-    voice: TrainedVoice, clips: Sequence[FeaturedClip], prompt: FeaturedClip, seed: int
+    voice: TrainedVoice,
+    clips: Sequence[FeaturedClip],
+    prompt: FeaturedClip,
+    seed: int,
+    active: ActiveVoice | None = None,
 ) -> Iterator[Comparison]:
-    """Resynthesise every clip with the speaker embedding of the prompt, with the adapter and without it."""
+    """Resynthesise every clip with the speaker embedding of the prompt, with the adapter and without it.
+
+    The served revision has the speaker embedding of its own prompt.
+    """
     embedding = prompt.features.speaker_embedding
     for clip in clips:
         adapted = resynthesise(voice.networks, clip, embedding, seed)
         with voice.without_adapter():
             base = resynthesise(voice.networks, clip, embedding, seed)
-        yield Comparison(adapted, base)
+        served = None
+        if active is not None:
+            served = resynthesise(active.voice.networks, clip, active.prompt.speaker_embedding, seed)
+        yield Comparison(adapted, base, served)
 
 
 def choose_prompt(voice: TrainedVoice, clips: Sequence[FeaturedClip], seed: int) -> FeaturedClip:

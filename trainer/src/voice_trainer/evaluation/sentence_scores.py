@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -132,6 +132,8 @@ class SentenceScores:
     repeats: bool
     longest_pause: float
     seconds: float
+    embedding: Embedding | None = field(default=None, compare=False)
+    """Of its speaker."""
 
 
 def score(text: str, spoken: Synthesis, rate: int, measured: Measures, speaker: Speaker) -> SentenceScores:
@@ -149,6 +151,7 @@ def score(text: str, spoken: Synthesis, rate: int, measured: Measures, speaker: 
         repeats=most_repeated(spoken.tokens) >= LOOP_TIMES,
         longest_pause=measured.longest_pause,
         seconds=len(spoken.samples) / rate,
+        embedding=measured.embedding,
     )
 
 

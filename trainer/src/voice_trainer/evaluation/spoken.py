@@ -1,70 +1,109 @@
-"""Sentences by the trained voice and by the base alone, after the same prompt and from the same seeds."""
+"""Sentences by the trained voice, by the base alone and by the served revision, from the same seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-from voice_trainer.evaluation.findings import SpokenPair
-from voice_trainer.evaluation.sentence_scores import Meter, Speaker, at_analysis_rate, score
-from voice_trainer.evaluation.synthesis import Synthesis, encode_prompt, load_synthesiser
+from voice_trainer.evaluation.active import ActiveVoice
+from voice_trainer.evaluation.sentence_scores import Meter, SentenceScores, Speaker, at_analysis_rate, score
+from voice_trainer.evaluation.synthesis import Synthesis, Synthesiser, encode_prompt, load_synthesiser
 from voice_trainer.evaluation.voice import FeaturedClip, TrainedVoice
 from voice_trainer.job.base import JobBase
 from voice_trainer.recordings import audio
 from voice_trainer.recordings.decoding import Samples
 from voice_trainer.training.networks import Encoders
 
+Condition = Literal["voice", "active", "base"]
+"""The new voice; the revision that is served now; the base without an adapter."""
+SUFFIX: Mapping[Condition, str] = {"voice": "", "active": ".active", "base": ".base"}
 
-class VoiceAndBase:
-    """Speaks with the adapter and without it, and writes what people are to hear."""
+
+@dataclass(frozen=True)
+class SpokenSentence:
+    """One sentence under each condition."""
+
+    scores: Mapping[Condition, SentenceScores]
+    sounds: Mapping[Condition, Samples]
+    """At the base's sample rate."""
+    files: Mapping[Condition, str]
+    """In the stage's folder; empty: not to be played."""
+
+    @property
+    def voice(self) -> SentenceScores:
+        """The new voice's scores."""
+        return self.scores["voice"]
+
+
+class Speakers:
+    """Speaks under each condition, and writes what people are to hear.
+
+    The new voice and the base alone have the new voice's prompt, the served revision has its own, as when it is served.
+    """
 
     def __init__(  # noqa: PLR0917 -- one call, each of its own type
-        self, base: JobBase, voice: TrainedVoice, encoders: Encoders, clip: FeaturedClip, language: str, seed: int
+        self,
+        base: JobBase,
+        voice: TrainedVoice,
+        encoders: Encoders,
+        clip: FeaturedClip,
+        language: str,
+        seed: int,
+        active: ActiveVoice | None = None,
     ) -> None:
-        """Use ``clip`` as the prompt of both."""
-        self._voice = voice
+        """Use ``clip`` as the prompt; without an active revision there are two conditions."""
         self.prompt = encode_prompt(base, voice.networks, encoders, clip, language)
-        self._adapted = load_synthesiser(base, voice.networks, encoders, self.prompt, language, seed)
+        adapted = load_synthesiser(base, voice.networks, encoders, self.prompt, language, seed)
         with voice.without_adapter():
             alone = encode_prompt(base, voice.networks, encoders, clip, language)
-        self._alone = replace(self._adapted, prompt=alone)
-        self.rate = self._adapted.sample_rate
+        self.rate = adapted.sample_rate
+        as_is: Callable[[], AbstractContextManager[None]] = nullcontext
+        self._conditions: dict[Condition, tuple[Synthesiser, Callable[[], AbstractContextManager[None]]]] = {
+            "voice": (adapted, as_is)
+        }
+        if active is not None:
+            served = replace(adapted, networks=active.voice.networks, prompt=active.prompt)
+            self._conditions["active"] = served, as_is
+        self._conditions["base"] = replace(adapted, prompt=alone), voice.without_adapter
 
-    def speak(self, text: str) -> tuple[Synthesis, Synthesis]:
-        """Return a sentence by the voice, and by the base alone."""
-        with self._voice.without_adapter():
-            alone = self._alone.synthesize(text)
-        return self._adapted.synthesize(text), alone
+    def speak(self, text: str) -> dict[Condition, Synthesis]:
+        """Return a sentence under each condition."""
+        spoken: dict[Condition, Synthesis] = {}
+        for condition, (synthesiser, within) in self._conditions.items():
+            with within():
+                spoken[condition] = synthesiser.synthesize(text)
+        return spoken
 
-    def waveforms(self, text: str) -> tuple[Samples, Samples]:
-        """Return the samples of both."""
-        adapted, alone = self.speak(text)
-        return adapted.samples, alone.samples
+    def waveforms(self, text: str) -> dict[Condition, Samples]:
+        """Return the samples alone."""
+        return {condition: one.samples for condition, one in self.speak(text).items()}
 
-    def measured(self, texts: Iterable[str], meter: Meter, speaker: Speaker) -> list[SpokenPair]:
+    def measured(self, texts: Iterable[str], meter: Meter, speaker: Speaker) -> list[SpokenSentence]:
         """Speak and measure sentences; measuring goes on beside speaking."""
-        spoken: list[tuple[str, Synthesis]] = []
+        spoken: list[tuple[str, dict[Condition, Synthesis]]] = []
 
         def waves() -> Iterator[Samples]:
             for text in texts:
-                for one in self.speak(text):
-                    spoken.append((text, one))
-                    yield at_analysis_rate(one, self.rate)
+                sentence = self.speak(text)
+                spoken.append((text, sentence))
+                yield from (at_analysis_rate(one, self.rate) for one in sentence.values())
 
-        scores = [
-            score(*pair, self.rate, measures, speaker)
-            for measures, pair in zip(list(meter.measure_all(waves())), spoken, strict=True)
-        ]
-        waveforms = [one.samples for _, one in spoken]
+        measures = iter(list(meter.measure_all(waves())))
         return [
-            SpokenPair(scores[index], scores[index + 1], (waveforms[index], waveforms[index + 1]))
-            for index in range(0, len(scores), 2)
+            SpokenSentence(
+                {name: score(text, one, self.rate, next(measures), speaker) for name, one in sentence.items()},
+                {name: one.samples for name, one in sentence.items()},
+                {},
+            )
+            for text, sentence in spoken
         ]
 
-    def write(self, folder: Path, name: str, sounds: tuple[Samples, Samples]) -> tuple[str, str]:
-        """Write a sentence by the voice and by the base alone into ``samples/``; return the files' names."""
-        files = f"samples/{name}.flac", f"samples/{name}.base.flac"
-        for file, samples in zip(files, sounds, strict=True):
-            audio.write_flac(folder / file, samples, self.rate)
+    def write(self, folder: Path, name: str, sounds: Mapping[Condition, Samples]) -> dict[Condition, str]:
+        """Write a sentence under each condition into ``samples/``; return the files' names."""
+        files = {condition: f"samples/{name}{SUFFIX[condition]}.flac" for condition in sounds}
+        for condition, samples in sounds.items():
+            audio.write_flac(folder / files[condition], samples, self.rate)
         return files

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sovits_core.models.networks import Networks
@@ -40,6 +41,21 @@ class Prompt:
         """Write ``prompt.safetensors`` of the voice bundle; the names of its tensors are a contract."""
         tensors = {"codes": self.tokens, "phones": self.phones, "ge": self.speaker_embedding}
         save_file(tensors if self.bert is None else {**tensors, "bert": self.bert}, path)
+
+
+def load_prompt(path: Path) -> Prompt:
+    """Read the ``prompt.safetensors`` of a bundle.
+
+    Raises:
+        ValueError: it is no such file, or a tensor is missing.
+    """
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path.name} holds no tensors: {error}") from error
+    if missing := {"codes", "phones", "ge"} - tensors.keys():
+        raise ValueError(f"{path.name} has no {', '.join(sorted(missing))}")
+    return Prompt(tensors["codes"], tensors["phones"], tensors.get("bert"), tensors["ge"])
 
 
 def encode_prompt(base: JobBase, networks: Networks, encoders: Encoders, clip: FeaturedClip, language: str) -> Prompt:

@@ -13,9 +13,9 @@ from voice_store import BundleCache, BundleKind, DigestMismatch, FolderStore, In
 from voice_trainer.errors import BadData
 from voice_trainer.hub.card import model_card
 from voice_trainer.hub.copying import copy_to_hub, repository_of
+from voice_trainer.job.bundle import BUNDLE_SCHEMA
 from voice_trainer.job.process import Process
 from voice_trainer.job.workspace import MANIFEST
-from voice_trainer.stages.publish import BUNDLE_SCHEMA
 
 MANIFEST_LIMIT = 1024 * 1024  # bytes
 WHOLE_VOICE = BundleKind(

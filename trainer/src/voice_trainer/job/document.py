@@ -100,6 +100,14 @@ class Evaluation(Document):
     minimum_gates: tuple[Gate, ...] = ()  # of the installation
 
 
+class ActiveRevision(Document):
+    """The revision that is served when this job is written: what a new one is compared with."""
+
+    revision: str = Field(pattern=DNS_LABEL)
+    uri: str
+    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+
+
 class Allowed(Document):
     """What the voice's namespace may read; the prefixes of the store that recordings may lie below."""
 
@@ -162,6 +170,7 @@ class TrainingJob(Document):
     base: Base
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+    active: ActiveRevision | None = None
     allowed: Allowed | None = None
     store: StoreUris
     compute: Compute = Compute()

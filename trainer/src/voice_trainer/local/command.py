@@ -17,7 +17,7 @@ from voice_trainer.job.document import Training, TrainingJob
 from voice_trainer.job.exit_codes import is_out_of_gpu_memory
 from voice_trainer.job.process import Process
 from voice_trainer.job.workspace import Workspace
-from voice_trainer.local.job import ASKED, local_job, require_options
+from voice_trainer.local.job import ASKED, compared_with, local_job, require_options
 from voice_trainer.local.registry import Registry
 
 logger = logging.getLogger("voice_trainer")
@@ -74,6 +74,7 @@ def train_here(options: argparse.Namespace, process: Process) -> int:
     registry = Registry(options.out.absolute())
     job = local_job(options, registry, process.scratch)
     with registry.training(job.voice.namespace, job.voice.name):
+        job = compared_with(registry.listed(job.voice.namespace, job.voice.name), job)
         workspace = _execute(job, process)
         published = workspace.manifest("publish")
         if published is not None:

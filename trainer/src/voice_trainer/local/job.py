@@ -18,7 +18,7 @@ from voice_store import FolderStore
 from voice_trainer.errors import UsageError
 from voice_trainer.job.algorithm import EVALUATION, TRAINING
 from voice_trainer.job.base import JobBase
-from voice_trainer.job.document import JOB_SCHEMA, TrainingJob
+from voice_trainer.job.document import JOB_SCHEMA, ActiveRevision, TrainingJob
 from voice_trainer.job.results import digest_of
 from voice_trainer.local.registry import Registry
 
@@ -107,6 +107,16 @@ def local_job(options: argparse.Namespace, registry: Registry, scratch: Path) ->
         "revision": registry.uri(*folder, "revisions", revision),
     }
     return TrainingJob.model_validate(document | {"inputHash": input_hash, "revision": revision, "store": store})
+
+
+def compared_with(listed: dict[str, Any] | None, job: TrainingJob) -> TrainingJob:
+    """Return the job with the revision that is listed now, for its report; the same revision is no other one."""
+    if listed is None or listed.get("revision") == job.revision:
+        return job
+    try:
+        return job.model_copy(update={"active": ActiveRevision.model_validate(listed)})
+    except ValidationError:  # servers refuse such an entry too
+        return job
 
 
 def base_uri(given: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from voice_store import DigestMismatch, NotFound, Store, open_store
 from voice_trainer.errors import Transient
 from voice_trainer.job.base import JobBase
+from voice_trainer.job.bundle import ADAPTER_CONFIG, ADAPTER_WEIGHTS, BUNDLE_SCHEMA, PROMPT, VOICE, VOICE_SCHEMA
 from voice_trainer.job.document import TrainingJob
 from voice_trainer.job.results import FileDigest, StageManifest, Summary, digest_of
 from voice_trainer.job.workspace import JSON, MANIFEST, Workspace
@@ -18,13 +19,9 @@ from voice_trainer.stages.provenance import provenance
 
 logger = logging.getLogger(__name__)
 
-BUNDLE_SCHEMA = "voice.sovits.dev/voice-bundle/v1"
-VOICE_SCHEMA = "voice.sovits.dev/voice/v1"
-ADAPTER_CONFIG = "adapter_config.json"
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
 PROVENANCE = "provenance.json"
 MADE_BY = ("prepare", "train", "evaluate")
-EVALUATED = ("prompt.safetensors", "reference.flac", "report.json", "report.html")
+EVALUATED = (PROMPT, "reference.flac", "report.json", "report.html")
 
 
 def publish(job: TrainingJob, workspace: Workspace) -> Summary | None:
@@ -69,7 +66,7 @@ def _assemble(
     for sample in sorted((evaluated / "samples").glob("*.flac")):
         shutil.copyfile(sample, folder / "samples" / sample.name)
     voice = _voice(job, evaluate, base, adapter=digest_of(folder / ADAPTER_WEIGHTS))
-    (folder / "voice.json").write_text(json.dumps(voice, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    (folder / VOICE).write_text(json.dumps(voice, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def _voice(job: TrainingJob, evaluate: StageManifest, base: JobBase, adapter: FileDigest) -> dict[str, Any]:
