@@ -28,7 +28,7 @@ from voice_operator.manifests.job_document import job_document
 from voice_operator.manifests.voice_list import configured_base, list_document
 from voice_operator.reconcile import algorithm
 from voice_operator.reconcile.effects import StartJob
-from voice_operator.reconcile.observed import DesiredVoice, ServerRef, Voice
+from voice_operator.reconcile.observed import DesiredVoice, ObservedRevision, ServerRef, Voice
 from voice_operator.settings import Settings
 from voice_trainer import errors as trainer_errors
 from voice_trainer.errors import Refused, UsageError
@@ -183,6 +183,18 @@ def test_the_allowed_prefixes_reach_the_trainer(tmp_path: Path) -> None:
     require_allowed(job)
     with pytest.raises(Refused, match="the namespace studio may use s3://voices/datasets/studio/"):
         require_allowed(read_job(rendered_job(tmp_path, dataset={"uri": "s3://voices/datasets/team-b/bob"})))
+
+
+def test_the_served_revision_reaches_the_trainer_by_the_address_of_its_name(tmp_path: Path) -> None:
+    digest = "sha256:" + "ab" * 32
+    served = ObservedRevision("alice-9d01b7e4", "9d01b7e4" * 8, "tiny", "s3://elsewhere", digest)
+    document = job_document(voice(), StartJob("evaluate", 1, active=served), INPUT_HASH, SETTINGS)
+    (tmp_path / "job.json").write_text(json.dumps(document), encoding="utf-8")
+    active = read_job(tmp_path / "job.json").active
+    assert active is not None
+    assert (active.revision, active.digest) == ("alice-9d01b7e4", digest)
+    assert active.uri == "s3://voices/studio/alice/revisions/alice-9d01b7e4"
+    assert read_job(rendered_job(tmp_path)).active is None
 
 
 @pytest.mark.parametrize("gates", [None, [], [{"metric": "pesq", "min": "1.0"}]])

@@ -1007,6 +1007,34 @@ def test_a_new_revision_is_promoted(new: ObservedRevision, spec: dict[str, Any])
     assert decision.action.reason == "Loading"
 
 
+def test_an_evaluation_is_told_what_is_served_when_it_starts() -> None:
+    def started(outputs: dict[str, StageOutput], **status: Any) -> StartJob:
+        observed = observe(a_voice(recorded(**status)), revisions=(OLDER,) if status else (), outputs=outputs)
+        return next(effect for effect in decide(observed, NOW).action.effects if isinstance(effect, StartJob))
+
+    assert started(TRAINED, active_revision=OLDER.name).active == OLDER
+    assert started(PREPARED, active_revision=OLDER.name).active is None, "only evaluate compares"
+    assert started(TRAINED).active is None, "nothing is served"
+
+
+def test_how_a_revision_compares_is_told_before_and_after_it_is_served() -> None:
+    def told(observed: Observed) -> str:
+        _, status = settle(observed)
+        return next(one.message for one in status.conditions if one.type == "GatesPassed")
+
+    alike = replace(WORSE, scores={"pesq": "3.600"})
+    assert told(after_a_training(alike)) == "pesq 3.600; not worse than alice-00000000"
+    assert told(after_a_training(WORSE)).startswith("pesq 3.100; worse than alice-00000000: pesq is 3.100 instead of")
+    promoted = a_voice(recorded(active_revision=alike.name, previous_revision=ACTIVE.name))
+    server = a_server(a_pod("p1"))
+    assert told(observe(promoted, revisions=(ACTIVE, alike), server=server)) == (
+        "pesq 3.600; not worse than alice-00000000"
+    )
+    assert told(observe(promoted, revisions=(alike,), server=server)) == "pesq 3.600", "the one before is deleted"
+    assert told(after_a_training(replace(alike, intervals={}))) == "pesq 3.600", "nothing follows from such scores"
+    assert told(after_a_training(replace(alike, language="ja"))) == "pesq 3.600", "another scale"
+
+
 def test_a_promoted_revision_stays_when_regressions_are_forbidden_again() -> None:
     voice = a_voice(recorded(active_revision=WORSE.name))
     decision = decide(observe(voice, revisions=(ACTIVE, WORSE), server=a_server(a_pod("p1"))), NOW)

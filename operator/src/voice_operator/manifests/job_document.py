@@ -44,6 +44,7 @@ def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Setti
             "gates": None if gates is None else [gate.document() for gate in gates],
             "minimumGates": [gate.document() for gate in voice.minimum_gates],
         },
+        "active": _active(voice, start, settings),
         "allowed": {"datasets": list(settings.tenant(voice.namespace).datasets or ())},
         "store": {"workspace": workspace_uri(*parts), "revision": revision_uri(*parts)},
         "compute": {
@@ -58,6 +59,15 @@ def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Setti
         },
         "operator": {"version": __version__},
     }
+
+
+def _active(voice: Voice, start: StartJob, settings: Settings) -> dict[str, str] | None:
+    """Return the served revision, which evaluate compares the new one with; its address follows from its name."""
+    served = start.active
+    if served is None:
+        return None
+    uri = revision_uri(settings.storage.uri, voice.namespace, voice.name, served.input_hash)
+    return {"revision": served.name, "uri": uri, "digest": served.digest}
 
 
 def job_document_config_map(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> dict[str, Any]:

@@ -305,6 +305,7 @@ def start_next_stage(view: View) -> Action | None:
         memory_factor(stage, policy_of(view.observed, stage.name).job),
         stage.on_demand_only,
         inputs_of(stage.name, view.observed.proofs),
+        view.target if stage.name == "evaluate" else None,
     )
     return Action(phase, phase, f"{stage.name} starts", (start,), requeue_after=PROGRESS_POLL_SECONDS)
 

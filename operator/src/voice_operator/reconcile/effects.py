@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from voice_operator.api.voice_status import StageName
-from voice_operator.reconcile.observed import Proof, StageOutput
+from voice_operator.reconcile.observed import ObservedRevision, Proof, StageOutput
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class StartJob:
     memory_factor: Fraction = Fraction(1)  # of the configured memory
     on_demand_only: bool = False  # spot nodes were given up
     inputs: Mapping[str, str] = field(default_factory=dict)  # digests of the manifests that it may use
+    active: ObservedRevision | None = None  # what evaluate compares with: served when the attempt starts
 
 
 @dataclass(frozen=True)

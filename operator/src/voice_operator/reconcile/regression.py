@@ -34,7 +34,7 @@ def regressions_between(new: ObservedRevision, active: ObservedRevision) -> tupl
     The half widths of the intervals of two independent means add in quadrature. Without both of them a score says
     nothing, and scores of another language, base or way of measuring are not comparable.
     """
-    if _scale(new) != _scale(active):
+    if not are_comparable(new, active):
         return ()
     found = []
     for metric, goodness in GOODNESS.items():
@@ -43,6 +43,12 @@ def regressions_between(new: ObservedRevision, active: ObservedRevision) -> tupl
         if loss > margin:
             found.append(Regression(metric, new.scores[metric], active.scores[metric], margin))
     return tuple(found)
+
+
+def are_comparable(new: ObservedRevision, active: ObservedRevision) -> bool:
+    """Return whether scores of the two are on one scale, and there is one that both have with its interval."""
+    shared = new.scores.keys() & active.scores.keys() & new.intervals.keys() & active.intervals.keys()
+    return _scale(new) == _scale(active) and bool(shared & GOODNESS.keys())
 
 
 def _number(text: str | None) -> float:

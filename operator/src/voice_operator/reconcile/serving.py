@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.reconcile.observed import Observed, ObservedRevision, ObservedServer, PodVoices, Problem
 from voice_operator.reconcile.permission import may_be_served
-from voice_operator.reconcile.regression import Regression, regressions_between
+from voice_operator.reconcile.regression import Regression, are_comparable, regressions_between
 from voice_operator.reconcile.times import parse
 
 LOAD_TIMEOUT = timedelta(minutes=10)  # pods try again by themselves meanwhile
@@ -51,6 +51,20 @@ def regressions(observed: Observed) -> tuple[Regression, ...]:
     if newest is None or active is None or not observed.voice.spec.evaluation.no_regression:
         return ()
     return regressions_between(newest, active)
+
+
+def comparison_of(observed: Observed) -> str:
+    """Return how the newest revision compares with the served one, or, once it is served, with the one before.
+
+    Empty: there is no such one, or nothing that both were measured by.
+    """
+    newest, status = current_revision(observed), observed.voice.status
+    names = [name for name in (status.active_revision, status.previous_revision) if newest and name != newest.name]
+    earlier = next((one for name in names for one in observed.revisions if one.name == name), None)
+    if newest is None or earlier is None or not are_comparable(newest, earlier):
+        return ""
+    worse = "; ".join(map(str, regressions_between(newest, earlier)))
+    return f"worse than {earlier.name}: {worse}" if worse else f"not worse than {earlier.name}"
 
 
 def active_revision(observed: Observed) -> ObservedRevision | None:

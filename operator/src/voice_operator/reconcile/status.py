@@ -21,7 +21,7 @@ from voice_operator.reconcile.observed import Observed
 from voice_operator.reconcile.permission import may_be_served, review_of
 from voice_operator.reconcile.proofs import STAGE_OF
 from voice_operator.reconcile.review import requesters_of
-from voice_operator.reconcile.serving import is_served, loading_since
+from voice_operator.reconcile.serving import comparison_of, is_served, loading_since
 from voice_operator.reconcile.stages import stopped
 from voice_operator.reconcile.times import render
 from voice_operator.reconcile.view import View
@@ -184,7 +184,8 @@ def _unproved(view: View, stage: StageStatus) -> str | None:
 
 def _gates_condition(view: View) -> ConditionUpdate:
     if view.current is not None:
-        return ConditionUpdate("GatesPassed", "True", "Passed", _scores(view.current.scores))
+        told = [_scores(view.current.scores), comparison_of(view.observed)]
+        return ConditionUpdate("GatesPassed", "True", "Passed", "; ".join(filter(None, told)))
     if view.next_stage is not None or view.evaluated is None:
         return ConditionUpdate("GatesPassed", "Unknown", "NotEvaluated")
     if view.evaluated.passed:
