@@ -15,8 +15,18 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 from safetensors.numpy import load_file
 
+from sovits_core.bundle.base import open_base
+from sovits_core.formats.adapters import load_adapter, merge
+from sovits_core.formats.checkpoints import load_weights
+from sovits_core.models import Synthesizer, TextToSemantic
+from sovits_core.models.networks import Networks
+from sovits_core.official.files import read_official
+from sovits_core.official.loading import load_s1
+from sovits_core.official.names import to_official
+from sovits_core.official.weight_norm import join_weight_norm
 from sovits_core.text.symbols import symbols_sha256
 from voice_store import FolderStore, open_store
 from voice_trainer.__main__ import main
@@ -81,6 +91,7 @@ def test_recordings_become_a_voice_bundle(  # noqa: PLR0915, PLR0917 -- one run,
     random_base: Path,
     after_features: None,
 ) -> None:
+    job_document["publish"] = {"official": True}
     assert run("prepare") == 0
     assert run("features,train") == 0
     assert run("evaluate,publish") == 0
@@ -146,7 +157,39 @@ def test_recordings_become_a_voice_bundle(  # noqa: PLR0915, PLR0917 -- one run,
     assert len(report["samples"]) == 2
     assert all((revision / sample[name]).is_file() for sample in report["samples"] for name in ("file", "baseFile"))
     assert report["similarity"]["names"] == ["recordings", "voice", "base"]
+    require_official_files(revision, random_base)
+    require_the_same_bytes_again(run, store, revision, job_document)
     require_equal_to_itself(run, store, revision, job_document)
+
+
+def require_official_files(revision: Path, base_folder: Path) -> None:
+    """The official program's files speak as base and adapter do together, to what float16 rounds."""
+    base = open_base(base_folder.as_uri())
+    networks = Networks(TextToSemantic(base.document.s1), Synthesizer(base.document.synthesizer)).eval()
+    load_weights(networks.s1, base.path("s1.safetensors"))
+    load_weights(networks.s2, base.path("s2g.safetensors"))
+    merged = merge(load_adapter(networks, revision))
+    s1 = load_s1(read_official(revision / "official/alice.ckpt"))
+    phones, tokens = torch.arange(1, 13)[None], torch.arange(5)[None]
+    given = phones, torch.tensor([12]), torch.zeros(1, 12, base.document.s1.bert_dim), tokens, torch.tensor([5])
+    with torch.no_grad():
+        torch.testing.assert_close(s1(*given), merged.s1(*given), rtol=0.01, atol=0.01)
+    written = join_weight_norm(read_official(revision / "official/alice.pth").weights)
+    expected = join_weight_norm(to_official(merged.s2))
+    assert written.keys() == {key for key in expected if not key.startswith("enc_q.")}
+    for key, weight in written.items():
+        torch.testing.assert_close(weight.float(), expected[key].float(), rtol=2e-3, atol=1e-4, msg=key)
+
+
+def require_the_same_bytes_again(
+    run: Callable[[str], int], store: FolderStore, revision: Path, job_document: dict[str, Any]
+) -> None:
+    digest = summary(store, "publish")["digest"]
+    store.delete("publish/manifest.json")
+    shutil.rmtree(revision)
+    assert run("publish") == 0
+    assert summary(store, "publish")["digest"] == digest
+    assert job_document["publish"]["official"]
 
 
 def require_equal_to_itself(

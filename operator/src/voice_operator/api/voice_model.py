@@ -291,6 +291,20 @@ class Review(Schema):
     )
 
 
+class Publish(Schema):
+    """What is published of a trained voice besides what servers need."""
+
+
+    official: bool = Field(
+        False,
+        description=(
+            "True adds the voice as official/NAME.ckpt and .pth to the bundle, the adapter merged into the base's "
+            "weights, for the official program: hundreds of megabytes for a base of official size. Of revisions that "
+            "are published from then on; kubectl voice export --official writes them of any."
+        ),
+    )
+
+
 class Serving(Schema):
     """Where the finished voice is served."""
 
@@ -444,6 +458,7 @@ class VoiceModelSpec(Schema):
     )
     training: Training = Field(default_factory=Training)
     evaluation: Evaluation = Field(default_factory=Evaluation)
+    publish: Publish = Field(default_factory=Publish)
     review: Review = Field(default_factory=Review)
     serving: Serving = Field(default_factory=Serving)
     lexicon: Annotated[tuple[Reading, ...], Field(max_length=MAX_ENTRIES, json_schema_extra=atomic_list())] = Field(

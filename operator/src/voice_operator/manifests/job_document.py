@@ -44,6 +44,7 @@ def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Setti
             "gates": None if gates is None else [gate.document() for gate in gates],
             "minimumGates": [gate.document() for gate in voice.minimum_gates],
         },
+        "publish": {"official": spec.publish.official},
         "active": _active(voice, start, settings),
         "allowed": {"datasets": list(settings.tenant(voice.namespace).datasets or ())},
         "store": {"workspace": workspace_uri(*parts), "revision": revision_uri(*parts)},

@@ -76,17 +76,18 @@ def training_hash_of(revision: VoiceRevisionSpec) -> str:
     )
 
 
-def evaluation_hash(evaluation: Evaluation, minimum: Sequence[Gate] = ()) -> str:
+def evaluation_hash(evaluation: Evaluation, minimum: Sequence[Gate] = (), *, official: bool = False) -> str:
     """Return 64 hex digits over the gates and sentences of an evaluation, whatever their order among the gates.
 
     A minimum of the installation counts where it changes the gates, and where they are the base's, which only the
-    trainer knows.
+    trainer knows. ``official`` says whether the bundle has official files, which evaluate's other half publishes.
     """
     gates = effective_gates(evaluation.gates, minimum)
     raised = {"minimum": _documents(minimum)} if gates is None and minimum else {}
     return digest_of(
         {
             **raised,
+            **({"official": True} if official else {}),
             "schema": "voice.sovits.dev/evaluation/v1",
             "texts": list(evaluation.texts),
             # No gates and none named are different wishes: the base's own gates apply to the second.

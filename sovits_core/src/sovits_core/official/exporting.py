@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 import torch
 from pydantic import Field, ValidationError
 from torch import Tensor
 
-from sovits_core.bundle.base import EMBEDDED, LARGEST_BASE_JSON, BaseBundle, open_base
+from sovits_core.bundle.base import EMBEDDED, LARGEST_BASE_JSON, BaseBundle, BaseDocument, open_base
 from sovits_core.bundle.document import Document
 from sovits_core.bundle.model_config import SynthesizerConfig
 from sovits_core.errors import BaseRejected, SovitsError, VoiceRejected
@@ -72,10 +73,29 @@ def export_official(voice_folder: Path, base_uri: str | None, out: Path, say: Sa
     """
     voice = read_voice(voice_folder)
     with _opened_base(voice, base_uri) as base:
-        return _export(voice, voice_folder, base, out, say)
+        return write_official(voice, voice_folder, base, out, say)
 
 
-def _export(voice: _Voice, folder: Path, base: BaseBundle, out: Path, say: Say) -> tuple[Path, Path]:
+class OpenBase(Protocol):
+    """A base whose files can be read."""
+
+    @property
+    def document(self) -> BaseDocument:
+        """Its ``base.json``."""
+
+    def path(self, name: str) -> Path:
+        """Return the path of one of its files, checked."""
+
+
+def write_official(voice: _Voice, folder: Path, base: OpenBase, out: Path, say: Say) -> tuple[Path, Path]:
+    """Write the two files of a voice that ``read_voice`` has read, on the base that it was trained on.
+
+    The same voice gives the same bytes.
+
+    Raises:
+        BaseRejected, AdapterRejected, CheckpointMismatch: the base or the adapter cannot be used.
+        SovitsError: the files exist already or cannot be written.
+    """
     config = base.document.synthesizer
     version = base.document.version
     ckpt, pth = (out / f"{voice.voice.name}{suffix}" for suffix in (".ckpt", ".pth"))

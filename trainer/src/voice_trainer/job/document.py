@@ -122,6 +122,13 @@ class Algorithm(Document):
     evaluation: int | None = None
 
 
+class Publish(Document):
+    """What a bundle has besides what servers need."""
+
+    official: bool = False
+    """Whether it has the voice as the official program's two files too."""
+
+
 class StoreUris(Document):
     """Where results go."""
 
@@ -171,6 +178,7 @@ class TrainingJob(Document):
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     active: ActiveRevision | None = None
+    publish: Publish = Publish()
     allowed: Allowed | None = None
     store: StoreUris
     compute: Compute = Compute()

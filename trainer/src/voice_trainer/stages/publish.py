@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from sovits_core.official.exporting import read_voice, write_official
 from voice_store import DigestMismatch, NotFound, Store, open_store
 from voice_trainer.errors import Transient
 from voice_trainer.job.base import JobBase
@@ -20,6 +21,7 @@ from voice_trainer.stages.provenance import provenance
 logger = logging.getLogger(__name__)
 
 PROVENANCE = "provenance.json"
+OFFICIAL = "official"
 MADE_BY = ("prepare", "train", "evaluate")
 EVALUATED = (PROMPT, "reference.flac", "report.json", "report.html")
 
@@ -29,6 +31,7 @@ def publish(job: TrainingJob, workspace: Workspace) -> Summary | None:
 
     Raises:
         Transient: what the store holds is not what was uploaded.
+        OfficialFileRejected: official files are asked for, and a weight does not fit float16.
     """
     evaluate = workspace.manifest("evaluate")
     evaluated = workspace.results("evaluate")  # explains itself where the stage has not finished
@@ -39,6 +42,8 @@ def publish(job: TrainingJob, workspace: Workspace) -> Summary | None:
     shutil.rmtree(folder, ignore_errors=True)
     base = workspace.base_of_features()
     _assemble(folder, job, evaluate, base, trained=workspace.results("train"), evaluated=evaluated)
+    if job.publish.official:
+        write_official(read_voice(folder), folder, base, folder / OFFICIAL, logger.info)
     stages = {name: found for name in MADE_BY if (found := workspace.manifest(name)) is not None}
     statement = provenance(job, {name: one.sha256 for name, one in _digests(folder).items()}, base.digest, stages)
     (folder / PROVENANCE).write_bytes(statement)
