@@ -94,6 +94,7 @@ VOICE = {
     "source": {"repository": "https://git.example.com/voices", "commit": "3f2a9c1d", "author": "Bob B."},
     "base": "tiny",
     "evaluation": {"texts": ["Hello."], "gates": [{"metric": "durationRatio", "min": "3.5", "max": "4.5"}]},
+    "publish": {"hub": {"repository": "studio/alice"}},
     "review": {"required": True},
     "lexicon": [{"word": "gif", "reading": "JH IH1 F"}],
 }
@@ -131,7 +132,12 @@ DIGEST = "sha256:" + "b" * 64
 STORAGE = {"uri": "s3://voices", "secretName": "voices-s3"}
 BASES = {"tiny": {"uri": "embedded:tiny"}, "other": {"uri": "s3://bases/other", "digest": "sha256:" + "a" * 64}}
 SETTINGS = Settings.model_validate(
-    {"images": {"trainer": "trainer:1", "inference": "inference:1"}, "bases": BASES, "storage": STORAGE}
+    {
+        "images": {"trainer": "trainer:1", "inference": "inference:1"},
+        "bases": BASES,
+        "storage": STORAGE,
+        "hub": {"tokenSecret": "voice-hub"},
+    }
 )
 OUTPUT = StageOutput("2026-11-23T06:00:00Z", "2026-11-23T06:01:00Z", scores={"pesq": "3.9"})
 MEASURED_ONCE = {"intervals": {"pesq": "0.1"}, "scores": {"pesq": "3.9"}}
@@ -281,6 +287,7 @@ def scenes(voice: Voice) -> Iterator[Observed]:
     yield replace(new, outputs={"prepare": OUTPUT}, jobs=(job,))
     yield replace(new, revisions=(TRAINED,), server=server)
     yield replace(new, revisions=(TRAINED,), server=None)
+    yield replace(new, voice=replace(voice, may_be_copied=True), revisions=(TRAINED,), server=server)
     served = replace(voice, status=VoiceModelStatus(input_hash="0" * 64, active_revision=BETTER.name))
     yield replace(new, voice=served, revisions=(BETTER, TRAINED), server=server)
     known = VoiceModelStatus(observed_generation=3, last_used=str((NOW - timedelta(days=91)).date()))

@@ -52,6 +52,8 @@ alerts:
     {{- include "voice-operator.alertTargets" . | nindent 4 }}
 audit:
   {{- toYaml .Values.audit | nindent 2 }}
+hub:
+  {{- toYaml .Values.hub | nindent 2 }}
 watchNamespaces: {{ include "voice-operator.namespaces" . | splitList "\n" | compact | toJson }}
 operatorUrl: {{ include "voice-operator.url" . | quote }}
 workers: {{ .Values.operator.workers }}

@@ -297,6 +297,22 @@ class Retention(Section):
     mode: Literal["GOVERNANCE", "COMPLIANCE"] = "GOVERNANCE"
 
 
+class Hub(Section):
+    """Copies of voices on the Hugging Face Hub."""
+
+    token_secret: str = Field(
+        "",
+        pattern="^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$",
+        description=(
+            "Secret in a voice's namespace whose key token may write to the Hub; empty: no voice is copied. A name of "
+            "the installation, so that no spec can make a Job use another Secret."
+        ),
+    )
+    endpoint: str = Field(
+        "", pattern="^(https?://[^ ]+)?$", description="Address of the Hub; empty: https://huggingface.co."
+    )
+
+
 class Audit(Section):
     """The log of what was done to voices."""
 
@@ -335,6 +351,7 @@ class Settings(Section):
         pattern="^(https?://[^ ]+)?$",
         description="Where inference pods reach the operator; empty: they read the ConfigMap only.",
     )
+    hub: Hub = Field(default_factory=Hub)
     listen: str = Field(
         "*:8080",
         pattern="^[^ ]+:[0-9]+$",

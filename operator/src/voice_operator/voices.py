@@ -11,6 +11,7 @@ from voice_operator.api.schema import API_VERSION
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.audit import AuditLog
 from voice_operator.cluster.apply import apply, renew_keys
+from voice_operator.cluster.copies import observed_copies
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.kube import VOICE_MODELS
 from voice_operator.cluster.objects import is_deleting, voice_from
@@ -96,7 +97,7 @@ class VoiceReconciler:
         consent_valid = consent_problem(voice.spec.consent, now, revoked_at=voice.status.revoked_at) is None
         erased = self._erasures.finished(key, voice.uid)
         observed = await observe_voice(self._cluster, voice, now=now, consent_valid=consent_valid)
-        observed = replace(observed, erased=erased)
+        observed = replace(observed, erased=erased, copies=observed_copies(self._cluster, voice))
         decision = self._admit(key, await self._claim(decide(observed, now)))
         decision = await self._apply(key, decision, job_created)
         if voice.status.input_hash is None and _has_started_a_job(decision) and not observed.unproved:

@@ -291,9 +291,35 @@ class Review(Schema):
     )
 
 
+REPOSITORY = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}$"
+
+
+class Hub(Schema):
+    """A copy of what is served on the Hugging Face Hub; servers never read it."""
+
+    repository: str = Field(
+        "",
+        max_length=193,
+        description=(
+            "OWNER/NAME of a repository that holds exactly the bundle that is served, and a model card; empty: no "
+            "copy. The installation must allow it (chart value hub.tokenSecret)."
+        ),
+        json_schema_extra=rules(
+            (
+                f"self == '' || (self.matches('{REPOSITORY}') && !self.contains('..') && !self.contains('--'))",
+                "spec.publish.hub.repository must be OWNER/NAME, such as studio/alice, or empty",
+            ),
+        ),
+    )
+    public: bool = Field(
+        False, description="True makes a repository that is not there yet public; one that is there stays as it is."
+    )
+
+
 class Publish(Schema):
     """What is published of a trained voice besides what servers need."""
 
+    hub: Hub = Field(default_factory=Hub)
 
     official: bool = Field(
         False,

@@ -218,6 +218,16 @@ class Tombstone(Schema):
     bytes: int = Field(0, ge=0, description="How many bytes they had.")
 
 
+class HubCopy(Schema):
+    """The copy of what is served on the Hub."""
+
+    repository: str = Field("", max_length=193)
+    revision: ObjectName = Field("", description="VoiceRevision that this is about.")
+    digest: Digest = Field("", description="Of its bundle.")
+    state: Literal["Copying", "Copied", "Failed", "Refused"]
+    message: str = Field("", max_length=4096, description="Why there is none.")
+
+
 ActKind = Literal[
     "Consented",
     "Trained",
@@ -346,5 +356,9 @@ class VoiceModelStatus(Schema):
     )
     alerts: Annotated[tuple[AlertRecord, ...], Field(max_length=64, json_schema_extra=atomic_list())] | None = Field(
         None, description="Alerts that targets of the installation were told, the newest of each kind."
+    )
+    hub_copy: HubCopy | None = Field(
+        None,
+        description="The copy that spec.publish.hub asks for; absent: none, or nothing is served yet.",
     )
     audit: AuditState | None = Field(None, description="What the audit log has of this voice; absent: nothing.")

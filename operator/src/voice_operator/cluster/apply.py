@@ -11,6 +11,7 @@ from voice_operator.cluster.objects import is_deleting, is_owned_by
 from voice_operator.cluster.observe import Cluster
 from voice_operator.errors import Conflict, NotFound, OwnershipConflict, UnprovedResult
 from voice_operator.manifests.attempt_keys import attempt_secret
+from voice_operator.manifests.copy_job import copy_config_map, copy_job, copy_secret
 from voice_operator.manifests.job_document import job_document_config_map
 from voice_operator.manifests.labels import REVOKED, SEAL, VOICE_MODEL, owner
 from voice_operator.manifests.revision import sealed, voice_revision
@@ -18,6 +19,7 @@ from voice_operator.manifests.session_policy import session_policy
 from voice_operator.manifests.stage_job import stage_job
 from voice_operator.reconcile.effects import (
     AdoptRevision,
+    CopyToHub,
     CreateRevision,
     DeleteJob,
     DeleteRevision,
@@ -50,6 +52,8 @@ async def apply(effect: Effect, observed: Observed, cluster: Cluster) -> None:
             deleted = await kube.delete(JOBS, voice.namespace, effect.name)
             if deleted is not None:
                 cluster.caches.jobs.update(deleted)
+        case CopyToHub():
+            await _start_copy(effect, voice, cluster)
         case SuspendJob():
             await _merge(JOBS, voice.namespace, effect.name, {"spec": {"suspend": effect.suspend}}, cluster)
         case CreateRevision():
@@ -89,6 +93,15 @@ async def _start_job(effect: StartJob, observed: Observed, cluster: Cluster) -> 
     await _apply_document(job_document_config_map(voice, effect, digest, settings), voice, cluster)
     await _apply_keys(voice, effect.stage, effect.attempt, digest, cluster)
     await _create(JOBS, stage_job(voice, effect, digest, settings), voice, cluster)
+
+
+async def _start_copy(effect: CopyToHub, voice: Voice, cluster: Cluster) -> None:
+    settings = cluster.settings
+    await _apply_document(copy_config_map(voice, effect, settings), voice, cluster)
+    if (minter := cluster.minter) is not None:
+        keys = await minter.files(voice.namespace, effect.name, session_policy(voice, None, settings, minter.region))
+        await cluster.kube.apply(SECRETS, copy_secret(voice, effect, keys))
+    await _create(JOBS, copy_job(voice, effect, settings), voice, cluster)
 
 
 async def renew_keys(voice: Voice, jobs: Iterable[ObservedJob], cluster: Cluster) -> float | None:

@@ -74,6 +74,7 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
         default_base=base_of(revisions) or settings.default_base,
         minimum_gates=settings.policy.minimum_gates,
         must_be_reviewed=settings.policy.review.required,
+        may_be_copied=bool(settings.hub.token_secret),
     )
     found = find_server(cluster, voice)
     server = await _observed_server(cluster, voice, found) if revisions else None

@@ -15,19 +15,22 @@ S3 = "s3://"
 PATTERN_SIGNS = "*?$"  # they mean something in a policy
 
 
-def session_policy(voice: Voice, stage: StageName, settings: Settings, region: str) -> str:
+def session_policy(voice: Voice, stage: StageName | None, settings: Settings, region: str) -> str:
     """Return the policy as JSON: the voice's own folder is written, its base and, to prepare, its recordings are read.
+
+    Without a stage, for a copy, the voice's own folder is read, and nothing is written.
 
     Raises:
         StoreError: an address has a sign that would mean something else in a policy.
     """
     own = _below(voice_folder(settings.storage.uri, voice.namespace, voice.name))
-    read = [settings.bases[voice.base].uri] + ([voice.spec.dataset.uri] if stage == "prepare" else [])
+    read = [] if stage is None else [settings.bases[voice.base].uri]
+    read += [voice.spec.dataset.uri] if stage == "prepare" else []
     places = [own, *(_below(uri) for uri in read if uri.startswith(S3))]
     arn = f"arn:{_partition(region)}:s3:::"
     statements: list[dict[str, Any]] = [
         {"Effect": "Allow", "Action": READ, "Resource": [f"{arn}{place}" for place in places]},
-        {"Effect": "Allow", "Action": WRITE, "Resource": [f"{arn}{own}"]},
+        *([] if stage is None else [{"Effect": "Allow", "Action": WRITE, "Resource": [f"{arn}{own}"]}]),
     ]
     for bucket in sorted({place.partition("/")[0] for place in places}):
         prefixes = [place.removeprefix(f"{bucket}/") for place in places if place.startswith(f"{bucket}/")]

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from voice_operator.api.voice_status import GateVerdict, Phase
 from voice_operator.reconcile.consent import consent_mismatch
+from voice_operator.reconcile.copying import due_copies, obsolete_copies
 from voice_operator.reconcile.effects import (
     AdoptRevision,
     CreateRevision,
@@ -350,7 +351,7 @@ def decide(observed: Observed, now: datetime) -> Decision:
     opinions = (check(view) for check in CHECKS)
     action = next(opinion for opinion in opinions if opinion is not None)
     due = _adoptions(view) + _seals(view) + _revocations(view) + _given_up_jobs(view) + _revision_states(view)
-    due += _deletions(view)
+    due += _deletions(view) + obsolete_copies(view) + due_copies(view)
     return Decision(view, replace(action, effects=action.effects + due))
 
 

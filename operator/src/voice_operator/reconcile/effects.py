@@ -47,6 +47,16 @@ class CreateRevision:
 
 
 @dataclass(frozen=True)
+class CopyToHub:
+    """Copy a served revision to a repository of the Hub."""
+
+    name: str  # of the Job
+    revision: ObservedRevision
+    repository: str
+    public: bool
+
+
+@dataclass(frozen=True)
 class AdoptRevision:
     """Make the voice the owner of a VoiceRevision again, and restore the label."""
 
@@ -92,6 +102,7 @@ Effect = (
     | DeleteJob
     | SuspendJob
     | CreateRevision
+    | CopyToHub
     | AdoptRevision
     | SealRevision
     | MarkRevoked

@@ -21,7 +21,7 @@ class Event:
 
 def events_between(old: VoiceModelStatus, new: VoiceModelStatus) -> tuple[Event, ...]:
     """Return one Event for each change between two statuses, in causal order."""
-    changes = (_consent, _unproved, _stages, _review, _outcome, _retention, _alerts)
+    changes = (_consent, _unproved, _stages, _review, _outcome, _copies, _retention, _alerts)
     return tuple(event for events in changes for event in events(old, new))
 
 
@@ -90,6 +90,19 @@ def _outcome(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
         and (earlier is None or earlier.reason != current.reason)
     ):
         yield Event("Warning", current.reason, current.message)
+
+
+def _copies(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
+    earlier, current = old.hub_copy, new.hub_copy
+    if current is None or current == earlier:
+        return
+    where = f"hf://{current.repository}"
+    if current.state == "Copied":
+        yield Event("Normal", "Copied", f"{current.revision} is copied to {where}", "Copy")
+    elif current.state in {"Failed", "Refused"}:
+        retry = "; it is tried again within an hour" if current.state == "Failed" else ""
+        message = f"{current.revision} is not copied to {where}: {current.message}{retry}"
+        yield Event("Warning", f"Copy{current.state}", message, "Copy")
 
 
 def _retention(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:

@@ -52,6 +52,7 @@ class Voice:
     default_base: str = ""  # what a voice without spec.base and without history is made from
     minimum_gates: tuple[Gate, ...] = ()  # of the installation
     must_be_reviewed: bool = False  # the installation says so
+    may_be_copied: bool = False  # to the Hub; the installation says so
 
     @property
     def id(self) -> str:
@@ -246,6 +247,15 @@ class ObservedServer:
 
 
 @dataclass(frozen=True)
+class ObservedCopy:
+    """A Job that copies a revision to the Hub."""
+
+    name: str
+    state: Literal["Copying", "Copied", "Failed"]
+    message: str = ""
+
+
+@dataclass(frozen=True)
 class Observed:
     """Everything a decision about a voice may depend on."""
 
@@ -273,6 +283,7 @@ class Observed:
     unsealed: frozenset[str] = frozenset()  # VoiceRevisions that name this voice and are not the operator's
     server: ObservedServer | None = None  # the one that the spec names
     serving_server: ObservedServer | None = None  # the one that the status names: it serves until the other one does
+    copies: tuple[ObservedCopy, ...] = ()
     erased: Mapping[str, Tombstone] = field(default_factory=dict)  # since the last pass, by input hash; "": everything
 
 

@@ -13,6 +13,7 @@ from voice_operator.api.voice_status import (
     StageStatus,
     VoiceModelStatus,
 )
+from voice_operator.reconcile.copying import copy_status
 from voice_operator.reconcile.decide import REVIEW_REASONS, Action, Decision, described
 from voice_operator.reconcile.effects import DeleteJob
 from voice_operator.reconcile.erasure import WHOLE, tombstones_after
@@ -80,6 +81,7 @@ def status_of(decision: Decision) -> VoiceModelStatus:
         inputs=view.inputs,
         erased=tombstones_after(observed),
         alerts=old.alerts,
+        hub_copy=copy_status(view),
     )
 
 

@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", metavar="BUNDLE", help="a published voice: a folder, file:///… or s3://…")
     parser.add_argument("target", metavar="hf://OWNER/NAME", help="the repository; a new one is private")
     parser.add_argument("--public", action="store_true", help="make a new repository public")
+    parser.add_argument("--digest", default="", help="sha256:…, of the bundle's manifest: no other one is copied")
     parser.add_argument("--endpoint", default="", help="address of the Hub (default: HF_ENDPOINT, else huggingface.co)")
 
 
@@ -49,6 +50,8 @@ def copy(options: argparse.Namespace, process: Process) -> int:
     is_uri = options.bundle.startswith(("s3://", "file:///"))
     store = open_store(options.bundle) if is_uri else FolderStore(Path(options.bundle).absolute())
     folder, voice, digest = fetch_bundle(store, process.scratch)
+    if options.digest not in {"", digest}:
+        raise BadData(f"{store.uri} is {digest}, and {options.digest} is to be copied", reason="OtherBundle")
     if voice["consent"].get("revoked"):
         raise BadData(f"{store.uri}: its consent is revoked, so it is not copied", reason="ConsentRevoked")
     done = copy_to_hub(

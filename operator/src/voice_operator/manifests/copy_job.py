@@ -1,0 +1,161 @@
+"""The Job that copies a published bundle to the Hub: the trainer's image, the token of the namespace, no GPU."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from voice_operator.manifests import labels
+from voice_operator.manifests.attempt_keys import FOLDER as KEYS_FOLDER
+from voice_operator.manifests.pod import (
+    container_security,
+    image,
+    pod_security,
+    pull_secrets,
+    scratch,
+    service_account,
+    store_environment,
+    store_files,
+    store_keys,
+    variables,
+)
+from voice_operator.manifests.pod_template import with_template
+from voice_operator.reconcile.copying import COMPONENT
+from voice_operator.reconcile.effects import CopyToHub
+from voice_operator.reconcile.failures import PERMANENT_EXITS
+from voice_operator.reconcile.names import revision_uri
+from voice_operator.reconcile.observed import Voice
+from voice_operator.settings import Settings
+
+CONTAINER = "copy"
+FOLDER = "/etc/voice"
+TOKEN_FOLDER = "/etc/voice-hub"  # noqa: S105 -- a folder
+TOKEN_KEY = "token"  # noqa: S105 -- the name of a key
+TTL_SECONDS = 3600  # a failed copy is tried again after it
+TIMEOUT_SECONDS = 3600
+RETRIES = 4
+RESOURCES = {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "1Gi"}}
+ENVIRONMENT = {
+    "VOICE_TERMINATION_LOG": "/dev/termination-log",
+    "VOICE_SCRATCH": "/work",
+    "HOME": "/tmp",  # noqa: S108 -- inside the container, an emptyDir of its own
+    "TMPDIR": "/work",
+    "HF_TOKEN_PATH": f"{TOKEN_FOLDER}/{TOKEN_KEY}",
+}
+
+
+def copy_job(voice: Voice, copy: CopyToHub, settings: Settings) -> dict[str, Any]:
+    """Return the Job. Its name follows from bundle and repository, so it cannot exist twice."""
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": _metadata(voice, copy),
+        "spec": {
+            "backoffLimit": RETRIES,
+            "podReplacementPolicy": "Failed",  # one writer per repository
+            "podFailurePolicy": {
+                "rules": [
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {
+                            "containerName": CONTAINER,
+                            "operator": "In",
+                            "values": list(PERMANENT_EXITS),
+                        },
+                    },
+                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                ]
+            },
+            "ttlSecondsAfterFinished": TTL_SECONDS,
+            "template": with_template(
+                {"metadata": {"labels": _labels(voice, copy)}, "spec": _pod(voice, copy, settings)},
+                settings.stages.pod,
+                CONTAINER,
+                "stages.pod",
+            ),
+        },
+    }
+
+
+def copy_config_map(voice: Voice, copy: CopyToHub, settings: Settings) -> dict[str, Any]:
+    """Return the ConfigMap with the authorities of the store's certificate."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": _metadata(voice, copy),
+        "data": store_files(settings),
+    }
+
+
+def copy_secret(voice: Voice, copy: CopyToHub, keys: Mapping[str, str]) -> dict[str, Any]:
+    """Return the Secret with keys of the store that read this voice's files, where keys are made for each Job."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": _metadata(voice, copy),
+        "data": {name: base64.b64encode(text.encode()).decode() for name, text in keys.items()},
+    }
+
+
+def _metadata(voice: Voice, copy: CopyToHub) -> dict[str, Any]:
+    return {
+        "name": copy.name,
+        "namespace": voice.namespace,
+        "labels": _labels(voice, copy),
+        "ownerReferences": labels.owner("VoiceModel", voice.name, voice.uid),
+    }
+
+
+def _labels(voice: Voice, copy: CopyToHub) -> dict[str, str]:
+    known = labels.recommended(name="voicemodel", instance=voice.name, component=COMPONENT)
+    return known | {labels.VOICE_MODEL: voice.name, labels.REVISION: copy.revision.name}
+
+
+def _pod(voice: Voice, copy: CopyToHub, settings: Settings) -> dict[str, Any]:
+    uri = revision_uri(settings.storage.uri, voice.namespace, voice.name, copy.revision.input_hash)
+    command = ["copy", uri, f"hf://{copy.repository}", "--digest", copy.revision.digest]
+    session_keys = settings.storage.session_keys.enabled
+    volumes, mounts = ([], []) if session_keys else store_keys(settings)
+    environment = ENVIRONMENT | store_environment(settings, FOLDER)
+    if session_keys:
+        mode = settings.pod_security.secret_mode
+        volumes = [{"name": "keys", "secret": {"secretName": copy.name, "defaultMode": mode}}]
+        mounts = [{"name": "keys", "mountPath": KEYS_FOLDER, "readOnly": True}]
+        environment |= {"VOICE_S3_CREDENTIALS_DIR": KEYS_FOLDER}
+    if settings.hub.endpoint:
+        environment |= {"HF_ENDPOINT": settings.hub.endpoint}
+    token = {"secretName": settings.hub.token_secret, "defaultMode": settings.pod_security.secret_mode}
+    return {
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": TIMEOUT_SECONDS,
+        **service_account(settings.stages.service_account_name),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": pod_security(settings),
+        "containers": [
+            {
+                "name": CONTAINER,
+                **image(settings, settings.images.trainer),
+                "args": [*command, *(["--public"] if copy.public else [])],
+                "env": variables(environment),
+                "resources": RESOURCES,
+                "securityContext": container_security(),
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+                "volumeMounts": [
+                    {"name": "files", "mountPath": FOLDER, "readOnly": True},
+                    {"name": "hub-token", "mountPath": TOKEN_FOLDER, "readOnly": True},
+                    {"name": "work", "mountPath": "/work"},
+                    {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- as above
+                    *mounts,
+                ],
+            }
+        ],
+        "volumes": [
+            {"name": "files", "configMap": {"name": copy.name}},
+            {"name": "hub-token", "secret": token},
+            scratch("work", "2Gi"),
+            scratch("tmp", "256Mi"),
+            *volumes,
+        ],
+        **pull_secrets(settings),
+    }
