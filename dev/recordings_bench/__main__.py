@@ -23,7 +23,8 @@ from sovits_core.cpus import usable_cpus
 from voice_trainer.recordings.examination import Examination, Examiner, open_workers
 
 RECORDINGS = REPOSITORY.parent / "shared" / "data"
-PARTS = ("noise", "faults", "texts", "speakers", "cost")
+PARTS = ("noise", "faults", "texts", "speakers", "words", "cost")
+BY_HAND = ("words",)  # needs a package of its own: PARTS=words
 
 
 def main() -> int:
@@ -33,8 +34,9 @@ def main() -> int:
         "--recordings", type=Path, default=RECORDINGS, help="folder with ljspeech/, librispeech/, noise/"
     )
     parser.add_argument("--out", type=Path, default=REPOSITORY / "out" / "bench")
-    parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
-    parser.add_argument("--minutes", default="1,5", help="of audio, for the part cost")
+    usual = ",".join(part for part in PARTS if part not in BY_HAND)
+    parser.add_argument("--parts", default=usual, help=f"some of {','.join(PARTS)} (default: %(default)s)")
+    parser.add_argument("--minutes", default="1,5,30", help="of audio, for the part cost")
     options = parser.parse_args()
     parts = options.parts.split(",")
     options.out.mkdir(parents=True, exist_ok=True)
@@ -68,6 +70,11 @@ def _measure(part: str, data: Path, minutes: str) -> Any:
     if part == "speakers":
         rows = speaker_rows({reader: readers[reader] for reader in REPORTED}, _examinations(reported))
         return {"rows": rows, "totals": totals(rows)}
+    if part == "words":
+        from dev.recordings_bench.tiny_whisper import make_folder  # noqa: PLC0415 -- torch, which no other part needs
+        from dev.recordings_bench.words import word_rows  # noqa: PLC0415
+
+        return word_rows(readers, make_folder(cache() / "whisper-tiny-en"))
     clips = [clip for group in readers.values() for clip in group]
     with tempfile.TemporaryDirectory() as work:
         rows = cost_rows(clips, [float(size) for size in minutes.split(",")], Path(work))
@@ -91,6 +98,8 @@ def markdown(document: Mapping[str, Any]) -> str:
     if "faults" in document:
         tables.append(_table(document["faults"]))
     tables += [_table([document[part]["totals"]]) for part in ("texts", "speakers") if part in document]
+    if "words" in document:
+        tables.append(_table(document["words"]))
     if "cost" in document:
         tables.append(_table(document["cost"]["rows"]))
     return "\n\n".join(tables)

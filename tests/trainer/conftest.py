@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel, HubertConfig, HubertModel
+from transformers import (
+    BertConfig,
+    BertModel,
+    GenerationConfig,
+    HubertConfig,
+    HubertModel,
+    WhisperConfig,
+    WhisperForConditionalGeneration,
+    WhisperTokenizer,
+)
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from sovits_core.bundle.base import BaseDocument, HubertConfigDocument
 from sovits_core.bundle.base import Gate as BaseGate
@@ -168,3 +178,50 @@ def random_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def random_pro_base(tmp_path: Path, g2pw_model: Path) -> Path:
     """One with all encoders and a reader of polyphones."""
     return make_base(tmp_path / "random-pro-base", pro=True, g2pw=g2pw_model)
+
+
+@pytest.fixture(scope="session")
+def whisper_sentence() -> str:
+    """What the recogniser of ``whisper_folder`` writes of every sound that is not silent."""
+    return "今天天气很好。"
+
+
+@pytest.fixture(scope="session")
+def whisper_folder(tmp_path_factory: pytest.TempPathFactory, whisper_sentence: str) -> Path:
+    """A Whisper folder of the real classes, as small as they get; its decoder knows one sentence and no sound."""
+    return make_whisper(tmp_path_factory.mktemp("recogniser") / "whisper", whisper_sentence)
+
+
+def make_whisper(folder: Path, sentence: str) -> Path:
+    """Write a Whisper whose position embeddings point to the tokens of the sentence, one after the other."""
+    torch.manual_seed(0)
+    names = ("en", "ja", "ko", "zh")
+    special = ["<|endoftext|>", "<|startoftranscript|>", *(f"<|{name}|>" for name in names)]
+    special += ["<|transcribe|>", "<|notimestamps|>"]
+    tokenizer = WhisperTokenizer(
+        vocab={sign: n for n, sign in enumerate(sorted(bytes_to_unicode().values()))}, merges=[]
+    )
+    tokenizer.add_special_tokens({"additional_special_tokens": special})
+    tokenizer.save_pretrained(folder)
+    end, start, *languages, task, no_times = tokenizer.convert_tokens_to_ids(special)
+    known = {"pad_token_id": end, "bos_token_id": end, "eos_token_id": end, "decoder_start_token_id": start}
+    network = WhisperForConditionalGeneration(
+        WhisperConfig(
+            vocab_size=len(tokenizer), d_model=64, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+            decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, max_target_positions=48, **known,
+        )
+    )  # fmt: skip
+    prompt = 4  # start, language, task, no timestamps
+    said = [*tokenizer.encode(sentence, add_special_tokens=False), end]
+    decoder = network.model.decoder
+    with torch.no_grad():
+        decoder.embed_tokens.weight.normal_()
+        for number, token in enumerate(said):
+            decoder.embed_positions.weight[prompt - 1 + number] = 10 * decoder.embed_tokens.weight[token]
+    network.generation_config = GenerationConfig(
+        is_multilingual=True, lang_to_id={f"<|{name}|>": token for name, token in zip(names, languages, strict=True)},
+        task_to_id={"transcribe": task}, no_timestamps_token_id=no_times, max_length=48, suppress_tokens=[],
+        begin_suppress_tokens=[end], **known,
+    )  # fmt: skip
+    network.save_pretrained(folder)
+    return folder

@@ -137,6 +137,13 @@ def test_a_gate_on_words_needs_a_recogniser_of_the_language() -> None:
         chosen_gates((a_gate("cer", max="0.2"),), (), language="ja")
 
 
+def test_the_installations_recogniser_makes_words_measurable() -> None:
+    gate = a_gate("cer", max="0.2")
+    assert chosen_gates((gate,), (), language="ja", has_folder=True) == ((gate,), "spec")
+    base = (BaseGate(metric="cer", max="0.2"),)
+    assert [one.metric for one in chosen_gates(None, base, language="ja", has_folder=True)[0]] == ["cer"]
+
+
 def test_a_bases_gate_on_words_does_not_apply_where_there_is_no_recogniser() -> None:
     base = (BaseGate(metric="cer", max="0.2"), *BASE)
     assert [gate.metric for gate in chosen_gates(None, base, language="ja")[0]] == ["stoi"]

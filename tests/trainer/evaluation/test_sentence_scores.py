@@ -1,7 +1,10 @@
 """Sentences: measured in processes of their own; another speaker, wrong words, loops and endless speech are told."""
 
 import subprocess
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from voice_trainer.evaluation.estimates import Estimate
 from voice_trainer.evaluation.gates import Verdict
 from voice_trainer.evaluation.sentence_scores import (
     Measures,
+    Meter,
     Speaker,
     open_meter,
     recording_estimates,
@@ -21,13 +25,26 @@ from voice_trainer.evaluation.sentence_scores import (
 )
 from voice_trainer.evaluation.sentences import sentences_for
 from voice_trainer.evaluation.synthesis import Synthesis
-from voice_trainer.job.document import Gate
+from voice_trainer.job.document import Gate, TrainingJob
+from voice_trainer.recognition.folder import read_folder
 from voice_trainer.recordings import audio
 from voice_trainer.recordings.audio import ANALYSIS_RATE
 from voice_trainer.recordings.clips import Clip
 from voice_trainer.recordings.decoding import Samples
 
+OpenMeter = Callable[..., AbstractContextManager[Meter]]
 TEXTS = sentences_for("en", (), 6)
+
+
+@pytest.fixture(scope="module")
+def a_meter(session_job: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> OpenMeter:
+    """Open what measures, for a language and with a recogniser or without one."""
+
+    def meter(language: str, recogniser: dict[str, str] | None = None) -> AbstractContextManager[Meter]:
+        job = TrainingJob.model_validate(session_job | {"language": language, "recogniser": recogniser})
+        return open_meter(job, tmp_path_factory.mktemp("scratch"), None)
+
+    return meter
 
 
 def flite(folder: Path, voice: str) -> list[Samples]:
@@ -41,9 +58,9 @@ def flite(folder: Path, voice: str) -> list[Samples]:
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Measures]]:
+def measured(tmp_path_factory: pytest.TempPathFactory, a_meter: OpenMeter) -> dict[str, list[Measures]]:
     folder = tmp_path_factory.mktemp("flite")
-    with open_meter("en", None) as meter:
+    with a_meter("en") as meter:
         return {voice: list(meter.measure_all(flite(folder, voice))) for voice in ("slt", "rms")}
 
 
@@ -60,7 +77,9 @@ def a_synthesis(text: str, **changes: object) -> Synthesis:
 
 def estimates(measures: list[Measures], texts: tuple[str, ...], speaker: Speaker) -> dict[str, Estimate]:
     pairs = zip(texts, measures, strict=True)
-    return sentence_estimates([score(text, a_synthesis(text), ANALYSIS_RATE, one, speaker) for text, one in pairs])
+    return sentence_estimates(
+        [score(text, a_synthesis(text), ANALYSIS_RATE, one, speaker, "en") for text, one in pairs]
+    )
 
 
 def passes(metric: str, found: dict[str, Estimate], **bound: str) -> bool:
@@ -103,14 +122,14 @@ def test_recordings_that_differ_make_similarity_less_sure(measured: dict[str, li
 
 
 def test_recordings_have_the_same_measures(measured: dict[str, list[Measures]]) -> None:
-    found = recording_estimates(measured["slt"], TEXTS)
+    found = recording_estimates(measured["slt"], TEXTS, "en")
     assert found["speakerSimilarity"].mean > 0.8
     assert found["cer"].mean < 0.4
     assert found["cer"].n == len(TEXTS)
 
 
-def test_a_language_without_a_recogniser_has_all_else(tmp_path: Path) -> None:
-    with open_meter("ja", None) as meter:
+def test_a_language_without_a_recogniser_has_all_else(tmp_path: Path, a_meter: OpenMeter) -> None:
+    with a_meter("ja") as meter:
         (found,) = meter.measure_all(flite(tmp_path, "slt")[:1])
     assert found.recognised is None
     assert found.dnsmos is not None
@@ -120,16 +139,30 @@ def test_a_language_without_a_recogniser_has_all_else(tmp_path: Path) -> None:
     assert scores["speakerSimilarity"].mean == pytest.approx(1.0)
 
 
-def test_silence_is_measured_and_has_no_speaker() -> None:
-    with open_meter("en", None) as meter:
+def test_a_recogniser_gives_every_language_of_its_own_error_rates(
+    tmp_path: Path, a_meter: OpenMeter, whisper_folder: Path, whisper_sentence: str
+) -> None:
+    digest = read_folder(whisper_folder.as_uri(), tmp_path).digest
+    with a_meter("zh", {"uri": whisper_folder.as_uri(), "digest": digest}) as meter:
+        assert meter.recogniser.startswith("Whisper ")
+        (found,) = meter.measure_all(flite(tmp_path, "slt")[:1])
+    assert found.recognised == whisper_sentence
+    spoken = a_synthesis("今天天气不好")
+    one = score(spoken.normalized, spoken, ANALYSIS_RATE, found, Speaker(None, 0.1), meter.language)
+    assert one.errors is not None
+    assert 0 < one.errors.character_rate < 0.3
+
+
+def test_silence_is_measured_and_has_no_speaker(a_meter: OpenMeter) -> None:
+    with a_meter("en") as meter:
         (found,) = meter.measure_all([np.zeros(ANALYSIS_RATE, dtype=np.float32)])
     assert (found.recognised, found.dnsmos, found.embedding, found.speech_seconds) == ("", None, None, 0.0)
 
 
-def test_pauses_are_between_speech(measured: dict[str, list[Measures]], tmp_path: Path) -> None:
+def test_pauses_are_between_speech(measured: dict[str, list[Measures]], tmp_path: Path, a_meter: OpenMeter) -> None:
     wave = flite(tmp_path, "slt")[0]
     half = np.zeros(ANALYSIS_RATE // 2, dtype=np.float32)
-    with open_meter("ja", None) as meter:
+    with a_meter("ja") as meter:
         (found,) = meter.measure_all([np.concatenate([half, wave, half, wave, half])])
     assert 0.5 <= found.longest_pause <= 1.0, "and what flite is silent at the end and at the start"
     assert measured["slt"][0].longest_pause < 0.3
@@ -143,7 +176,7 @@ def test_loops_and_endless_sentences_are_counted() -> None:
     loop = a_synthesis("hello", tokens=(1, 2, 3, 4) * 4)
     endless = a_synthesis("hello", ended=False)
     spoken = [a_synthesis("hello"), loop, endless, a_synthesis("hello")]
-    found = sentence_estimates([score("Hello.", one, ANALYSIS_RATE, SOUND, SPEAKER) for one in spoken])
+    found = sentence_estimates([score("Hello.", one, ANALYSIS_RATE, SOUND, SPEAKER, "en") for one in spoken])
     assert found["repetitionRate"].mean == found["noEndTokenRate"].mean == 0.25
     assert found["durationRatio"].mean == pytest.approx(1.0)  # 0.2 s for two phones of 0.1 s
     assert found["cer"].mean == 0.0

@@ -1,5 +1,6 @@
 """The judgement: what is beyond a bound is a finding with the value, the bound and the remedy."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -108,8 +109,15 @@ def test_a_finding_names_file_value_bound_and_remedy() -> None:
     )
 
 
+@pytest.mark.parametrize(("errors", "expected"), [(40.0, {}), (50.0, "warning"), (70.0, "refusal"), (None, {})])
+def test_a_text_that_a_recogniser_writes_otherwise(errors: float | None, expected: Any) -> None:
+    first, *others = clips()
+    found = reasons(judge([replace(first, text_errors=errors), *others])[0])
+    assert found == ({"WrongText": expected} if expected else {})
+
+
 def test_every_measure_has_a_bound_and_a_value() -> None:
-    values = judge(clips({"heard": ("AH",) * 30}))[0].values
+    values = judge([replace(one, text_errors=5.0) for one in clips({"heard": ("AH",) * 30})])[0].values
     for measure in measures.MEASURES:
         assert (measure.warn, measure.refuse) != (None, None)
         assert measure.key in values or measure in {measures.TEXT, measures.SAME_SOUND}, measure.title

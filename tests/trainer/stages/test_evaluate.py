@@ -16,7 +16,7 @@ SCORES = {"pesq": Estimate(3.9, 3.69, 4.11, 3), "stoi": Estimate(0.91, 0.91, 0.9
 
 def a_summary(scores: dict[str, Estimate] = SCORES) -> dict[str, Any]:
     nothing: Any = SimpleNamespace(clip=SimpleNamespace(id="LJ001-0001"))
-    return summary_of(Findings(nothing, (), nothing, (), scores, scores, {}, (), "default"), "en", "cpu")
+    return summary_of(Findings(nothing, (), nothing, (), scores, scores, {}, (), "default", ""), "cpu")
 
 
 def test_a_score_of_a_single_clip_has_no_interval() -> None:

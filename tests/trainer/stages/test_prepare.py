@@ -18,6 +18,7 @@ from voice_trainer.__main__ import main
 from voice_trainer.job.base import JobBase
 from voice_trainer.job.limits import Limits
 from voice_trainer.job.workers import ItemFailed, Workers
+from voice_trainer.recognition.folder import read_folder
 from voice_trainer.recordings.clips import held_out_ids, read_clips
 from voice_trainer.recordings.polyphones import load_polyphones
 
@@ -330,6 +331,56 @@ def test_transcripts_are_read_with_the_lexicon_of_the_base(
     )
     (stored,) = (tmp_path / "store").rglob("prepare/manifest.json")
     assert read_clips(stored.parent)[0].phones == (*("HH", "AY1") * 5, ".")
+
+
+def test_recordings_without_a_text_are_transcribed_and_the_other_texts_checked(  # noqa: PLR0917 -- fixtures
+    write_job: Callable[[], Path],
+    job_document: dict[str, Any],
+    dataset: Path,
+    random_pro_base: Path,
+    whisper_folder: Path,
+    whisper_sentence: str,
+    tmp_path: Path,
+) -> None:
+    (dataset / "metadata.csv").unlink()
+    sounds = sorted((dataset / "wavs").iterdir())
+    for sound in sounds[6:]:
+        sound.unlink()
+    (dataset / "wavs" / f"{sounds[0].stem}.txt").write_text("我们去吃饭吧。", encoding="utf-8")
+    (dataset / "wavs" / f"{sounds[1].stem}.txt").write_text("今天天氣很好", encoding="utf-8")
+    reference = {"uri": whisper_folder.as_uri(), "digest": read_folder(whisper_folder.as_uri(), tmp_path).digest}
+    job_document |= {"language": "zh", "recogniser": reference}
+    job_document["base"]["uri"] = random_pro_base.as_uri()
+    job_document["evaluation"] |= {"texts": [], "gates": [{"metric": "cer", "max": "0.3"}]}
+    limits = Limits(min_speech_seconds=1, min_clips=4)
+    assert main(["run", "--job", str(write_job()), "--stages", "prepare"], limits=limits) == 0
+
+    (stored,) = (tmp_path / "store").rglob("prepare/manifest.json")
+    summary = json.loads(stored.read_text())["summary"]
+    assert summary["shape"] == "no list of clips; 6 recordings, 4 without a text"
+    assert summary["recogniser"].startswith("Whisper ")
+    assert (summary["clips"], summary["rejected"], summary["transcribed"]) == (5, 1, 4)
+    clips = read_clips(stored.parent)
+    assert {clip.text for clip in clips if clip.transcribed} == {whisper_sentence}
+    assert {clip.text for clip in clips if not clip.transcribed} == {"今天天氣很好"}
+    (wrong,) = (one for one in summary["findings"] if one["rejected"])
+    assert wrong["reason"] == "WrongText"
+    assert "a recogniser writes" in wrong["message"]
+    report = json.loads((stored.parent / "recordings.json").read_text())
+    recognised = {one["id"]: one["recognised"] for one in report["clips"]}
+    assert recognised[sounds[0].stem] == whisper_sentence
+    assert recognised[sounds[2].stem] == "", "its own words say nothing about it"
+
+
+def test_without_a_recogniser_recordings_without_a_text_are_refused(
+    prepare: Callable[[], tuple[int, dict[str, Any]]], dataset: Path
+) -> None:
+    (dataset / "metadata.csv").unlink()
+    for sound in sorted((dataset / "wavs").iterdir())[1:]:
+        sound.unlink()
+    code, failure = prepare()
+    assert (code, failure["reason"]) == (65, "MetadataMissing")
+    assert "or give the installation a recogniser (chart value recogniser)" in failure["message"]
 
 
 def test_only_mandarin_on_a_base_that_has_a_reader_of_polyphones_opens_it(

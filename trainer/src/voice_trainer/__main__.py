@@ -22,6 +22,7 @@ from voice_trainer.job.limits import Limits
 from voice_trainer.job.process import Process, run_process
 from voice_trainer.job.runner import STAGES, stages_named
 from voice_trainer.local.command import add_arguments, train_here
+from voice_trainer.recognition import command as recognition
 from voice_trainer.settings import settings_help
 
 logger = logging.getLogger("voice_trainer")
@@ -92,6 +93,17 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     hub.add_arguments(copy)
+    recogniser = commands.add_parser(
+        "recogniser",
+        help="print a Whisper folder's digest and languages",
+        description=(
+            "Prints what the chart's value recogniser needs: the folder's address, its digest and the languages that "
+            "it knows. The digest is SHA-256 over the SHA-256 of the files that are read."
+        ),
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    recognition.add_arguments(recogniser)
     calibration.add_arguments(commands.add_parser("calibrate", help=calibration.HELP, description=calibration.__doc__))
     commands.add_parser("stages", help="list the stages, in the order in which they run")
     return top
@@ -109,6 +121,8 @@ def main(arguments: Sequence[str] | None = None, limits: Limits | None = None) -
         return run_process(partial(train_here, options), limits, signals=(signal.SIGTERM, signal.SIGINT))
     if options.command == "copy":
         return run_process(partial(hub.copy, options), limits)
+    if options.command == "recogniser":
+        return run_process(partial(recognition.describe, options), limits)
     return run_process(partial(run_job, options.job, options.stages), limits)
 
 

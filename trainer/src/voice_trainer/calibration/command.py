@@ -28,6 +28,7 @@ from voice_trainer.job.algorithm import EVALUATION
 from voice_trainer.job.display import open_display
 from voice_trainer.job.limits import Limits
 from voice_trainer.job.results import now
+from voice_trainer.recognition.recogniser import is_recognised
 from voice_trainer.settings import read_settings
 
 logger = logging.getLogger(__name__)
@@ -183,4 +184,4 @@ def _metrics(names: str, language: str) -> list[str]:
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if unknown := [name for name in wanted if name not in METRICS]:
         raise UsageError(f"--metrics: {unknown[0]!r} is not measured; known: {', '.join(METRICS)}")
-    return [name for name in wanted if is_measured(name, language)]
+    return [name for name in wanted if is_measured(name, recognised=is_recognised(language, has_folder=False))]

@@ -9,7 +9,7 @@ from typing import Any
 
 from voice_trainer.evaluation.estimates import Estimate
 from voice_trainer.evaluation.gates import Origin, Verdict, decimal
-from voice_trainer.evaluation.metrics import METRICS, RECOGNISERS, Better
+from voice_trainer.evaluation.metrics import METRICS, Better
 from voice_trainer.evaluation.prediction import PredictionComparison
 from voice_trainer.evaluation.report import (
     ActiveReport,
@@ -43,6 +43,8 @@ class Findings:
     recording_scores: Scores
     verdicts: tuple[Verdict, ...]
     gates_from: Origin
+    recogniser: str
+    """Its name; empty: there is none of the language."""
     active: ActiveReport | None = None
     """The served revision; None: nothing is served."""
     active_scores: Scores = field(default_factory=dict)
@@ -55,7 +57,7 @@ class Findings:
         return all(verdict.passed for verdict in self.verdicts)
 
 
-def summary_of(findings: Findings, language: str, device: str) -> Summary:
+def summary_of(findings: Findings, device: str) -> Summary:
     """Return the summary of the stage's manifest."""
     return {
         "passed": findings.passed,
@@ -66,7 +68,7 @@ def summary_of(findings: Findings, language: str, device: str) -> Summary:
         "recordingScores": _means(findings.recording_scores),
         "gates": [verdict.document() for verdict in findings.verdicts],
         "gatesFrom": findings.gates_from,
-        "recogniser": RECOGNISERS.get(language, ""),
+        "recogniser": findings.recogniser,
         "clips": len(findings.comparisons),
         "sentences": len(findings.sentences),
         "prompt": findings.prompt.clip.id,

@@ -12,8 +12,9 @@ from sovits_core.bundle.base import DEFAULT_GATES
 from sovits_core.bundle.base import Gate as BaseGate
 from voice_trainer.errors import Refused
 from voice_trainer.evaluation.estimates import Estimate
-from voice_trainer.evaluation.metrics import METRICS, RECOGNISERS, is_measured
+from voice_trainer.evaluation.metrics import METRICS, is_measured
 from voice_trainer.job.document import Gate
+from voice_trainer.recognition.recogniser import BUILT_IN, is_recognised
 
 DEFAULTS = tuple(Gate.model_validate(gate.model_dump()) for gate in DEFAULT_GATES)
 
@@ -72,38 +73,46 @@ class Verdict:
 
 
 def chosen_gates(
-    asked: Sequence[Gate] | None, base: Sequence[BaseGate], minimum: Sequence[Gate] = (), *, language: str
+    asked: Sequence[Gate] | None,
+    base: Sequence[BaseGate],
+    minimum: Sequence[Gate] = (),
+    *,
+    language: str,
+    has_folder: bool = False,
 ) -> tuple[tuple[Gate, ...], Origin]:
     """Return the user's gates, or the base's, or the defaults, and their origin; none is weaker than ``minimum``.
 
-    A base's gate on what cannot be measured in the language does not apply.
+    A base's gate on what cannot be measured in the language does not apply. ``has_folder``: the installation has a
+    recogniser of the language.
 
     Raises:
         Refused: a gate names a metric that nothing measures, or has no bound.
     """
+    recognised = is_recognised(language, has_folder=has_folder)
     gates: tuple[Gate, ...] = DEFAULTS
     origin: Origin = "default"
     if asked is not None:
         gates, origin = tuple(asked), "spec"
     elif base:
         known = (Gate.model_validate(gate.model_dump()) for gate in base)
-        gates, origin = tuple(gate for gate in known if is_measured(gate.metric, language)), "base"
+        gates, origin = tuple(gate for gate in known if is_measured(gate.metric, recognised=recognised)), "base"
     gates = _raised(gates, minimum)
     for gate in gates:
-        _require_measurable(gate, language)
+        _require_measurable(gate, language, recognised=recognised)
     return gates, origin
 
 
-def _require_measurable(gate: Gate, language: str) -> None:
+def _require_measurable(gate: Gate, language: str, *, recognised: bool) -> None:
     if gate.metric not in METRICS:
         raise Refused(
             f"evaluation.gates names the metric {gate.metric[:40]!r}; known metrics: {', '.join(METRICS)}",
             reason="UnknownMetric",
         )
-    if not is_measured(gate.metric, language):
+    if not is_measured(gate.metric, recognised=recognised):
         raise Refused(
             f"the gate on {gate.metric} needs a recogniser, and there is none of language {language!r}, only of "
-            f"{', '.join(RECOGNISERS)}; remove the gate from evaluation.gates",
+            f"{', '.join(BUILT_IN)}; remove the gate from evaluation.gates, or give the installation a recogniser "
+            "(chart value recogniser)",
             reason="NoRecogniser",
         )
     if gate.min is None and gate.max is None:

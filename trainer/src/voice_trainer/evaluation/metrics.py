@@ -37,10 +37,7 @@ METRICS: Final[Mapping[str, Metric]] = {
 }
 """All of them, in the order of the report; tests/contract holds the API's names against these."""
 
-RECOGNISERS: Final[Mapping[str, str]] = {"en": "pocketsphinx, US English"}
-"""Languages that are recognised, and by what."""
 
-
-def is_measured(metric: str, language: str) -> bool:
-    """Return whether a voice of the language has this metric."""
-    return not METRICS[metric].recognised or language in RECOGNISERS
+def is_measured(metric: str, *, recognised: bool) -> bool:
+    """Return whether a voice has this metric, in a language that a recogniser knows or does not."""
+    return recognised or not METRICS[metric].recognised

@@ -30,6 +30,10 @@ class ClipJudgement(Document):
 
     id: str
     text: str
+    recognised: str = ""
+    """What a recogniser writes; empty: nothing, or there is none."""
+    transcribed: bool = False
+    """Whether the text is a recogniser's."""
     rejected: bool
     denoised: bool
     file: str
@@ -55,6 +59,8 @@ class RecordingsReport(Document):
     voice: str
     input_hash: str
     language: str
+    recogniser: str = ""
+    """The installation's, by which texts were checked or written; empty: there is none of the language."""
     denoise: str
     max_rejected: int
     clips: list[ClipJudgement]

@@ -19,17 +19,19 @@ from sovits_core.models import SpeakerEncoder
 from sovits_core.synthesis.repetition import LOOP_TIMES, most_repeated
 from voice_trainer.evaluation import measuring_process
 from voice_trainer.evaluation.estimates import Estimate, mean_of, rate_of, share_of, widened
-from voice_trainer.evaluation.recognition import Errors, compare_texts
 from voice_trainer.evaluation.synthesis import Synthesis
 from voice_trainer.job import children
+from voice_trainer.job.document import TrainingJob
 from voice_trainer.job.workers import ItemFailed, Workers
+from voice_trainer.recognition.error_rates import Errors, compare_texts
+from voice_trainer.recognition.recogniser import Recogniser, open_recogniser
 from voice_trainer.recordings import audio
 from voice_trainer.recordings.audio import ANALYSIS_RATE
 from voice_trainer.recordings.clips import Clip
 from voice_trainer.recordings.decoding import Samples
 
 MIN_SPEECH: Final = int(0.3 * ANALYSIS_RATE)  # samples under a speaker embedding
-MAX_WORKERS: Final = 3  # each has all models, some 300 MiB
+MAX_WORKERS: Final = 3  # each has all models
 BOUNDS: Final = children.Bounds(wall_seconds=180.0, cpu_seconds=6 * 3600, memory=1024 * children.MIB)
 
 Embedding = NDArray[np.float64]  # of length 1
@@ -49,10 +51,14 @@ class Measures:
 class Meter:
     """Measures waveforms in processes of its own, several at a time."""
 
-    def __init__(self, workers: Workers, language: str, encoder: SpeakerEncoder | None) -> None:
+    def __init__(
+        self, workers: Workers, language: str, recogniser: Recogniser | None, encoder: SpeakerEncoder | None
+    ) -> None:
         """Take speakers by ``encoder``, the base's own; without one by GE2E, in the processes."""
+        self.language = language
+        self.recogniser = recogniser.name if recogniser else ""
         self._workers = workers
-        self._language = language
+        self._recogniser = recogniser
         self._encoder = encoder
 
     def measure_all(self, waves: Iterable[Samples]) -> Iterator[Measures]:
@@ -62,12 +68,19 @@ class Meter:
 
     def _measure(self, wave: Samples, embedding: Embedding | None) -> Measures:
         try:
-            found: dict[str, Any] = self._workers.ask({"language": self._language}, _bytes(wave))[0]
+            found: dict[str, Any] = self._workers.ask({}, _bytes(wave))[0]
         except ItemFailed:  # nothing is known of a waveform that models end on
             return Measures(None, None, None, 0.0, 0.0)
         if self._encoder is None and found["embedding"] is not None:
             embedding = np.array(found["embedding"], dtype=np.float64)
-        return Measures(found["recognised"], found["overall"], embedding, found["speechSeconds"], found["longestPause"])
+        written = self._recogniser.write(wave) if self._recogniser else None
+        return Measures(
+            written.text if written else None,
+            found["overall"],
+            embedding,
+            found["speechSeconds"],
+            found["longestPause"],
+        )
 
     def _embed(self, wave: Samples) -> Embedding | None:
         if self._encoder is None or len(wave) < MIN_SPEECH:
@@ -78,10 +91,17 @@ class Meter:
 
 
 @contextmanager
-def open_meter(language: str, encoder: SpeakerEncoder | None) -> Iterator[Meter]:
-    """Yield what measures, and end its processes afterwards."""
-    with Workers(Path(measuring_process.__file__), BOUNDS) as workers:
-        yield Meter(workers, language, encoder)
+def open_meter(job: TrainingJob, scratch: Path, encoder: SpeakerEncoder | None) -> Iterator[Meter]:
+    """Yield what measures, and end its processes afterwards.
+
+    Raises:
+        Refused: the installation's recogniser cannot be used.
+    """
+    with (
+        Workers(Path(measuring_process.__file__), BOUNDS) as workers,
+        open_recogniser(job, scratch) as recogniser,
+    ):
+        yield Meter(workers, job.language, recogniser, encoder)
 
 
 @dataclass(frozen=True)
@@ -136,13 +156,15 @@ class SentenceScores:
     """Of its speaker."""
 
 
-def score(text: str, spoken: Synthesis, rate: int, measured: Measures, speaker: Speaker) -> SentenceScores:
+def score(  # noqa: PLR0917 -- one call, each of its own type
+    text: str, spoken: Synthesis, rate: int, measured: Measures, speaker: Speaker, language: str
+) -> SentenceScores:
     """Return the scores of a sentence that was spoken at ``rate`` Hz."""
     expected = speaker.seconds_per_phone * spoken_phones(spoken.phones)
     return SentenceScores(
         text=text,
         recognised=measured.recognised,
-        errors=None if measured.recognised is None else compare_texts(spoken.normalized, measured.recognised),
+        errors=None if measured.recognised is None else compare_texts(spoken.normalized, measured.recognised, language),
         similarity=speaker.similarity(measured),
         similarities=speaker.similarities(measured),
         dnsmos=measured.dnsmos,
@@ -171,10 +193,10 @@ def sentence_estimates(sentences: Sequence[SentenceScores]) -> dict[str, Estimat
     )
 
 
-def recording_estimates(recordings: Sequence[Measures], texts: Sequence[str]) -> dict[str, Estimate]:
+def recording_estimates(recordings: Sequence[Measures], texts: Sequence[str], language: str) -> dict[str, Estimate]:
     """Return what the same measures say of the held-out recordings; each is compared with the speaker of the others."""
     pairs = zip(recordings, texts, strict=True)
-    errors = [compare_texts(text, one.recognised) for one, text in pairs if one.recognised is not None]
+    errors = [compare_texts(text, one.recognised, language) for one, text in pairs if one.recognised is not None]
     return _present(
         {
             "speakerSimilarity": mean_of(_similarities_among([one.embedding for one in recordings])),

@@ -92,9 +92,13 @@ class Speakers:
                 yield from (at_analysis_rate(one, self.rate) for one in sentence.values())
 
         measures = iter(list(meter.measure_all(waves())))
+        language = meter.language
         return [
             SpokenSentence(
-                {name: score(text, one, self.rate, next(measures), speaker) for name, one in sentence.items()},
+                {
+                    name: score(text, one, self.rate, next(measures), speaker, language)
+                    for name, one in sentence.items()
+                },
                 {name: one.samples for name, one in sentence.items()},
                 {},
             )

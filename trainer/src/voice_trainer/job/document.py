@@ -62,6 +62,13 @@ class Base(Document):
     digest: str = Field("", pattern=DIGEST)
 
 
+class RecogniserReference(Document):
+    """A Whisper folder that writes down speech in the job's language."""
+
+    uri: str
+    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+
+
 class Training(Document):
     """How the adapter is trained."""
 
@@ -175,6 +182,7 @@ class TrainingJob(Document):
     consent: Consent | None = None
     source: dict[str, Any] = Field(default_factory=dict)
     base: Base
+    recogniser: RecogniserReference | None = None
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     active: ActiveRevision | None = None

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Final
 
 from voice_trainer.errors import Transient
@@ -30,10 +31,13 @@ class Workers(Programs["_Worker"]):
     file, may put data into the second one, and writes one line of JSON: ``{"error": sentence}`` or its answer.
     """
 
-    def __init__(self, program: Path, bounds: children.Bounds) -> None:
+    def __init__(
+        self, program: Path, bounds: children.Bounds, variables: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         super().__init__()
         self._program = program
         self._bounds = bounds
+        self._variables = variables
 
     def ask(self, question: Mapping[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
         """Return the answer and the data that came with it.
@@ -46,13 +50,13 @@ class Workers(Programs["_Worker"]):
             return worker.ask(question, data)
 
     def _start(self) -> _Worker:
-        return _Worker(self._program, self._bounds)
+        return _Worker(self._program, self._bounds, self._variables)
 
 
 class _Worker:
     """One process, and the files that data goes through."""
 
-    def __init__(self, program: Path, bounds: children.Bounds) -> None:
+    def __init__(self, program: Path, bounds: children.Bounds, variables: Mapping[str, str]) -> None:
         self._name = program.stem
         self._bounds = bounds
         self._given: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 -- closed with the process
@@ -61,7 +65,7 @@ class _Worker:
         self._process: subprocess.Popen[bytes] = children.start(
             [sys.executable, "-P", str(program), *map(str, numbers)],
             bounds,
-            variables={"PYTHONPATH": os.pathsep.join(part for part in sys.path if part), **NO_THREADS},
+            variables={"PYTHONPATH": os.pathsep.join(part for part in sys.path if part), **NO_THREADS, **variables},
             pass_fds=numbers,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

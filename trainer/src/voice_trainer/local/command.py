@@ -54,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="sentence to speak for the report, once or more (default: the base's)",
     )
     parser.add_argument(
+        "--recogniser",
+        default="",
+        metavar="WHISPER",
+        help="Whisper folder that checks texts, or writes those that are missing (default: none)",
+    )
+    parser.add_argument(
         "--no-gates", action="store_true", help="publish whatever the scores are (default: the base's gates)"
     )
     parser.add_argument(

@@ -21,6 +21,8 @@ from voice_trainer.job.base import JobBase
 from voice_trainer.job.document import JOB_SCHEMA, ActiveRevision, TrainingJob
 from voice_trainer.job.results import digest_of
 from voice_trainer.local.registry import Registry
+from voice_trainer.recognition.command import folder_uri
+from voice_trainer.recognition.folder import read_folder
 
 INPUT_SCHEMA = "voice.sovits.dev/local-input/v1"
 FIRST_DIGITS = 8  # of the input hash, in a revision's name
@@ -65,6 +67,7 @@ def local_job(options: argparse.Namespace, registry: Registry, scratch: Path) ->
     Raises:
         UsageError: an option has a value that cannot be.
         BaseRejected: there is no such base.
+        Refused: the recogniser is no Whisper folder.
     """
     if options.language not in LANGUAGES:
         raise UsageError(f"--language is {options.language!r}; use one of {', '.join(sorted(LANGUAGES))}")
@@ -74,17 +77,19 @@ def local_job(options: argparse.Namespace, registry: Registry, scratch: Path) ->
     recordings = FolderStore(options.folder.absolute())
     base = JobBase(base_uri(options.base), "", scratch)
     evaluation = {"texts": options.text, "gates": [] if options.no_gates else None}
+    recogniser = _recogniser(options.recogniser, scratch)
     document = {
         "schema": JOB_SCHEMA,
         "voice": {"namespace": options.namespace, "name": options.voice},
         "revision": "unnamed",
         "inputHash": "0" * 64,
-        "evaluationHash": _hash({**evaluation, "algorithm": EVALUATION}),
+        "evaluationHash": _hash({**evaluation, **_digest_of(recogniser), "algorithm": EVALUATION}),
         "algorithm": {"training": TRAINING, "text": TEXT.get(options.language), "evaluation": EVALUATION},
         "language": options.language,
         "dataset": {"uri": recordings.uri, "denoise": options.denoise, "maxRejected": options.max_rejected},
         "consent": {"holder": options.holder, "statement": options.statement, "expires": options.expires},
         "base": {"name": base.document.name, "uri": base_uri(options.base), "digest": base.digest},
+        "recogniser": recogniser,
         "training": {
             "rank": options.rank,
             "epochs": options.epochs,
@@ -122,6 +127,18 @@ def compared_with(listed: dict[str, Any] | None, job: TrainingJob) -> TrainingJo
 def base_uri(given: str) -> str:
     """Return the address of a base: as it was given, or of the folder that was."""
     return given if given.startswith((EMBEDDED, "s3://", "file:///")) else FolderStore(Path(given).absolute()).uri
+
+
+def _recogniser(given: str, scratch: Path) -> dict[str, str] | None:
+    """Return the recogniser that was given, pinned to what it is now."""
+    if not given:
+        return None
+    uri = folder_uri(given)
+    return {"uri": uri, "digest": read_folder(uri, scratch).digest}
+
+
+def _digest_of(recogniser: dict[str, str] | None) -> dict[str, str]:
+    return {"recogniser": recogniser["digest"]} if recogniser else {}
 
 
 def _input_hash(job: TrainingJob, recordings: str) -> str:

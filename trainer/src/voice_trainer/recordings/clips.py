@@ -34,6 +34,8 @@ class Clip(Document):
     """The most that the limiter took away."""
     denoised: bool = False
     """Whether noise was removed; the recording with it is then below ``original/``."""
+    transcribed: bool = False
+    """Whether the text is a recogniser's."""
     held_out: bool
 
 

@@ -76,6 +76,7 @@ class Recording:
     id: str
     text: str
     key: str  # in the dataset's store
+    transcribed: bool = False  # the text is a recogniser's
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class LongRecording:
 
     id: str
     key: str
-    text_key: str  # of its .srt, .vtt or .txt
+    text_key: str  # of its .srt, .vtt or .txt; empty: it has none, and is transcribed
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,12 @@ class Dataset:
     long: tuple[LongRecording, ...] = ()
 
 
-def read_dataset(store: Store, digest: DatasetDigest, findings: FindingList, language: str) -> Dataset:
+def read_dataset(
+    store: Store, digest: DatasetDigest, findings: FindingList, language: str, *, transcribes: bool = False
+) -> Dataset:
     """Recognise the shape of a dataset, and match texts with sounds, in the order of the list.
+
+    ``transcribes``: recordings without a text are taken, where there is no list.
 
     Raises:
         BadData: there is neither a list nor a recording with a text.
@@ -111,7 +116,7 @@ def read_dataset(store: Store, digest: DatasetDigest, findings: FindingList, lan
         shape = "; ".join([f"{name} has lines of {listing.form}", *notes, *listing.notes])
         dataset = Dataset(shape, _listed(name, listing, keys, findings, language))
     else:
-        dataset = _unlisted(store, keys, findings)
+        dataset = _unlisted(store, keys, findings, transcribes=transcribes)
     logger.info("%s", dataset.shape)
     return dataset
 
@@ -335,28 +340,20 @@ def _report_unlisted(name: str, files: _Files, clips: Sequence[Recording], findi
             findings.warn("ClipNotListed", f"{shown(key)} has no line in {name} and is not used")
 
 
-def _unlisted(store: Store, keys: Sequence[str], findings: FindingList) -> Dataset:
+def _unlisted(store: Store, keys: Sequence[str], findings: FindingList, *, transcribes: bool) -> Dataset:
     """Return recordings whose texts lie beside them: NAME.txt, NAME.srt, NAME.vtt, or transcript.* for the only one."""
     everywhere = [key for key in keys if is_sound(key)]
     sounds = [key for key in everywhere if "/" not in key.removeprefix(CLIPS)]
-    texts = {_nfc(key): key for key in keys}
-    long: list[LongRecording] = []
-    without: list[str] = []
-    for key in sounds:
-        bare = _without_suffix(_nfc(key))
-        names = [bare + suffix for suffix in TEXTS] + [_nfc(key) + suffix for suffix in TEXTS]
-        if len(sounds) == 1:
-            names += [WHOLE_TEXT + suffix for suffix in TEXTS]
-        text = next((texts[name] for name in names if name in texts), None)
-        if text is None:
-            without.append(key)
-        elif not id_of(key):
+    texts = _texts_beside(sounds, keys)
+    without = [key for key in sounds if not texts[key]]
+    used = sounds if transcribes else [key for key in sounds if texts[key]]
+    for key in used:
+        if not id_of(key):
             findings.refuse("InvalidClipId", f"{shown(key)} has no letter or digit in its name; rename it")
-        else:
-            long.append(LongRecording(id_of(key), key, text))
+    long = tuple(LongRecording(id_of(key), key, texts[key]) for key in used if id_of(key))
     if not long:
         raise BadData(_nothing_to_train(store, sounds), reason="MetadataMissing")
-    for key in without:
+    for key in [] if transcribes else without:
         findings.refuse(
             "TranscriptMissing",
             f"{shown(key)} has no text: put it beside the recording as {shown(_without_suffix(key) + '.txt')}",
@@ -368,14 +365,28 @@ def _unlisted(store: Store, keys: Sequence[str], findings: FindingList) -> Datas
         if count > 1:
             findings.refuse("DuplicateId", f"{count} recordings have the id {shown(one)}; rename them", one)
     word = "recording" if len(long) == 1 else "recordings"
-    return Dataset(f"no list of clips; {len(long)} {word} with a text beside it", (), tuple(long))
+    told = f", {len(without)} without a text" if without and transcribes else " with a text beside it"
+    return Dataset(f"no list of clips; {len(long)} {word}{told}", (), long)
+
+
+def _texts_beside(sounds: Sequence[str], keys: Sequence[str]) -> dict[str, str]:
+    """Return the key of each sound's text; empty: it has none."""
+    texts = {_nfc(key): key for key in keys}
+    found = {}
+    for key in sounds:
+        bare = _without_suffix(_nfc(key))
+        names = [bare + suffix for suffix in TEXTS] + [_nfc(key) + suffix for suffix in TEXTS]
+        if len(sounds) == 1:
+            names += [WHOLE_TEXT + suffix for suffix in TEXTS]
+        found[key] = next((texts[name] for name in names if name in texts), "")
+    return found
 
 
 def _nothing_to_train(store: Store, sounds: Sequence[str]) -> str:
     if len(sounds) == 1:
         return (
             f"{store.uri} has one recording, {shown(sounds[0])}, and no text of it; put what is said in it into "
-            f"{WHOLE_TEXT}.txt beside it (nothing here writes down speech by itself)"
+            f"{WHOLE_TEXT}.txt beside it, or give the installation a recogniser (chart value recogniser)"
         )
     return (
         f"{store.uri}/{LISTS[0]} does not exist; it lists the clips, one line each: id|text; or give each recording "

@@ -29,6 +29,7 @@ class ExaminedClip:
     phones: tuple[str, ...]  # of its text
     speech_seconds: float
     examination: Examination
+    text_errors: float | None = None  # % of the text's characters that a recogniser writes otherwise
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def _judged(
         measures.HUM.key: found.hum_db,
         measures.SPEAKER.key: speaker,
         measures.TEXT.key: text.margin if text is not None else None,
+        measures.TEXT_ERRORS.key: clip.text_errors,
         measures.RATE_LOW.key: len(_spoken(clip.phones)) / clip.speech_seconds if clip.speech_seconds else None,
         measures.SAME_SOUND.key: twin[1] if twin is not None else None,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -42,6 +42,10 @@ _MIXED: Final[dict[Mix, tuple[str, str]]] = {
 }
 
 
+Transcribe = Callable[[Samples], str]
+"""Return what is said in (samples) at 16 kHz; empty where that is not sure."""
+
+
 @dataclass(frozen=True)
 class LoadedClip:
     """One clip whose sound can be read, and how much of all recordings has been loaded with it."""
@@ -61,6 +65,7 @@ class Loader:
     digest: DatasetDigest
     findings: FindingList
     language: str
+    transcribe: Transcribe | None = None
 
     def clips(self, dataset: Dataset) -> Iterator[LoadedClip]:
         """Yield the clips in the order of the dataset; those that cannot be read are findings."""
@@ -103,7 +108,7 @@ class Loader:
         return decoded
 
     def _slices(self, long: LongRecording, decoders: Decoders) -> Iterator[tuple[Recording, Path]]:
-        text, _ = read_text(self.store, long.text_key, self.digest)
+        text = read_text(self.store, long.text_key, self.digest)[0] if long.text_key else ""
         decoded = self._decode(long.id, long.key, decoders, limit=LONG_LIMIT)
         if decoded is None:
             return
@@ -114,7 +119,12 @@ class Loader:
                 long.id,
             )
             return
-        if PurePosixPath(long.text_key).suffix.lower() in TIMED:
+        if not long.text_key:
+            parts = self._transcribed(long, decoded)
+            if decoded.seconds <= CLIP_SECONDS:
+                yield from ((Recording(long.id, part.text, long.key, transcribed=True), decoded.path) for part in parts)
+                return
+        elif PurePosixPath(long.text_key).suffix.lower() in TIMED:
             parts = self._timed(long, decoded, text)
         elif decoded.seconds <= CLIP_SECONDS:
             yield Recording(long.id, " ".join(text.split()), long.key), decoded.path
@@ -125,7 +135,7 @@ class Loader:
             clip = f"{long.id}-{number:03}"
             path = decoded.path.with_name(f"{clip}.wav")
             _cut(decoded.path, Span(part.begin, part.end), path)
-            yield Recording(clip, part.text, long.key), path
+            yield Recording(clip, part.text, long.key, transcribed=not long.text_key), path
         decoded.path.unlink()
 
     def _timed(self, long: LongRecording, decoded: Decoded, text: str) -> Sequence[TimedText]:
@@ -147,6 +157,25 @@ class Loader:
             )
             return ()
         return _with_margins(cues, decoded.seconds)
+
+    def _transcribed(self, long: LongRecording, decoded: Decoded) -> Sequence[TimedText]:
+        """Return the parts of a recording without a text, as the recogniser writes them."""
+        assert self.transcribe is not None  # noqa: S101 -- without it the dataset has no such recording
+        samples = audio.resample_file(decoded.path, audio.ANALYSIS_RATE)
+        is_clip = decoded.seconds <= CLIP_SECONDS
+        spans = (Span(0.0, decoded.seconds),) if is_clip else slices(detect(samples).voiced)
+        parts = [TimedText(span.begin, span.end, self.transcribe(_part(samples, span))) for span in spans]
+        for part in parts:
+            if not part.text:
+                where = "" if is_clip else f", {part.begin:.1f} to {part.end:.1f} s,"
+                tell = self.findings.refuse if is_clip else self.findings.warn
+                tell(
+                    "NotTranscribed",
+                    f"{long.key}{where} is not used: the recogniser is not sure what is said in it; put the text "
+                    "beside the recording",
+                    long.id,
+                )
+        return tuple(part for part in parts if part.text)
 
     def _aligned(self, long: LongRecording, decoded: Decoded, text: str) -> Sequence[TimedText]:
         """Return the slices with their parts of the text; what fits nowhere is a finding."""

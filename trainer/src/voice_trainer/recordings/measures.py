@@ -81,6 +81,10 @@ TEXT = Measure(
     "textMargin", "fit of the text", "SD", "higher", 2.5, 1.5, "WrongText",
     "its text fits the sound {value} better than the texts of other clips", "write what is said in it",
 )  # fmt: skip
+TEXT_ERRORS = Measure(
+    "textErrors", "wrong characters", "%", "lower", 45.0, 60.0, "WrongText",
+    "a recogniser writes {value} of its text otherwise", "write what is said in it", decimals=0,
+)  # fmt: skip
 RATE_LOW = Measure(
     "phonesPerSecond", "speaking rate, at least", "phones/s", "higher", 5.0, 2.5, "TextTooShort",
     "its text has {value} of speech", "write all that is said in it",
@@ -95,10 +99,10 @@ SAME_SOUND = Measure(
 )  # fmt: skip
 
 # Voice and words are not judged by a sound that is left out for itself.
-NEED_SOUND: Final = (SPEAKER, TEXT)
+NEED_SOUND: Final = (SPEAKER, TEXT, TEXT_ERRORS)
 # What is no longer in a clip once its noise is removed; only what nothing can be made of still counts then.
 REMOVED_WITH_NOISE: Final = (SNR, HUM)
 
 MEASURES: Final = (
-    CLIPPED, SNR, OVERALL, BANDWIDTH, REVERBERATION, HUM, SPEAKER, TEXT, RATE_LOW, RATE_HIGH, SAME_SOUND,
+    CLIPPED, SNR, OVERALL, BANDWIDTH, REVERBERATION, HUM, SPEAKER, TEXT, TEXT_ERRORS, RATE_LOW, RATE_HIGH, SAME_SOUND,
 )  # fmt: skip

@@ -20,7 +20,7 @@ from voice_trainer.evaluation.findings import (
     summary_of,
 )
 from voice_trainer.evaluation.gates import Verdict, chosen_gates, judge
-from voice_trainer.evaluation.metrics import METRICS, RECOGNISERS
+from voice_trainer.evaluation.metrics import METRICS
 from voice_trainer.evaluation.prediction import compare_predictions
 from voice_trainer.evaluation.recordings_report import read_recordings_report
 from voice_trainer.evaluation.report import REPORT_HTML, REPORT_JSON, ActiveReport, Pictures, Report, render_html
@@ -66,11 +66,15 @@ def evaluate(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LI
     """Write report, samples, prompt and reference; gates that fail are a verdict in the summary, not an error.
 
     Raises:
-        Refused: a gate names a metric that nothing measures.
+        Refused: a gate names a metric that nothing measures, or the installation's recogniser cannot be used.
     """
     base = workspace.base_of_features()
     gates, gates_from = chosen_gates(
-        job.evaluation.gates, base.document.gates, job.evaluation.minimum_gates, language=job.language
+        job.evaluation.gates,
+        base.document.gates,
+        job.evaluation.minimum_gates,
+        language=job.language,
+        has_folder=job.recogniser is not None,
     )
     trained, folder, seed = workspace.results("train"), workspace.folder("evaluate"), job.training.seed
     clips = load_clips(workspace)
@@ -97,7 +101,7 @@ def evaluate(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LI
     shown = tuple(ShownClip(one, speech.waveforms(one.adapted.clip.text)) for one in comparisons[:SHOWN_CLIPS])
     for one in shown:
         speech.write(folder, f"{one.comparison.adapted.clip.id}.spoken", one.spoken)
-    with open_meter(job.language, encoders.speaker) as meter:
+    with open_meter(job, workspace.scratch, encoders.speaker) as meter:
         recorded = list(meter.measure_all(clip.recording() for clip in held_out))
         speaker = speaker_of(recorded, [clip.clip for clip in clips])
         sentences = speech.measured(steps.each(texts[:first]), meter, speaker)
@@ -115,16 +119,17 @@ def evaluate(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LI
         sentences=write_sentences(speech, folder, sentences, played=max(PLAYED, len(job.evaluation.texts))),
         scores=scores,
         base_scores=mean_scores([one.base.scores for one in comparisons]) | estimates_of(sentences, "base"),
-        recording_scores=recording_estimates(recorded, [clip.clip.text for clip in held_out]),
+        recording_scores=recording_estimates(recorded, [clip.clip.text for clip in held_out], job.language),
         verdicts=verdicts,
         gates_from=gates_from,
+        recogniser=meter.recogniser,
         active=active_report(served),
         active_scores=mean_scores([one.active.scores for one in comparisons if one.active])
         | estimates_of(sentences, "active"),
         recorded=tuple(one.embedding for one in recorded if one.embedding is not None),
     )
     write_report(folder, report_of(job, workspace, base, findings), workspace, shown, speech.rate)
-    return summary_of(findings, job.language, voice.device.type)
+    return summary_of(findings, voice.device.type)
 
 
 def estimates_of(sentences: Sequence[SpokenSentence], condition: Condition) -> dict[str, Estimate]:
@@ -175,7 +180,7 @@ def report_of(job: TrainingJob, workspace: Workspace, base: JobBase, findings: F
         base={"name": base.document.name, "digest": base.digest},
         active=findings.active,
         method=METHOD,
-        recogniser=RECOGNISERS.get(job.language, ""),
+        recogniser=findings.recogniser,
         passed=findings.passed,
         gates=[verdict.document() for verdict in findings.verdicts],
         gates_from=findings.gates_from,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,8 @@ from voice_trainer.job.limits import Limits
 from voice_trainer.job.results import Summary, now
 from voice_trainer.job.workers import ItemFailed
 from voice_trainer.job.workspace import Workspace
+from voice_trainer.recognition.error_rates import compare_texts
+from voice_trainer.recognition.recogniser import Recogniser, open_recogniser
 from voice_trainer.recordings import audio
 from voice_trainer.recordings.clips import (
     Clip,
@@ -43,7 +46,7 @@ from voice_trainer.recordings.clips import (
     write_clips,
 )
 from voice_trainer.recordings.dataset import DatasetDigest, Recording, read_dataset, shown
-from voice_trainer.recordings.decoding import DECODED_SECONDS, Decoders
+from voice_trainer.recordings.decoding import DECODED_SECONDS, Decoders, Samples
 from voice_trainer.recordings.examination import (
     ANALYSIS,
     DENOISED,
@@ -57,7 +60,7 @@ from voice_trainer.recordings.examination import (
 )
 from voice_trainer.recordings.findings import Finding, FindingList, write_findings
 from voice_trainer.recordings.judgement import ExaminedClip, JudgedClip, judge
-from voice_trainer.recordings.loading import Loader
+from voice_trainer.recordings.loading import Loader, Transcribe
 from voice_trainer.recordings.polyphones import load_polyphones
 from voice_trainer.recordings.selection import require_enough_good, summary_findings
 from voice_trainer.recordings.vad import detect
@@ -66,6 +69,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_LIMITS = Limits()
 CLIP_SECONDS = (0.6, 54.0)  # the family's own limits for a training clip
+LEAST_CONFIDENCE = -1.0  # mean log probability of a token, below which Whisper's authors do not believe it
 
 
 @dataclass(frozen=True)
@@ -98,14 +102,28 @@ def prepare(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LIM
 
     Raises:
         BadData: the dataset has problems (all are found in one pass), or too little speech.
-        Refused: a gate names what is not measured; better known now than after training.
+        Refused: a gate names what is not measured, better known now than after training, or the installation's
+            recogniser cannot be used.
     """
     base = workspace.base.document
-    chosen_gates(job.evaluation.gates, base.gates, job.evaluation.minimum_gates, language=job.language)
+    has_folder = job.recogniser is not None
+    chosen_gates(
+        job.evaluation.gates, base.gates, job.evaluation.minimum_gates, language=job.language, has_folder=has_folder
+    )
     _require_language(job, base)
+    with ExitStack() as running:
+        recogniser = None
+        if has_folder:  # the built-in one writes too much otherwise to be believed
+            kept = finished_clips(workspace) / "written"
+            recogniser = running.enter_context(open_recogniser(job, workspace.scratch, kept))
+        return _prepare(job, workspace, limits, recogniser)
+
+
+def _prepare(job: TrainingJob, workspace: Workspace, limits: Limits, recogniser: Recogniser | None) -> Summary:
+    base = workspace.base.document
     front_end = _FrontEnd(job.language, base.symbols, load_polyphones(workspace.base, job.language), base.readings)
     findings = FindingList(tell=_log)
-    accepted, facts = _accept(job, front_end, workspace, findings)
+    accepted, facts = _accept(job, front_end, workspace, findings, recogniser)
     total = len({clip.recording.id for clip in accepted} | findings.refused_clips)
     left_out = require_enough_good(findings.found, total, job.dataset.max_rejected)
     accepted = [clip for clip in accepted if clip.recording.id not in left_out]
@@ -118,7 +136,8 @@ def prepare(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LIM
             denoise=job.dataset.denoise,
             rate=base.sample_rate,
         )
-        examined = _examine_all(accepted, examiner, workspace, findings)
+        work = partial(_examined, examiner, recogniser, job.language)
+        examined = _examine_all(accepted, work, workspace, findings)
     judged = judge([one.clip for one in examined])
     findings.extend(finding for clip in judged for finding in clip.findings)
     left_out = require_enough_good(findings.found, total, job.dataset.max_rejected)
@@ -128,12 +147,14 @@ def prepare(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LIM
     clips = _place_all(examined, left_out, folder, job.training.seed)
     write_clips(folder, clips)
     write_findings(folder, findings.found)
-    write_recordings_report(folder, _report(job, examined, judged, findings))
+    write_recordings_report(folder, _report(job, recogniser, examined, judged, findings))
     return {
         "clips": len(clips),
         "heldOut": sum(clip.held_out for clip in clips),
         "rejected": len(left_out),
         "denoised": sum(clip.denoised for clip in clips),
+        "transcribed": sum(clip.transcribed for clip in clips),
+        "recogniser": recogniser.name if recogniser else "",
         "findings": summary_findings(findings.found),
         "seconds": f"{sum(clip.seconds for clip in clips):.1f}",
         "speechSeconds": f"{sum(clip.speech_seconds for clip in clips):.1f}",
@@ -159,22 +180,35 @@ def _require_language(job: TrainingJob, base: BaseDocument) -> None:
 
 
 def _accept(
-    job: TrainingJob, front_end: _FrontEnd, workspace: Workspace, findings: FindingList
+    job: TrainingJob,
+    front_end: _FrontEnd,
+    workspace: Workspace,
+    findings: FindingList,
+    recogniser: Recogniser | None,
 ) -> tuple[list[Accepted], Summary]:
     """Check every clip, collecting all findings; return the clips in the dataset's order, its shape and its digest."""
     store = open_store(job.dataset.uri)
     digest = DatasetDigest()
-    dataset = read_dataset(store, digest, findings, job.language)
+    transcribe = _transcriber(recogniser) if recogniser else None
+    dataset = read_dataset(store, digest, findings, job.language, transcribes=transcribe is not None)
     progress = workspace.progress("prepare")
     accepted: list[Accepted] = []
     with Decoders() as decoders:
-        loader = Loader(store, workspace.scratch / "raw", decoders, digest, findings, job.language)
+        loader = Loader(store, workspace.scratch / "raw", decoders, digest, findings, job.language, transcribe)
         for loaded in loader.clips(dataset):
             clip = _examine(loaded.recording, loaded.path, front_end, findings)
             accepted += [clip] if clip else []
             progress.report(loaded.done, 2)
     digest.require(job.dataset.digest)
     return accepted, {"shape": dataset.shape, "datasetDigest": digest.value()}
+
+
+def _transcriber(recogniser: Recogniser) -> Transcribe:
+    def transcribe(samples: Samples) -> str:
+        written = recogniser.write(samples)
+        return written.text if written is not None and written.confidence >= LEAST_CONFIDENCE else ""
+
+    return transcribe
 
 
 def _log(finding: Finding) -> None:
@@ -257,17 +291,21 @@ class Examined:
     accepted: Accepted
     clip: ExaminedClip
     folder: Path
+    recognised: str = ""
 
 
 def _examine_all(
-    accepted: list[Accepted], examiner: Examiner, workspace: Workspace, findings: FindingList
+    accepted: list[Accepted],
+    work: Callable[[Accepted], Examined | Finding],
+    workspace: Workspace,
+    findings: FindingList,
 ) -> list[Examined]:
     """Work on every clip; processes do the work, so threads are enough. Clips that no process survives are told."""
     progress = workspace.progress("prepare")
     started = time.monotonic()
     examined: list[Examined] = []
     with ThreadPoolExecutor(max_workers=min(usable_cpus(), MAX_WORKERS)) as pool:
-        for number, result in enumerate(pool.map(partial(_examined, examiner), accepted), start=1):
+        for number, result in enumerate(pool.map(work, accepted), start=1):
             if isinstance(result, Examined):
                 examined.append(result)
             else:
@@ -279,7 +317,7 @@ def _examine_all(
     return examined
 
 
-def _examined(examiner: Examiner, clip: Accepted) -> Examined | Finding:
+def _examined(examiner: Examiner, recogniser: Recogniser | None, language: str, clip: Accepted) -> Examined | Finding:
     samples, rate = audio.read_mono(clip.path)
     recording = clip.recording
     try:
@@ -287,7 +325,12 @@ def _examined(examiner: Examiner, clip: Accepted) -> Examined | Finding:
     except ItemFailed as error:
         sentence = f"{recording.key}: it could not be measured ({error}); export it again as WAV or FLAC"
         return Finding(recording.id, "UnreadableClip", sentence, "refusal")
-    return Examined(clip, ExaminedClip(recording.id, recording.key, clip.phones, clip.speech_seconds, found), folder)
+    written = None
+    if recogniser is not None and not recording.transcribed:
+        written = recogniser.write(audio.read_flac(folder / ANALYSIS))
+    errors = None if written is None else 100 * compare_texts(recording.text, written.text, language).character_rate
+    examined = ExaminedClip(recording.id, recording.key, clip.phones, clip.speech_seconds, found, errors)
+    return Examined(clip, examined, folder, written.text if written else "")
 
 
 def _place_all(examined: list[Examined], rejected: frozenset[str], folder: Path, seed: int) -> list[Clip]:
@@ -320,12 +363,17 @@ def _clip(one: Examined, *, is_held_out: bool) -> Clip:
         true_peak_dbtp=found.true_peak_dbtp,
         limited_db=found.limited_db,
         denoised=found.denoised,
+        transcribed=one.accepted.recording.transcribed,
         held_out=is_held_out,
     )
 
 
 def _report(
-    job: TrainingJob, examined: list[Examined], judged: Sequence[JudgedClip], findings: FindingList
+    job: TrainingJob,
+    recogniser: Recogniser | None,
+    examined: list[Examined],
+    judged: Sequence[JudgedClip],
+    findings: FindingList,
 ) -> RecordingsReport:
     """Return the document of ``recordings.json``."""
     ids = {one.clip.id for one in examined}
@@ -333,6 +381,7 @@ def _report(
         voice=f"{job.voice.namespace}/{job.voice.name}",
         input_hash=job.input_hash,
         language=job.language,
+        recogniser=recogniser.name if recogniser else "",
         denoise=job.dataset.denoise,
         max_rejected=job.dataset.max_rejected,
         clips=[
@@ -354,6 +403,8 @@ def _judgement(one: Examined, judged: JudgedClip, findings: Sequence[Finding]) -
     return ClipJudgement(
         id=name,
         text=one.accepted.recording.text,
+        recognised=one.recognised,
+        transcribed=one.accepted.recording.transcribed,
         rejected=judged.is_rejected,
         denoised=found.denoised,
         file=(rejected_copy if judged.is_rejected else training_copy)(Path(), name).as_posix(),

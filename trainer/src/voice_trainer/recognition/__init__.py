@@ -1,0 +1,1 @@
+"""Recognisers: what is said in a recording, as words."""
