@@ -20,12 +20,14 @@ VALUES: dict[str, Any] = {
         "evidence": ["{storage}/evidence/{namespace}/", "https://forms.example.org/signed"],
         "namespaces": {"audiobooks": {"datasets": ["s3://archive/{namespace}", "s3://shared/"], "bases": ["tiny"]}},
     },
+    "recogniser": {"uri": "s3://models/whisper", "digest": "sha256:" + "1" * 64, "languages": ["ja"]},
     "policy": {
         "gates": [{"metric": "pesq", "min": "3.0"}],
         "max": {"gpus": 2, "epochs": 20, "timeout": "24h", "replicas": 3, "objectBytes": 8192},
         "serverNamePattern": "voice-.*|default",
     },
 }
+WORDS = [{"metric": "cer", "max": "0.1"}, {"metric": "wer", "max": "0.2"}]
 CONSENT = {"holder": "Alice A.", "statement": "I agree."}
 BEFORE = make_voice(
     "before",
@@ -166,6 +168,11 @@ VOICES: list[Any] = [
     pytest.param("studio", {"training": {"epochs": 21}}, "policy.max.epochs", id="epochs"),
     pytest.param("studio", {"compute": {"timeout": "24h1s"}}, "policy.max.timeout", id="time"),
     pytest.param("studio", {"evaluation": {"gates": []}}, "", id="gates below the minimum are raised, not refused"),
+    pytest.param("studio", {"evaluation": {"gates": WORDS}}, "", id="words of English"),
+    pytest.param("studio", {"language": "ja", "evaluation": {"gates": WORDS}}, "", id="words with a recogniser"),
+    pytest.param(
+        "studio", {"language": "ko", "evaluation": {"gates": WORDS}}, "(chart value recogniser)", id="words without one"
+    ),
 ]
 
 
@@ -176,7 +183,12 @@ def test_the_api_server_refuses_a_voice_with_the_operators_sentence(
     document = make_voice("alice", namespace, **spec)
     parsed = VoiceModelSpec.model_validate(document["spec"])
     problem = voice_problem(
-        namespace, parsed, parsed.base or "tiny", tenant=settings.tenant(namespace), policy=settings.policy
+        namespace,
+        parsed,
+        parsed.base or "tiny",
+        tenant=settings.tenant(namespace),
+        policy=settings.policy,
+        has_recogniser=settings.recogniser_of(parsed.language) is not None,
     )
     answer = apply(document | {"metadata": {"generateName": "alice-", **document["metadata"]}})
     if refused:

@@ -75,11 +75,12 @@ from voice_operator.reconcile.server_status import ObservedDeployment, server_st
 from voice_operator.reconcile.status import status_of
 from voice_operator.settings import Settings
 from voice_trainer.errors import UsageError
-from voice_trainer.evaluation.metrics import METRICS, RECOGNISERS
-from voice_trainer.evaluation.recognition import Errors
+from voice_trainer.evaluation.metrics import METRICS
 from voice_trainer.evaluation.scores import ClipScores, mean_scores
 from voice_trainer.evaluation.sentence_scores import SentenceScores, sentence_estimates
 from voice_trainer.job.document import TrainingJob, read_job
+from voice_trainer.recognition.error_rates import Errors
+from voice_trainer.recognition.recogniser import BUILT_IN
 
 VOICE = {
     "language": "en",
@@ -433,7 +434,7 @@ def test_every_metric_that_a_gate_may_name_is_measured() -> None:
 def test_operator_and_trainer_agree_on_what_is_better_and_what_is_recognised() -> None:
     for better, names in (("higher", MORE_IS_BETTER), ("lower", LESS_IS_BETTER), ("near one", (BOTH_BOUNDS,))):
         assert set(names) == {name for name, metric in METRICS.items() if metric.better == better}
-    assert set(RECOGNISED) == set(RECOGNISERS)
+    assert set(RECOGNISED) == set(BUILT_IN)
     assert set(NEED_RECOGNISER) == {name for name, metric in METRICS.items() if metric.recognised}
 
 
@@ -469,6 +470,7 @@ def a_record(spec: VoiceModelSpec, mark: str) -> dict[str, Any]:
     scores = {"pesq": f"3.{mark}"}
     evaluated = StageOutput("", "", scores=scores, intervals=scores, gates=gates)
     voice = Voice("studio", f"voice-{mark}", "uid", 1, spec, VoiceModelStatus(), requester=f"user-{mark}")
+    voice = replace(voice, recogniser="sha256:2" + mark * 63)
     proof = Proof("train" if mark == "1" else "publish", f"job-{mark}", int(mark), f"sha256:{mark * 64}")
     effect = CreateRevision(f"voice-{mark}-{mark * 8}", published, evaluated, (proof,))
     made: dict[str, Any] = voice_revision(voice, effect, mark * 64, dataset, settings)["spec"]

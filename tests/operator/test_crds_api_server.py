@@ -131,11 +131,6 @@ CONSENT = {"holder": "Alice A.", "statement": "I agree."}
             "only durationRatio may have both",
             id="a duration without a bound",
         ),
-        pytest.param(
-            {"language": "ja", "evaluation": {"gates": [{"metric": "cer", "max": "0.1"}]}},
-            "spec.evaluation.gates names cer or wer, which needs a recogniser, and there is one of en only; remove",
-            id="words of a language that nothing recognises",
-        ),
         pytest.param({"retention": {"unusedDays": 0}}, "spec.retention.unusedDays", id="gone before it is used"),
         pytest.param({"speaker": "Alice"}, 'unknown field "spec.speaker"', id="a field nobody reads"),
     ],

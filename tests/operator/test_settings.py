@@ -46,6 +46,12 @@ def test_the_operators_own_namespace_is_always_watched_too(tmp_path: Path) -> No
         pytest.param({"imagse": {}}, "imagse: unknown field; correct its spelling", id="a misspelt key"),
         pytest.param({"images": {"trainer": "t"}}, "images.inference: missing; add it", id="a missing key"),
         pytest.param({"bases": {}}, "bases: {}: must have at least 1 item", id="no base"),
+        pytest.param({"recogniser": {"uri": "s3://x/y"}}, "recogniser.digest", id="a recogniser that is not pinned"),
+        pytest.param(
+            {"recogniser": {"uri": "s3://x/y", "digest": "sha256:" + "1" * 64, "volume": {"emptyDir": {}}}},
+            "recogniser.uri is 's3://x/y' and recogniser.volume is given: a volume is mounted at /recogniser",
+            id="a recogniser in two places",
+        ),
         pytest.param(
             {"bases": {"x": {"uri": "u", "digest": "md5:1"}}}, "bases.x.digest", id="a digest of another kind"
         ),

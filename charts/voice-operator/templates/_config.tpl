@@ -8,6 +8,10 @@ images:
   pullSecrets: {{ toJson $images.pullSecrets }}
 bases:
   {{- toYaml .Values.bases | nindent 2 }}
+{{- if .Values.recogniser.uri }}
+recogniser:
+  {{- toYaml .Values.recogniser | nindent 2 }}
+{{- end }}
 defaultBase: {{ include "voice-operator.defaultBase" . | quote }}
 storage:
   uri: {{ .Values.storage.uri | quote }}

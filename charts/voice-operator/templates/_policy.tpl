@@ -31,6 +31,13 @@
 ({{ if $special }}request.namespace in {{ toJson $special }} ? {{ toJson $special }}[request.namespace] : {{ end }}{{ $default }})
 {{- end -}}
 
+{{/* Languages that are recognised: the trainer's own, and those of the installation's recogniser. */}}
+{{- define "voice-operator.recognised" -}}
+{{- $own := list "en" -}}
+{{- if .Values.recogniser.uri -}}{{- $own = concat $own .Values.recogniser.languages | uniq -}}{{- end -}}
+{{ toJson $own }}
+{{- end -}}
+
 {{/* Whether tenancy says anything about bases. */}}
 {{- define "voice-operator.hasBases" -}}
 {{- $found := hasKey .Values.tenancy "bases" -}}

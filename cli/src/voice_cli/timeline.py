@@ -170,6 +170,7 @@ def _with_recordings(step: Step, status: Object) -> Step:
     parts += [f"{found['speechSeconds']} s of speech"] if found.get("speechSeconds") else []
     parts += [f"{found['rejected']} left out"] if found.get("rejected") else []
     parts += [f"{found['denoised']} denoised"] if found.get("denoised") else []
+    parts += [f"{found['transcribed']} transcribed"] if found.get("transcribed") else []
     return Step(**{**asdict(step), "message": ", ".join(parts)})
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from voice_operator.api.evaluation import NEED_RECOGNISER, RECOGNISED
 from voice_operator.api.schema import GROUP, VALIDATIONS, VERSION, name_rule
 from voice_operator.api.structural import structural_schema
 from voice_operator.api.voice_model import VoiceModelSpec
@@ -68,18 +67,6 @@ KINDS = (
         short_names=("voice", "voices"),
         description="A speaker's voice: trained from recordings with consent, checked against gates, then served.",
         spec=VoiceModelSpec,
-        spec_rules=(
-            (
-                (
-                    f"self.language in {list(RECOGNISED)} || !has(self.evaluation) || !has(self.evaluation.gates) || "
-                    f"!self.evaluation.gates.exists(gate, gate.metric in {list(NEED_RECOGNISER)})"
-                ),
-                (
-                    f"spec.evaluation.gates names {' or '.join(NEED_RECOGNISER)}, which needs a recogniser, and there "
-                    f"is one of {', '.join(RECOGNISED)} only; remove that gate"
-                ),
-            ),
-        ),
         status=VoiceModelStatus,
         columns=(
             READY,

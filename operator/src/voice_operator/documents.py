@@ -73,6 +73,7 @@ class Summary(Document):
     clips: int = Field(0, ge=0, le=1_000_000, description="Of prepare: clips that are kept.")
     rejected: int = Field(0, ge=0, le=1_000_000, description="Of prepare: clips that are left out.")
     denoised: int = Field(0, ge=0, le=1_000_000, description="Of prepare.")
+    transcribed: int = Field(0, ge=0, le=1_000_000, description="Of prepare: clips whose text a recogniser wrote.")
     speech_seconds: Number | None = None
     findings: tuple[Finding, ...] | None = Field(None, max_length=20, description="Of prepare; the worst first.")
 

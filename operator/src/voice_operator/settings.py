@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from voice_operator.api.schema import Language
 from voice_operator.errors import InvalidSettings
 from voice_operator.manifests.alert import Mode, TargetKind
 from voice_operator.pod_settings import Gpu, PodSecurity, PodTemplate
@@ -21,6 +22,7 @@ _MAX_CA_BYTES = 256 << 10  # it travels in ConfigMaps, which hold 1 MiB, beside 
 _PROXY = "^(https?://[^ ]+)?$"
 ALERT_URL = r"^https?://[^/?#@\s]+([/?][^#\s]*)?$"  # no password in it: that is what urlSecret is for
 
+RECOGNISER_FOLDER = "/recogniser"  # where pods have the volume of the recogniser
 SESSION_SECONDS = (900, 43_200)  # what token services take
 
 _STORE_URI = r"^(s3://[a-z0-9][a-z0-9.-]*[a-z0-9](/[A-Za-z0-9._/-]*)?|file:///.*)$"
@@ -44,6 +46,17 @@ class Base(Section):
     digest: str = Field("", pattern="^(sha256:[0-9a-f]{64})?$")
     volume: dict[str, Any] = Field(
         default_factory=dict, description="Volume with the base, mounted into stages and servers at /bases/<name>."
+    )
+
+
+class Recogniser(Section):
+    """A Whisper folder that writes down speech: it checks texts, writes those that are missing, and measures voices."""
+
+    uri: str = Field(pattern="^(s3://.+|file:///recogniser(/.*)?)$")
+    digest: str = Field(pattern="^sha256:[0-9a-f]{64}$", description="As `voice-trainer recogniser` prints it.")
+    languages: tuple[Language, ...] = Field(("en", "ja", "ko", "zh"), min_length=1)
+    volume: dict[str, Any] = Field(
+        default_factory=dict, description="Volume with the folder, mounted into stages at /recogniser."
     )
 
 
@@ -333,6 +346,7 @@ class Settings(Section):
 
     images: Images
     bases: dict[str, Base] = Field(min_length=1)
+    recogniser: Recogniser | None = None
     default_base: str = Field("tiny", description="Base of the voices that name none; one of bases.")
     storage: Storage
     proxy: Proxy = Field(default_factory=Proxy)
@@ -411,6 +425,22 @@ class Settings(Section):
                     f"write file://{folder}, or a folder below it"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _the_recogniser_is_in_its_volume(self) -> Self:
+        known = self.recogniser
+        if known is not None and bool(known.volume) != known.uri.startswith(f"file://{RECOGNISER_FOLDER}"):
+            raise ValueError(
+                f"recogniser.uri is {known.uri!r} and recogniser.volume is {'given' if known.volume else 'not given'}: "
+                f"a volume is mounted at {RECOGNISER_FOLDER}, so write file://{RECOGNISER_FOLDER} with a volume, and "
+                "s3://… without one"
+            )
+        return self
+
+    def recogniser_of(self, language: str) -> Recogniser | None:
+        """Return the recogniser of a language, beside what the trainer has by itself."""
+        known = self.recogniser
+        return known if known is not None and language in known.languages else None
 
     @property
     def namespaces(self) -> tuple[str, ...]:

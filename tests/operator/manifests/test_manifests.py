@@ -80,6 +80,30 @@ def test_gpus(stage: str, compute: dict[str, Any], limits: dict[str, str] | None
     assert pod_of(stage, **compute)["containers"][0]["resources"].get("limits") == limits
 
 
+RECOGNISER = {
+    "uri": "file:///recogniser/small",
+    "digest": "sha256:" + "1" * 64,
+    "languages": ["ja"],
+    "volume": {"persistentVolumeClaim": {"claimName": "whisper"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("stage", "language", "used"),
+    [("prepare", "ja", True), ("evaluate", "ja", True), ("train", "ja", False), ("prepare", "en", False)],
+)
+def test_the_recogniser_is_mounted_where_it_is_used(stage: Any, language: str, used: bool) -> None:
+    voice, settings = a_voice(language=language), some_settings(recogniser=RECOGNISER)
+    pod = stage_job(voice, StartJob(stage, 1), HASH, settings)["spec"]["template"]["spec"]
+    mounts = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["mountPath"] == "/recogniser"]
+    assert mounts == ([{"name": "recogniser", "mountPath": "/recogniser", "readOnly": True}] if used else [])
+    volume = {"name": "recogniser", "persistentVolumeClaim": {"claimName": "whisper"}}
+    assert (volume in pod["volumes"]) is used
+    document = job_document_config_map(voice, StartJob(stage, 1), HASH, settings)["data"]["job.json"]
+    named = {"uri": RECOGNISER["uri"], "digest": RECOGNISER["digest"]} if language == "ja" else None
+    assert json.loads(document)["recogniser"] == named
+
+
 @pytest.mark.parametrize(
     ("capacity", "tolerations", "kind", "operator"),
     [

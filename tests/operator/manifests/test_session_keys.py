@@ -43,6 +43,17 @@ def test_only_the_first_stage_reads_the_recordings() -> None:
     assert allowed("evaluate")["s3:GetObject"] == [OWN, base]
 
 
+@pytest.mark.parametrize(
+    ("stage", "language", "read"),
+    [("prepare", "en", True), ("evaluate", "en", True), ("train", "en", False), ("prepare", "yue", False)],
+)
+def test_the_recogniser_is_read_where_it_is_used(stage: Any, language: str, read: bool) -> None:
+    recogniser = {"uri": "s3://models/whisper", "digest": "sha256:" + "1" * 64}
+    given = some_settings(storage={"uri": "s3://voices", "sessionKeys": {"enabled": True}}, recogniser=recogniser)
+    policy = session_policy(a_voice(language=language), stage, given, "us-east-1")
+    assert ("arn:aws:s3:::models/whisper/*" in policy) is read
+
+
 @pytest.mark.parametrize("action", ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"])
 def test_nothing_but_the_voices_own_folder_is_written(action: str) -> None:
     assert allowed("train")[action] == [OWN]

@@ -144,6 +144,12 @@ def test_an_evaluation_is_the_same_in_another_order_of_gates_and_whatever_is_pro
     assert an_evaluation(noRegression=False) == an_evaluation()
 
 
+def test_another_recogniser_is_another_evaluation_and_none_is_the_one_from_before_there_were_any() -> None:
+    given = [evaluation_hash(Evaluation(), (), recogniser) for recogniser in ("", "sha256:1", "sha256:2")]
+    assert given[0] == an_evaluation()
+    assert len(set(given)) == 3
+
+
 def test_another_way_of_measuring_is_another_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     before = an_evaluation()
     monkeypatch.setattr(hashing, "EVALUATION", 2)

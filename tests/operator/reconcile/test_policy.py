@@ -21,6 +21,7 @@ def problem_of(
     policy: dict[str, Any] | None = None,
     namespace: str = "team-a",
     base: str = "tiny",
+    has_recogniser: bool = False,
     size: int = 0,
     place: int = 1,
 ) -> Problem | None:
@@ -35,6 +36,7 @@ def problem_of(
         base,
         tenant=Tenancy.model_validate(tenancy or {}).of(namespace, STORAGE),
         policy=Policy.model_validate(policy or {}),
+        has_recogniser=has_recogniser,
         size=size,
         place=place,
     )
@@ -42,6 +44,11 @@ def problem_of(
 
 def consent(evidence: str) -> dict[str, Any]:
     return {"consent": {"holder": "Alice A.", "statement": "I agree.", "evidence": evidence}}
+
+
+def words(language: str, metric: str = "cer") -> dict[str, Any]:
+    bound = {"max": "0.1"} if metric == "cer" else {"min": "0.1"}
+    return {"language": language, "evaluation": {"gates": [{"metric": metric, **bound}]}}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +72,9 @@ def consent(evidence: str) -> dict[str, Any]:
         pytest.param({"policy": {"max": {"voicesPerNamespace": 3}}, "place": 3}, id="the last that has room"),
         pytest.param({"policy": {"gates": [{"metric": "pesq", "min": "3.0"}]}}, id="minimum gates raise, not refuse"),
         pytest.param({"tenancy": {"bases": ["tiny"]}}, id="a base that it may use"),
+        pytest.param({"spec": words("en")}, id="words of English"),
+        pytest.param({"spec": words("ja"), "has_recogniser": True}, id="words of a language with a recogniser"),
+        pytest.param({"spec": words("ja", "stoi")}, id="no words of a language without one"),
     ],
 )
 def test_allowed(given: dict[str, Any]) -> None:
@@ -74,6 +84,13 @@ def test_allowed(given: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("given", "reason", "message"),
     [
+        pytest.param(
+            {"spec": words("ja")},
+            "NoRecogniser",
+            "spec.evaluation.gates names cer, and there is no recogniser of ja; remove that gate, or give the "
+            "installation a recogniser (chart value recogniser)",
+            id="words of a language that nothing recognises",
+        ),
         pytest.param(
             {"spec": {"dataset": {"uri": "s3://voices/datasets/team-b/bob"}}},
             "DatasetNotAllowed",

@@ -48,6 +48,11 @@ def with_score(metric: str, value: str) -> ObservedRevision:
         pytest.param(scored(scores={}), [], id="nothing without a score"),
         pytest.param(scored(scores={"pesq": "broken"}), [], id="nothing by what is no number"),
         pytest.param(scored(scores={"pesq": "1.0"}, language="ja"), [], id="not across languages"),
+        pytest.param(
+            scored(scores={"pesq": "1.0", "cer": "0.9"}, recogniser="sha256:1"),
+            ["pesq"],
+            id="words are not compared across recognisers, and all else is",
+        ),
         pytest.param(scored(scores={"pesq": "1.0"}, base_identity="sha256:b"), [], id="nor across bases"),
         pytest.param(scored(scores={"pesq": "1.0"}, evaluation_version=2), [], id="nor across ways of measuring"),
     ],

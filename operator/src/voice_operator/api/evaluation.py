@@ -22,14 +22,14 @@ LESS_IS_BETTER: tuple[Metric, ...] = ("cer", "wer", "noEndTokenRate", "repetitio
 MORE_IS_BETTER: tuple[Metric, ...] = ("pesq", "stoi", "speakerSimilarity", "dnsmos")
 BOTH_BOUNDS: Metric = "durationRatio"  # 1 is best
 NEED_RECOGNISER: tuple[Metric, ...] = ("cer", "wer")
-RECOGNISED: tuple[Language, ...] = ("en",)  # languages that the trainer has a recogniser of
+RECOGNISED: tuple[Language, ...] = ("en",)  # languages that the trainer has a recogniser of by itself
 
 
 class Gate(Schema):
     """One score that the trained voice must reach before it is published."""
 
     metric: Metric = Field(
-        description="Which score; docs/voice-quality.md says what each means. cer and wer need English.",
+        description="Which score; docs/evaluation.md tells what each means. cer and wer need a recogniser.",
     )
     min: Decimal | None = Field(
         None,

@@ -65,6 +65,9 @@ class RevisionEvaluation(Schema):
         default_factory=dict, description="Half width of the 95 % interval of each score; a missing one is unknown."
     )
     gates: Annotated[tuple[GateVerdict, ...], Field(max_length=16, json_schema_extra=atomic_list())] = ()
+    recogniser: Digest = Field(
+        "", description="Digest of the recogniser of cer and wer; empty: the trainer's own. Others are not compared."
+    )
 
 
 class StageProof(Schema):

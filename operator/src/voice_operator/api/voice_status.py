@@ -156,6 +156,7 @@ class PreparedRecordings(Schema):
     clips: int = Field(0, ge=0, description="Clips to train on and to evaluate with.")
     rejected: int = Field(0, ge=0, description="Clips that are left out.")
     denoised: int = Field(0, ge=0, description="Clips whose noise was removed.")
+    transcribed: int = Field(0, ge=0, description="Clips whose text a recogniser wrote.")
     speech_seconds: Decimal | None = Field(None, description="Effective speech, without pauses.")
     findings: Annotated[tuple[ClipFinding, ...], Field(max_length=20, json_schema_extra=atomic_list())] = Field(
         (), description="The worst first, at most 20; recordings.html in the workspace has all of them."

@@ -205,6 +205,7 @@ def revision_from(item: Object, voice: Voice) -> ObservedRevision:
         language=spec.language,
         base_identity=base_identity(spec.base.name, spec.base.uri, spec.base.digest),
         evaluation_version=spec.algorithm.evaluation,
+        recogniser=spec.evaluation.recogniser,
         scores=spec.evaluation.scores,
         intervals=spec.evaluation.intervals,
         gates=spec.evaluation.gates,

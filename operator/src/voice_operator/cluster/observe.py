@@ -75,6 +75,7 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
         minimum_gates=settings.policy.minimum_gates,
         must_be_reviewed=settings.policy.review.required,
         may_be_copied=bool(settings.hub.token_secret),
+        recogniser=recogniser.digest if (recogniser := settings.recogniser_of(voice.spec.language)) else "",
     )
     found = find_server(cluster, voice)
     server = await _observed_server(cluster, voice, found) if revisions else None
@@ -201,6 +202,7 @@ def _refusal(cluster: Cluster, voice: Voice, server: Object | None) -> Problem |
         voice.base,
         tenant=settings.tenant(voice.namespace),
         policy=settings.policy,
+        has_recogniser=settings.recogniser_of(voice.spec.language) is not None,
         size=0 if record is None else record.size,
         place=cluster.caches.place_of(record) if counted and record is not None else 0,
     )

@@ -223,6 +223,7 @@ def _recordings(summary: Summary) -> PreparedRecordings | None:
         clips=summary.clips,
         rejected=summary.rejected,
         denoised=summary.denoised,
+        transcribed=summary.transcribed,
         speech_seconds=summary.speech_seconds,
         findings=tuple(
             ClipFinding(clip=found.clip, reason=found.reason, message=found.message, rejected=found.rejected)

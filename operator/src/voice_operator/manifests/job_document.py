@@ -25,6 +25,7 @@ def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Setti
     spec = voice.spec
     base = settings.bases[voice.base]
     gates = effective_gates(spec.evaluation.gates, voice.minimum_gates)
+    recogniser = settings.recogniser_of(spec.language)
     parts = (settings.storage.uri, voice.namespace, voice.name, input_hash)
     return {
         "schema": JOB_SCHEMA,
@@ -38,6 +39,7 @@ def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Setti
         "consent": spec.consent.document(),
         "source": spec.source.document(),
         "base": {"name": voice.base, "uri": base.uri, "digest": base.digest},
+        "recogniser": None if recogniser is None else {"uri": recogniser.uri, "digest": recogniser.digest},
         "training": spec.training.document(),
         "evaluation": {
             "texts": list(spec.evaluation.texts),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from voice_operator.settings import Settings, base_folder
+from voice_operator.settings import RECOGNISER_FOLDER, Settings, base_folder
 
 CA_FILE = "ca.crt"
 KEYS = "store-keys"  # the volume with the store's keys
@@ -42,6 +42,15 @@ def base_volumes(settings: Settings, *names: str) -> tuple[list[dict[str, Any]],
     chosen = [(f"base-{number}", name) for number, name in with_volume if name in names]
     volumes = [{"name": volume, **settings.bases[name].volume} for volume, name in chosen]
     return volumes, [{"name": volume, "mountPath": base_folder(name), "readOnly": True} for volume, name in chosen]
+
+
+def recogniser_volume(settings: Settings, language: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the volume and the mount of a language's recogniser, if it has one."""
+    known = settings.recogniser_of(language)
+    if known is None or not known.volume:
+        return [], []
+    mount = {"name": "recogniser", "mountPath": RECOGNISER_FOLDER, "readOnly": True}
+    return [{"name": "recogniser", **known.volume}], [mount]
 
 
 def store_environment(settings: Settings, folder: str) -> dict[str, str]:

@@ -53,6 +53,7 @@ def voice_revision(
             scores=dict(effect.evaluated.scores),
             intervals=dict(effect.evaluated.intervals),
             gates=effect.evaluated.gates,
+            recogniser=voice.recogniser,
         ),
         provenance=tuple(
             StageProof(stage=one.folder, job=one.job, attempt=one.attempt, manifest=one.manifest)

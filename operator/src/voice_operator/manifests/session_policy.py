@@ -16,7 +16,9 @@ PATTERN_SIGNS = "*?$"  # they mean something in a policy
 
 
 def session_policy(voice: Voice, stage: StageName | None, settings: Settings, region: str) -> str:
-    """Return the policy as JSON: the voice's own folder is written, its base and, to prepare, its recordings are read.
+    """Return the policy as JSON: the voice's own folder is written; base, recogniser and recordings are read.
+
+    Recordings are read to prepare alone, and the recogniser where it is used.
 
     Without a stage, for a copy, the voice's own folder is read, and nothing is written.
 
@@ -26,6 +28,9 @@ def session_policy(voice: Voice, stage: StageName | None, settings: Settings, re
     own = _below(voice_folder(settings.storage.uri, voice.namespace, voice.name))
     read = [] if stage is None else [settings.bases[voice.base].uri]
     read += [voice.spec.dataset.uri] if stage == "prepare" else []
+    recogniser = settings.recogniser_of(voice.spec.language)
+    if recogniser is not None and stage not in {None, "train"}:
+        read.append(recogniser.uri)
     places = [own, *(_below(uri) for uri in read if uri.startswith(S3))]
     arn = f"arn:{_partition(region)}:s3:::"
     statements: list[dict[str, Any]] = [

@@ -13,6 +13,7 @@ from voice_operator.manifests.pod import (
     image,
     pod_security,
     pull_secrets,
+    recogniser_volume,
     scratch,
     service_account,
     store_environment,
@@ -32,6 +33,7 @@ from voice_operator.units import mebibytes, quantity, seconds
 CONTAINER = "stage"
 FOLDER = "/etc/voice"
 STEPS: dict[StageName, str] = {"prepare": "prepare", "train": "features,train", "evaluate": "evaluate,publish"}
+RECOGNISING_STAGES: tuple[StageName, ...] = ("prepare", "evaluate")
 GPU_STAGES: tuple[StageName, ...] = ("train", "evaluate")
 
 TEMPLATE_HASH_DIGITS = 16
@@ -139,6 +141,9 @@ def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> 
     document = document_name(voice.name, input_hash, start.stage)
     key_volumes, key_mounts = ([], []) if settings.storage.session_keys.enabled else store_keys(settings)
     bases, base_mounts = base_volumes(settings, voice.base)
+    recogniser, recogniser_mounts = (
+        recogniser_volume(settings, voice.spec.language) if start.stage in RECOGNISING_STAGES else ([], [])
+    )
     gpu = settings.stages.gpu
     return {
         "restartPolicy": "Never",
@@ -164,6 +169,7 @@ def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> 
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- as above
                     *key_mounts,
                     *base_mounts,
+                    *recogniser_mounts,
                 ],
             }
         ],
@@ -174,6 +180,7 @@ def _pod(voice: Voice, start: StartJob, input_hash: str, settings: Settings) -> 
             scratch("tmp", "1Gi"),
             *key_volumes,
             *bases,
+            *recogniser,
         ],
         **pull_secrets(settings),
         **_placement(stage, _capacity(voice, start), gpu.taint),

@@ -76,8 +76,12 @@ def training_hash_of(revision: VoiceRevisionSpec) -> str:
     )
 
 
-def evaluation_hash(evaluation: Evaluation, minimum: Sequence[Gate] = (), *, official: bool = False) -> str:
+def evaluation_hash(
+    evaluation: Evaluation, minimum: Sequence[Gate] = (), recogniser: str = "", *, official: bool = False
+) -> str:
     """Return 64 hex digits over the gates and sentences of an evaluation, whatever their order among the gates.
+
+    The digest of the installation's ``recogniser`` counts where the language has one.
 
     A minimum of the installation counts where it changes the gates, and where they are the base's, which only the
     trainer knows. ``official`` says whether the bundle has official files, which evaluate's other half publishes.
@@ -88,6 +92,7 @@ def evaluation_hash(evaluation: Evaluation, minimum: Sequence[Gate] = (), *, off
         {
             **raised,
             **({"official": True} if official else {}),
+            **({"recogniser": recogniser} if recogniser else {}),
             "schema": "voice.sovits.dev/evaluation/v1",
             "texts": list(evaluation.texts),
             # No gates and none named are different wishes: the base's own gates apply to the second.

@@ -30,8 +30,10 @@ def resolve(
 
 
 def evaluation_hash_of(voice: Voice) -> str:
-    """Return the hash of the gates and sentences that a voice is evaluated with, and of what is published of it."""
-    return evaluation_hash(voice.spec.evaluation, voice.minimum_gates, official=voice.spec.publish.official)
+    """Return the hash of gates, sentences and recogniser that a voice is evaluated with, and of what is published."""
+    return evaluation_hash(
+        voice.spec.evaluation, voice.minimum_gates, voice.recogniser, official=voice.spec.publish.official
+    )
 
 
 def evaluation_changed(voice: Voice) -> bool:

@@ -53,6 +53,7 @@ class Voice:
     minimum_gates: tuple[Gate, ...] = ()  # of the installation
     must_be_reviewed: bool = False  # the installation says so
     may_be_copied: bool = False  # to the Hub; the installation says so
+    recogniser: str = ""  # digest of the installation's, for the voice's language; empty: there is none
 
     @property
     def id(self) -> str:
@@ -180,6 +181,7 @@ class ObservedRevision:
     language: str = ""
     base_identity: str = ""
     evaluation_version: int = 1
+    recogniser: str = ""
     scores: Mapping[str, str] = field(default_factory=dict)
     intervals: Mapping[str, str] = field(default_factory=dict)
     gates: tuple[GateVerdict, ...] = ()

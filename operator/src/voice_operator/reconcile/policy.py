@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from voice_operator.api.evaluation import NEED_RECOGNISER, RECOGNISED
 from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.reconcile.observed import Problem
@@ -20,19 +21,21 @@ def voice_problem(
     *,
     tenant: Tenant,
     policy: Policy,
+    has_recogniser: bool = False,
     size: int = 0,
     place: int = 0,
 ) -> Problem | None:
     """Return why nothing may be trained for a voice, every violation named; the first one gives the reason.
 
-    ``base`` is what the voice is made from, ``size`` the object's bytes, ``place`` its number among the namespace's
-    voices, the oldest first.
+    ``base`` is what the voice is made from, ``has_recogniser`` whether the installation has one of its language,
+    ``size`` the object's bytes, ``place`` its number among the namespace's voices, the oldest first.
     """
     return _joined(
         [
             *_addresses(namespace, spec, tenant),
             *_bases(namespace, base, tenant),
             *_required(spec, policy),
+            *_recognised(spec, has_recogniser=has_recogniser),
             *_maxima(spec, policy, size=size, place=place),
         ]
     )
@@ -80,6 +83,16 @@ def _required(spec: VoiceModelSpec, policy: Policy) -> Iterator[Problem]:
             VIOLATED,
             "spec.consent.evidence is empty; name where the signed permission lies "
             "(chart value policy.evidence.required)",
+        )
+
+
+def _recognised(spec: VoiceModelSpec, *, has_recogniser: bool) -> Iterator[Problem]:
+    named = [gate.metric for gate in spec.evaluation.gates or () if gate.metric in NEED_RECOGNISER]
+    if named and not has_recogniser and spec.language not in RECOGNISED:
+        yield Problem(
+            "NoRecogniser",
+            f"spec.evaluation.gates names {' and '.join(named)}, and there is no recogniser of {spec.language}; remove "
+            "that gate, or give the installation a recogniser (chart value recogniser)",
         )
 
 

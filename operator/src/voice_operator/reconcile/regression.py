@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voice_operator.api.evaluation import BOTH_BOUNDS, LESS_IS_BETTER, MORE_IS_BETTER
+from voice_operator.api.evaluation import BOTH_BOUNDS, LESS_IS_BETTER, MORE_IS_BETTER, NEED_RECOGNISER
 from voice_operator.reconcile.observed import ObservedRevision
 
 # How much better a score is than others, by metric.
@@ -32,12 +32,14 @@ def regressions_between(new: ObservedRevision, active: ObservedRevision) -> tupl
     """Return the scores in which ``new`` is worse than ``active``.
 
     The half widths of the intervals of two independent means add in quadrature. Without both of them a score says
-    nothing, and scores of another language, base or way of measuring are not comparable.
+    nothing, and scores of another language, base, recogniser or way of measuring are not comparable.
     """
     if not are_comparable(new, active):
         return ()
     found = []
     for metric, goodness in GOODNESS.items():
+        if metric in NEED_RECOGNISER and new.recogniser != active.recogniser:
+            continue
         loss = goodness(_number(active.scores.get(metric))) - goodness(_number(new.scores.get(metric)))
         margin = math.hypot(_number(active.intervals.get(metric)), _number(new.intervals.get(metric)))
         if loss > margin:
