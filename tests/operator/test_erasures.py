@@ -366,6 +366,27 @@ def test_a_voice_made_anew_waits_and_then_has_a_folder_of_its_own(tmp_path: Path
     run(scenario, tmp_path)
 
 
+def test_a_voice_made_anew_does_not_take_over_what_goes_with_the_old_ones_revisions(tmp_path: Path) -> None:
+    """The garbage collector has not come yet, so so a revision is still there."""
+
+    async def scenario(scene: Scene) -> None:
+        scene.put("old")
+        await scene.settle()
+        scene.write()
+        revision = sealed_revision("alice", "alice-3fa9c2d1", "sha256:" + "a" * 64)
+        revision["metadata"]["ownerReferences"] = [{"uid": "old"}]
+        scene.caches.revisions.update(revision)
+        scene.delete()
+        scene.put("new", inputHash=None)
+        assert await scene.claim("new", is_known=True) == "FolderNotErased"
+        scene.caches.revisions.delete(revision | {"metadata": revision["metadata"] | {"resourceVersion": "999"}})
+        await scene.settle()
+        assert scene.files() == []
+        assert await scene.claim("new") == ""
+
+    run(scenario, tmp_path)
+
+
 def test_a_restored_voice_keeps_what_its_revisions_stand_for(tmp_path: Path) -> None:
     async def scenario(scene: Scene) -> None:
         scene.mark("old")

@@ -202,6 +202,7 @@ class ErasureReconciler:
         if folder.marked == (uid, hold):
             return None
         marker = await self._documents.marker(key)
+        is_known = is_known and not self._goes_with(key, marker)
         if marker is None and not is_known and any(one.has_trained for one in folder.departed.values()):
             return self._not_erased(key)
         if marker is not None and marker.uid != uid and not is_known:
@@ -216,6 +217,12 @@ class ErasureReconciler:
         if self._cluster.caches.voices.get(key.namespace, key.name) is None:  # it was deleted meanwhile
             self._queue.add(key, Priority.NORMAL)
         return None
+
+    def _goes_with(self, key: Key, marker: Marker | None) -> bool:
+        """Return whether all revisions are of the VoiceModel that was seen to go: the garbage collector takes them."""
+        if marker is None or marker.uid not in self._folders[key].departed:
+            return False
+        return all(is_owned_by(item, marker.uid) for item in self._cluster.caches.revisions_of(key.namespace, key.name))
 
     def _not_erased(self, key: Key) -> Problem:
         self._queue.add(key, Priority.NORMAL)
