@@ -116,8 +116,8 @@ bench: .venv/.synced  ## Speed at the official sizes, of torch, stored graphs an
 bench-operator: setup  ## Memory, delays and API requests of the operator by number of voices, into out/bench/operator.json and .png.
 	@$(PYTHON) -m dev.operator_bench $(if $(SIZES),--sizes "$(SIZES)")
 
-bench-attack: setup  ## One tenant floods, another revokes: delays and memory, into out/security/flood.json (about 4 minutes).
-	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m security tests/security/test_flood.py
+bench-attack: setup  ## One tenant floods, another revokes and speaks: delays and memory, into out/security/{flood,speech}.json (about 8 minutes).
+	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m security tests/security/test_flood.py tests/security/test_speech_load.py
 
 bench-voice: setup  ## Measure a base's speech and that of voices fine-tuned on it, into out/bench/voice.html (BASE=folder, SPEAKERS=names).
 	@$(UV) sync --frozen --all-packages --group bench --quiet

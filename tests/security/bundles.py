@@ -19,11 +19,11 @@ class Bundles:
         self._folder = folder
         self._made = 0
 
-    def make(self, voice_id: str, revision: str, **changes: Any) -> Bundle:
+    def make(self, voice_id: str, revision: str, *, rank: int = 2, **changes: Any) -> Bundle:
         """A bundle in a folder of its own, its files written; ``changes`` go into its voice.json."""
         self._made += 1
         seed = int.from_bytes(hashlib.sha256(voice_id.encode()).digest()[:4])
-        bundle = Bundle(self._folder / str(self._made), self._base, voice_id, revision, rank=2, seed=seed)
+        bundle = Bundle(self._folder / str(self._made), self._base, voice_id, revision, rank=rank, seed=seed)
         bundle.voice |= changes
         bundle.write()
         return bundle
