@@ -119,7 +119,7 @@ def _write_voice(bundle: Path, base: BaseBundle, voice_id: str = f"{NAMESPACE}/r
     save_file(
         {key: np.zeros(shape, dtype=np.float16) for key, shape in shapes.items()}, bundle / "adapter_model.safetensors"
     )
-    prompt = {
+    prompt: dict[str, np.ndarray[Any, Any]] = {
         "codes": rng.integers(0, document.s1.end_token, PROMPT_TOKENS),
         "phones": rng.integers(1, 300, PROMPT_PHONES),
         "ge": rng.standard_normal(document.synthesizer.speaker_embedding).astype(np.float32),

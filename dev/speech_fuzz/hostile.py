@@ -141,6 +141,7 @@ def _shapes() -> Iterator[Hostile]:
     for kind in ("null", "true", "0", '"text"', "[]", "{}"):
         yield Hostile(f"a body that is {kind}", kind.encode())
     for name in ("input", "voice", "speed", "seed", "response_format", "lexicon", "top_k", "verify", "timestamps"):
+        value: Any
         for value in ([], {}, True, -1, 1e308, "\x00", [[[]]], {"id": {"id": 1}}):
             yield Hostile(f"{name}: {value!r}", speech(**{name: value}), answers=SPOKEN_OR_REFUSED)
     gzip = {"Content-Encoding": "gzip", "Content-Type": "application/json"}

@@ -95,6 +95,12 @@ async def list_audio_voices(caller: CallerDep, services: ServicesDep) -> dict[st
     return views.audio_voices(services.registry, services.settings.aliases, caller.scope)
 
 
+@router.get("/v1/audio/models", responses=documented(*NOT_LET_IN))
+async def list_audio_models(caller: CallerDep, services: ServicesDep) -> dict[str, Any]:
+    """List the base models as Open WebUI reads them."""
+    return {"models": [{"id": one["id"]} for one in views.model_list(services.registry, caller.scope)["data"]]}
+
+
 @router.get("/v1/voices", responses=documented(*NOT_LET_IN))
 async def list_voices(caller: CallerDep, services: ServicesDep) -> dict[str, Any]:
     """List the desired voices and their states; `serving` answers now, `next` is loaded beside it and does not."""

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from voice_inference.api.speech_request import SpeechRequest
 from voice_inference.bundles.voice import Voice
@@ -150,8 +151,9 @@ class SpeechService:
         usage = Usage(len(request.input))
 
         def produce(is_cancelled: IsCancelled) -> Iterator[bytes | Caption]:
-            about = {"voice": voice.reference.id, "language": language, "format": request.response_format}
-            with trace.child("speak", characters=len(request.input), **about) as span:
+            about: dict[str, Any] = {"voice": voice.reference.id, "language": language}
+            about |= {"format": request.response_format, "characters": len(request.input)}
+            with trace.child("speak", **about) as span:
                 yield from encoded(is_cancelled, replace(options, trace=span))
                 span.note(tokens=usage.tokens, faults=usage.faults.total())
 
