@@ -44,14 +44,14 @@ class Visit:
     def speak(self) -> None:
         self.page.get_by_role("button", name="Speak", exact=True).click()
 
-    def painted(self) -> int:
-        """How many pixels of the waveform are not empty."""
-        script = """() => {
-            const canvas = document.getElementById('wave');
+    def painted(self, canvas: str = "wave") -> int:
+        """How many pixels of the waveform, or of another canvas, are not empty."""
+        script = """id => {
+            const canvas = document.getElementById(id);
             const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
             return pixels.filter((value, index) => index % 4 === 3 && value > 0).length;
         }"""
-        return int(self.page.evaluate(script))
+        return int(self.page.evaluate(script, canvas))
 
 
 @pytest.fixture

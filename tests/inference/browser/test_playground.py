@@ -39,7 +39,7 @@ def test_it_speaks_and_keeps_what_it_spoke(server: Serve, visit: Open) -> None:
     expect(page.locator("#about-a")).to_contain_text("alice-1 · ready · pesq 3.21 · consent until 2099-11-01")
     carol = page.locator("#voice-a option", has_text="studio/carol")
     assert carol.get_attribute("disabled") is not None, "a voice that cannot speak cannot be chosen"
-    assert here.painted() == 0
+    assert here.painted() == here.painted("spectrum") == 0
     page.get_by_label("Text", exact=True).fill("One sentence is spoken here. " * 12)
     here.speak()
     expect(page.get_by_role("status")).to_have_text(re.compile(r"^Speaking with studio/alice: first audio after \d"))
@@ -48,7 +48,9 @@ def test_it_speaks_and_keeps_what_it_spoke(server: Serve, visit: Open) -> None:
     told = re.compile(r"^studio/alice \(alice-1\): first audio after \d+\.\d\d s, \d+\.\d\d s long, seed \d+\.$")
     expect(page.get_by_role("status")).to_have_text(told)
     expect(page.get_by_role("img", name="Waveform of")).to_be_visible()
+    expect(page.get_by_role("img", name="Spectrogram of")).to_be_visible()
     assert here.painted() > 1000
+    assert here.painted("spectrum") > 10_000
     with page.expect_download() as download:
         page.get_by_role("link", name="Download studio/alice").click()
     assert re.fullmatch(r"studio-alice-\d+\.wav", download.value.suggested_filename)
@@ -161,3 +163,31 @@ def test_the_keyboard_reaches_everything_in_order(server: Serve, visit: Open) ->
         "speak",
     ]
     assert "reload" in reached
+
+
+def test_the_spectrogram_shows_a_tone_where_it_sounds(server: Serve, visit: Open) -> None:
+    """Against the definition of the discrete Fourier transform, and on the picture."""
+    page = visit(server()).page
+    found = page.evaluate(
+        """async () => {
+            const { decibels, Spectrogram } = await import('/playground/spectrogram.js');
+            const rate = 32000, turn = 2 * Math.PI * 2500 / rate;
+            const tone = Float32Array.from({ length: rate }, (_, n) => Math.sin(turn * n));
+            const levels = decibels(tone.subarray(0, 1024)), loudest = levels.indexOf(Math.max(...levels));
+            let real = 0, imaginary = 0;
+            for (let n = 0; n < 1024; n++) {
+                const weighted = tone[n] * (0.5 - 0.5 * Math.cos(2 * Math.PI * n / 1024));
+                real += weighted * Math.cos(2 * Math.PI * loudest * n / 1024);
+                imaginary += weighted * Math.sin(2 * Math.PI * loudest * n / 1024);
+            }
+            const canvas = document.getElementById('spectrum');
+            new Spectrogram(canvas).add(tone, rate);
+            const pen = canvas.getContext('2d');
+            const column = [...pen.getImageData(240, 0, 1, canvas.height).data].filter((_, n) => n % 4 === 3);
+            return [loudest, levels[loudest], 10 * Math.log10(real ** 2 + imaginary ** 2), column.indexOf(255)];
+        }"""
+    )
+    bin_, level, expected, row = found
+    assert bin_ == 80, "2,500 Hz of 32,000 in 1,024 parts"
+    assert abs(level - expected) < 0.1
+    assert row == 60, "half of the height is a quarter of 10 kHz"

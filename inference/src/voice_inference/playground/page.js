@@ -1,6 +1,7 @@
 // Wires the page: form, voices, takes. Whatever comes from the server becomes text, never markup.
 
 import { Player } from "./player.js";
+import { Spectrogram } from "./spectrogram.js";
 import { key, speak, voices } from "./speech.js";
 
 const KEPT = 20;
@@ -8,7 +9,7 @@ const NONE = "";
 const by = (id) => document.getElementById(id);
 const seconds = (number) => `${number.toFixed(2)} s`;
 
-const player = new Player(by("wave"));
+const player = new Player(by("wave"), new Spectrogram(by("spectrum")));
 let known = new Map();
 let running = null;
 let takes = [];
@@ -122,7 +123,9 @@ async function speakAll() {
 
 function tell(take) {
   const long = take.samples.length / take.rate;
-  by("wave").setAttribute("aria-label", `Waveform of ${seconds(long)} by ${take.voice}`);
+  for (const [id, what] of [["wave", "Waveform"], ["spectrum", "Spectrogram"]]) {
+    by(id).setAttribute("aria-label", `${what} of ${seconds(long)} by ${take.voice}`);
+  }
   say(`${take.voice} (${take.revision}): first audio after ${seconds(take.firstAudio)}, ${seconds(long)} long, seed ${take.seed}.`);
 }
 

@@ -1,4 +1,4 @@
-// Plays samples as they arrive, or a whole take from any second, and draws the waveform with the place that is heard.
+// Plays samples as they arrive, or a whole take from any second, and draws the waveform with the place that is heard, and the spectrogram.
 
 const AHEAD_SECONDS = 0.05;
 
@@ -13,8 +13,11 @@ export class Player {
   #canvas;
   #frame = 0;
 
-  constructor(canvas) {
+  #spectrogram;
+
+  constructor(canvas, spectrogram) {
     this.#canvas = canvas;
+    this.#spectrogram = spectrogram;
   }
 
   /** Stops what plays and forgets its samples. */
@@ -23,6 +26,7 @@ export class Player {
     this.#sources.clear();
     this.#samples = [];
     this.#length = this.#next = 0;
+    this.#spectrogram.clear();
   }
 
   /** Seconds of the take that are heard already. */
@@ -48,6 +52,7 @@ export class Player {
     this.#next += samples.length / rate;
     this.#samples.push(samples);
     this.#length += samples.length;
+    this.#spectrogram.add(samples, rate);
     this.#draw();
   }
 
@@ -61,6 +66,7 @@ export class Player {
     this.#began = begins - from;
     this.#next = begins - from + samples.length / rate;
     this.#start(samples, rate, begins, from);
+    this.#spectrogram.add(samples, rate);
     this.#draw();
   }
 
