@@ -26,7 +26,7 @@ export PYTHONDONTWRITEBYTECODE :=
 SIDE_BY_SIDE := --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-fast test-faults test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-attack bench-voice bench-speech fuzz-speech bench-recordings gpu-check docs clean
+.PHONY: help setup check format test test-fast test-faults test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-attack bench-voice bench-speech fuzz-speech watermark bench-recordings gpu-check docs clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -126,6 +126,9 @@ bench-voice: setup  ## Measure a base's speech and that of voices fine-tuned on 
 bench-speech: setup  ## How soon a voice is heard, and whether all words are, into out/bench/speech.json and .svg (6 minutes; PARTS=names, BUNDLE=folder).
 	@$(UV) sync --frozen --all-packages --group bench --quiet
 	@$(PYTHON) -m dev.speech_bench $(if $(PARTS),--parts "$(PARTS)") $(if $(BUNDLE),--bundle "$(BUNDLE)")
+
+watermark: .venv/.synced  ## Write the networks of the watermark that speech servers can put into the sound, into out/watermark.
+	@$(PYTHON) -m dev.watermark
 
 fuzz-speech: setup  ## Hostile requests and connections against a speech server, into out/bench/fuzz.json and .md (10 minutes).
 	@$(PYTHON) -m dev.speech_fuzz

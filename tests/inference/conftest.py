@@ -44,6 +44,16 @@ def base() -> Base:
     return load_base(BASE_URI, BASE, threads=1)
 
 
+@pytest.fixture(scope="session")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The watermark's networks."""
+    from dev.watermark import export  # noqa: PLC0415 -- torch, which no other test here needs
+
+    folder = tmp_path_factory.mktemp("watermark")
+    export(folder)
+    return folder
+
+
 @dataclass
 class Bundle:
     """A voice bundle on disk that tests may damage before it is sealed."""

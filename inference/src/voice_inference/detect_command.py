@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 
 from voice_inference.engine import provenance
+from voice_inference.engine.audio import Samples
 from voice_inference.engine.notice import NOTICE
+from voice_inference.engine.watermark import MARKED, RATE, Watermark
 from voice_inference.errors import InvalidSettings
 
 NOT_MARKED = 1
+MAX_SECONDS = 120  # that are listened to
 
 
 def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -27,6 +31,7 @@ def add_parser(add: Callable[..., argparse.ArgumentParser]) -> None:
         "Tags are easily removed: their absence proves nothing.",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="audio file in any format that FFmpeg reads")
+    parser.add_argument("--watermark", type=Path, metavar="FOLDER", help="networks of the watermark to listen for")
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -35,13 +40,13 @@ def run(flags: argparse.Namespace) -> int:
     Raises:
         InvalidSettings: the file cannot be read.
     """
-    found = examine(flags.file)
+    found = examine(flags.file, Watermark(flags.watermark) if flags.watermark else None)
     print(json.dumps(found, indent=1, ensure_ascii=False))  # noqa: T201
     return 0 if found["synthetic"] else NOT_MARKED
 
 
-def examine(path: Path) -> dict[str, Any]:
-    """Return what a file says of its origin.
+def examine(path: Path, watermark: Watermark | None) -> dict[str, Any]:
+    """Return what a file says of its origin, and what is heard in it.
 
     Raises:
         InvalidSettings: it cannot be read.
@@ -51,6 +56,7 @@ def examine(path: Path) -> dict[str, Any]:
             tags = dict(container.metadata)
             for stream in container.streams:
                 tags |= stream.metadata
+            heard = None if watermark is None else watermark.score(_samples(container))
         statement = provenance.statement_of(path)
     except ImportError:
         statement = None
@@ -61,8 +67,23 @@ def examine(path: Path) -> dict[str, Any]:
         unread = ""
     said = {name.lower(): value for name, value in tags.items()}
     signed = statement is not None and statement["validation"] != "Invalid"
+    listened = {} if heard is None else {"watermark": round(heard, 3)}
     return {
-        "synthetic": NOTICE in said.values() or (signed and provenance.MADE_BY_A_MODEL in (statement or {})["sources"]),
+        "synthetic": NOTICE in said.values()
+        or (heard or 0.0) > MARKED
+        or (signed and provenance.MADE_BY_A_MODEL in (statement or {})["sources"]),
         "tags": {name: said[name] for name in ("title", "comment") if name in said},
         "c2pa": statement or unread or None,
+        **listened,
     }
+
+
+def _samples(container: av.container.InputContainer) -> Samples:
+    """Return float32 (samples,) at the watermark's rate, of the first MAX_SECONDS."""
+    resampler = av.AudioResampler("flt", "mono", RATE)
+    parts: list[Samples] = []
+    for frame in container.decode(audio=0):
+        parts += [one.to_ndarray().reshape(-1) for one in resampler.resample(frame)]
+        if sum(part.size for part in parts) > MAX_SECONDS * RATE:
+            break
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)

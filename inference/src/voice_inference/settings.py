@@ -93,6 +93,9 @@ class Settings(BaseSettings):
         ("wav", "flac"),
         description='formats that are signed then, as JSON; "mp3" is possible too, and then comes whole',
     )
+    watermark: Path | None = Field(
+        None, description="folder with the networks of a watermark in the sound (make watermark); sentences come whole"
+    )
     playground: bool = Field(True, description="a page at / that speaks with the voices of this server")
     access_log: bool = Field(True, description="one JSON object on standard output for each request, without its text")
     cache: Path = Field(Path("/var/cache/voice-inference"), description="writable folder for bases and voices")

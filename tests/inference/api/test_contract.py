@@ -5,12 +5,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.inference.conftest import Desired, MakeBundle, StartServer
 from tests.support.content_certificates import write_pair
 
 from voice_inference.api.speech_request import SpeechRequest
 from voice_inference.engine.provenance import statement_of
+from voice_inference.engine.watermark import MARKED, Watermark
 
 pytestmark = pytest.mark.anyio
 
@@ -188,6 +190,20 @@ async def test_files_that_come_whole_are_signed_where_a_key_is_given_and_others_
         assert int(answer.headers["content-length"]) == len(answer.content), "it comes as a whole"
         (tmp_path / "file.mp3").write_bytes(answer.content)
         assert statement_of(tmp_path / "file.mp3") is not None
+
+
+async def test_every_sentence_has_the_watermark_where_there_are_networks_for_one(
+    start_alice: StartServer, networks: Path
+) -> None:
+    watermark = Watermark(networks)
+    request = REQUEST | {"input": "One sentence is spoken. Another one is spoken after it.", "response_format": "pcm"}
+    scores = []
+    for folder in (None, networks):
+        async with start_alice(watermark=folder) as server:
+            answer = await (await ready(server)).post("/v1/audio/speech", json=request)
+            scores.append(watermark.score(np.frombuffer(answer.content, "<i2").astype(np.float32) / 32768))
+    plain, marked = scores
+    assert plain < MARKED < 0.8 < marked
 
 
 async def test_the_openapi_document_has_the_request_and_every_status(start_server: StartServer) -> None:

@@ -19,6 +19,7 @@ from voice_inference.bundles.loader import Loader
 from voice_inference.bundles.voice import MIB
 from voice_inference.engine.engine import Engine
 from voice_inference.engine.provenance import Signer
+from voice_inference.engine.watermark import Watermark
 from voice_inference.engine.workers import Workers
 from voice_inference.metrics import Metrics
 from voice_inference.settings import Settings
@@ -84,6 +85,7 @@ def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> S
         verify=settings.verify,
         signer=Signer(settings.c2pa) if settings.c2pa else None,
         signed=settings.c2pa_formats,
+        watermark=Watermark(settings.watermark, threads=settings.threads_per_worker) if settings.watermark else None,
     )
     limits = Limits(
         requests_per_minute=settings.key_requests_per_minute,

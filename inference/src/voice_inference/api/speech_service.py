@@ -19,6 +19,7 @@ from voice_inference.engine.listening import LANGUAGE, Listener
 from voice_inference.engine.notice import tags_of
 from voice_inference.engine.provenance import Signer, SigningEncoder
 from voice_inference.engine.sentence import Options, Segment
+from voice_inference.engine.watermark import Watermark
 from voice_inference.engine.workers import IsCancelled, Workers
 from voice_inference.errors import InvalidRequest, SynthesisFailed
 from voice_inference.metrics import Metrics
@@ -97,12 +98,14 @@ class SpeechService:
         verify: bool = False,
         signer: Signer | None = None,
         signed: Collection[str] = (),
+        watermark: Watermark | None = None,
     ) -> None:
         """Take the parts; ``aliases`` are names that mean a voice, as clients of OpenAI ask for `alloy`.
 
         With ``verify`` sentences in English are listened to, unless a request says otherwise. With a signer, files of
-        the formats ``signed`` get a manifest.
+        the formats ``signed`` get a manifest. With a watermark each sentence gets it, and comes whole.
         """
+        self._watermark = watermark
         self._signer = signer
         self._signed = signed if signer is not None else ()
         self._listener = Listener()
@@ -141,7 +144,7 @@ class SpeechService:
         language = request.language or voice.language
         listener = self._listener_for(request, language)
         options = Options(
-            self.streams(request.response_format),
+            self.streams(request.response_format) and self._watermark is None,
             listener,
             request.sampling(voice),
             request.split_method,
@@ -171,7 +174,8 @@ class SpeechService:
             ):
                 usage.add(segment)
                 if encoder:
-                    yield encoder.feed(segment.samples)
+                    mark = self._watermark
+                    yield encoder.feed(mark.mark(segment.samples, rate) if mark else segment.samples)
                 if wants_captions and (caption := captioner.add(segment)):
                     yield caption
             if encoder:
