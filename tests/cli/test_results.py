@@ -2,16 +2,18 @@
 
 import http.server
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from voice_cli.bundles import bundle_of
 from voice_cli.errors import ClusterRefused, NotFound, Unavailable
-from voice_cli.speech import Wish, speak
+from voice_cli.speech import Wish, scheme_of, speak
 from voice_store import Content, DigestMismatch, InvalidKey, content_of
 
 FILES = {
@@ -110,3 +112,21 @@ def test_a_server_that_refuses_is_quoted(address: str, voice: str, error: type[E
 def test_a_server_that_is_not_there_is_named() -> None:
     with pytest.raises(Unavailable, match=r"http://127\.0\.0\.1:1 does not answer"):
         speak("http://127.0.0.1:1", Wish("studio/alice", "Hello."))
+
+
+def test_a_tunnel_is_taken_for_what_it_is_and_another_address_needs_a_certificate() -> None:
+    certificate, context = trustme.CA().issue_cert("default.voice-system.svc"), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Speaker) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"https://127.0.0.1:{server.server_port}"
+        with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
+            speak(address, Wish("studio/alice", "Hello."))
+        assert speak(address, Wish("studio/alice", "Hello."), is_tunnel=True).startswith(b"studio/alice")
+        server.shutdown()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_port_of_a_service_says_what_it_speaks(scheme: str) -> None:
+    assert scheme_of({"spec": {"ports": [{"name": scheme, "port": 1}]}}) == scheme

@@ -136,7 +136,7 @@ def _spoken(session: Session, found: Object, wish: Wish, address: str | None) ->
         raise NotFound(f"{wish.voice} is served by nobody yet; `kubectl voice status` says why")
     where, _, service = server.partition("/")
     with forwarded(session.kubectl.within(where), service) as local:
-        return speak(local, wish)
+        return speak(local, wish, is_tunnel=True)
 
 
 def _play(session: Session, files: list[Path]) -> None:
