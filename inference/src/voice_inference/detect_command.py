@@ -83,7 +83,7 @@ def _samples(container: av.container.InputContainer) -> Samples:
     resampler = av.AudioResampler("flt", "mono", RATE)
     parts: list[Samples] = []
     for frame in container.decode(audio=0):
-        parts += [one.to_ndarray().reshape(-1) for one in resampler.resample(frame)]
+        parts += [one.to_ndarray().reshape(-1).astype(np.float32) for one in resampler.resample(frame)]
         if sum(part.size for part in parts) > MAX_SECONDS * RATE:
             break
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
