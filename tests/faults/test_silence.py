@@ -118,12 +118,13 @@ class Pods:
     def store_away(self) -> AbstractContextManager[None]:
         return self.lab.s3.mode("hang")
 
-    def pods_cut_off(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def pods_cut_off(self) -> Iterator[None]:
         """No pod reaches the operator; their kubelets reach the API server."""
-        cut = ExitStack()
-        for pod in self.pods:
-            cut.enter_context(pod.way.mode("cut"))
-        return cut
+        with ExitStack() as cut:
+            for pod in self.pods:
+                cut.enter_context(pod.way.mode("cut"))
+            yield
 
 
 @pytest.fixture(scope="module")

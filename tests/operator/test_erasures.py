@@ -168,17 +168,16 @@ class Scene:
     def reasons(self) -> list[str]:
         return [item["reason"] for (plural, _, _), item in self.server.objects.items() if plural == "events"]
 
-    async def settle(self, *, looks: int = 12) -> None:
+    async def settle(self) -> None:
         """Look again and again, as the queue would, until nothing more is due and all is recorded."""
         quiet = 0
-        for _ in range(looks):
+        while True:  # what is waited for happens in threads; `run` has a limit
             quiet = quiet + 1 if await self.erasures.reconcile(FOLDER) is None and not self.waiting_acts() else 0
             if quiet == 2:
                 return
             if any(task.done() and task.exception() for task in self.tasks):
                 raise Killed
             await asyncio.sleep(0.02)
-        raise AssertionError("it never ends")
 
     def waiting_acts(self) -> float | None:
         return self.metrics.registry.get_sample_value("voice_operator_audit_pending")
@@ -220,7 +219,7 @@ def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path) -> None:
                 await kube.close()
                 store.close()
 
-    asyncio.run(asyncio.wait_for(whole(), timeout=20))
+    asyncio.run(asyncio.wait_for(whole(), timeout=60))
 
 
 @pytest.fixture(autouse=True)
@@ -599,9 +598,10 @@ def test_an_erasure_waits_in_the_store_while_the_log_cannot_be_written(tmp_path:
         scene.write()
         (tmp_path / "audit").write_text("no folder")
         scene.delete()
-        with pytest.raises(AssertionError, match="it never ends"):
-            await scene.settle()
-        assert (scene.files(), scene.marker(), len(scene.journals())) == ([], None, 1)
+        while scene.marker() is not None:
+            await scene.erasures.reconcile(FOLDER)
+            await asyncio.sleep(0.02)
+        assert (scene.files(), len(scene.journals())) == ([], 1)
         scene.put("new", inputHash=None)
         assert await scene.claim("new") == ""
         scene.start()
