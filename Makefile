@@ -26,7 +26,7 @@ export PYTHONDONTWRITEBYTECODE :=
 SIDE_BY_SIDE := --numprocesses 3 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-fast test-faults test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-attack bench-voice bench-speech fuzz-speech watermark bench-recordings gpu-check docs clean
+.PHONY: help setup check format test test-fast test-faults test-kills test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-attack bench-voice bench-speech fuzz-speech watermark bench-recordings gpu-check docs clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ test-fast: setup  ## What needs no cluster.
 test-faults: setup  ## The operator under every fault (docs/reliability.md), into out/faults (about 2 hours; FAULTS=quick: a part).
 	@# The proxies cut connections on purpose, which leaves sockets to the garbage collector.
 	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m faults -W ignore::pytest.PytestUnraisableExceptionWarning tests/faults tests/operator tests/trainer/local
+
+test-kills: setup  ## SIGKILL at 20 random moments of a training on this machine: the same voice at the end (about an hour).
+	@OMP_NUM_THREADS=1 VOICE_TEST_KILLS=20 $(PYTHON) -m pytest -s -m faults tests/trainer/local/test_kills.py
 
 test-security: setup  ## Attacks of people with exactly their rights (docs/attacks.md), into out/security (some minutes).
 	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m security tests/security

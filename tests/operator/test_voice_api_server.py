@@ -213,6 +213,59 @@ def test_a_pin_rolls_back_and_without_it_the_newest_returns_untrained(scene: Any
     assert user.jobs("steady") == before, "what is trained is not trained again"
 
 
+def test_what_is_served_is_compared_with_and_copied_to_the_hub(scene: Any) -> None:
+    user = scene.user
+
+    def copy_of(revision: str) -> str:
+        def found() -> str | None:
+            return next((job for job in user.jobs("shared") if job.startswith(f"{revision}-copy-")), None)
+
+        return str(scene.wait(f"the copy of {revision}", found))
+
+    def told(state: str) -> dict[str, Any]:
+        status: dict[str, Any] = scene.wait(
+            f"the copy to be {state}",
+            lambda: (now := user.status("shared").get("hubCopy") or {}).get("state") == state and now,
+        )
+        return status
+
+    scene.apply("shared", publish={"hub": {"repository": "studio/shared"}})
+    scene.train("shared")
+    first = scene.wait_until_ready("shared")
+    job = copy_of(first)
+    digest = user.get("voicerevision", first)["spec"]["artifacts"]["digest"]
+    command = user.get("job", job)["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert command == ["copy", f"file://{scene.trainer.bundle('shared')}", "hf://studio/shared", "--digest", digest]
+    assert told("Copying")["revision"] == first
+    scene.kubelet.end(job)
+    assert told("Copied") == {
+        "repository": "studio/shared", "revision": first, "digest": digest, "state": "Copied", "message": "",
+    }  # fmt: skip
+    assert "Copied" in user.event_reasons("shared")
+
+    scene.apply("shared", publish={"hub": {"repository": "studio/shared"}}, training={"seed": 7})
+    scene.finish("shared", "prepare")
+    scene.finish("shared", "train")
+    evaluate = scene.reach_job("shared", "evaluate")
+    document = json.loads(user.get("configmap", evaluate.rpartition("-")[0])["data"]["job.json"])
+    assert document["active"] == {
+        "revision": first, "digest": digest, "uri": user.get("voicerevision", first)["spec"]["artifacts"]["uri"],
+    }  # fmt: skip
+    scene.finish("shared", "evaluate", passed=True, scores=SCORES)
+    scene.wait("the second", lambda: user.status("shared").get("activeRevision") not in {None, first})
+    second = copy_of(user.status("shared")["activeRevision"])
+    scene.kubelet.end(second, exit_code=78, message=failure("copy", 78, "HubRefused", "the Hub answers 403"))
+    assert told("Failed")["message"] == "the Hub answers 403"
+    assert user.condition("shared", "Ready")["status"] == "True", "the voice is served whatever becomes of copies"
+    assert "CopyFailed" in user.event_reasons("shared")
+
+
+def test_a_hub_repository_that_is_none_is_refused_at_apply(scene: Any, a_voice: Callable[..., Any]) -> None:
+    for name in ("studio", "studio/../alice", "https://example.com/a", "a/b/c"):
+        refused = scene.user.refused(a_voice("odd", publish={"hub": {"repository": name}}))
+        assert "spec.publish.hub.repository must be OWNER/NAME" in refused, name
+
+
 def test_a_voice_that_cannot_be_loaded_says_why(scene: Any) -> None:
     scene.inference.fails["operator-tests/broken"] = "adapter_model.safetensors: sha256 differs"
     scene.apply("broken")

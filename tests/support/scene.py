@@ -352,6 +352,7 @@ def settings_file(
         "tenancy": {"datasets": ["s3://voices/datasets/{namespace}/"]},
         "stages": {"prepare": {"resources": resources}},
         "inference": {"port": inference.server_port, "resources": resources},
+        "hub": {"tokenSecret": "voice-hub"},
         "watchNamespaces": [NAMESPACE],
         "namespace": NAMESPACE,
         "alerts": {"targets": [hook]},

@@ -1,6 +1,7 @@
 """SIGKILL at random moments: the next run goes on, nothing committed is done again, and nothing is seen by halves.
 
-`make test-faults` runs it: three kills after stage prepare; `VOICE_TEST_KILLS=20` makes twenty, from the first on.
+`make test-faults` runs it: three kills after stage prepare. `make test-kills` makes twenty, from the first on, and says
+when each of them came.
 """
 
 import json
@@ -111,8 +112,11 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_voice(
     before = committed(registry)
     rng, kills = random.Random(11), 0  # noqa: S311 -- repeatable moments
     while kills < KILLS:
-        killed = killed_after(rng.uniform(0.5, unbroken), words(registry))
+        moment = rng.uniform(0.5, unbroken)
+        killed = killed_after(moment, words(registry))
         after = committed(registry)
+        event = f"kill {kills + 1}" if killed else "the end before a kill"
+        print(f"{event} after {moment:.1f} s: done are {', '.join(after) or 'no stages'}")  # noqa: T201 -- `-s` shows it
         assert before.items() <= after.items(), "no committed stage is done again"
         before = after
         if killed:

@@ -4,7 +4,7 @@ from voice_operator.cluster.failed import failure_of
 from voice_operator.cluster.objects import is_deleting, is_owned_by
 from voice_operator.cluster.observe import Cluster
 from voice_operator.cluster.pods import true_condition
-from voice_operator.reconcile.copying import COMPONENT
+from voice_operator.manifests.labels import COPY
 from voice_operator.reconcile.observed import ObservedCopy, Voice
 
 
@@ -12,8 +12,7 @@ def observed_copies(cluster: Cluster, voice: Voice) -> tuple[ObservedCopy, ...]:
     """Return the copies that run or have ended, as long as their Jobs are there."""
     found = []
     for job in cluster.caches.jobs_of(voice.namespace, voice.name):
-        job_labels = job["metadata"].get("labels") or {}
-        if job_labels.get("app.kubernetes.io/component") != COMPONENT or not is_owned_by(job, voice.uid):
+        if COPY not in (job["metadata"].get("labels") or {}) or not is_owned_by(job, voice.uid):
             continue
         name = job["metadata"]["name"]
         if true_condition(job, "Complete"):

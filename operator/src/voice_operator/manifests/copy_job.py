@@ -19,6 +19,7 @@ from voice_operator.manifests.pod import (
     variables,
 )
 from voice_operator.manifests.pod_template import with_template
+from voice_operator.manifests.stage_job import CONTAINER
 from voice_operator.reconcile.copying import COMPONENT
 from voice_operator.reconcile.effects import CopyToHub
 from voice_operator.reconcile.failures import PERMANENT_EXITS
@@ -26,10 +27,10 @@ from voice_operator.reconcile.names import revision_uri
 from voice_operator.reconcile.observed import Voice
 from voice_operator.settings import Settings
 
-CONTAINER = "copy"
 FOLDER = "/etc/voice"
 TOKEN_FOLDER = "/etc/voice-hub"  # noqa: S105 -- a folder
 TOKEN_KEY = "token"  # noqa: S105 -- the name of a key
+HUB = "hub"  # value of the label
 TTL_SECONDS = 3600  # a failed copy is tried again after it
 TIMEOUT_SECONDS = 3600
 RETRIES = 4
@@ -108,7 +109,11 @@ def _metadata(voice: Voice, copy: CopyToHub) -> dict[str, Any]:
 
 def _labels(voice: Voice, copy: CopyToHub) -> dict[str, str]:
     known = labels.recommended(name="voicemodel", instance=voice.name, component=COMPONENT)
-    return known | {labels.VOICE_MODEL: voice.name, labels.REVISION: copy.revision.name}
+    return known | {
+        labels.VOICE_MODEL: voice.name,
+        labels.REVISION: copy.revision.name,
+        labels.COPY: HUB,
+    }
 
 
 def _pod(voice: Voice, copy: CopyToHub, settings: Settings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ VOICE_MODEL = f"{GROUP}/voice-model"
 REVISION = f"{GROUP}/revision"
 STAGE = f"{GROUP}/stage"
 ATTEMPT = f"{GROUP}/attempt"
+COPY = f"{GROUP}/copy"  # of Jobs that are no stage: where they copy a revision to
 INPUT_HASH = f"{GROUP}/input-hash"  # its first 63 digits: a label holds no more
 EVALUATION_HASH = f"{GROUP}/evaluation-hash"  # an annotation: nothing selects by it
 SERVER = f"{GROUP}/server"
