@@ -10,6 +10,7 @@ from typing import Any
 from voice_trainer.evaluation.estimates import Estimate
 from voice_trainer.evaluation.gates import Origin, Verdict, decimal
 from voice_trainer.evaluation.metrics import METRICS, Better
+from voice_trainer.evaluation.neighbours import nearest
 from voice_trainer.evaluation.prediction import PredictionComparison
 from voice_trainer.evaluation.report import (
     ActiveReport,
@@ -50,6 +51,8 @@ class Findings:
     active_scores: Scores = field(default_factory=dict)
     recorded: tuple[Embedding, ...] = ()
     """The speakers of the held-out recordings."""
+    others: dict[str, Embedding] = field(default_factory=dict)
+    """The speakers of other published voices, by their names."""
 
     @property
     def passed(self) -> bool:
@@ -135,13 +138,15 @@ def difference(better: Better, voice: Estimate | None, active: Estimate | None) 
 
 
 def similarity_report(findings: Findings) -> SimilarityReport:
-    """Return who sounds like whom: the recordings, the new voice, the served revision, the base alone."""
+    """Return who sounds like whom: recordings, new voice, served revision, base alone, nearest other voice."""
     groups: dict[str, Sequence[Embedding]] = {"recordings": findings.recorded}
     spoken: tuple[Condition, ...] = ("voice", "active", "base")
     for condition in spoken:
         found = [one.scores[condition].embedding for one in findings.sentences if condition in one.scores]
         if found:
             groups[condition] = [one for one in found if one is not None]
+    if other := nearest(groups.get("voice", ()), findings.others):
+        groups[f"nearest other voice, {other}"] = [findings.others[other]]
     cells = similarity_matrix(groups)
     return SimilarityReport(
         names=list(groups),

@@ -115,6 +115,14 @@ class ActiveRevision(Document):
     digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
 
 
+class Neighbour(Document):
+    """Another published voice: the new one must not be nearer to it than to its own speaker."""
+
+    voice: str = Field(max_length=512)
+    uri: str
+    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+
+
 class Allowed(Document):
     """What the voice's namespace may read; the prefixes of the store that recordings may lie below."""
 
@@ -186,6 +194,7 @@ class TrainingJob(Document):
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     active: ActiveRevision | None = None
+    neighbours: tuple[Neighbour, ...] = Field((), max_length=64)
     publish: Publish = Publish()
     allowed: Allowed | None = None
     store: StoreUris

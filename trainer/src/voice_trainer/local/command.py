@@ -80,7 +80,7 @@ def train_here(options: argparse.Namespace, process: Process) -> int:
     registry = Registry(options.out.absolute())
     job = local_job(options, registry, process.scratch)
     with registry.training(job.voice.namespace, job.voice.name):
-        job = compared_with(registry.listed(job.voice.namespace, job.voice.name), job)
+        job = compared_with(registry.listed(), job)
         workspace = _execute(job, process)
         published = workspace.manifest("publish")
         if published is not None:

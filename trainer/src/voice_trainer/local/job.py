@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -18,7 +19,7 @@ from voice_store import FolderStore
 from voice_trainer.errors import UsageError
 from voice_trainer.job.algorithm import EVALUATION, TRAINING
 from voice_trainer.job.base import JobBase
-from voice_trainer.job.document import JOB_SCHEMA, ActiveRevision, TrainingJob
+from voice_trainer.job.document import JOB_SCHEMA, ActiveRevision, Document, Neighbour, TrainingJob
 from voice_trainer.job.results import digest_of
 from voice_trainer.local.registry import Registry
 from voice_trainer.recognition.command import folder_uri
@@ -26,6 +27,8 @@ from voice_trainer.recognition.folder import read_folder
 
 INPUT_SCHEMA = "voice.sovits.dev/local-input/v1"
 FIRST_DIGITS = 8  # of the input hash, in a revision's name
+MOST_NEIGHBOURS = 64  # each costs a measurement
+Read = TypeVar("Read", bound=Document)
 
 # What nobody can guess, and why it is asked for.
 ASKED = {
@@ -114,14 +117,26 @@ def local_job(options: argparse.Namespace, registry: Registry, scratch: Path) ->
     return TrainingJob.model_validate(document | {"inputHash": input_hash, "revision": revision, "store": store})
 
 
-def compared_with(listed: dict[str, Any] | None, job: TrainingJob) -> TrainingJob:
-    """Return the job with the revision that is listed now, for its report; the same revision is no other one."""
-    if listed is None or listed.get("revision") == job.revision:
-        return job
+def compared_with(listed: Mapping[str, dict[str, Any]], job: TrainingJob) -> TrainingJob:
+    """Return the job with what is listed now, for its report: the voice's own revision, and the other voices.
+
+    The same revision is no other one; entries that servers would refuse are left out.
+    """
+    name = f"{job.voice.namespace}/{job.voice.name}"
+    own = listed.get(name, {})
+    active = None if own.get("revision") == job.revision else _read_or_none(ActiveRevision, own)
+    others = [
+        _read_or_none(Neighbour, entry | {"voice": other}) for other, entry in sorted(listed.items()) if other != name
+    ]
+    neighbours = tuple(one for one in others if one is not None)[:MOST_NEIGHBOURS]
+    return job.model_copy(update={"active": active, "neighbours": neighbours})
+
+
+def _read_or_none(kind: type[Read], entry: dict[str, Any]) -> Read | None:
     try:
-        return job.model_copy(update={"active": ActiveRevision.model_validate(listed)})
-    except ValidationError:  # servers refuse such an entry too
-        return job
+        return kind.model_validate(entry)
+    except ValidationError:
+        return None
 
 
 def base_uri(given: str) -> str:

@@ -48,14 +48,13 @@ class Registry:
         with self._locked(self.folder / namespace / voice, wait=False):
             yield
 
-    def listed(self, namespace: str, voice: str) -> dict[str, Any] | None:
-        """Return the entry of the revision that is listed for a voice; None: none is.
+    def listed(self) -> dict[str, dict[str, Any]]:
+        """Return the entry of each voice, by ``namespace/name``.
 
         Raises:
             UsageError: ``RegistryDamaged``; the list is not one.
         """
-        found = (entry for entry in self._read()["voices"] if entry.get("id") == f"{namespace}/{voice}")
-        return next(found, None)
+        return {str(entry.get("id")): entry for entry in self._read()["voices"]}
 
     def publish(self, entry: dict[str, Any]) -> None:
         """List a revision, instead of the one of its voice that was listed before.

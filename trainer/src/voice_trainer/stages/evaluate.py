@@ -21,6 +21,7 @@ from voice_trainer.evaluation.findings import (
 )
 from voice_trainer.evaluation.gates import Verdict, chosen_gates, judge
 from voice_trainer.evaluation.metrics import METRICS
+from voice_trainer.evaluation.neighbours import embeddings_of
 from voice_trainer.evaluation.prediction import compare_predictions
 from voice_trainer.evaluation.recordings_report import read_recordings_report
 from voice_trainer.evaluation.report import REPORT_HTML, REPORT_JSON, ActiveReport, Pictures, Report, render_html
@@ -104,6 +105,7 @@ def evaluate(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LI
     with open_meter(job, workspace.scratch, encoders.speaker) as meter:
         recorded = list(meter.measure_all(clip.recording() for clip in held_out))
         speaker = speaker_of(recorded, [clip.clip for clip in clips])
+        others = embeddings_of(job.neighbours, meter, workspace.scratch)
         sentences = speech.measured(steps.each(texts[:first]), meter, speaker)
         while True:
             scores = clip_scores | sentence_estimates([one.voice for one in sentences])
@@ -126,6 +128,7 @@ def evaluate(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LI
         active=active_report(served),
         active_scores=mean_scores([one.active.scores for one in comparisons if one.active])
         | estimates_of(sentences, "active"),
+        others=others,
         recorded=tuple(one.embedding for one in recorded if one.embedding is not None),
     )
     write_report(folder, report_of(job, workspace, base, findings), workspace, shown, speech.rate)
