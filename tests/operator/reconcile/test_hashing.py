@@ -150,6 +150,12 @@ def test_another_recogniser_is_another_evaluation_and_none_is_the_one_from_befor
     assert len(set(given)) == 3
 
 
+def test_official_files_in_the_bundle_are_another_result_and_without_them_the_hash_is_as_it_was() -> None:
+    plain = Evaluation()
+    assert evaluation_hash(plain, official=False) == evaluation_hash(plain)
+    assert evaluation_hash(plain, official=True) != evaluation_hash(plain)
+
+
 def test_another_way_of_measuring_is_another_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     before = an_evaluation()
     monkeypatch.setattr(hashing, "EVALUATION", 2)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.support.chromium import a_chromium
 from tests.trainer.evaluation.test_report import KINDS, a_metric, a_report, a_sentence, some_recordings
 
+from voice_cli.commands.people import approve
 from voice_trainer.evaluation.curves import Point, plot_curve
 from voice_trainer.evaluation.report import (
     ActiveReport,
@@ -197,6 +199,10 @@ def test_a_blind_comparison_becomes_a_reason_for_the_approval(visit: Callable[..
         f"kubectl voice approve alice-3fa9c2d1 --namespace studio --reason '{reason}'"
     )
     expect(page.locator("#reject")).to_have_text(re.compile("^kubectl voice reject alice-3fa9c2d1 "))
+    words = shlex.split(page.locator("#approve").inner_text())[3:]
+    understood = approve.make_context("approve", words).params
+    assert (understood["revision"], understood["namespace"]) == ("alice-3fa9c2d1", "studio")
+    assert understood["reason"] == reason
     page.get_by_role("button", name="Listen again").click()
     expect(page.locator("#progress")).to_have_text("Sentence 1 of 2. Play A and B, then choose.")
 
