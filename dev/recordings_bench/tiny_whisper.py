@@ -54,7 +54,7 @@ def make_folder(folder: Path) -> Path:
     )  # fmt: skip
     network = WhisperForConditionalGeneration(config)
     network.load_state_dict(state_of(arrays_of(data)), strict=True)
-    network.generation_config = GenerationConfig(
+    network.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         is_multilingual=False, decoder_start_token_id=ENGLISH["sot"], eos_token_id=ENGLISH["eot"],
         pad_token_id=ENGLISH["eot"], bos_token_id=ENGLISH["eot"], max_length=448,
         no_timestamps_token_id=ENGLISH["no_timestamps"], suppress_tokens=about["suppress_ids"],

@@ -51,7 +51,7 @@ def _shifted(texts: Sequence[str]) -> list[str]:
 
 def _rate(errors: Sequence[Errors], what: str) -> float:
     wrong, all_of_them = (sum(getattr(one, f"{prefix}{what}") for one in errors) for prefix in ("wrong_", ""))
-    return round(wrong / all_of_them, 3)
+    return float(round(wrong / all_of_them, 3))
 
 
 def _told(kind: str, errors: Sequence[Errors]) -> dict[str, int]:

@@ -83,6 +83,8 @@ def render_recordings(report: RecordingsReport) -> str:
         media="'self' file:",
         report=report,
         measures=MEASURES,
+        clips=sorted(report.clips, key=lambda clip: (not clip.rejected, not clip.findings)),
+        severities={"refusal": "failed", "warning": "inconclusive", None: ""},
         columns=columns(),
         rejected=sum(clip.rejected for clip in report.clips),
     )

@@ -46,7 +46,7 @@ class Whisper:
         """
         try:
             tokenizer = WhisperTokenizer.from_pretrained(folder, local_files_only=True)
-            network, found = WhisperForConditionalGeneration.from_pretrained(
+            loaded: Any = WhisperForConditionalGeneration.from_pretrained(
                 folder,
                 local_files_only=True,
                 use_safetensors=True,
@@ -57,9 +57,12 @@ class Whisper:
         except Exception as error:
             first_line = str(error).strip().partition("\n")[0]
             raise NotWhisper(f"{type(error).__name__}: {first_line[:200]}") from error
+        network, found = loaded
         if missing := sorted(found["missing_keys"]):
             raise NotWhisper(f"the weights lack {missing[0]} and {len(missing) - 1} more")
-        features = WhisperFeatureExtractor(feature_size=network.config.num_mel_bins)
+        features = WhisperFeatureExtractor(  # type: ignore[no-untyped-call]
+            feature_size=network.config.num_mel_bins
+        )
         network.generation_config.max_length = None  # each call says how many tokens
         return cls(network.eval(), tokenizer, features)
 
