@@ -4,13 +4,14 @@ import hashlib
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
 
 from voice_trainer.evaluation.neighbours import embeddings_of, nearest
 from voice_trainer.evaluation.sentence_scores import open_meter
-from voice_trainer.job.document import Neighbour
+from voice_trainer.job.document import Neighbour, TrainingJob
 from voice_trainer.recordings.audio import ANALYSIS_RATE, resample, write_flac
 from voice_trainer.recordings.decoding import Samples
 
@@ -35,10 +36,10 @@ def published(speaker: str, folder: Path) -> Neighbour:
     return Neighbour(voice=f"local/{speaker}", uri=bundle.as_uri(), digest=f"sha256:{digest}")
 
 
-def test_the_nearest_voice_is_the_one_of_the_same_speaker(tmp_path: Path) -> None:
+def test_the_nearest_voice_is_the_one_of_the_same_speaker(tmp_path: Path, session_job: dict[str, Any]) -> None:
     others = [published(speaker, tmp_path) for speaker in ("rms", "slt", "awb")]
     gone = Neighbour(voice="local/gone", uri=(tmp_path / "gone").as_uri(), digest="sha256:" + "0" * 64)
-    with open_meter("en", None) as meter:
+    with open_meter(TrainingJob.model_validate(session_job), tmp_path / "scratch", None) as meter:
         found = embeddings_of([*others, gone], meter, tmp_path / "scratch")
         (own,) = meter.measure_all([spoken("slt", "The birch canoe slid on the smooth planks.", tmp_path)])
     assert found.keys() == {"local/rms", "local/slt", "local/awb"}, "one that is gone hinders nothing"
