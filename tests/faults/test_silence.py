@@ -25,8 +25,7 @@ from voice_inference.bundles.base import load_base
 pytestmark = [pytest.mark.faults, pytest.mark.cluster, pytest.mark.slow]
 
 VOICES = tuple(f"voice{number}" for number in range(5))
-USUAL_SECONDS = 5.0
-BOUND_SECONDS = 60.0
+BOUND_SECONDS = 60.0  # what usually takes less is a figure of docs/people.md: it depends on the machine
 DOWN_SECONDS = 10.0  # for which the operator is away before somebody starts it again
 KUBELET_SECONDS = 1.0  # between looks of the played kubelet; a real one takes up to 90 (docs/people.md)
 BEFORE_MIDNIGHT = 20.0  # what the pods' clocks show when the last day is nearly over
@@ -178,25 +177,23 @@ def set_clock(clock: Path, seconds: float) -> None:
     replacement.replace(clock)
 
 
-CASES = {
-    "nothing is away": (Pods.nothing_away, USUAL_SECONDS),
-    "the object store is away": (Pods.store_away, USUAL_SECONDS),
-    "the operator is dead for ten seconds": (Pods.operator_killed, BOUND_SECONDS),
-    "no pod reaches the operator": (Pods.pods_cut_off, BOUND_SECONDS),
+CASES: dict[str, Callable[[Pods], AbstractContextManager[None]]] = {
+    "nothing is away": Pods.nothing_away,
+    "the object store is away": Pods.store_away,
+    "the operator is dead for ten seconds": Pods.operator_killed,
+    "no pod reaches the operator": Pods.pods_cut_off,
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_revocation_silences_every_pod_while(scenario: Any, pods: Pods, case: str) -> None:
-    away: Callable[[Pods], AbstractContextManager[None]]
-    away, bound = CASES[case]
-    with away(pods):
+    with CASES[case](pods):
         time.sleep(3)  # whatever was under way
         for voice in VOICES:
             pods.lab.revoke(voice)
             seconds = pods.seconds_until_silent(voice, time.monotonic())
             scenario.took(seconds)
-            assert seconds <= bound
+            assert seconds <= BOUND_SECONDS
 
 
 def test_the_last_day_of_a_consent_silences_every_pod_while_operator_and_store_are_away(
@@ -218,7 +215,7 @@ def test_the_last_day_of_a_consent_silences_every_pod_while_operator_and_store_a
         for voice in VOICES:
             seconds = pods.seconds_until_silent(voice, ends)
             scenario.took(max(seconds, 0.0))
-            assert seconds <= USUAL_SECONDS
+            assert seconds <= BOUND_SECONDS
     told = pods.pods[0].server.refusal(pods.id_of(VOICES[0]))
     assert f"the consent to it ended on {today:%Y-%m-%d} (UTC)" in told
 
