@@ -241,7 +241,7 @@ def test_what_is_served_is_compared_with_and_copied_to_the_hub(scene: Any) -> No
     assert told("Copied") == {
         "repository": "studio/shared", "revision": first, "digest": digest, "state": "Copied", "message": "",
     }  # fmt: skip
-    assert "Copied" in user.event_reasons("shared")
+    scene.wait("its Event", lambda: "Copied" in user.event_reasons("shared"))
 
     scene.apply("shared", publish={"hub": {"repository": "studio/shared"}}, training={"seed": 7})
     scene.finish("shared", "prepare")
@@ -257,7 +257,7 @@ def test_what_is_served_is_compared_with_and_copied_to_the_hub(scene: Any) -> No
     scene.kubelet.end(second, exit_code=78, message=failure("copy", 78, "HubRefused", "the Hub answers 403"))
     assert told("Failed")["message"] == "the Hub answers 403"
     assert user.condition("shared", "Ready")["status"] == "True", "the voice is served whatever becomes of copies"
-    assert "CopyFailed" in user.event_reasons("shared")
+    scene.wait("its Event", lambda: "CopyFailed" in user.event_reasons("shared"))
 
 
 def test_a_hub_repository_that_is_none_is_refused_at_apply(scene: Any, a_voice: Callable[..., Any]) -> None:
