@@ -13,6 +13,7 @@ from typing import Any
 
 from dev.paths import REPOSITORY, cache
 from dev.recordings_bench.cost import cost_rows, fit
+from dev.recordings_bench.joined import joined_rows
 from dev.recordings_bench.plots import draw
 from dev.recordings_bench.sets import speaker_rows, text_rows, totals
 from dev.recordings_bench.sound import fault_rows, noise_rows
@@ -69,7 +70,7 @@ def _measure(part: str, data: Path, minutes: str) -> Any:
         return {"rows": rows, "totals": totals(rows)}
     if part == "speakers":
         rows = speaker_rows({reader: readers[reader] for reader in REPORTED}, _examinations(reported))
-        return {"rows": rows, "totals": totals(rows)}
+        return {"rows": rows, "totals": totals(rows), "joined": joined_rows(readers)}
     if part == "words":
         from dev.recordings_bench.tiny_whisper import make_folder  # noqa: PLC0415 -- torch, which no other part needs
         from dev.recordings_bench.words import word_rows  # noqa: PLC0415
@@ -98,6 +99,8 @@ def markdown(document: Mapping[str, Any]) -> str:
     if "faults" in document:
         tables.append(_table(document["faults"]))
     tables += [_table([document[part]["totals"]]) for part in ("texts", "speakers") if part in document]
+    if "joined" in document.get("speakers", {}):
+        tables.append(_table(document["speakers"]["joined"]))
     if "words" in document:
         tables.append(_table(document["words"]))
     if "cost" in document:

@@ -68,6 +68,8 @@ def test_good_clips_have_no_findings() -> None:
         pytest.param({"decay_seconds": None}, {}, id="not measured"),
         pytest.param({"decay_seconds": 0.4}, {"ReverberantClip": "warning"}, id="reverberant"),
         pytest.param({"hum_db": -12.0}, {"MainsHum": "warning"}, id="hum"),
+        pytest.param({"voice_agreement": 0.72}, {"TwoSpeakers": "warning"}, id="perhaps two people"),
+        pytest.param({"voice_agreement": 0.5}, {"TwoSpeakers": "refusal"}, id="two people in a clip"),
         pytest.param({"embedding": (0.0, 1.0, *[0.0] * 254)}, {"OtherSpeaker": "refusal"}, id="another voice"),
         pytest.param({"ratings": GOOD.model_copy(update={"overall": 1.2})}, {"PoorSound": "refusal"}, id="poor"),
     ],
@@ -117,7 +119,9 @@ def test_a_text_that_a_recogniser_writes_otherwise(errors: float | None, expecte
 
 
 def test_every_measure_has_a_bound_and_a_value() -> None:
-    values = judge([replace(one, text_errors=5.0) for one in clips({"heard": ("AH",) * 30})])[0].values
+    values = judge([replace(one, text_errors=5.0) for one in clips({"heard": ("AH",) * 30, "voice_agreement": 0.9})])[
+        0
+    ].values
     for measure in measures.MEASURES:
         assert (measure.warn, measure.refuse) != (None, None)
         assert measure.key in values or measure in {measures.TEXT, measures.SAME_SOUND}, measure.title

@@ -5,7 +5,7 @@ import torch
 import torchaudio
 
 from voice_trainer.recordings.decoding import Samples
-from voice_trainer.recordings.measures import SPEAKER
+from voice_trainer.recordings.measures import AGREEMENT, SPEAKER
 from voice_trainer.recordings.models import SPEAKER_ENCODER, verified
 from voice_trainer.recordings.speakers import (
     FRAMES,
@@ -14,6 +14,7 @@ from voice_trainer.recordings.speakers import (
     RATE,
     WINDOW,
     SpeakerEncoder,
+    agreement,
     mel_spectrogram,
     similarities,
 )
@@ -65,3 +66,16 @@ def test_two_readers_with_half_of_the_clips_each_are_not_taken_for_one(recorded:
 
 def test_one_clip_is_like_itself() -> None:
     assert similarities([np.ones(256, dtype=np.float32) / 16], 0.7).tolist() == [1.0]
+
+
+def test_a_second_reader_within_a_clip_is_told(recorded: dict[str, list[Samples]]) -> None:
+    encoder = SpeakerEncoder()
+    own, foreign = np.concatenate(recorded["ljspeech"][:2]), recorded["367"][0]
+    seconds = 4 * RATE
+    alone = agreement(encoder.partials(own[: 2 * seconds]))
+    mixed = agreement(encoder.partials(np.concatenate([own[:seconds], foreign[:seconds]])))
+    assert alone is not None
+    assert mixed is not None
+    assert AGREEMENT.severity(alone) is None
+    assert AGREEMENT.severity(mixed) == "refusal"
+    assert agreement(encoder.partials(own[: 4 * RATE])) is None, "too short to be told"

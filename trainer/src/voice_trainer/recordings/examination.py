@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 Denoise = Literal["auto", "always", "never"]
 
-VERSION: Final = 1  # of what is below: finished clips of another version are worked on again
+VERSION: Final = 2  # of what is below: finished clips of another version are worked on again
 LOUDNESS: Final = -16.0  # dBFS RMS
 NOISY_SNR_DB: Final = 15.0  # below it `auto` tries whether the clip is better without its noise
 MIN_GAIN: Final = 0.1  # of the overall rating: less is not worth a changed recording
@@ -70,6 +70,8 @@ class Examination(Document):
     denoised: bool = False
     """Whether the denoised copy is the one that is used."""
     embedding: tuple[float, ...]
+    voice_agreement: float | None = None
+    """Of the voice before and after a moment; None: too little speech."""
     heard: tuple[str, ...] | None
     """Recognised phones; None: there is no recogniser of the language."""
     fingerprint: str
@@ -141,7 +143,7 @@ class Examiner:
             if self._denoise == "always" or is_better(ratings, rated):
                 used = copy
                 # Voice and words are those of the copy; noise hides both.
-                measured |= {"embedding": again["embedding"], "heard": again["heard"]}
+                measured |= {name: again[name] for name in ("embedding", "voiceAgreement", "heard")}
             self._write(folder / (DENOISED if used is sound else ORIGINAL), copy if used is sound else sound)
         training, loudness = self._write(folder / TRAINING, used)
         analysis = audio.resample(training, self._rate, audio.ANALYSIS_RATE)

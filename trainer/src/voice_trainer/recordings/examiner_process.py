@@ -21,7 +21,7 @@ from voice_trainer.recordings import acoustics, fingerprints
 from voice_trainer.recordings.decoding import Samples
 from voice_trainer.recordings.denoising import Denoiser
 from voice_trainer.recordings.dnsmos import Rater
-from voice_trainer.recordings.speakers import SpeakerEncoder
+from voice_trainer.recordings.speakers import SpeakerEncoder, agreement, unit
 from voice_trainer.recordings.transcripts import LANGUAGE, RATE, PhoneRecogniser
 from voice_trainer.recordings.vad import FRAME, detect
 
@@ -37,13 +37,15 @@ def measure(asked: dict[str, Any], data: Samples) -> Answer:
     spoken = clip[: len(voiced) * FRAME].reshape(-1, FRAME)[voiced].reshape(-1)
     if not len(spoken):
         spoken = clip
+    voices = encoder().partials(spoken)
     measures = {
         "clippedPercent": 100 * acoustics.clipped_share(source),
         "bandwidthHz": acoustics.bandwidth(source, asked["rate"]),
         "humDb": acoustics.hum(clip, RATE, float(np.mean(np.square(spoken, dtype=np.float64)))),
         "decaySeconds": acoustics.decay_seconds(clip, RATE),
         "ratings": asdict(rater().rate(clip)),
-        "embedding": [round(float(value), 4) for value in encoder().embed(spoken)],
+        "embedding": [round(float(value), 4) for value in unit(voices.mean(axis=0))],
+        "voiceAgreement": agreement(voices),
         "heard": list(recogniser().phones(clip)) if asked["language"] == LANGUAGE else None,
     }
     return measures, fingerprints.fingerprint(clip).tobytes()

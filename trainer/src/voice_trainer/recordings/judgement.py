@@ -74,6 +74,7 @@ def _judged(
         measures.REVERBERATION.key: found.decay_seconds,
         measures.HUM.key: found.hum_db,
         measures.SPEAKER.key: speaker,
+        measures.AGREEMENT.key: found.voice_agreement,
         measures.TEXT.key: text.margin if text is not None else None,
         measures.TEXT_ERRORS.key: clip.text_errors,
         measures.RATE_LOW.key: len(_spoken(clip.phones)) / clip.speech_seconds if clip.speech_seconds else None,

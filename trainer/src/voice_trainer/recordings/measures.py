@@ -77,6 +77,11 @@ SPEAKER = Measure(
     "speakerSimilarity", "likeness of the voice", "", "higher", 0.78, 0.7, "OtherSpeaker",
     "its voice is like that of the other clips by {value} only (cosine)", "use clips of one speaker", decimals=2,
 )  # fmt: skip
+AGREEMENT = Measure(
+    "voiceAgreement", "agreement within the clip", "", "higher", 0.75, 0.7, "TwoSpeakers",
+    "the voices before and after a moment in it are alike by {value} only (cosine), as two people's",
+    "cut it where another person begins", decimals=2,
+)  # fmt: skip
 TEXT = Measure(
     "textMargin", "fit of the text", "SD", "higher", 2.5, 1.5, "WrongText",
     "its text fits the sound {value} better than the texts of other clips", "write what is said in it",
@@ -99,10 +104,11 @@ SAME_SOUND = Measure(
 )  # fmt: skip
 
 # Voice and words are not judged by a sound that is left out for itself.
-NEED_SOUND: Final = (SPEAKER, TEXT, TEXT_ERRORS)
+NEED_SOUND: Final = (SPEAKER, AGREEMENT, TEXT, TEXT_ERRORS)
 # What is no longer in a clip once its noise is removed; only what nothing can be made of still counts then.
 REMOVED_WITH_NOISE: Final = (SNR, HUM)
 
 MEASURES: Final = (
-    CLIPPED, SNR, OVERALL, BANDWIDTH, REVERBERATION, HUM, SPEAKER, TEXT, TEXT_ERRORS, RATE_LOW, RATE_HIGH, SAME_SOUND,
+    CLIPPED, SNR, OVERALL, BANDWIDTH, REVERBERATION, HUM, SPEAKER, AGREEMENT, TEXT, TEXT_ERRORS, RATE_LOW, RATE_HIGH,
+    SAME_SOUND,
 )  # fmt: skip

@@ -34,6 +34,7 @@ FRAMES: Final = 160  # of a partial utterance: 1.6 s
 STEP: Final = 77  # frames between partial utterances: 1.3 a second
 LAYERS: Final = 3
 LEVEL_DBFS: Final = -30.0
+SIDE: Final = 2  # partial utterances, 2.4 s, on each side of a moment
 MIN_COVERAGE: Final = 0.75  # of the last partial utterance
 
 
@@ -53,6 +54,10 @@ class SpeakerEncoder:
 
     def embed(self, samples: Samples) -> Embedding:
         """Return the unit vector (256) of speech at 16 kHz, without pauses."""
+        return unit(self.partials(samples).mean(axis=0))
+
+    def partials(self, samples: Samples) -> NDArray[np.float32]:
+        """Return (partial utterances, 256): of each 1.6 s of the speech, every 0.77 s, a unit vector."""
         loud = samples * np.float32(10 ** (max(0.0, LEVEL_DBFS - rms_dbfs(samples)) / 20))
         mels = mel_spectrogram(loud)
         starts = list(range(0, max(1, len(mels) - FRAMES + STEP + 1), STEP))
@@ -60,9 +65,7 @@ class SpeakerEncoder:
             starts.pop()
         padded = np.pad(mels, ((0, max(0, starts[-1] + FRAMES - len(mels))), (0, 0)))
         partials = np.stack([padded[start : start + FRAMES] for start in starts])
-        mean = self._forward(partials).mean(axis=0)
-        vector: Embedding = (mean / np.linalg.norm(mean)).astype(np.float32)
-        return vector
+        return self._forward(partials)
 
     def _forward(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         # frames: (partials, 160, 40) -> (partials, 256), each of length 1
@@ -82,6 +85,23 @@ class SpeakerEncoder:
         vectors = np.maximum(sequence[-1] @ weight + bias, 0.0)
         unit: NDArray[np.float32] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
         return unit
+
+
+def unit(vector: NDArray[np.float32]) -> Embedding:
+    """Return the vector with length 1."""
+    scaled: Embedding = (vector / np.linalg.norm(vector)).astype(np.float32)
+    return scaled
+
+
+def agreement(partials: NDArray[np.float32]) -> float | None:
+    """Return how like the voice before a moment is to that after it (cosine), at the moment where it is least so.
+
+    Two people who speak one after the other agree less than one with himself. The partial utterance at the moment
+    itself has both, and is left out. None: there are fewer than ``SIDE`` partial utterances on a side.
+    """
+    moments = range(SIDE, len(partials) - SIDE)
+    found = [unit(partials[:at].mean(axis=0)) @ unit(partials[at + 1 :].mean(axis=0)) for at in moments]
+    return float(min(found)) if found else None
 
 
 def mel_spectrogram(samples: Samples) -> NDArray[np.float32]:
