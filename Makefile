@@ -22,8 +22,8 @@ export FAULTS
 # Some machines switch it on: then each of some thousand processes would compile all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-# Three workers: one mostly waits for an API server while two compute. Groups stay in the order of tests/conftest.py.
-SIDE_BY_SIDE := --numprocesses 3 --dist loadgroup --no-loadscope-reorder
+# Three processes: one mostly waits for an API server while two compute (tests/support/side_by_side.py).
+SIDE_BY_SIDE := --numprocesses 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check format test test-fast test-faults test-kills test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-attack bench-voice bench-speech fuzz-speech watermark bench-recordings gpu-check docs clean

@@ -8,39 +8,31 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.control_plane import a_control_plane
+from tests.support.side_by_side import CONTROL_PLANE, GroupScheduling, group_of, rank
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 pytest_plugins = ("tests.support.scene",)  # one operator for the session, whichever folders use it
 
 
-# What runs side by side when pytest has several workers (`make test`): groups, each in order within one process. What
-# waits for clusters begins first; then what computes for minutes.
-CLUSTER, CONTROL_PLANE = "cluster", "control plane"
-LONGEST_FIRST = (CLUSTER, CONTROL_PLANE, "local_voice", "trainer/stages", "trainer/training", "tiny_base")
-
-
 @pytest.hookimpl(tryfirst=True)  # before -m deselects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts a control plane, however it comes by it, and sort everything into groups."""
-    groups: dict[str, list[pytest.Item]] = {name: [] for name in LONGEST_FIRST}
+    """Mark what starts a control plane, however it comes by it, and put what takes long first."""
     for item in items:
         if "control_plane" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.cluster)  # `make test-fast` leaves it out
-        group = _group(item)
-        item.add_marker(pytest.mark.xdist_group(group))
-        groups.setdefault(group, []).append(item)
-    items[:] = [item for group in groups.values() for item in group]
+            if group_of(item.nodeid) != CONTROL_PLANE:
+                raise pytest.UsageError(f"{item.nodeid}: name its folder in tests/support/side_by_side.py")
+    items.sort(key=lambda item: rank(group_of(item.nodeid)))
 
 
-def _group(item: pytest.Item) -> str:
-    """All that use the one control plane of a session are one group, as are those of the development cluster."""
-    folder = item.path.parent.relative_to(REPOSITORY / "tests").as_posix()
-    if folder in {"cluster", "e2e"}:
-        return CLUSTER
-    return CONTROL_PLANE if "control_plane" in getattr(item, "fixturenames", ()) else folder
+@pytest.hookimpl(optionalhook=True)  # of xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
+    """Give each of several processes groups of tests that share something."""
+    return GroupScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
