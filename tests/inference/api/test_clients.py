@@ -119,6 +119,7 @@ async def test_what_they_list_before_they_speak(
     desired.write(make_bundle().seal())
     async with start_server(aliases={"alloy": "studio/alice"}) as server:
         client = server.client
+        assert (await client.get("/health")).status_code == 200, "Kokoro's console client"
         await server.until(lambda voices: voices.get("studio/alice", {}).get("state") == "ready")
         models = (await client.get("/v1/audio/models")).json()["models"]
         assert [model["id"] for model in models] == ["tiny"], "Open WebUI"

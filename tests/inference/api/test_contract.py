@@ -140,7 +140,7 @@ async def test_a_model_is_found_by_its_name(start_alice: StartServer) -> None:
         assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/tiny", "/v1/voices", "/healthz"])
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/tiny", "/v1/voices", "/healthz", "/health"])
 async def test_head_is_get_without_a_body(start_alice: StartServer, path: str) -> None:
     async with start_alice() as server:
         client = await ready(server)

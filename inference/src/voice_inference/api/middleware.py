@@ -17,7 +17,7 @@ from voice_inference.tracing import NO_TRACE, Trace
 BODY_LIMIT = 256 * 1024  # bytes; the longest input takes 48 KiB when every character is escaped
 UNKNOWN_ROUTE = "unknown"
 ANSWERED = {"http", "websocket"}  # kinds of scopes
-PROBES: Final = {"/healthz", "/readyz", "/metrics"}  # several a second, and nobody's
+PROBES: Final = {"/healthz", "/health", "/readyz", "/metrics"}  # several a second, and nobody's
 METHODS: Final = {"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"}
 _TRACE_KEY: Final = "voice_inference.trace"
 

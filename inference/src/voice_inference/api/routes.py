@@ -131,8 +131,9 @@ async def get_usage(caller: CallerDep, services: ServicesDep) -> dict[str, Any]:
 
 
 @router.get("/healthz")
+@router.get("/health")
 async def healthz() -> dict[str, str]:
-    """Report that the process answers."""
+    """Report that the process answers; `/health` is where Kokoro's clients ask."""
     return {"status": "ok"}
 
 
