@@ -256,7 +256,7 @@ def test_servers_are_scraped_where_the_operator_works_with_their_names(chart: An
 
     assert monitor()["namespaceSelector"] == {"any": True}
     assert monitor(watchNamespaces=["studio"])["namespaceSelector"] == {"matchNames": ["studio", "voice-system"]}
-    (endpoint,) = monitor()["endpoints"]
-    assert endpoint["relabelings"] == [
-        {"sourceLabels": ["__meta_kubernetes_service_label_voice_sovits_dev_server"], "targetLabel": "server"}
-    ]
+    endpoints = monitor()["endpoints"]
+    assert [(one["port"], one.get("scheme", "http")) for one in endpoints] == [("http", "http"), ("https", "https")]
+    named = {"sourceLabels": ["__meta_kubernetes_service_label_voice_sovits_dev_server"], "targetLabel": "server"}
+    assert all(one["relabelings"] == [named] for one in endpoints)

@@ -169,7 +169,7 @@ def test_a_revoked_consent_unloads_the_voice(scene: Any) -> None:
     assert "taken-back" in scene.served()
     scene.user.patch("voicemodel", "taken-back", {"spec": {"consent": {"revoked": True}}})
     scene.wait("the voice to be unloaded", lambda: "taken-back" not in scene.served())
-    assert "activeRevision" not in scene.user.status("taken-back")
+    scene.wait("its status", lambda: "activeRevision" not in scene.user.status("taken-back"))
 
 
 def test_suspend_pauses_the_job_and_resume_lets_it_go_on(scene: Any) -> None:
@@ -378,6 +378,7 @@ def test_a_server_that_comes_later_is_found(scene: Any) -> None:
     server = {"apiVersion": "voice.sovits.dev/v1alpha1", "kind": "VoiceServer", "spec": {"base": "tiny", "replicas": 0}}
     user.apply(server | {"metadata": {"name": "second", "namespace": "operator-tests"}})
     scene.wait("the server", lambda: user.condition("early", "Serving")["reason"] == "ScaledToZero")
+    scene.wait("its list", lambda: user.exists("configmap", "second-voices"))
     desired = json.loads(user.get("configmap", "second-voices")["data"]["voices.json"])
     scene.wait("the scale", lambda: user.run("scale", "vserver", "second", "-n", "operator-tests", "--replicas=1"))
     scene.wait("the pod", lambda: user.get("deployment", "second")["spec"]["replicas"] == 1)
