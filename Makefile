@@ -26,7 +26,7 @@ export PYTHONDONTWRITEBYTECODE :=
 SIDE_BY_SIDE := --numprocesses 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-fast test-faults test-kills test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-attack bench-voice bench-speech fuzz-speech watermark bench-recordings gpu-check docs clean
+.PHONY: help setup check format test test-fast test-faults test-kills test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-attack bench-voice bench-speech bench-text fuzz-speech watermark bench-recordings gpu-check docs clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -132,6 +132,9 @@ bench-speech: setup  ## How soon a voice is heard, and whether all words are, in
 
 watermark: .venv/.synced  ## Write the networks of the watermark that speech servers can put into the sound, into out/watermark.
 	@$(PYTHON) -m dev.watermark
+
+bench-text: .venv/.synced  ## How fast a million characters of each language become phones, into out/bench/text.json (3 minutes).
+	@OMP_NUM_THREADS=1 $(PYTHON) -m dev.text_bench
 
 fuzz-speech: setup  ## Hostile requests and connections against a speech server, into out/bench/fuzz.json and .md (10 minutes).
 	@$(PYTHON) -m dev.speech_fuzz
