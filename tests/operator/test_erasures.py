@@ -474,6 +474,24 @@ def test_a_revocation_leaves_the_bundles_and_an_erasure_nothing(tmp_path: Path) 
     run(scenario, tmp_path)
 
 
+def test_what_an_erasure_takes_over_from_a_revocation_is_recorded_as_far_as_it_went(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.caches.revisions.update(sealed_revision("alice", "alice-3fa9c2d1", "sha256:" + "a" * 64))
+        scene.write()
+        revoked = CONSENT | {"revoked": True}
+        scene.put(consent=revoked)
+        assert await scene.erasures.reconcile(FOLDER), "it looks again before it is over"
+        scene.put(consent=revoked | {"erase": True})
+        await scene.settle()
+        assert scene.files() == []
+        await scene.record(consent=revoked | {"erase": True})
+        await scene.settle()
+        assert scene.journals() == []
+        assert sorted(scene.erased()) == ["ConsentRevoked: 2 objects, 10 bytes", "ErasureRequested: 1 objects, 5 bytes"]
+
+    run(scenario, tmp_path)
+
+
 def test_what_the_status_records_already_is_not_told_again(tmp_path: Path) -> None:
     async def scenario(scene: Scene) -> None:
         stone = {"why": "ErasureRequested", "time": "2026-11-23T06:00:00Z", "objects": 3}

@@ -352,6 +352,9 @@ class ErasureReconciler:
         folder = self._folders[key]
         wanted = erasures_of(record.claims, revisions)
         folder.done = tuple(one for one in folder.done if one in wanted)
+        # One that another takes over, as an erasure does a revocation's, is over as far as it went, and recorded so.
+        names = {_name(record.uid, one) for one in wanted}
+        folder.counts = {name: count for name, count in folder.counts.items() if name[0] != record.uid or name in names}
         waits = [await self._erase(key, record, one) for one in wanted if one not in folder.done]
         return min((wait for wait in waits if wait is not None), default=None)
 
