@@ -12,7 +12,8 @@ def test_a_deleted_voice_leaves_no_files(installation: Installation) -> None:
     installation.train(TEAM_A, "erased")
     assert installation.bucket.files(f"{TEAM_A}/erased")
     installation.person("ada", TEAM_A).delete("voicemodels", "erased")
-    wait_for("the files' end", lambda: not installation.bucket.files(f"{TEAM_A}/erased"), seconds=10)
+    # The bundle goes with its VoiceRevision, of which the garbage collector of a young cluster hears within a minute.
+    wait_for("the files' end", lambda: not installation.bucket.files(f"{TEAM_A}/erased"), seconds=90)
     told = wait_for("the Event", lambda: installation.events(TEAM_A, "erased").get("Erased"), seconds=60)
     assert "objects" in told
     assert told.endswith(f"bytes below {STORAGE}/{TEAM_A}/erased/")
