@@ -254,6 +254,16 @@ def test_a_decoder_that_dies_costs_one_recording(tmp_path: Path, noise: np.ndarr
         assert decoders.to_mono(path, target).seconds == len(noise) / 16000
 
 
+def test_a_decoder_that_dies_before_it_is_asked_is_closed_all_the_same() -> None:
+    decoder = decoding._Decoder(30.0, decoding.children.Bounds(wall_seconds=30.0))
+    decoder._process.kill()
+    decoder._process.wait()
+    assert decoder._process.stdin is not None
+    decoder._process.stdin.write(b"a question that stays in the buffer")
+    decoder.close()
+    assert decoder._process.stdin.closed
+
+
 def test_a_decoder_that_hangs_is_ended(tmp_path: Path, noise: np.ndarray) -> None:
     path, target = tmp_path / "clip.wav", tmp_path / "mono.wav"
     soundfile.write(path, noise, 16000)

@@ -63,6 +63,15 @@ class Programs(Generic[Kept]):
                     self._idle.append(program)
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Stop a program and close its pipes; a question that it did not live to read goes with it."""
+    children.stop(process)
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+
 def ask(process: subprocess.Popen[bytes], question: Mapping[str, Any], *, seconds: float, limit: int) -> dict[str, Any]:
     """Write a question to a program's standard input, and return what it answers on its standard output.
 

@@ -13,7 +13,7 @@ from typing import IO, Any, Final
 
 from voice_trainer.errors import Transient
 from voice_trainer.job import children
-from voice_trainer.job.questions import Programs, ask
+from voice_trainer.job.questions import Programs, ask, end
 
 ANSWER_LIMIT: Final = 256 * 1024  # bytes of one answer
 START_SECONDS: Final = 60.0  # to import libraries, besides what an item may take
@@ -87,10 +87,9 @@ class _Worker:
         return answer, self._made.read(self._bounds.file_bytes) or b""
 
     def close(self) -> None:
-        children.stop(self._process)
-        for pipe in (self._process.stdin, self._process.stdout, self._given, self._made):
-            if pipe is not None:
-                pipe.close()
+        end(self._process)
+        self._given.close()
+        self._made.close()
 
     def _answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
         seconds, self._seconds = self._seconds, self._bounds.wall_seconds

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from voice_trainer.errors import Transient
 from voice_trainer.job import children
-from voice_trainer.job.questions import Programs, ask
+from voice_trainer.job.questions import Programs, ask, end
 from voice_trainer.recordings import decoder_process
 from voice_trainer.recordings.containers import WAV, Container, NotSound, container_of, has_loose_aac, mend_wav
 
@@ -168,10 +168,7 @@ class _Decoder:
         return Decoded(target, rate, count / rate, mix)
 
     def close(self) -> None:
-        children.stop(self._process)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
+        end(self._process)
         self._file.close()
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
