@@ -12,12 +12,13 @@ from typing import Literal, Self
 from pydantic import Field
 
 from voice_operator.api.voice_status import Act, ErasureReason
+from voice_operator.cluster.sealed import SealedDocument
 from voice_operator.cluster.store import Removed, Store
 from voice_operator.documents import Document
 from voice_operator.errors import InvalidDocument
 from voice_operator.reconcile.erasure import Erasure
 from voice_operator.reconcile.names import Key, journal_uri
-from voice_operator.signing import PublicKey, SigningKey, canonical
+from voice_operator.signing import SigningKey
 from voice_store import StoreUri
 
 MAX_ENTRIES = 1024
@@ -52,7 +53,7 @@ class Progress(Document):
         return self.model_copy(update=counted | {"hidden": self.hidden or removed.hidden})
 
 
-class ErasureJournal(Document):
+class ErasureJournal(SealedDocument):
     """What is erased of one VoiceModel, and the act that tells of its end."""
 
     schema_: Literal["voice.sovits.dev/erasure-journal/v1"] = Field(
@@ -63,7 +64,6 @@ class ErasureJournal(Document):
     uid: str = Field(max_length=64)
     unloaded: Act | None = Field(None, description="It was deleted while it was served.")
     erasures: tuple[Progress, ...] = Field((), max_length=MAX_ENTRIES)
-    seal: str = Field("", max_length=128, description="Signature of the installation over all other fields.")
 
     @property
     def is_empty(self) -> bool:
@@ -74,17 +74,6 @@ class ErasureJournal(Document):
         """Return the journal with an erasure as it stands now; one that is complete is left alone."""
         others = [one for one in self.erasures if one.time or (one.why, one.input_hash) != _name(progress)]
         return self.model_copy(update={"erasures": (*others, progress)})
-
-    def sealed(self, key: SigningKey) -> Self:
-        """Return the journal with the installation's signature."""
-        return self.model_copy(update={"seal": key.sign(self._statement())})
-
-    def is_sealed(self, key: PublicKey) -> bool:
-        """Return whether this installation wrote it: the operator signs records of what it says."""
-        return key.verifies(self._statement(), self.seal)
-
-    def _statement(self) -> bytes:
-        return canonical(self.model_dump(mode="json", by_alias=True, exclude={"seal"}))
 
 
 @dataclass(frozen=True)

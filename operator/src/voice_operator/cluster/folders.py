@@ -4,42 +4,30 @@ Its place is one that the keys of namespaces need not reach (docs/tenancy.md), s
 """
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import Field
 
 from voice_operator.cluster.erasure_journals import JournalName
+from voice_operator.cluster.sealed import SealedDocument
 from voice_operator.cluster.store import Store
 from voice_operator.documents import Document
 from voice_operator.reconcile.erasure import Erased
 from voice_operator.reconcile.names import Key, marker_uri, tombstone_uri
-from voice_operator.signing import PublicKey, SigningKey, canonical
 from voice_store import StoreUri
 
 MARKERS = "_voices"
 SUFFIX = ".json"
 
 
-class Marker(Document):
-    """The VoiceModel whose files lie in a folder, and the installation that writes them."""
+class Marker(SealedDocument):
+    """The VoiceModel whose files lie in a folder; what another installation wrote is not erased."""
 
     schema_: Literal["voice.sovits.dev/voice-folder/v1"] = Field("voice.sovits.dev/voice-folder/v1", alias="schema")
     namespace: str = Field(max_length=63)
     voice: str = Field(max_length=63)
     uid: str = Field(max_length=64)
     legal_hold: bool = Field(False, description="True: what lies there stays when the VoiceModel is deleted.")
-    seal: str = Field("", max_length=128, description="Signature of the installation over all other fields.")
-
-    def sealed(self, key: SigningKey) -> Self:
-        """Return the marker with the installation's signature."""
-        return self.model_copy(update={"seal": key.sign(self._statement())})
-
-    def is_sealed(self, key: PublicKey) -> bool:
-        """Return whether this installation wrote it; what another one wrote is not erased."""
-        return key.verifies(self._statement(), self.seal)
-
-    def _statement(self) -> bytes:
-        return canonical(self.model_dump(mode="json", by_alias=True, exclude={"seal"}))
 
 
 class ErasureRecord(Document):

@@ -202,7 +202,7 @@ def _refusal(cluster: Cluster, voice: Voice, server: Object | None) -> Problem |
         voice.base,
         tenant=settings.tenant(voice.namespace),
         policy=settings.policy,
-        has_recogniser=settings.recogniser_of(voice.spec.language) is not None,
+        has_recogniser=bool(voice.recogniser),
         size=0 if record is None else record.size,
         place=cluster.caches.place_of(record) if counted and record is not None else 0,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from voice_operator.manifests import labels
 from voice_operator.manifests.attempt_keys import FOLDER as KEYS_FOLDER
+from voice_operator.manifests.attempt_keys import keys_volume
 from voice_operator.manifests.pod import (
     container_security,
     image,
@@ -19,7 +20,7 @@ from voice_operator.manifests.pod import (
     variables,
 )
 from voice_operator.manifests.pod_template import with_template
-from voice_operator.manifests.stage_job import CONTAINER
+from voice_operator.manifests.stage_job import CONTAINER, ENVIRONMENT, FOLDER, TTL_SECONDS
 from voice_operator.reconcile.copying import COMPONENT
 from voice_operator.reconcile.effects import CopyToHub
 from voice_operator.reconcile.failures import PERMANENT_EXITS
@@ -27,21 +28,12 @@ from voice_operator.reconcile.names import revision_uri
 from voice_operator.reconcile.observed import Voice
 from voice_operator.settings import Settings
 
-FOLDER = "/etc/voice"
 TOKEN_FOLDER = "/etc/voice-hub"  # noqa: S105 -- a folder
 TOKEN_KEY = "token"  # noqa: S105 -- the name of a key
 HUB = "hub"  # value of the label
-TTL_SECONDS = 3600  # a failed copy is tried again after it
 TIMEOUT_SECONDS = 3600
 RETRIES = 4
 RESOURCES = {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "1Gi"}}
-ENVIRONMENT = {
-    "VOICE_TERMINATION_LOG": "/dev/termination-log",
-    "VOICE_SCRATCH": "/work",
-    "HOME": "/tmp",  # noqa: S108 -- inside the container, an emptyDir of its own
-    "TMPDIR": "/work",
-    "HF_TOKEN_PATH": f"{TOKEN_FOLDER}/{TOKEN_KEY}",
-}
 
 
 def copy_job(voice: Voice, copy: CopyToHub, settings: Settings) -> dict[str, Any]:
@@ -66,7 +58,7 @@ def copy_job(voice: Voice, copy: CopyToHub, settings: Settings) -> dict[str, Any
                     {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
                 ]
             },
-            "ttlSecondsAfterFinished": TTL_SECONDS,
+            "ttlSecondsAfterFinished": TTL_SECONDS,  # after it a failed copy is tried again
             "template": with_template(
                 {"metadata": {"labels": _labels(voice, copy)}, "spec": _pod(voice, copy, settings)},
                 settings.stages.pod,
@@ -121,10 +113,9 @@ def _pod(voice: Voice, copy: CopyToHub, settings: Settings) -> dict[str, Any]:
     command = ["copy", uri, f"hf://{copy.repository}", "--digest", copy.revision.digest]
     session_keys = settings.storage.session_keys.enabled
     volumes, mounts = ([], []) if session_keys else store_keys(settings)
-    environment = ENVIRONMENT | store_environment(settings, FOLDER)
+    environment = ENVIRONMENT | {"HF_TOKEN_PATH": f"{TOKEN_FOLDER}/{TOKEN_KEY}"} | store_environment(settings, FOLDER)
     if session_keys:
-        mode = settings.pod_security.secret_mode
-        volumes = [{"name": "keys", "secret": {"secretName": copy.name, "defaultMode": mode}}]
+        volumes = [keys_volume(copy.name, settings.pod_security.secret_mode)]
         mounts = [{"name": "keys", "mountPath": KEYS_FOLDER, "readOnly": True}]
         environment |= {"VOICE_S3_CREDENTIALS_DIR": KEYS_FOLDER}
     if settings.hub.endpoint:
