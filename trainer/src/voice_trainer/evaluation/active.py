@@ -11,25 +11,16 @@ from typing import Final
 import torch
 
 from sovits_core.errors import AdapterRejected
-from voice_store import BundleCache, BundleKind, DigestMismatch, InvalidIndex, NotFound, open_store
+from voice_store import BundleCache, DigestMismatch, InvalidIndex, NotFound, open_store
 from voice_trainer.evaluation.synthesis import Prompt, load_prompt
 from voice_trainer.evaluation.voice import TrainedVoice, load_voice
 from voice_trainer.job.base import JobBase
-from voice_trainer.job.bundle import ADAPTER_CONFIG, ADAPTER_WEIGHTS, BUNDLE_SCHEMA, PROMPT, VOICE
+from voice_trainer.job.bundle import ADAPTER_CONFIG, ADAPTER_WEIGHTS, MIB, PROMPT, VOICE, bundles_with
 from voice_trainer.job.document import ActiveRevision
 
 logger = logging.getLogger(__name__)
 
-MIB: Final = 1024 * 1024
-SPEAKING: Final = BundleKind(
-    name="active",
-    index="manifest.json",
-    schema=BUNDLE_SCHEMA,
-    choose=lambda _: (VOICE, ADAPTER_CONFIG, ADAPTER_WEIGHTS, PROMPT),
-    size_limit=1024 * MIB,
-    index_limit=MIB,
-    files_limit=1000,
-)
+SPEAKING: Final = bundles_with("active", VOICE, ADAPTER_CONFIG, ADAPTER_WEIGHTS, PROMPT, size_limit=1024 * MIB)
 
 
 @dataclass(frozen=True)

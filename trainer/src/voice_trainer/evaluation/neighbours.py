@@ -10,25 +10,16 @@ from typing import Final
 import numpy as np
 import soundfile
 
-from voice_store import BundleCache, BundleKind, DigestMismatch, InvalidIndex, NotFound, open_store
+from voice_store import BundleCache, DigestMismatch, InvalidIndex, NotFound, open_store
 from voice_trainer.evaluation.sentence_scores import Embedding, Meter
-from voice_trainer.job.bundle import BUNDLE_SCHEMA, REFERENCE
+from voice_trainer.job.bundle import MIB, REFERENCE, bundles_with
 from voice_trainer.job.document import Neighbour
 from voice_trainer.recordings import audio
 from voice_trainer.recordings.decoding import Samples
 
 logger = logging.getLogger(__name__)
 
-MIB: Final = 1024 * 1024
-HEARD: Final = BundleKind(
-    name="neighbours",
-    index="manifest.json",
-    schema=BUNDLE_SCHEMA,
-    choose=lambda _: (REFERENCE,),
-    size_limit=32 * MIB,
-    index_limit=MIB,
-    files_limit=1000,
-)
+HEARD: Final = bundles_with("neighbours", REFERENCE, size_limit=32 * MIB)
 
 
 def embeddings_of(neighbours: Iterable[Neighbour], meter: Meter, scratch: Path) -> dict[str, Embedding]:
@@ -46,7 +37,7 @@ def embeddings_of(neighbours: Iterable[Neighbour], meter: Meter, scratch: Path) 
                 names.append(one.voice)
                 yield sound
 
-    found = list(meter.measure_all(sounds()))
+    found = list(meter.measure_all(sounds(), recognise=False))
     return {name: one.embedding for name, one in zip(names, found, strict=True) if one.embedding is not None}
 
 

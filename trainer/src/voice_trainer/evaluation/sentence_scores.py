@@ -61,19 +61,24 @@ class Meter:
         self._recogniser = recogniser
         self._encoder = encoder
 
-    def measure_all(self, waves: Iterable[Samples]) -> Iterator[Measures]:
-        """Measure (samples) at 16 kHz each, in their order, while the next ones are still being made."""
-        with ThreadPoolExecutor(max(1, min(MAX_WORKERS, os.cpu_count() or 1))) as pool:
-            yield from pool.map(lambda pair: self._measure(*pair), ((wave, self._embed(wave)) for wave in waves))
+    def measure_all(self, waves: Iterable[Samples], *, recognise: bool = True) -> Iterator[Measures]:
+        """Measure (samples) at 16 kHz each, in their order, while the next ones are still being made.
 
-    def _measure(self, wave: Samples, embedding: Embedding | None) -> Measures:
+        Recognising takes longest: without ``recognise`` nothing is written.
+        """
+        recogniser = self._recogniser if recognise else None
+        with ThreadPoolExecutor(max(1, min(MAX_WORKERS, os.cpu_count() or 1))) as pool:
+            asked = ((wave, self._embed(wave), recogniser) for wave in waves)
+            yield from pool.map(lambda one: self._measure(*one), asked)
+
+    def _measure(self, wave: Samples, embedding: Embedding | None, recogniser: Recogniser | None) -> Measures:
         try:
             found: dict[str, Any] = self._workers.ask({}, _bytes(wave))[0]
         except ItemFailed:  # nothing is known of a waveform that models end on
             return Measures(None, None, None, 0.0, 0.0)
         if self._encoder is None and found["embedding"] is not None:
             embedding = np.array(found["embedding"], dtype=np.float64)
-        written = self._recogniser.write(wave) if self._recogniser else None
+        written = recogniser.write(wave) if recogniser else None
         return Measures(
             written.text if written else None,
             found["overall"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ from sovits_core.text import LANGUAGES
 from voice_store import FolderStore, open_store
 from voice_trainer.errors import Refused
 from voice_trainer.job.document import RecogniserReference
-from voice_trainer.job.results import digest_of
+from voice_trainer.recordings.dataset import DatasetDigest
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
 DOCUMENTS: Final = (
@@ -88,9 +87,10 @@ def read_folder(uri: str, scratch: Path) -> WhisperFolder:
         path = scratch / "recogniser"
         for name in names:
             store.download(name, path / name, limit=WEIGHTS_LIMIT)
-    lines = "".join(f"{digest_of(path / name).sha256}  {name}\n" for name in names)
-    digest = f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
-    return WhisperFolder(path, digest, size, _languages(uri, path))
+    digest = DatasetDigest()
+    for name in names:
+        digest.add(name, path / name)
+    return WhisperFolder(path, digest.value(), size, _languages(uri, path))
 
 
 def _names(uri: str, entries: Iterable[tuple[str, int]]) -> tuple[list[str], int]:
