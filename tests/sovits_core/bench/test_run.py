@@ -48,6 +48,10 @@ def test_the_document_has_every_figure(document: dict[str, dict]) -> None:
     speeds = document["s1_tokens_per_second"]
     assert {filled: set(found) for filled, found in speeds.items()} == {"67": kinds, "69": kinds}
     assert all(found["median"] > 0 and found["times"] > 0 for kinds in speeds.values() for found in kinds.values())
+    rows = document["s1_rows_tokens_per_second"]
+    assert rows.keys() == {"fp32", "int8", "int4"}
+    assert all(list(found) == ["1", "2", "4", "8", "16"] for found in rows.values())
+    assert all(found["1"]["times"] == 1 and found["16"]["median"] > 0 for found in rows.values())
     assert {version: set(factors) for version, factors in document["s2_rtf"].items()} == {
         "v2": {"torch", "stored", "served"}
     }
@@ -85,7 +89,15 @@ def test_the_table_names_every_figure_and_warns_of_a_busy_machine(document: dict
     table = report.table(busy)
     assert "warning: the machine was busy" in table
     assert "warning" not in report.table(document | {"machine": document["machine"] | {"loaded": False}})
-    for name in ("S1 int8, 67 positions", "S2 v2 served", "s2_decode_v1", "greedy tokens", "the tiny base", " x"):
+    for name in (
+        "S1 int8, 67 positions",
+        "S1 fp32, 8 rows",
+        "S2 v2 served",
+        "s2_decode_v1",
+        "greedy tokens",
+        "the tiny base",
+        " x",
+    ):
         assert name in table
 
 

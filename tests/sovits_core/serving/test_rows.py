@@ -1,6 +1,8 @@
 """Every row says what it would say alone, whoever has the other rows."""
 
+import mmap
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,14 +11,14 @@ import pytest
 
 from sovits_core.bundle.base import open_base
 from sovits_core.serving.guards import drop_nan_guards
-from sovits_core.serving.loop import StepLoop, StepSession
+from sovits_core.serving.loop import StepLoop
 from sovits_core.serving.rounding import WeightBits
-from sovits_core.serving.rows import StepRows
+from sovits_core.serving.rows import LONG, SLOTS, Row, StepRows, StepSession
 from sovits_core.serving.sessions import open_session
 from sovits_core.serving.step import build_step
 
 TINY = open_base("embedded:tiny")
-SLOTS, RANK, TOKENS = 48, 4, 16
+TOKENS = 16
 
 
 @dataclass
@@ -53,12 +55,12 @@ def sentences() -> list[Sentence]:
     return made
 
 
-def session(bits: WeightBits = 32, *, own_adapters: bool) -> StepSession:
+def session(bits: WeightBits = 32) -> StepSession:
     graph = TINY.document.graphs["s1_step"]
     path = TINY.path(graph.file)
     lora = {entry.name: entry.keys for entry in graph.lora}
     model = onnx.load(path, load_external_data=False)
-    return StepSession(build_step(model, path.parent, lora, bits, own_adapters=own_adapters), 1)
+    return StepSession(build_step(model, path.parent, lora, bits), 1)
 
 
 def alone(step: StepSession, sentence: Sentence) -> tuple[list[int], list[np.ndarray]]:
@@ -70,44 +72,43 @@ def alone(step: StepSession, sentence: Sentence) -> tuple[list[int], list[np.nda
     return tokens, scores[1:]
 
 
-def together(rows: StepRows, sentences: list[Sentence], places: list[int], starts: list[int]) -> Any:
-    """Sentences that have rows from a step of their own on, until each has said all of its tokens."""
+def together(rows: StepRows, sentences: list[Sentence], starts: list[int]) -> Any:
+    """Sentences that join before a step of their own, until each has said all of its tokens."""
     tokens: list[list[int]] = [[] for _ in sentences]
     scores = [[sentence.logits] for sentence in sentences]
+    speaking: dict[int, Row] = {}
     for step in range(max(starts) + TOKENS):
-        for number, start in enumerate(starts):
-            if start == step:
-                rows.join(places[number], sentences[number].adapter, *sentences[number].cache)
-        speaking = [number for number, start in enumerate(starts) if start <= step < start + TOKENS]
+        for number, sentence in enumerate(sentences):
+            if starts[number] == step:
+                speaking[number] = rows.join(sentence.adapter, *sentence.cache, room=TOKENS)
         for number in speaking:
             tokens[number].append(int(scores[number][-1].argmax()))
-        given = {places[n]: (tokens[n][-1], sentences[n].position + step - starts[n]) for n in speaking}
+        given = {row: (tokens[n][-1], sentences[n].position + step - starts[n]) for n, row in speaking.items()}
         logits = rows.read(given)
-        for number in speaking:
-            scores[number].append(logits[places[number]].copy())
-            if len(tokens[number]) == TOKENS:
-                rows.leave(places[number])
+        for number, row in speaking.items():
+            scores[number].append(logits[row.number].copy())
+        for number in [number for number in speaking if len(tokens[number]) == TOKENS]:
+            rows.leave(speaking.pop(number))
+    assert len(rows) == 0
     return tokens, [found[1:] for found in scores]
 
 
 @pytest.mark.parametrize(
-    ("bits", "places", "starts"),
+    ("bits", "starts"),
     [
-        pytest.param(32, [0, 1, 2, 3], [0, 0, 0, 0], id="all at once"),
-        pytest.param(32, [3, 0, 2, 1], [0, 2, 5, 9], id="one after another"),
-        pytest.param(32, [1, 1, 0, 0], [0, 16, 3, 25], id="rows that others had before"),
-        pytest.param(8, [3, 0, 2, 1], [0, 2, 5, 9], id="eight bits"),
+        pytest.param(32, [0, 0, 0, 0], id="all at once"),
+        pytest.param(32, [0, 2, 5, 9], id="one after another, of higher and higher rank"),
+        pytest.param(32, [9, 5, 2, 0], id="of lower and lower rank"),
+        pytest.param(32, [0, 15, 3, 18], id="places that others had before"),
+        pytest.param(8, [0, 2, 5, 9], id="eight bits"),
     ],
 )
-def test_every_row_says_what_it_says_alone(
-    sentences: list[Sentence], bits: WeightBits, places: list[int], starts: list[int]
-) -> None:
-    one = session(bits, own_adapters=False)
-    rows = StepRows(session(bits, own_adapters=True), rows=4, slots=SLOTS, rank=RANK)
-    tokens, scores = together(rows, sentences, places, starts)
+def test_every_row_says_what_it_says_alone(sentences: list[Sentence], bits: WeightBits, starts: list[int]) -> None:
+    step = session(bits)
+    tokens, scores = together(StepRows(step, 4), sentences, starts)
     assert len({tuple(said) for said in tokens}) == len(sentences)
     for number, sentence in enumerate(sentences):
-        expected, logits = alone(one, sentence)
+        expected, logits = alone(step, sentence)
         assert tokens[number] == expected
         # with eight bits an activation at the edge of a level may be rounded to the other one
         allowed = 1e-5 if bits == 32 else 0.02
@@ -115,38 +116,57 @@ def test_every_row_says_what_it_says_alone(
             assert np.abs(ours - theirs).max() <= allowed * np.abs(theirs).max()
 
 
-def test_a_row_that_stands_still_goes_on_where_it_was(sentences: list[Sentence]) -> None:
+def test_room_grows_while_others_speak(sentences: list[Sentence]) -> None:
     first, second = sentences[:2]
-    expected, logits = alone(session(own_adapters=False), first)
-    rows = StepRows(session(own_adapters=True), rows=2, slots=SLOTS, rank=RANK)
-    for row, sentence in enumerate((first, second)):
-        rows.join(row, sentence.adapter, *sentence.cache)
-    for number in range(4):
-        found = rows.read({0: (expected[number], first.position + number)})[0].copy()
-        rows.read({1: (7, second.position + number)})
+    step = session()
+    expected, logits = alone(step, first)
+    rows = StepRows(step, 2)
+    row = rows.join(first.adapter, *first.cache, room=TOKENS)
+    for number, token in enumerate(expected):
+        if number == TOKENS // 2:
+            rows.leave(rows.join(second.adapter, *second.cache, room=2 * SLOTS))
+        found = rows.read({row: (token, first.position + number)})[0]
         assert np.abs(found - logits[number]).max() <= 1e-5 * np.abs(found).max()
 
 
-def test_a_full_row_is_said_so_and_does_not_disturb_the_others(sentences: list[Sentence]) -> None:
+def test_a_full_row_is_said_so_before_anything_is_read(sentences: list[Sentence]) -> None:
     first, second = sentences[:2]
-    slots = first.cache[0].shape[3] + 1
-    expected, logits = alone(session(own_adapters=False), first)
-    rows = StepRows(session(own_adapters=True), rows=2, slots=slots + 8, rank=RANK)
-    rows.join(0, first.adapter, *first.cache)
-    rows.join(1, second.adapter, *second.cache)
-    free = slots + 8 - second.cache[0].shape[3]
-    for number in range(free):
-        rows.read({1: (7, second.position + number)})
+    step = session()
+    expected, logits = alone(step, first)
+    rows = StepRows(step, 2)
+    row, full = rows.join(first.adapter, *first.cache, room=3), rows.join(second.adapter, *second.cache, room=1)
+    rows.read({row: (expected[0], first.position), full: (7, second.position)})
     with pytest.raises(IndexError, match="row 1 has no room"):
-        rows.read({1: (7, 0)})
-    for number in range(3):
-        found = rows.read({0: (expected[number], first.position + number)})[0]
+        rows.read({row: (expected[1], first.position + 1), full: (7, second.position + 1)})
+    rows.leave(full)
+    found = rows.read({row: (expected[1], first.position + 1)})[0]
+    assert np.abs(found - logits[1]).max() <= 1e-5 * np.abs(found).max()
+
+
+def test_one_more_than_there_are_rows_is_refused(sentences: list[Sentence]) -> None:
+    rows = StepRows(session(), 1)
+    rows.join(sentences[0].adapter, *sentences[0].cache, room=1)
+    with pytest.raises(ValueError, match="all 1 rows are taken"):
+        rows.join(sentences[1].adapter, *sentences[1].cache, room=1)
+
+
+def resident() -> float:
+    """Memory of this process, in MiB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE / 2**20
+
+
+def test_the_memory_of_a_long_row_is_given_back_when_it_leaves(sentences: list[Sentence]) -> None:
+    long, short = sentences[:2]
+    step = session()
+    expected, logits = alone(step, short)
+    shape = list(long.cache[0].shape)
+    shape[3] = 16 * LONG
+    cache = (np.ones(shape, np.float32), np.ones(shape, np.float32))
+    rows = StepRows(step, 2)
+    first, row = rows.join(long.adapter, *cache, room=1), rows.join(short.adapter, *short.cache, room=TOKENS)
+    before = resident()
+    rows.leave(first)
+    assert before - resident() > 0.5 * 2 * cache[0].nbytes / 2**20
+    for number, token in enumerate(expected):
+        found = rows.read({row: (token, short.position + number)})[0]
         assert np.abs(found - logits[number]).max() <= 1e-5 * np.abs(found).max()
-
-
-def test_what_has_no_room_is_refused(sentences: list[Sentence]) -> None:
-    long = sentences[3]
-    with pytest.raises(ValueError, match="leaves no room in 20 slots"):
-        StepRows(session(own_adapters=True), rows=1, slots=20, rank=RANK).join(0, long.adapter, *long.cache)
-    with pytest.raises(ValueError, match="the highest rank is 2"):
-        StepRows(session(own_adapters=True), rows=1, slots=SLOTS, rank=2).join(0, long.adapter, *long.cache)

@@ -16,8 +16,9 @@ from sovits_core.errors import BaseRejected
 from sovits_core.export import export_graphs
 from sovits_core.formats.adapters import GROUPS
 from sovits_core.models.networks import Networks
-from sovits_core.serving.loop import StepLoop, StepSession
+from sovits_core.serving.loop import StepLoop
 from sovits_core.serving.rounding import WeightBits
+from sovits_core.serving.rows import StepSession
 from sovits_core.serving.step import build_step
 
 TINY = open_base("embedded:tiny")

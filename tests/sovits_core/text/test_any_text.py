@@ -10,6 +10,7 @@ from tests.support.processor_time import within
 from sovits_core.errors import TextRejected, UnreadableLetters
 from sovits_core.text import MAX_CHARACTERS, phonemize
 from sovits_core.text.invisible import visible
+from sovits_core.text.scripts import SILENT
 from sovits_core.text.symbols import symbols
 
 INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202c\u2060\u2066\u2069\ufeff\ufe0f\u034f\U000e0101\ue000"
@@ -42,7 +43,7 @@ _SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=[Heal
 @pytest.fixture(autouse=True, scope="module")
 def _dictionaries() -> None:
     for language in LANGUAGES[1:]:  # what is loaded once is not counted
-        phonemize("a 你 あ 가", language)
+        phonemize("a 中 あ 가", language)
 
 
 def outcome(text: str, language: str) -> object:
@@ -90,12 +91,74 @@ def test_what_is_visible_is_composed_and_knows_where_it_stood(text: str) -> None
         pytest.param("你好 Олег", "zh", "Оегл", id="Cyrillic in Mandarin"),
         pytest.param("שלום 안녕", "ko", "וםלש", id="Hebrew in Korean"),
         pytest.param("한국と日本", "all_ja", "국한", id="Hangul where all is Japanese"),
+        pytest.param("东京에 간다", "ko", "东", id="a simplified character in Korean"),
+        pytest.param("预です", "ja", "预", id="a simplified character in Japanese"),
+        pytest.param("我说\U00020bb7", "zh", "\U00020bb7", id="a character that no dictionary reads"),
     ],
 )
 def test_a_word_that_nothing_reads_is_refused_by_its_letters(text: str, language: str, letters: str) -> None:
     with pytest.raises(UnreadableLetters, match="which no word of language") as refused:
         phonemize(text, language)
     assert set(letters) == set(refused.value.letters)
+
+
+# A text of each language, and a place in it for a word.
+FRAMES = {
+    "en": ("we ask ", " now"),
+    "zh": ("我们说 ", " 吧"),
+    "ja": ("これは ", " です"),
+    "ko": ("우리는 ", " 간다"),
+    "yue": ("我哋講 ", " 啦"),
+}
+# Letters by Unicode's account that are no words: signs of measures and lists, accents on their own, a dash of kana.
+NO_WORDS = frozenset("ªºℇℓ々〆ーｰㆍℹ\uffa0" + "".join(map(chr, (*range(0x2B9, 0x2C0), *range(0x2C6, 0x2D2)))))
+
+
+def sounds(text: str, language: str) -> list[str] | None:
+    try:
+        return [phone for phone in phonemize(text, language).phones if phone[0].isalpha() and phone not in SILENT]
+    except UnreadableLetters:
+        return None
+
+
+def letters_of_every_script() -> list[str]:
+    """Two letters, from the middle and the end, of each script that Unicode's names tell."""
+    scripts: dict[str, list[str]] = {}
+    for letter in filter(str.isalpha, map(chr, range(0x80, 0x323B0))):
+        scripts.setdefault(unicodedata.name(letter, "?").split(" ")[0], []).append(letter)
+    return sorted({letter for found in scripts.values() for letter in (found[len(found) // 2], found[-1])} - NO_WORDS)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_letter_of_any_script_is_lost(language: str) -> None:
+    before, after = FRAMES[language]
+    without = sounds(before + after, language)
+    assert [
+        letter for letter in letters_of_every_script() if sounds(before + letter + after, language) == without
+    ] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@_SETTINGS
+@given(letter=st.characters(categories=["Lu", "Ll", "Lt", "Lm", "Lo"], exclude_characters=sorted(NO_WORDS)))
+def test_no_letter_at_all_is_lost(language: str, letter: str) -> None:
+    before, after = FRAMES[language]
+    assert sounds(before + letter + after, language) != sounds(before + after, language)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "normalized"),
+    [
+        ("三國志를 읽었다", "ko", "삼국지를 읽었다"),
+        ("老人과 女子大學", "ko", "노인과 여자대학"),
+        ("李舜臣 장군, 金九 선생", "ko", "이순신 장군, 김구 선생"),
+        ("比率, 合格率, 百分率", "ko", "비율, 합격률, 백분율"),
+        ("남ㆍ녀", "ko", "남ㆍ녀"),
+        ("Λόγος", "en", "lambda omicron gamma omicron sigma"),
+    ],
+)
+def test_what_was_lost_once(text: str, language: str, normalized: str) -> None:
+    assert phonemize(text, language).normalized == normalized
 
 
 @pytest.mark.parametrize(

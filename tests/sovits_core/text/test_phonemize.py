@@ -270,7 +270,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("language", ["en", "ja", "ko", "all_ja", "all_ko"])
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_text_is_read_or_refused_in_two_seconds(text: str, language: str) -> None:
+def test_hostile_text_is_read_or_refused_in_four_seconds(text: str, language: str) -> None:
     for known, word in (("zh", "你好"), ("yue", "你好"), ("ja", "東京"), ("ko", "한국"), ("en", "zorbly")):
         phonemize(word, known)  # the dictionaries are loaded once
 
@@ -280,4 +280,4 @@ def test_hostile_text_is_read_or_refused_in_two_seconds(text: str, language: str
         except TextRejected:
             return ()
 
-    assert set(within(2, read)) <= set(symbols("v2"))
+    assert set(within(4, read)) <= set(symbols("v2"))

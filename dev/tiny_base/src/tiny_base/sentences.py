@@ -7,7 +7,7 @@ import tomllib
 from functools import cache
 from importlib import resources
 
-from sovits_core.text.english.words import known_words
+from sovits_core.text.english.dictionary import known_words
 
 LONGEST_WORD = 10  # letters
 LINKS = (

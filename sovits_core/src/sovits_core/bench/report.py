@@ -66,12 +66,17 @@ def _times(times: float | None) -> str:
 
 
 def _figures(document: Mapping[str, Any]) -> list[tuple[str, str, float, str, float | None]]:
-    """Label, kind, value and unit of every speed, and how many times the stored graph's it is, where that was there."""
+    """Label, kind, value and unit of every speed, and how many times the stored graph's (or one row's) it is."""
     figures: list[tuple[str, str, float, str, float | None]] = []
     for filled, kinds in document["s1_tokens_per_second"].items():
         figures += [
             (f"S1 {kind}, {filled} positions", kind, found["median"], "tokens/s", found["times"])
             for kind, found in kinds.items()
+        ]
+    for kind, rows in document["s1_rows_tokens_per_second"].items():
+        figures += [
+            (f"S1 {kind}, {count} rows", kind, found["median"], "tokens/s", found["times"])
+            for count, found in rows.items()
         ]
     for version, kinds in document["s2_rtf"].items():
         figures += [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +14,18 @@ import torch
 
 from sovits_core.bench import agreement, machine, measure, samples
 from sovits_core.bench.measure import Agreement, interleaved, summary
-from sovits_core.bench.sessions import Array, Served, Session, StoredStepLoop
+from sovits_core.bench.sessions import Array, Served, ServedDecoder, Session, StoredStepLoop
 from sovits_core.bundle.model_config import SynthesizerConfig, TextToSemanticConfig
 from sovits_core.export import export_graphs
 from sovits_core.models import Synthesizer, TextToSemantic
 from sovits_core.models.networks import Networks
-from sovits_core.serving.generator import rewrite_generator
 from sovits_core.serving.guards import drop_nan_guards
 from sovits_core.serving.rounding import WeightBits
 from sovits_core.synthesis.sampling import Sampling
 
 GREEDY_PROMPTS, GREEDY_TOKENS = 20, 25
 TINY_PROMPTS = 30
+ROWS = (1, 2, 4, 8, 16)
 KINDS: dict[str, WeightBits] = {"fp32": 32, "int8": 8, "int4": 4}
 """A server's steps, by bits of a weight."""
 STORED = "stored"
@@ -38,8 +39,8 @@ def run(threads: int, say: Say) -> Document:
     """Measure S1 and every S2 at the official sizes; weights are random and are not kept.
 
     Returns:
-        `s1_tokens_per_second`, `s2_rtf`, `max_difference` and `same_greedy_tokens` as docs/performance.md tells, with
-        `machine` and, where there is one, `gpu`.
+        `s1_tokens_per_second`, `s1_rows_tokens_per_second`, `s2_rtf`, `max_difference` and `same_greedy_tokens` as
+        docs/performance.md tells, with `machine` and, where there is one, `gpu`.
     """
     torch.set_num_threads(threads)
     about = machine.describe(threads)
@@ -49,6 +50,7 @@ def run(threads: int, say: Say) -> Document:
     with tempfile.TemporaryDirectory() as folder:
         s1 = measure_s1(samples.random_s1(TextToSemanticConfig()), Path(folder), threads, say)
     document["s1_tokens_per_second"] = s1.speed
+    document["s1_rows_tokens_per_second"] = s1.rows
     document["max_difference"] |= s1.differences
     say("S1: greedy tokens of the tiny base with fewer bits")
     tiny = agreement.tiny_agreement(threads, _ROUNDED, TINY_PROMPTS)
@@ -76,6 +78,8 @@ class S1Figures:
 
     speed: dict[str, dict[str, dict[str, float]]]
     """By filled positions and kind."""
+    rows: dict[str, dict[str, dict[str, float]]]
+    """By kind and number of rows, of all rows together."""
     differences: dict[str, float]
     agreement: dict[str, list[Agreement]]
     """With 32 bits, by kind and prompt."""
@@ -103,8 +107,10 @@ def measure_s1(s1: TextToSemantic, folder: Path, threads: int, say: Say) -> S1Fi
         filled = samples.PHONES + prompt
         say(f"S1: tokens after {filled} positions, {', '.join(('torch', STORED, *steps))} in turn")
         speed[str(filled)] = _speeds(s1, prefill, stored, steps, prompt)
+    say(f"S1: {', '.join(map(str, ROWS))} rows in turn, each with its own adapter")
+    rows = _rows(prefill, steps, s1.config)
     say("S1: greedy tokens of random weights with fewer bits")
-    return S1Figures(speed, differences, _agreement(s1, prefill, steps))
+    return S1Figures(speed, rows, differences, _agreement(s1, prefill, steps))
 
 
 def _speeds(
@@ -130,6 +136,30 @@ def _speeds(
 
     interleaved(tasks(min(measure.WARM_UP_STEPS, samples.STEPS)), repeats=1)
     return summary(interleaved(tasks(samples.STEPS)), STORED, digits=1)
+
+
+def _rows(
+    prefill: Session, steps: dict[str, Served], config: TextToSemanticConfig
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Tokens per second of several rows behind the shorter prompt, by kind and number; `times` that of one row."""
+    prompt = samples.PROMPTS[0]
+    _, keys, values = prefill.run(measure.arrays(samples.s1_inputs(config, prompt=prompt)))
+
+    def rate(step: Served, count: int, reads: int) -> float:
+        read = step.together(count, keys, values, reads)
+        started = time.perf_counter()
+        for number in range(reads):
+            read(prompt + number)
+        return count * reads / (time.perf_counter() - started)
+
+    def tasks(step: Served, tokens: int) -> dict[str, Callable[[], float]]:
+        return {str(count): lambda count=count: rate(step, count, max(1, tokens // count)) for count in ROWS}  # type: ignore[misc]
+
+    found = {}
+    for kind, step in steps.items():
+        interleaved(tasks(step, max(ROWS)), repeats=1)
+        found[kind] = summary(interleaved(tasks(step, 2 * samples.STEPS)), "1", digits=1)
+    return found
 
 
 def _agreement(s1: TextToSemantic, prefill: Session, steps: dict[str, Served]) -> dict[str, list[Agreement]]:
@@ -162,11 +192,11 @@ def measure_s2(
     """Export an S2 into a folder; return how far a server's graph is from it, and real-time factors by kind."""
     inputs = samples.s2_inputs(s2.config)
     section = export_graphs(Networks(TextToSemantic(_SMALL_S1), s2), folder, graphs=("s2_decode",))["s2_decode"]
-    served = _open(folder, section, threads, drop_nan_guards, rewrite_generator)
+    stored = _open(folder, section, threads)
+    served = ServedDecoder(stored, threads)
     difference = measure.decode_difference(s2, served, inputs)
     if not timed:
         return difference, {}
-    stored = _open(folder, section, threads)
     seconds, arrays = _seconds(s2, inputs), measure.arrays(inputs)
     tasks = {
         "torch": lambda: measure.real_time_factor(lambda: s2.decode(*inputs.values()), seconds),

@@ -11,14 +11,19 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from sovits_core.serving.loop import StepLoop, StepSession
+from sovits_core.serving.decoder import DecoderSession, split_decoder, stretches
+from sovits_core.serving.guards import drop_nan_guards
+from sovits_core.serving.loop import StepLoop
 from sovits_core.serving.rounding import WeightBits
+from sovits_core.serving.rows import StepRows, StepSession
 from sovits_core.serving.sessions import open_session
 from sovits_core.serving.step import build_step
 
 Array = NDArray[Any]
 Rewrite = Callable[[onnx.ModelProto], object]
 
+RANK = 8
+"""Of the adapters of several rows."""
 CACHE_BLOCK = 256
 """Slots by which the cache of a stored step grows; its attention reads them all."""
 
@@ -53,10 +58,43 @@ class Served:
         model = onnx.load(stored.path, load_external_data=False)
         self._session = StepSession(build_step(model, stored.path.parent, stored.lora, bits), threads)
         self._adapter = stored.adapter
+        self._shapes = {given.name: given.shape for given in stored.session.get_inputs()}
 
     def start(self, keys: Array, values: Array, room: int) -> StepLoop:
         """Return the server's own loop behind a prefill's keys and values (layers, 1, heads, positions, width)."""
         return StepLoop(self._session, self._adapter, keys, values, room)
+
+    def together(self, count: int, keys: Array, values: Array, room: int) -> Callable[[int], object]:
+        """Return what reads a token for each of so many rows, all behind one prefill and each with its own adapter.
+
+        It takes the token's place among the audio tokens.
+        """
+        rows = StepRows(self._session, count)
+        joined = [rows.join(self._own_adapter(number), keys, values, room) for number in range(count)]
+        return lambda position: rows.read(dict.fromkeys(joined, (7, position)))
+
+    def _own_adapter(self, number: int) -> dict[str, Array]:
+        rng, adapter = np.random.default_rng(number), {}
+        for name in self._adapter:
+            sizes = [size if isinstance(size, int) else RANK for size in self._shapes[name]]
+            adapter[name] = (0.01 * rng.standard_normal(sizes)).astype(np.float32)
+        return adapter
+
+
+class ServedDecoder:
+    """A server's decoder, made of a stored one."""
+
+    def __init__(self, stored: Session, threads: int) -> None:
+        model = onnx.load(stored.path, load_external_data=False)
+        drop_nan_guards(model)
+        self._session = DecoderSession(split_decoder(model), stored.path.parent, threads)
+        self._adapter = stored.adapter
+
+    def run(self, inputs: Mapping[str, Array]) -> list[Array]:
+        """Samples (1, n) of all frames, 5 s at a time as a server does."""
+        latents = self._session.latents({**inputs, **self._adapter})
+        made = [self._session.wave(latents, first, last) for first, last in stretches(0, latents.shape[2])]
+        return [np.concatenate(made)[None]]
 
 
 class StoredStepLoop:

@@ -8,7 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sovits_core.errors import TextRejected
-from sovits_core.text import MAX_CHARACTERS, MODES, PhonemeSegment, PolyphoneReader, phonemize, require_mode
+from sovits_core.text import (
+    LOCALES,
+    MAX_CHARACTERS,
+    MODES,
+    PhonemeSegment,
+    PolyphoneReader,
+    phonemize,
+    require_locale,
+    require_mode,
+)
 from sovits_core.text.chinese.g2pw import open_g2pw
 from sovits_core.text.lexicon import NO_ENTRIES, Lexicon
 from sovits_core.text.lexicon_file import LEXICON_FILE, read_lexicon
@@ -25,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("text", nargs="?", help="the text; without it, lines of UTF-8 are read from standard input")
     parser.add_argument("--language", default="en", help=f"one of: {', '.join(MODES)}")
+    parser.add_argument(
+        "--locale",
+        default="",
+        help=f"how dates and numbers are written; without it as the language has them. One of: {', '.join(LOCALES)}",
+    )
     parser.add_argument("--symbols", default="v2", help="symbol table for the ids: v1 or v2")
     parser.add_argument("--polyphones", type=Path, help="folder of a g2pW model that reads Mandarin's polyphones")
     form = parser.add_mutually_exclusive_group()
@@ -47,6 +61,7 @@ def run(options: argparse.Namespace) -> None:
     """Print one line for each line of text; the first that cannot be read ends the command, with its number."""
     table = symbols(options.symbols)
     require_mode(options.language)
+    require_locale(options.locale)
     polyphones = open_g2pw(options.polyphones) if options.polyphones else None
     reading = polyphones, read_lexicon(options.lexicon) if options.lexicon else NO_ENTRIES
     if options.text is not None:
@@ -65,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _print(text: str, options: argparse.Namespace, table: tuple[str, ...], reading: Reading) -> None:
-    found = phonemize(text, options.language, options.symbols, *reading)
+    found = phonemize(text, options.language, options.symbols, *reading, locale=options.locale)
     if options.explain:
         lines = [line for part in found.segments for line in _explained(text, part)]
     elif options.normalized:

@@ -8,7 +8,7 @@ keep factors.
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -21,20 +21,29 @@ HEIGHT = 2
 """The new axis."""
 
 
+class Generator(NamedTuple):
+    """Where the generator is in a decode graph."""
+
+    entry: str
+    """The tensor (1, channels, frames) that the first stage reads."""
+    nodes: list[onnx.NodeProto]
+    """All from there to the samples."""
+
+
 def rewrite_generator(model: onnx.ModelProto) -> bool:
     """Rewrite the generator of a decode graph, in place; return whether one was found.
 
     A graph without one, or with one of other nodes, stays as it is.
     """
-    found = _find(model.graph)
+    found = find_generator(model.graph)
     if found is None:
         return False
     _Rewrite(model.graph, *found).apply()
     return True
 
 
-def _find(graph: onnx.GraphProto) -> tuple[str, list[onnx.NodeProto]] | None:
-    """The tensor (1, channels, frames) that the first stage reads, and all nodes from there to the samples."""
+def find_generator(graph: onnx.GraphProto) -> Generator | None:
+    """Return the generator of a decode graph; None where there is none, or one of other nodes."""
     made = {name: node for node in graph.node for name in node.output}
     zeros = {name for name, node in made.items() if node.op_type == "Constant" and _is_zero(node)}
     first = next((node for node in graph.node if node.op_type == "ConvTranspose"), None)
@@ -50,14 +59,14 @@ def _find(graph: onnx.GraphProto) -> tuple[str, list[onnx.NodeProto]] | None:
             return None
         region.append(node)
         if node.op_type == "Tanh":
-            return entry, region
+            return Generator(entry, region)
         inner.update(node.output)
     return None
 
 
 def _is_plain(node: onnx.NodeProto, flows: Sequence[str], zeros: Container[str]) -> bool:
     """Whether a node computes on the flow of samples alone; axes that are added, joined and averaged are the first."""
-    settings = _settings(node)
+    settings = settings_of(node)
     if node.op_type in CONVOLUTIONS:
         return list(flows) == [node.input[0]] and len(settings.get("kernel_shape", ())) == 1
     if node.op_type == "Unsqueeze":
@@ -70,7 +79,7 @@ def _is_plain(node: onnx.NodeProto, flows: Sequence[str], zeros: Container[str])
 
 
 def _is_zero(constant: onnx.NodeProto) -> bool:
-    value = _settings(constant).get("value")
+    value = settings_of(constant).get("value")
     return value is not None and not numpy_helper.to_array(value).any()
 
 
@@ -182,5 +191,6 @@ def _heighten(convolution: onnx.NodeProto) -> None:
         attribute.ints.extend(sizes)
 
 
-def _settings(node: onnx.NodeProto) -> dict[str, Any]:
+def settings_of(node: onnx.NodeProto) -> dict[str, Any]:
+    """Return the attributes of a node by name."""
     return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}

@@ -41,8 +41,9 @@ class StepGraph:
 
     Inputs: `token` int64 [rows], `position` int64 [rows] (of the tokens among the audio tokens), `filled` int32 [rows]
     (slots that are filled before this step), `total` int32 [1] (the largest of them and one more), `past_keys.<layer>`
-    and `past_values.<layer>` float32 [rows, heads, slots, width], and the matrices of adapters. Outputs: `logits`
-    [rows, vocabulary], `keys.<layer>` and `values.<layer>`, which must be bound to the same memory as the past.
+    and `past_values.<layer>` float32 [rows, heads, slots, width], and each row's adapter: matrices [rows, rank, inputs]
+    and [rows, outputs, rank]. Outputs: `logits` [rows, vocabulary], `keys.<layer>` and `values.<layer>`, which must be
+    bound to the same memory as the past.
     """
 
     model: onnx.ModelProto
@@ -61,8 +62,6 @@ def build_step(
     folder: Path,
     lora: Mapping[str, Sequence[str]],
     bits: WeightBits = 32,
-    *,
-    own_adapters: bool = False,
 ) -> StepGraph:
     """Build the step graph of a base.
 
@@ -71,13 +70,11 @@ def build_step(
         folder: where these are.
         lora: stacked adapter inputs of `s1_step` and the adapter tensors that each is made of, as base.json has them.
         bits: of the weights of the layers. With 4 those that give the logits have 8, with 8 they have 32.
-        own_adapters: each row has matrices of its own, [rows, rank, inputs] and [rows, outputs, rank]; else all rows
-            share [rank, inputs] and [outputs, rank], which is faster where there is one row.
 
     Raises:
         BaseRejected: the stored graph is not the step of an S1, or ONNX Runtime has no kernel for its heads.
     """
-    return _Builder(stored, folder, lora, bits, own_adapters=own_adapters).build()
+    return _Builder(stored, folder, lora, bits).build()
 
 
 class _Builder:
@@ -89,13 +86,10 @@ class _Builder:
         folder: Path,
         lora: Mapping[str, Sequence[str]],
         bits: WeightBits,
-        *,
-        own_adapters: bool,
     ) -> None:
         self._weights = StoredWeights(stored, folder)
         self._folder = folder
         self._bits = bits
-        self._own_adapters = own_adapters
         self.layers, _, self.heads, self.width = _cache_shape(stored)
         self.hidden = self.heads * self.width
         self._adapters = _adapters(lora)
@@ -170,12 +164,9 @@ class _Builder:
         if module not in self._adapters:
             return base
         outputs, inputs = self._weights.shape(weight)
-        own: list[int | str] = ["rows"] if self._own_adapters else []
         a, b = (self._adapter_input(*self._adapters[module][matrix]) for matrix in ("A", "B"))
-        self._input(a, TensorProto.FLOAT, [*own, "rank", inputs])
-        self._input(b, TensorProto.FLOAT, [*own, outputs, "rank"])
-        if not self._own_adapters:
-            return self._node("Gemm", [self._node("Gemm", [x, a], transB=1), b, base], transB=1)
+        self._input(a, TensorProto.FLOAT, ["rows", "rank", inputs])
+        self._input(b, TensorProto.FLOAT, ["rows", outputs, "rank"])
         column = self._node("Unsqueeze", [x, self._constant("adapter_axis", [2])])  # (rows, inputs, 1)
         adapted = self._node("MatMul", [b, self._node("MatMul", [a, column])])  # (rows, outputs, 1)
         return self._node("Add", [base, self._node("Squeeze", [adapted, "adapter_axis"])])

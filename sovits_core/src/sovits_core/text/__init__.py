@@ -2,6 +2,7 @@
 
 from sovits_core.text.chinese.readings import PolyphoneReader
 from sovits_core.text.lexicon import Lexicon, LexiconEntry
+from sovits_core.text.locales import LOCALES, require_locale
 from sovits_core.text.phonemes import (
     LANGUAGES,
     MAX_CHARACTERS,
@@ -18,6 +19,7 @@ from sovits_core.text.symbols import phone_ids
 
 __all__ = [
     "LANGUAGES",
+    "LOCALES",
     "MAX_CHARACTERS",
     "MODES",
     "SPLIT_METHODS",
@@ -29,6 +31,7 @@ __all__ = [
     "phone_ids",
     "phonemize",
     "phonemize_for_synthesis",
+    "require_locale",
     "require_mode",
     "split_sentences",
     "split_text",

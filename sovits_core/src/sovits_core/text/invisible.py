@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Final
 
@@ -21,6 +21,13 @@ _IGNORABLE: Final = (
 _CATEGORIES: Final = frozenset(["Cf", "Cc", "Co", "Cn"])
 _SURROGATES: Final = re.compile("[\ud800-\udfff]+")
 _SPACES: Final = re.compile(r"[\t\v\f\x1c-\x1f\u2028]")
+# Letters of Greek with accents and breathings: all are read by their names.
+_GREEK: Final = re.compile(
+    r"[\u0386-\u0390\u03aa-\u03b0\u03ca-\u03ce\u1f00-\u1fbc"
+    r"\u1fc2-\u1fcc\u1fd0-\u1fdb\u1fe0-\u1fec\u1ff2-\u1ffc]"
+)
+# A character with what is composed with it: the marks after kana, and the parts of a Korean syllable.
+_LETTER: Final = re.compile(r"[\uffa0-\uffdc]+|.[\u0300-\u036f\u3099\u309a\uff9e\uff9f]*", re.DOTALL)
 _LINE_ENDS: Final = re.compile(r"\r\n?|\x85|\u2029")
 # The vowels and codas of Korean syllables in parts, which join the onset before them.
 _KOREAN_PARTS: Final = "\u1161-\u1175\u11a8-\u11c2"
@@ -31,19 +38,26 @@ _SCANNED: Final = 0x20000
 
 
 def visible(text: str) -> SpannedText:
-    """Return the text without invisible characters, in Unicode's composed form (NFC), with newlines as line ends.
+    """Return the text without invisible characters, as composed (NFC), with newlines as line ends.
 
-    Soft hyphens, joiners, zero-width spaces, byte order marks, variation selectors, marks of direction, private and
-    unassigned characters go; halves of characters, which JSON may hold, become spaces.
+    Greek letters lose their accents. Soft hyphens, joiners, zero-width spaces, byte order marks, variation selectors,
+    marks of direction, private and unassigned characters go; halves of characters, which JSON may hold, become spaces.
     """
     found = SpannedText(text)
     if text.isascii() and text.isprintable():
         return found
     found = found.sub(_SURROGATES, lambda _: " ").sub(_unseen(), lambda _: "")
     found = found.sub(_LINE_ENDS, lambda _: "\n").sub(_SPACES, lambda _: " ")
-    if unicodedata.is_normalized("NFC", found.text):
-        return found
-    return found.sub(_composable(), lambda match: unicodedata.normalize("NFC", match[0]))
+    if not unicodedata.is_normalized("NFC", found.text):
+        found = found.sub(_composable(), lambda match: unicodedata.normalize("NFC", match[0]))
+    return found.sub(_GREEK, lambda match: unicodedata.normalize("NFD", match[0])[0])
+
+
+def fold(text: SpannedText, kept: Collection[str]) -> SpannedText:
+    """Write letters of other widths and styles as those that they are equivalent to (NFKC), but for what is kept."""
+    if unicodedata.is_normalized("NFKC", text.text):
+        return text
+    return text.sub(_LETTER, lambda match: None if match[0][0] in kept else unicodedata.normalize("NFKC", match[0]))
 
 
 @cache

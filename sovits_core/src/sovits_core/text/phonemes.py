@@ -9,8 +9,9 @@ from sovits_core.errors import TextRejected, UnreadableLetters
 from sovits_core.text.chinese.readings import PolyphoneReader
 from sovits_core.text.invisible import visible
 from sovits_core.text.lexicon import NO_ENTRIES, Lexicon
+from sovits_core.text.locales import in_locale, require_locale
 from sovits_core.text.readings import Context, WordReading
-from sovits_core.text.scripts import foreign_letters
+from sovits_core.text.scripts import SILENT, foreign_letters, unread_letters
 from sovits_core.text.segmentation import AUTOMATIC, EVERYTHING, segments
 from sovits_core.text.spans import Origin, SpannedText
 
@@ -28,8 +29,6 @@ MODES = (*LANGUAGES, *AUTOMATIC, *EVERYTHING)
 MAX_CHARACTERS = 4096
 # The official inference puts a full stop before anything shorter, so that the decoder has room to start.
 MIN_PHONES = 6
-# Symbols that are letters and yet make no sound.
-_SILENT = frozenset(["UNK", "SP", "SP2", "SP3", "停", "空"])
 _SINCE_V2 = frozenset(["ko", "yue"])
 _PAUSES = frozenset(",.!?…-")
 
@@ -81,24 +80,28 @@ def phonemize(
     table: str = "v2",
     polyphones: PolyphoneReader | None = None,
     lexicon: Lexicon = NO_ENTRIES,
+    *,
+    locale: str = "",
 ) -> Phonemes:
     """Turn text into phones.
 
     `language` is one of MODES: a language takes words in the scripts of the others too and reads Han characters as its
     own. `table` is the base's symbol table: v1 has neither Korean nor Cantonese, and 儿 is a syllable of its own there.
     `polyphones` reads the Mandarin characters that have several readings, where the base has such a network; the
-    readings of `lexicon` go before all others.
-    Raises TextRejected when the language is not offered or there is nothing to speak, UnreadableLetters when a word is
-    in a script that nothing here reads, and MissingExtra when the packages for a language are not installed.
+    readings of `lexicon` go before all others. `locale` is a name of `locales.LOCALES` that says how dates and numbers
+    are written, whatever the language; without one each language has its own way.
+    Raises TextRejected when the language or locale is not offered or there is nothing to speak, UnreadableLetters when
+    a word is in a script that nothing here reads, and MissingExtra when the packages for a language are not installed.
     """
     require_mode(language)
+    require_locale(locale)
     if len(text) > MAX_CHARACTERS:
         raise TextRejected(f"the text has {len(text)} characters, at most {MAX_CHARACTERS} are taken: split it first")
     if not text.strip():
         raise TextRejected("the text is empty: give at least one word to speak")
-    spoken = _read(visible(text), language, Context(table, polyphones, lexicon))
+    spoken = _read(visible(text), language, Context(table, polyphones, lexicon, locale))
     phones = tuple(phone for part in spoken for phone in part.phones)
-    if not any(phone[0].isalpha() and phone not in _SILENT for phone in phones):
+    if not any(phone[0].isalpha() and phone not in SILENT for phone in phones):
         raise TextRejected(
             f"there is nothing to speak in {text[:60]!r}: give at least one word in language {language!r}"
         )
@@ -112,19 +115,21 @@ def phonemize_for_synthesis(
     table: str = "v2",
     polyphones: PolyphoneReader | None = None,
     lexicon: Lexicon = NO_ENTRIES,
+    *,
+    locale: str = "",
 ) -> Phonemes:
     """Return the phones of a text to be spoken: with a full stop before it where there are fewer than six.
 
     Training texts are read with `phonemize`, as the official preparation reads them.
     """
-    found = phonemize(text, language, table, polyphones, lexicon)
+    found = phonemize(text, language, table, polyphones, lexicon, locale=locale)
     if len(found.phones) >= MIN_PHONES:
         return found
-    return phonemize(f".{text}", language, table, polyphones, lexicon)
+    return phonemize(f".{text}", language, table, polyphones, lexicon, locale=locale)
 
 
 def _read(text: SpannedText, mode: str, context: Context) -> tuple[PhonemeSegment, ...]:
-    text = context.lexicon.respell(text, mode)
+    text = in_locale(context.lexicon.respell(text, mode), context.locale)
     parts = segments(text.text, mode)
     for part in parts:
         if letters := foreign_letters(part.text, part.language):
@@ -142,6 +147,8 @@ def _read(text: SpannedText, mode: str, context: Context) -> tuple[PhonemeSegmen
         module = cast("Language", import_module(LANGUAGES[part.language]))
         normalized = module.normalize(written)
         words = module.read(normalized.text, context)
+        if letters := unread_letters(written, normalized, words):
+            raise UnreadableLetters(letters, part.language)
         if place < len(parts) and _pauses(part.text, words):
             words = [*words, WordReading(",", (",",), "mark", len(normalized))]
         spoken.append(_segment(part.language, normalized, words, context.lexicon))

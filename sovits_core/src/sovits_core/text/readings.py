@@ -30,3 +30,5 @@ class Context(NamedTuple):
     """Reads the Mandarin characters that have several readings, where the base has such a network."""
     lexicon: Lexicon = NO_ENTRIES
     """Readings that go before those of the dictionaries."""
+    locale: str = ""
+    """How dates and numbers are written: a name of `locales.LOCALES`; empty: as the language has them."""

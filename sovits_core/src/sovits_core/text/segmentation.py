@@ -9,6 +9,8 @@ from enum import Enum, auto
 from itertools import groupby
 from typing import NamedTuple
 
+from sovits_core.text.roman import NUMERAL
+
 # Mode -> the language of Han characters and of all else that is no other language's script; None: by its neighbours.
 AUTOMATIC = {"auto": "zh", "auto_yue": "yue"}
 EVERYTHING = {"all_zh": "zh", "all_yue": "yue", "all_ja": "ja", "all_ko": "ko"}
@@ -36,6 +38,7 @@ class Script(Enum):
 
 _CHINESE_LANGUAGES = frozenset(["zh", "yue"])
 _OTHERS = frozenset(["ja", "ko"])
+_EAST_ASIAN = _CHINESE_LANGUAGES | _OTHERS
 _LETTER = {Script.LATIN: "en", Script.KANA: "ja", Script.HANGUL: "ko"}
 # Common in Chinese and in no Japanese text, although the Japanese standard has them.
 _CHINESE = frozenset("很嗎吧呢麼她您啊喔哦啦說")
@@ -44,12 +47,14 @@ _KANA = re.compile(r"[\u3041-\u309f\u30a1-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
 _HAN = re.compile(r"[\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 # Words that a lexicon reads in English.
 _PLACEHOLDER = re.compile(r"[\ue000-\uf8ff]")
+# Letters in a style that are signs of measures and ordinals.
+_SIGNS = frozenset("ªºℓ")
 _ZERO = "\u3007"  # a letter of no standard, used in both
 # After a number these are read in the language around them, and so are the names of currencies beside one.
 _UNIT = re.compile(
-    r"(?<=[0-9])\s?(?:[kmcdnuμ]?m[23²³]?|[kmμ]?g|[mc]?[lL]|ML|[kKMGT]B|[kMG]?bps|[kMG]?W|kWh|MWh|[mk]?V|mA|mAh|[kMGT]?Hz|dB|k?cal|k?J|"
-    r"[hkM]?Pa|rpm|fps|px|ha|lb|ft|oz|in|hp|t|A|N|ms|s|min|h|°[CF])(?:/(?:km|cm|m|h|s|min|d|kg|g|L))?(?:\^?[23²³])?(?![A-Za-z])"
-    r"|(?:US|HK|NT)(?=\$\s?[0-9])|(?<![A-Za-z])(?:USD|RMB|CNY|EUR|GBP|JPY|KRW|HKD)(?=\s?[0-9])"
+    r"(?<=[0-9万亿億])\s?(?:[kmcdnuμµ]?m[23²³]?|[kmμ]?g|[mc]?[lL]|ML|[kKMGT]B|[kMG]?bps|[kMG]?W|kWh|MWh|[mk]?V|mA|mAh|[kMGT]?Hz|dB|k?cal|k?J|"
+    r"[hkM]?Pa|rpm|fps|px|ha|lb|ft|oz|in|hp|t|A(?![\u4e00-\u9fff])|A(?=[电電的])|N|ms|s|min|h|°[CF])(?:/(?:km|cm|m|h|s|min|d|kg|g|L))?(?:\^?[23²³])?(?![A-Za-z])"
+    r"|(?<=[0-9]%)p(?![A-Za-z])|(?:US|HK|NT)(?=\$\s?[0-9])|(?<![A-Za-z])(?:USD|RMB|CNY|EUR|GBP|JPY|KRW|HKD)(?=\s?[0-9])"
     r"|(?<=[0-9])\s?(?:USD|RMB|CNY|EUR|GBP|JPY|KRW|HKD)(?![A-Za-z])|(?<=[0-9])\s?[xX]\s?(?=[0-9])"
 )
 # The number of what a letter names (5G, 4K, 3D) is Chinese in Chinese.
@@ -90,12 +95,20 @@ def _script(character: str) -> Script:
     ):
         if pattern.match(character):
             return script
-    if character.isalpha() and unicodedata.name(character, "").startswith(("LATIN", "FULLWIDTH LATIN")):
+    if character.isalpha() and _is_latin(character):
         return Script.LATIN
     category = unicodedata.category(character)
     if category == "Nd":
         return Script.DIGIT
     return Script.OPENING if category in {"Ps", "Pi"} else Script.NEUTRAL
+
+
+def _is_latin(letter: str) -> bool:
+    """Say whether it is a letter of Latin, or one in the style of a formula or above the line."""
+    if unicodedata.name(letter, "").startswith(("LATIN", "FULLWIDTH LATIN")):
+        return True
+    plain = unicodedata.normalize("NFKC", letter)
+    return letter not in _SIGNS and plain.isascii() and plain.isalpha()
 
 
 def _letters(text: str, han: str) -> list[str | None]:
@@ -104,7 +117,7 @@ def _letters(text: str, han: str) -> list[str | None]:
     for character in text:
         script = _script(character)
         found.append(han if script is Script.HAN else _LETTER.get(script))
-    for match in _UNIT.finditer(text):
+    for match in (*_UNIT.finditer(text), *(NUMERAL.finditer(text) if set(found) & _EAST_ASIAN else ())):
         found[match.start() : match.end()] = [None] * len(match[0])
     if han in _CHINESE_LANGUAGES and han in found:
         for match in _BEFORE_LETTER.finditer(text):

@@ -11,7 +11,7 @@ from sovits_core.errors import MissingExtra, TextRejected
 _END = re.compile(r"[.!?…]+[\"')\]\u201d\u2019]*(?=\s|$)|[。\uff01\uff1f]+[」』\u201d\u2019]*")
 ABBREVIATION = re.compile(
     r"(?:^|[\s(\"'])(?:[A-Z]|Mr|Mrs|Ms|Dr|St|Jr|Sr|Prof|Capt|Gen|Col|Lt|Sgt|Rev|Hon|Gov|Sen|Rep|Ltd|Co|Inc|Corp|Nos?|vs"
-    r"|etc|e\.g|i\.e|cf|approx|Ave|Blvd|Rd|Mt|Ft|Fig|fig|Vol|vol|Ch|ch|pp?|Jan|Feb|Aug|Sept?|Oct|Nov|Dec|Ph\.D)$"
+    r"|etc|e\.g|i\.e|cf|approx|Ave|Blvd|Rd|Mt|Ft|Fig|fig|fn|Vol|vol|Ch|ch|pp?|Jan|Feb|Aug|Sept?|Oct|Nov|Dec|Ph\.D)$"
 )
 # Letters with full stops between them end a sentence only before a word that mostly begins one.
 _INITIALS = re.compile(r"(?:^|[\s(\"'])(?:[A-Za-z]\.)+[A-Za-z]$")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+DIGITS = "0123456789"
 Say = Callable[[re.Match[str]], str | None]
 
 
@@ -64,10 +65,13 @@ class SpannedText:
 
     def apply(self, rules: Iterable[Rule], *, apart: bool = False) -> SpannedText:
         """Apply rules one after the other."""
-        text = self
+        text, present = self, set(self.text)
         for rule in rules:
-            if not rule.needs or any(sign in text.text for sign in rule.needs):
-                text = text.sub(rule.pattern, rule.say, rule.name, apart=apart)
+            if rule.needs and present.isdisjoint(rule.needs):
+                continue
+            after = text.sub(rule.pattern, rule.say, rule.name, apart=apart)
+            if after is not text:
+                text, present = after, set(after.text)
         return text
 
     def translate(self, table: Mapping[str, str], rule: str = "") -> SpannedText:

@@ -108,3 +108,8 @@ except MissingExtra as error:
 """
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert 'pip install "sovits-core[yue]"' in done.stdout
+
+
+def test_one_is_called_out_as_in_cantonese_and_a_youngest_child_stays_one() -> None:
+    assert normalize("房1801") == "房一八零一"
+    assert normalize("老幺打1823") == "老幺打一八二三"

@@ -8,7 +8,9 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from sovits_core.errors import MissingExtra
-from sovits_core.text.chinese.normalization import MARKS, normalize, simplified
+from sovits_core.text.chinese import normalization
+from sovits_core.text.chinese.normalization import MARKS, simplified
+from sovits_core.text.chinese.numbers import digit_by_digit
 from sovits_core.text.readings import Context, WordReading
 from sovits_core.text.spans import SpannedText
 from sovits_core.text.symbols import UNKNOWN, symbols
@@ -17,6 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["normalize", "read"]
+
+_CALLED_ONE = re.compile("幺")
+# Telephone numbers of Hong Kong and Macau have eight digits.
+_TELEPHONE = re.compile(r"(?<![\d.-])(?<!\d )(?!20\d\d-20)([2-9]\d{3})[- ](\d{4})(?![\d.-])")
+
+
+def normalize(text: SpannedText) -> SpannedText:
+    """Write out what is no character, as for Mandarin: but one is 一 where digits are called out."""
+    text = text.sub(_TELEPHONE, lambda match: "、".join(map(digit_by_digit, match.groups())), "telephone number")
+    written = normalization.normalize(text)
+    return written.sub(_CALLED_ONE, lambda match: "一" if written.origins[match.start()].rule else None)
 
 
 def read(normalized: str, context: Context) -> list[WordReading]:

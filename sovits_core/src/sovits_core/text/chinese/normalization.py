@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from sovits_core.errors import MissingExtra
 from sovits_core.text.chinese.numbers import cardinal
 from sovits_core.text.chinese.quantities import write_out
+from sovits_core.text.invisible import fold
+from sovits_core.text.roman import to_figures
 from sovits_core.text.spans import SpannedText
 
 if TYPE_CHECKING:
@@ -32,9 +34,10 @@ _SAID = (
     _CIRCLED | _GREEK | {letter.upper(): name for letter, name in _GREEK.items() if letter != "ς"} | {"\u3007": "零"}
 )
 # A full-width comma parts numbers, and is never the separator of their thousands.
-_STOPS = {"\uff0c": "、"}
+_STOPS = {"\uff0c": "、", "\u2236": ":"}
+# Before the letter is read by its name.
+_MICRO = re.compile("[\u03bc\u00b5](?=[mgsLlA](?![A-Za-z]))")
 _MIXED_NUMBER = re.compile("(?<=[0-9])(?=[¼-¾⅐-⅞])")
-_WIDE = re.compile(r"[^\x00-\x7f\u4e00-\u9fff]+")
 _HAN_RUN = re.compile(f"[{HAN}]+")
 _LINES = re.compile(r"\s*\n\s*")
 # A space between digits separates numbers (a telephone number may hold one); others say nothing.
@@ -50,7 +53,7 @@ _MARK_OF = {
 }  # fmt: skip
 # Between measures the slash is "per"; anywhere else it is a pause.
 _PER = re.compile(
-    "(?<=[元块米里克斤升次个人页字度吨瓦])/(?=(?:分钟|小时|公斤|千克|平方|立方|[秒分时天日周月季年人个次米斤升克吨亩台件位斤]))"
+    "(?<=[元块蚊米里克斤升次个人页字度吨瓦])/(?=(?:分钟|小时|公斤|千克|平方|立方|[秒分时天日周月季年人个次米斤升克吨亩台件位斤股组桌队]))"
 )
 
 
@@ -61,9 +64,14 @@ def normalize(text: SpannedText) -> SpannedText:
     official front end: mixed text is to be segmented by language first. Raises MissingExtra where the `zh` or `yue`
     extra is not installed.
     """
-    text = text.translate(_STOPS).sub(_POWER, _power, "power").sub(_MIXED_NUMBER, lambda _: "又")
-    text = text.translate(_SAID, "sign").sub(_WIDE, lambda match: unicodedata.normalize("NFKC", match[0]))
-    text = text.translate(_SAID, "sign").translate({"\u2044": "/"})
+    text = (
+        to_figures(text.translate(_STOPS))
+        .sub(_MICRO, lambda _: "u")
+        .sub(_POWER, _power, "power")
+        .sub(_MIXED_NUMBER, lambda _: "又")
+    )
+    text = text.translate(_SAID, "sign")
+    text = fold(text, ()).translate(_SAID, "sign").translate({"\u2044": "/"})
     text = simplified(text.replaced("".join(map(_ascii_digit, text.text))))
     text = text.strip().sub(_LINES, lambda _: ".").sub(_IDLE_SPACES, lambda _: "")
     text = write_out(text).sub(_ELLIPSIS, lambda _: "…").sub(_PER, lambda _: "每", "per").translate({" ": ","})

@@ -1,101 +1,36 @@
-"""Mandarin characters with several readings, read by the characters beside them."""
+"""Mandarin characters with several readings, read by the characters beside them: polyphone_rules.txt."""
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import Final
+from functools import cache, lru_cache
+from importlib import resources
 
 from sovits_core.text.chinese.readings import Reading
 
-_NUMERAL: Final = "一二三四五六七八九十百千万亿两几每第这那某上下首末整半数"
-_ACTION: Final = "去来走做吃把先赶想给快好等找看学交买回上下要有靠说问打写跟让"
-_PRONOUN: Final = "你我他她它您咱谁"
-
-# Pattern of one character in its context, syllable, tone. Of two that match one place the later one counts.
-_TABLE: Final[tuple[tuple[str, str, int], ...]] = (
-    ("长(?=得|大|高|成|出|满|胖|势|相|辈|进|老|肉|草|虫|毛|牙|痘|胡子|个子|在|起来|了[^很十])", "zhang", 3),
-    ("(?<=[生助增成班村乡县市省处科局厅部校院站队组团社会行船家酋])长(?![度期途远短江城])", "zhang", 3),
-    ("(?<=[很太更最不多这那够挺真好么])长(?!大|得|高|成|进|胖)", "chang", 2),
-    ("(?<=越)长(?=越)", "zhang", 3),
-    ("还(?=给|钱|书|债|款|清|账|价|原|贷|手|击|礼|乡|你|我的|他的|了吗|完)", "huan", 2),
-    ("(?<=归|偿|退|交|奉|送|要|借|没)还(?=[,.!?了给]|$)", "huan", 2),
-    ("还(?=[是有没在要会能可不想得算好行挺很需差剩未敢应比请真只]|记得)", "hai", 2),
-    (f"(?<=[{_NUMERAL}])行(?=[字诗泪代白热大树,.!?]|文字|$)", "hang", 2),
-    ("(?<=[同外各本改转入懂内])行(?=[业家,.!?的]|$)", "hang", 2),
-    ("重(?=[新复来做写建返申播组叠修启演温逢现又拍装头名起听看走读印回考试唱设置选审])", "chong", 2),
-    (f"(?<=[{_PRONOUN}们人还就总都也只又可必非才便])得(?=[{_ACTION}])", "dei", 3),
-    ("(?<=[睡找猜够逮抓点碰买用打])着(?=[了,.!?吗呢没]|$)", "zhao", 2),
-    ("着(?=急|凉|火|迷|慌|魔)", "zhao", 2),
-    ("(?<=[不])了(?=[,.!?的吗呢多]|$)", "liao", 3),
-    ("(?<=[受忘免少做吃走用去来到管卖喝看办跑装治改解算赢输完得离动]得)了(?=[,.!?的吗呢]|$)", "liao", 3),
-    ("教(?=[你我他她它咱您]|书|过|数学|英语|语文|孩子|学生|会了|中文|汉语)", "jiao", 1),
-    ("种(?=树|花|菜|地|田|草|瓜|豆|下|了|在|植|满|上|玉米|水稻|棉花)", "zhong", 4),
-    ("数(?=一数|数|到|不清|得清|着|钱|羊)", "shu", 3),
-    ("(?<=[有没抽得填])空(?=[,.!?了吗的儿去来再]|$)", "kong", 4),
-    ("空(?=出|着|格|白|闲|缺|隙|地)", "kong", 4),
-    ("背(?=着|了|起|上|包|书包|孩子|负|得动)", "bei", 1),
-    ("倒(?=闭|塌|下|台|霉|地|了[,.!?]|了下)", "dao", 3),
-    ("倒(?=水|茶|车|退|计时|数|影|立|入|进|掉|酒|着|垃圾|是|不)", "dao", 4),
-    ("干(?=活|吗|嘛|什么|啥|事|得好|完|过|掉|劲|部|的事|起来)", "gan", 4),
-    ("为(?=[你我他她它您]|人民|国家|祖国|大家|孩子|何|此|什么|了)", "wei", 4),
-    ("便(?=宜)", "pian", 2),
-    ("假(?=期|日|条)", "jia", 4),
-    ("(?<=[请放休病事产年婚寒暑])假(?=[,.!?了的吗期]|$)", "jia", 4),
-    ("好(?=学生|孩子|人|的|吃|看|听|玩|久|多|像|在)", "hao", 3),
-    ("(?<=[爱喜癖嗜])好(?=[,.!?的是者]|$)", "hao", 4),
-    ("处(?=理|分|罚|置|境|于|方|在|女|事|世|得来)", "chu", 3),
-    ("(?<=[照底唱名])相|(?<=[真])相", "xiang", 4),
-    ("相(?=片|机|册|貌|声)", "xiang", 4),
-    ("盛(?=饭|汤|菜|满|水|一碗|着)", "cheng", 2),
-    ("扎(?=辫子|头发)", "za", 1),
-    ("挣(?=钱|了|得|来)", "zheng", 4),
-    ("转(?=圈|动着|了一圈|来转去|盘|椅)", "zhuan", 4),
-    ("(?<=自|列|小|外|正|评)传(?=[,.!?的里中]|$)", "zhuan", 4),
-    ("卷(?=子|宗|面)", "juan", 4),
-    ("觉(?=得|悟|醒|察)", "jue", 2),
-    ("(?<=[睡午懒个])觉", "jiao", 4),
-    ("缝(?=衣|补|制|合|纫|好)", "feng", 2),
-    ("乐(?=器|队|曲|谱|章|坛|团|手|声)", "yue", 4),
-    ("曲(?=子|调|目|艺|谱)", "qu", 3),
-    ("弹(?=琴|钢琴|吉他|奏|唱|性|簧)", "tan", 2),
-    ("朝(?=气|阳|霞|夕)", "zhao", 1),
-    ("朝(?=代|廷|着|向|鲜|他|她|我|前|南|北|东|西)", "chao", 2),
-    ("降(?=落|低|温|价|雨|级)", "jiang", 4),
-    ("(?<=投)降|降(?=服|伏)", "xiang", 2),
-    ("应(?=该|当|届|有|得)", "ying", 1),
-    ("应(?=对|付|用|邀|聘|答|酬|急)", "ying", 4),
-    ("分(?=量|外|内的事|子们)", "fen", 4),
-    ("晕(?=车|船|机|针)", "yun", 4),
-    ("系(?=鞋带|好|上|着|领带|安全带)", "ji", 4),
-    ("喝(?=彩|令|道)", "he", 4),
-    ("吐(?=了|血|出来)", "tu", 4),
-    ("似(?=的)", "shi", 4),
-    ("咽(?=喉)", "yan", 1),
-    ("咽(?=下|了|气)", "yan", 4),
-    ("占(?=卜|卦)", "zhan", 1),
-    ("吓(?=唬)", "xia", 4),
-    ("尽(?=管|量|快|早)", "jin", 3),
-    ("没(?=收|落|入|过头)", "mo", 4),
-    ("供(?=应|给|货|暖|电|水|需)", "gong", 1),
-    ("奔(?=向|着|头)", "ben", 4),
-    ("悄(?=然|无声)", "qiao", 3),
-    ("(?<=[^之])的(?=确)", "di", 2),
-    ("地(?=上|下|面|里|方|图|球|点|址|铁|板|区|位)", "di", 4),
-    ("得(?=到|分|意|罪|奖|知|失|了(?:冠军|病|第|奖|感冒|一))", "de", 2),
-    ("都(?=市|城|会区|江堰)", "du", 1),
-    ("少(?=年|女|爷|将|校|林|先队)", "shao", 4),
-    ("只(?=身|字)", "zhi", 1),
-    ("了(?=解|结|却|断|如指|不起|然|无)", "liao", 3),
-)  # fmt: skip
-_RULES: Final = tuple((re.compile(pattern), Reading(syllable, tone)) for pattern, syllable, tone in _TABLE)
+_Rules = dict[str, list[tuple[re.Pattern[str], Reading]]]
 
 
 @lru_cache(maxsize=1024)
 def rules_read(clause: str) -> tuple[Reading | None, ...]:
     """Return the reading of each character of a clause that a rule knows, else None."""
     found: list[Reading | None] = [None] * len(clause)
-    for pattern, reading in _RULES:
-        for match in pattern.finditer(clause):
-            found[match.start()] = reading
+    rules = _rules()
+    for character in set(clause) & rules.keys():
+        for pattern, reading in rules[character]:
+            for match in pattern.finditer(clause):
+                found[match.start()] = reading
     return tuple(found)
+
+
+@cache
+def _rules() -> _Rules:
+    """Return the rules of each character in the order of the file."""
+    text = (resources.files("sovits_core.text.chinese") / "polyphone_rules.txt").read_text(encoding="utf-8")
+    rules: _Rules = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            character, reading, where = line.split(" ", 2)
+            pattern = re.compile(where.replace("_", character))
+            rules.setdefault(character, []).append((pattern, Reading(reading[:-1], int(reading[-1]))))
+    return rules

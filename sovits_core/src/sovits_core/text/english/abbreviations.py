@@ -21,13 +21,14 @@ _TITLES = {
 # Before a number only.
 _REFERENCES = {"no": "number", "nos": "numbers", "p": "page", "pp": "pages", "vol": "volume", "ch": "chapter",
                "fig": "figure", "figs": "figures", "sec": "section", "eq": "equation", "art": "article",
-               "ver": "version",
+               "ver": "version", "rev": "revision", "fn": "footnote",
                "pt": "part", "ca": "circa", "op": "opus", "para": "paragraph", "ed": "edition",
-               "ep": "episode"}  # fmt: skip
+               "ep": "episode", "rte": "route"}  # fmt: skip
 _PHRASES = {"e.g.": "for example", "i.e.": "that is", "a.k.a.": "also known as", "w/o": "without", "w/": "with ",
             "b/c": "because", "aka": "also known as", "et al.": "et al", "cf.": "compare", "N.B.": "note well",
             "R.I.P.": "rest in peace", "P.S.": "P S", "approx.": "approximately", "n/a": "not applicable",
             "N/A": "not applicable", "Ctrl": "control", "c/o": "care of", "and/or": "and or"}  # fmt: skip
+_SIDES = {"ft": "feet", "m": "meters", "mi": "miles", "km": "kilometers", "in": "inches", "yd": "yards"}
 _NAME_FOLLOWS = r"(?=\s+[A-Z])"
 
 
@@ -66,11 +67,27 @@ def _initials(match: re.Match[str]) -> str:
     return spelled + ("." if _ends_sentence(match) else "")
 
 
+def _square(match: re.Match[str]) -> str:
+    ends = match[0].endswith(".") and not match.string[match.end() :].strip()
+    return f" square {_SIDES[match[1]]}." if ends else f" sq {match[1]}"
+
+
 def _alternatives(table: dict[str, str]) -> str:
     return "|".join(re.escape(key) for key in sorted(table, key=len, reverse=True))
 
 
 ABBREVIATIONS = (
+    Rule("abbreviation", re.compile(r"(?<=[a-z]\s)v\.(?=\s[A-Z])"), lambda _: "versus", "."),
+    Rule("abbreviation", re.compile(r"\bc\.\s?(?=\d{3,4}\b)"), lambda _: "circa ", "."),
+    # Units with a full stop, behind a number; at the end of a sentence the stop stays.
+    Rule("abbreviation", re.compile(r"(?<=\d)\s?sq\.?\s(ft|m|mi|km|in|yd)\b\.?"), _square, "q"),
+    Rule("abbreviation", re.compile(r"(?<=\d)\s?in\.(?=\s[a-z]|,)"), lambda _: " inches", "."),
+    Rule(
+        "abbreviation",
+        re.compile(r"(?<=\d)(\s?(?:ft|lbs?|oz|yd|mi|hrs?|mins?|secs?|gal|pts))\.(?=\s[a-z]|,)"),
+        lambda m: m[1],
+        ".",
+    ),
     Rule("abbreviation", re.compile(rf"(?<![\w.])({_alternatives(_PHRASES)})(?!\w)", re.IGNORECASE), _phrase),
     Rule(
         "abbreviation",
@@ -89,7 +106,12 @@ ABBREVIATIONS = (
         lambda match: {"St": "Saint", "Dr": "Doctor"}[match[1]],
     ),
     Rule("abbreviation", re.compile(r"\b(Dr|St)\."), lambda match: {"St": "Saint", "Dr": "Doctor"}[match[1]], "."),
-    Rule("abbreviation", re.compile(rf"(?<!\d)(?<!\d )\b({_alternatives(_TITLES)})\.", re.IGNORECASE), _title, "."),
+    Rule(
+        "abbreviation",
+        re.compile(rf"(?<!\d)(?<!\d )\b(?!(?-i:EST))({_alternatives(_TITLES)})\.", re.IGNORECASE),
+        _title,
+        ".",
+    ),
     Rule("abbreviation", re.compile(r"\b(Mr|Mrs|Ms|Prof)\b(?=\s+[A-Z])"), lambda match: _TITLES[match[1]]),
     Rule(
         "abbreviation",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
+from sovits_core.text import roman
+from sovits_core.text.english.dictionary import is_known
 from sovits_core.text.english.numbers import cardinal, ordinal
-from sovits_core.text.english.words import is_known
 from sovits_core.text.spans import Rule, SpannedText
 from sovits_core.text.word_lists import word_set
 
-_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _ROMAN = r"(M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))"
 _NUMBERED = (
     "chapter|part|act|scene|volume|vol|book|section|article|war|phase|type|stage|level|grade|class|round|bowl|figure|"
@@ -21,7 +21,7 @@ _MONARCHS = (
     "Frederick|Wilhelm|Ptolemy|Ramses|Ramesses|Cleopatra|Felipe|Carlos|"
     "Catherine|Peter|Alexander|Nicholas|Ivan|Napoleon|"
     "Gregory|Clement|Innocent|Urban|Julius|Thutmose|Amenhotep|Albert|Alfonso|Ferdinand|Gustav|Christian|Margaret|"
-    "Harald|Otto|Leopold|Rudolf|Joseph|Maximilian|Edmund|Malcolm|Robert|David|Constantine|Darius|Xerxes|Mehmed|Murad|"
+    "Harald|Otto|Leopold|Rudolf|Joseph|Maximilian|Edmund|Robert|David|Constantine|Darius|Xerxes|Mehmed|Murad|"
     "Pope|King|Queen|Tsar|Emperor|Baldwin|Philippe|Isabella|Baudouin|Umberto|Victor|Emmanuel|Sixtus|Boniface|Adrian"
 )
 # Capitals that are words of their own, however short.
@@ -31,6 +31,7 @@ _WORDS = word_set(
     "SARS LASER RADAR SCUBA SWAT POTUS FOMO YOLO LEGO IKEA FEMA OSHA "
     "NAFTA MIDI BIOS CRISPR GNOME ZIP RADIO SPAM VISA"
 )
+_SAID = {"JPEG": "jay peg", "IEEE": "I triple E", "ISBN": "I S B N"}
 _MIXED_WORDS = {"PhD": "P H D", "IoT": "I O T", "PostgreSQL": "post gress", "LLaMA": "lama", "DevOps": "dev ops",
                 "eBay": "E bay", "PyPI": "pypi", "iOS": "ios", "macOS": "macos", "WiFi": "wifi",
                 "LaTeX": "latex"}  # fmt: skip
@@ -43,6 +44,7 @@ _EMPHASISED = word_set("NOT AND THE ALL YOU CAN NOW BUT ANY ONE TWO NEW BIG TOP 
     "DOG BIT YET FEW LOT TEN SIX FREE SALE STOP WAR ART FAR"
     " AS AT BY TO OF AN OH HEY WOW BOX KEY SUN SKY SEA BAR MAX FLY FIX MIX RIP CUT HIT WIN"
 )  # fmt: skip
+_SMALL = re.compile("[ivx]{2,5}")
 _MIXED = re.compile(r"\b(?=\w*[a-z])(?=\w*[A-Z])[A-Za-z]*[a-z][A-Z][A-Za-z]*\b|\b[A-Z]{2,}[a-z]{2,}\b")
 _HUMPS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
 _HUMP_WORDS = {"Py": "pie", "py": "pie", "My": "my", "Mc": "mick", "js": "J S", "Js": "J S"}
@@ -55,25 +57,26 @@ def spelled(word: str) -> str:
     return " ".join("Ay" if letter == "A" else letter for letter in word)
 
 
-def _roman(numeral: str) -> int:
-    values = [_VALUES[letter] for letter in numeral]
-    return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))
-
-
 def _numbered(match: re.Match[str]) -> str | None:
-    return f"{match[1]} {cardinal(str(_roman(match[2])))}" if match[2] else None
+    """Read figures, but not "Part C" or "Generation X"; small letters only where there are several (Section iv)."""
+    numeral = match[2]
+    if not (numeral.isupper() or _SMALL.fullmatch(numeral)) or numeral in {"C", "D", "L", "M"}:
+        return None
+    if numeral == "X" and match[1].lower() in {"generation", "group", "class", "unit", "item", "category", "zone"}:
+        return None
+    return f"{match[1]} {cardinal(str(roman.value(numeral)))}"
 
 
 def _monarch(match: re.Match[str]) -> str | None:
-    return f"{match[1]} the {ordinal(str(_roman(match[2]))).capitalize()}" if match[2] else None
+    return f"{match[1]} the {ordinal(str(roman.value(match[2]))).capitalize()}" if match[2] else None
 
 
 def _century(match: re.Match[str]) -> str | None:
-    return ordinal(str(_roman(match[1]))) + match[2] if match[1] else None
+    return ordinal(str(roman.value(match[1]))) + match[2] if match[1] else None
 
 
 def _plain_roman(match: re.Match[str]) -> str | None:
-    return f"{match[1]} {cardinal(str(_roman(match[2])))}"
+    return f"{match[1]} {cardinal(str(roman.value(match[2])))}"
 
 
 def _mixed(match: re.Match[str]) -> str | None:
@@ -93,12 +96,22 @@ def _hump(hump: str) -> str:
 
 
 def _acronym(word: str) -> str:
+    if word in _SAID:
+        return _SAID[word]
     if word in _WORDS or word in _EMPHASISED or (len(word) > _LONGEST_SPELLED and is_known(word.lower())):
         return word.lower()
     return spelled(word)
 
 
 ROMAN = (
+    Rule(
+        "Roman numeral",
+        re.compile(
+            r"\b([Pp]ages|pp\.|[Cc]hapters|[Pp]arts|[Vv]olumes|[Bb]ooks)\s([IVX]{1,6}|[ivx]{1,6})[-\u2013]([IVX]{1,6}|[ivx]{1,6})\b"
+        ),
+        lambda m: f"{m[1]} {cardinal(str(roman.value(m[2])))} to {cardinal(str(roman.value(m[3])))}",
+        "-\u2013",
+    ),
     Rule(
         "acronym",
         re.compile(r"\b([A-Z]{1,3})\s?&\s?([A-Z]{1,3})\b"),
@@ -108,8 +121,7 @@ ROMAN = (
     Rule(
         "Roman numeral",
         re.compile(rf"\b({_NUMBERED})\s{_ROMAN}\b(?!['\u2019.]\w)", re.IGNORECASE),
-        lambda match: _numbered(match) if match[2].isupper() else None,
-        "IVXLCDM",
+        _numbered,
     ),
     Rule(
         "Roman numeral",

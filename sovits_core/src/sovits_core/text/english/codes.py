@@ -17,7 +17,7 @@ _WORDS = frozenset(["com", "net", "org", "info", "gov", "mil", "dev", "app", "bl
                     "cloud", "doc", "zip", "log", "bin", "bat", "bash", "conf", "config", "text", "java", "co",
                     "the", "my", "go", "get", "we", "our", "for", "me", "to", "in", "on", "of", "is", "it", "new",
                     "old", "all", "and", "big", "run", "web", "src", "lib"])  # fmt: skip
-_SPELLED = frozenset(["html", "https", "http", "docx", "xlsx", "pptx", "mp3", "mp4", "edu", "src", "lib"])
+_SPELLED = frozenset(["abc", "xyz", "html", "https", "http", "docx", "xlsx", "pptx", "mp3", "mp4", "edu", "src", "lib"])
 _RESPELLED = {"www": "W W W", "src": "source", "lib": "lib", "readme": "read me", "py": "P Y", "md": "M D",
               "json": "jason", "yaml": "yammel", "yml": "yammel", "gif": "gif", "jpeg": "jay peg", "gmail": "G mail",
               "github": "git hub", "youtube": "you tube", "linkedin": "linked in", "usr": "user"}  # fmt: skip
@@ -32,6 +32,8 @@ _FILE = (
     "jpg|jpeg|gif|mp3|mp4|wav|docx?|xlsx?|pptx?|sh|go|rs|java|cpp|"
     "toml|log|conf|onnx|sh|tar|gz"
 )
+# A day or a telephone number with points is no version.
+_DOTTED = r"(?:[0-3]?\d\.[01]?\d\.(?:19|20)\d\d|\d{3}\.\d{3}\.\d{4})(?!\d)"
 _NOT_A_NUMBER = r"(?<![\w.,$£€#/:-])"
 
 
@@ -85,11 +87,13 @@ def _telephone(match: re.Match[str]) -> str:
 
 
 def _digits(match: re.Match[str]) -> str:
-    return match["name"] + one_by_one(match["digits"])
+    other = f" or {one_by_one(match['other'])}" if match["other"] else ""
+    return match["name"] + one_by_one(match["digits"]) + other
 
 
 def _dotted(match: re.Match[str]) -> str:
-    return " dot ".join(one_by_one(part) for part in match[0].split("."))
+    port = f" colon {one_by_one(match['port'])}" if match["port"] else ""
+    return " dot ".join(one_by_one(part) for part in match["ip"].split(".")) + port
 
 
 def _named(match: re.Match[str]) -> str:
@@ -104,6 +108,20 @@ _CALLED_OUT = (
 )
 
 CODES = (
+    # A space between thousands, as the international standard has it: told from other numbers by the zeros at its end.
+    Rule(
+        "thousands",
+        re.compile(r"(?<![\d.,-])(?<!\d )[1-9]\d{0,2}(?: \d{3}){0,4} 000(?![\d-]| \d)"),
+        lambda match: match[0].replace(" ", ""),
+        "0",
+    ),
+    Rule(
+        "retirement plan",
+        re.compile(r"\b(40[13])\(([kKbB])\)"),
+        lambda m: f"four oh {cardinal(m[1][2])} {m[2].upper()}",
+        "(",
+    ),
+    Rule("protocol", re.compile(r"\b([A-Z]{2,5})/(?=\d(?:\.\d)?\b)"), lambda match: f"{_letters(match[1])} ", "/"),
     Rule(
         "e-mail address",
         re.compile(rf"(?<![\w.])[\w.+%-]{{1,64}}@{_HOST}{{1,8}}[A-Za-z]{{2,24}}\b"),
@@ -112,7 +130,12 @@ CODES = (
     ),
     Rule("web address", re.compile(rf"\b(?:https?|ftp)://(?P<url>[\w.-]+(?::\d+)?{_PATH})"), _url, "/"),
     Rule("web address", re.compile(rf"(?<![\w.@])(?P<url>www\.[\w.-]+\w{_PATH})"), _url, "w"),
-    Rule("IP address", re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)"), _dotted, "."),
+    Rule(
+        "IP address",
+        re.compile(r"(?<![\w.])(?P<ip>\d{1,3}(?:\.\d{1,3}){3})(?::(?P<port>\d{1,5}))?(?![\w.]*\d)"),
+        _dotted,
+        ".",
+    ),
     Rule("file name", re.compile(rf"(?<![\w.])([\w-]{{1,64}})\.({_FILE})\b(?![/.]\w)"), _file, "."),
     Rule("web address", re.compile(rf"(?<![\w.@])(?P<url>{_HOST}{{1,8}}(?:{_TLD})\b{_PATH})"), _url, "."),
     Rule(
@@ -124,8 +147,24 @@ CODES = (
     Rule("hashtag", re.compile(r"(?<![\w&])#([A-Za-z_]\w*)"), _hashtag, "#"),
     Rule("number sign", re.compile(r"(?<!\w)#\s?(?=\d)"), lambda _: "number ", "#"),
     Rule("handle", re.compile(r"(?<!\w)@([A-Za-z_]\w*)"), lambda match: f"at {match[1].replace('_', ' ')}", "@"),
-    Rule("version", re.compile(r"(?<![\w.])(?P<v>[vV]?)(?P<parts>\d+(?:\.\d+){2,5})(?![\w.]*\d)"), _version, "."),
-    Rule("version", re.compile(r"(?<![\w.])(?P<v>[vV])(?P<parts>\d+(?:\.\d+)?)(?![\w.]*\d)"), _version, "vV"),
+    Rule(
+        "version",
+        re.compile(r"(?<=\.\d)-(alpha|beta|rc|pre|preview|dev)\b\.?(?=\d|\b)"),
+        lambda match: f" {'R C' if match[1] == 'rc' else match[1]} ",
+        "-",
+    ),
+    Rule(
+        "version",
+        re.compile(rf"(?<![\w.])(?!{_DOTTED})(?P<v>[vV]?)(?P<parts>\d+(?:\.\d+){{2,5}})(?![\w.]*\d)"),
+        _version,
+        ".",
+    ),
+    Rule(
+        "version",
+        re.compile(r"(?<![\w.])(?P<v>v(?=\d)|V(?=\d+\.))(?P<parts>\d+(?:\.\d+)?)(?![\w.]*\d)"),
+        _version,
+        "vV",
+    ),
     Rule(
         "version",
         re.compile(
@@ -170,7 +209,10 @@ CODES = (
     ),
     Rule(
         "number by digits",
-        re.compile(rf"(?P<name>{_CALLED_OUT})(?P<digits>\d{{3,20}}(?:[ -]\d{{2,6}}){{0,4}})(?![\w/:%]|[.,-]\d)"),
+        re.compile(
+            rf"(?P<name>{_CALLED_OUT})(?P<digits>\d{{3,20}}(?:[ -]\d{{2,6}}){{0,4}})"
+            r"(?:\sor\s(?P<other>\d{3,20}))?(?![\w/:%]|[.,-]\d)"
+        ),
         _digits,
     ),
     Rule(
@@ -210,6 +252,12 @@ LETTERS_AND_DIGITS = (
         re.compile(r"(?<!\d)(?<![.,]\d)(\d{3,4})p\b"),
         lambda match: f"{short_code(match[1])} P",
         "p",
+    ),
+    Rule(
+        "version",
+        re.compile(r"(?<=[A-Za-z])(\d{1,3})\.(\d{1,2})(?![\w]|\.\d)"),
+        lambda match: f" {cardinal(match[1])} point {cardinal(match[2])} ",
+        ".",
     ),
     Rule(
         "letters and digits",

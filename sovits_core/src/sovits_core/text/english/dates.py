@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sovits_core.text.english.numbers import TO, cardinal, decade, ordinal, plain, year
+from sovits_core.text.english.numbers import TO, cardinal, counted, decade, ordinal, plain, year
 from sovits_core.text.spans import Rule
 
 _MONTHS = (
@@ -29,9 +29,13 @@ _FIRST_TWO_DIGITS_OF_1900S = 50
 _DAY = r"(?P<day>0?[1-9]|[12]\d|3[01])"
 _YEAR = r"(?P<year>[12]\d{3})"
 _M_D = r"(?P<m>0?[1-9]|1[0-2])"
-_HALF = r"(?:\s?(?P<half>[aApP])(?:\.\s?[mM]\b\.?|\s?[mM]\b)(?P<end>(?<=\.)(?=\s+[A-Z\"'(]))?)"
+_ZONE = r"(?:[ECMP][SD]?T|GMT|UTC|BST|CES?T)\b"
+_HALF = (
+    r"(?:\s?(?P<half>[aApP])(?:\.\s?[mM]\b\.?|\s?[mM]\b)"
+    rf"(?P<end>(?<=\.)(?=\s+(?!{_ZONE})[A-Z\"'(]))?)"
+)
 # Words after which two numbers with a slash are a day.
-_ON = r"(?<=\bon )|(?<=\bby )|(?<=\bdue )|(?<=\buntil )|(?<=\btill )|(?<=\bsince )|(?<=\bbefore )|(?<=\bafter )"
+ON = r"(?<=\bon )|(?<=\bby )|(?<=\bdue )|(?<=\buntil )|(?<=\btill )|(?<=\bsince )|(?<=\bbefore )|(?<=\bafter )"
 
 
 def _month(name: str) -> str:
@@ -108,18 +112,54 @@ def _weekdays(match: re.Match[str]) -> str:
     return f"{_DAYS[match[1].lower()]} to {_DAYS[match[2].lower()]}"
 
 
+def _months(match: re.Match[str]) -> str:
+    return f"{_month(match[1])} to {_month(match[2])}"
+
+
+def _decades(match: re.Match[str]) -> str:
+    return f"{decade(match[1])} {match[2] or 'to'} {decade(match[3])}"
+
+
 _WEEKDAY = "Mon|Tues?|Wed|Thur?s?|Fri|Sat|Sun"
+_DASHES = "-\u2010\u2011\u2012\u2013\u2014~"
+_SHORT_MONTH = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec"
+_ANY_MONTH = rf"(?:{'|'.join(_MONTHS)}|(?:{_SHORT_MONTH})\b\.?)"
+# What a decade stands before as an adjective.
+_OF_A_DECADE = (
+    "kids?|child|children|music|fashion|style|movies?|films?|pop|rock|rap|hits?|nostalgia|era|shows?|bab(?:y|ies)"
+)
 
 NAMES = (
     Rule("month", re.compile(r"\b(Jan|Feb|Aug|Sept?|Oct|Nov|Dec)\b\.(?!\w)"), lambda match: _month(match[1])),
-    Rule("weekday", re.compile(rf"\b({_WEEKDAY}){TO}({_WEEKDAY})\b\.?"), _weekdays),
+    Rule("month", re.compile(rf"\b({_ANY_MONTH}){TO}({_ANY_MONTH})(?!\s?\d|\w)"), _months, _DASHES),
+    Rule("weekday", re.compile(rf"\b({_WEEKDAY})\.?{TO}({_WEEKDAY})\b\.?"), _weekdays, _DASHES),
     Rule(
         "weekday",
         re.compile(r"\b(Mon|Tues|Wed|Thurs?|Fri)\.(?=,?\s)|\b(Sat|Sun)\.(?=,?\s+[A-Z\d])"),
         lambda match: _DAYS[(match[1] or match[2]).lower()],
     ),
+    Rule("weekday", re.compile(rf"(?<=, )({_WEEKDAY})\.(?=\s*$)"), lambda match: f"{_DAYS[match[1].lower()]}."),
 )
 DATES = (
+    Rule(
+        "weekday",
+        re.compile(rf"\b({_WEEKDAY})\b(?=,?\s(?:\d{{1,2}}(?:st|nd|rd|th)?\s)?{_ANY_MONTH})"),
+        lambda match: _DAYS[match[1].lower()],
+        "MTWFS",
+    ),
+    Rule(
+        "dates",
+        re.compile(rf"\b(\d{{1,2}}(?:st|nd|rd|th)?\s{_ANY_MONTH}){TO}(?=\d{{1,2}}(?:st|nd|rd|th)?\s{_ANY_MONTH})"),
+        lambda match: f"{match[1]} to ",
+        _DASHES,
+    ),
+    Rule("dates", re.compile(rf"\b({_ANY_MONTH}\s\d{{1,2}}){TO}(?={_ANY_MONTH}\s\d)"), lambda match: f"{match[1]} to "),
+    Rule(
+        "month",
+        re.compile(r"(?<![\d/.,])(?P<m>0?[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)(?![\d/])"),
+        lambda match: f"{_MONTHS[int(match['m']) - 1]} {year(match['year'])}",
+        "/",
+    ),
     Rule(
         "date",
         re.compile(rf"(?<![\d-]){_YEAR}-(?P<m>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])(?P<t>T(?=\d\d:))?(?![\d-])"),
@@ -135,7 +175,7 @@ DATES = (
         _numeric,
         "/.-",
     ),
-    Rule("date", re.compile(rf"(?:{_ON}){_M_D}/(?P<day>0?[1-9]|[12]\d|3[01])(?![\d/])"), _in_year, "/"),
+    Rule("date", re.compile(rf"(?:{ON}){_M_D}/(?P<day>0?[1-9]|[12]\d|3[01])(?![\d/])"), _in_year, "/"),
     Rule(
         "date",
         re.compile(
@@ -170,6 +210,8 @@ DATES = (
         lambda match: f"{year(match[1])} {cardinal(match[2])}",
         "/",
     ),
+    Rule("decade", re.compile(r"(?<![\d.,$£€])((?:1\d|20)\d0)s(?: (and|or|to) |[-\u2013])([1-9]0)s\b"), _decades, "s"),
+    Rule("decade", re.compile(rf"\b([2-9]0)s(?=\s(?:{_OF_A_DECADE})\b)"), lambda match: decade(match[1]), "s"),
     Rule("decade", re.compile(r"(?<![\d.,$£€])((?:1\d|20)\d0)'?s\b"), lambda match: decade(match[1]), "s"),
     Rule("decade", re.compile(r"(?<!\w)['\u2019]([1-9]0)s\b"), lambda match: decade(match[1]), "'\u2019"),
     Rule(
@@ -195,6 +237,24 @@ DATES = (
     ),
 )
 TIMES = (
+    Rule(
+        "time",
+        re.compile(r"(?<![\w.,:])(0?)(1?\d|2[0-3])00(?=\shours\b)"),
+        lambda match: f"{'oh ' if match[1] else ''}{cardinal(match[2])} hundred",
+        "0",
+    ),
+    Rule(
+        "time",
+        re.compile(rf"(?<=\d[ap]m){TO}(?=noon\b|midnight\b|midday\b)", re.IGNORECASE),
+        lambda _: " to ",
+        _DASHES,
+    ),
+    Rule(
+        "time",
+        re.compile(r"(?<![\w.,])(\d{1,2})h\s?([0-5]?\d)m(?:in)?\b"),
+        lambda match: f"{counted(plain(match[1]), 'hour')} {counted(plain(match[2]), 'minute')}",
+        "h",
+    ),
     Rule(
         "time", re.compile(rf"(?:(?<=\d[ap]m)|(?<=\d [ap]m)|(?<=[ap]\.m\.)){TO}(?=\d)", re.IGNORECASE), lambda _: " to "
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from sovits_core.text.english.numbers import NUMBER, TO, counted, plural, quantity
+from sovits_core.text.english.numbers import NUMBER, TO, cardinal, counted, plural, plural_words, quantity
 from sovits_core.text.spans import Rule
 
 _TIMES = {
@@ -47,6 +47,7 @@ _SCALES = {"C": " Celsius", "F": " Fahrenheit", "K": " Kelvin", "N": " north", "
            "W": " west", "": ""}  # fmt: skip
 # After these a measure stands before a noun: a five kilogram bag.
 _DETERMINER = re.compile(r"\b(?:an?|per|each|every|this|that|the)\s$")
+_COUNTED_BEFORE = re.compile(r"\b(?:two|three|four|many|all|[Tt]he)\s$")
 _NOUN = re.compile(r"\s[a-z]{3}")
 # What "/month" may stand behind: "per month", where between other words it is only "or".
 _COUNTABLE = re.compile(
@@ -86,7 +87,7 @@ def _measure(match: re.Match[str]) -> str:
     number = match["number"]
     unit = _UNITS.get(match["unit"]) or _TOUCHING[match["unit"]]
     before, after = match.string[max(0, match.start() - 7) : match.start()], match.string[match.end() :][:4]
-    single = number.lstrip("+-\u2212~") == "1" or (_DETERMINER.search(before) and _NOUN.match(after))
+    single = number.lstrip("+-\u2212~") == "1" or (unit != "time" and _DETERMINER.search(before) and _NOUN.match(after))
     noun = unit if single or unit in _WITHOUT_PLURAL else plural(unit)
     per = match["per"]
     ratio = f" per {_TIMES.get(per) or _UNITS[per]}{' squared' if match['squared'] else ''}" if per else ""
@@ -107,7 +108,57 @@ def _amount(unit: str = "") -> str:
     return rf"(?:(?<![\w.,])(?P<first>[-\u2212]?{NUMBER}){unit}{TO})?(?P<number>(?<![\w.])[-+\u2212~]?{NUMBER})"
 
 
+def _attribute(match: re.Match[str]) -> str:
+    unit = _UNITS.get(match[2]) or _TOUCHING[match[2]]
+    return f"{quantity(match[1])} {unit}"
+
+
+def _attributed(match: re.Match[str]) -> str:
+    return f"{quantity(match[1])} inch"
+
+
+def _per_hundred(match: re.Match[str]) -> str:
+    return f"{quantity(match[1])} liters per one hundred kilometers"
+
+
+def _numbers(match: re.Match[str]) -> str | None:
+    """Read plain plurals of figures: two 5s, the 10s, tens of thousands; others are seconds."""
+    before = match.string[max(0, match.start() - 6) : match.start()]
+    plain = _COUNTED_BEFORE.search(before) or (match[2] and match[1].endswith("0"))
+    return plural_words(cardinal(match[1])) if plain else None
+
+
+def _side(match: re.Match[str]) -> str:
+    return f"{quantity(match[1])} by "
+
+
+def _feet(match: re.Match[str]) -> str | None:
+    """Return feet, unless the mark ends a quotation; before a noun there is one foot: a six foot fence."""
+    if re.search(r"(?<!\w)'", match.string[: match.start()]):
+        return None
+    rest = match.string[match.end() :]
+    return f"{quantity(match[1])} foot" if re.match(r"\s[a-z]", rest) else counted(match[1], "foot")
+
+
 MEASURES = (
+    Rule("sign", re.compile(r"(?<=\d)\s?pct\b\.?"), lambda _: "%", "p"),
+    Rule(
+        "dimensions",
+        re.compile(rf"(?<![\w.])({NUMBER})\s?[x×]\s?(?={NUMBER}\s?(?:{_names(_UNITS)})(?![\w²³']))"),
+        _side,
+        "x×",
+    ),
+    Rule("measure", re.compile(rf"(?<![\w.])({NUMBER})\s?L\s?/\s?100\s?km\b"), _per_hundred, "L"),
+    # a forty-five minute talk, a hundred meter dash
+    Rule("measure", re.compile(rf"(?<![\w.-])({NUMBER})-({_names(_UNITS)}|in)(?=\s[a-z]{{3}})"), _attribute, "-"),
+    Rule(
+        "measure",
+        re.compile(rf"(?:(?<=\ba )|(?<=\bthe )|(?<=\bmy ))({NUMBER})[\"\u2033](?=\s[a-z])"),
+        _attributed,
+        '"\u2033',
+    ),
+    Rule("numbers", re.compile(r"(?<![\w.,])(\d{1,6})s\b(?=(\sof\b)?)"), _numbers, "s"),
+    Rule("pence", re.compile(r"(?<![\w.,])(\d{1,2})p\b(?!\.\w)"), lambda match: counted(match[1], "penny"), "p"),
     Rule("percentage", re.compile(rf"{_amount('%?')}\s?(?P<sign>[%‰])"), _percent, "%‰"),
     Rule(
         "temperature",
@@ -116,6 +167,7 @@ MEASURES = (
         "°º℃℉",
     ),
     Rule("height", re.compile(r"(?<![\w.])(\d)['\u2032]\s?(\d{1,2})(?:[\"\u2033]|'')"), _height, "'\u2032"),
+    Rule("height", re.compile(r"(?<![\w.'])(\d{1,2})'(?![\w'\"])"), _feet, "'"),
     Rule("height", re.compile(r"(?<![\w.])(\d+)\u2032"), lambda match: counted(match[1], "foot"), "\u2032"),
     Rule(
         "measure",

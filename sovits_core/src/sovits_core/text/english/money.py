@@ -42,8 +42,21 @@ def _scaled(number: str, scale: str | None) -> str:
     return quantity(number) + (f" {MAGNITUDES.get(scale, scale)}" if scale else "")
 
 
+# Behind an article money stands before a noun: a twenty dollar bill, a ten-year, fifty million dollar plan.
+_ARTICLE = re.compile(r"\b[Aa]n?\s(?:\d+-[a-z]+,?\s)?$")
+_NOUN = re.compile(r"\s[a-z]{3}")
+
+
 def _money(match: re.Match[str]) -> str:
     unit, part = _SIGNS[match["sign"]]
+    before = match.string[max(0, match.start() - 24) : match.start()]
+    if (
+        _ARTICLE.search(before)
+        and _NOUN.match(match.string, match.end())
+        and (match["scale"] or match["scale_to"] or "." not in match["number"])
+    ):
+        last = f" to {_scaled(match['to'], match['scale_to'])}" if match["to"] else ""
+        return f"{_scaled(match['number'], match['scale'])}{last} {unit}"
     if match["to"]:
         last = _amount(match["to"], match["scale_to"], unit, part)
         return f"{_scaled(match['number'], match['scale'])} to {last}"
@@ -71,12 +84,15 @@ def _plural(unit: str) -> str:
 
 def _named(match: re.Match[str]) -> str:
     name = match["name"]
+    if name in _SIGNS and not match["scale"]:
+        return _amount(match["number"], None, *_SIGNS[name])
     unit = _CODES.get(name) or ("cent" if name == "¢" else _SIGNS[name][0])
     words = _scaled(match["number"], match["scale"])
     return f"{words} {unit if words == 'one' else _plural(unit)}"
 
 
 MONEY = (
+    Rule("money", re.compile(r"\bRs\.?\s?(?=\d)"), lambda _: "₹", "R"),
     Rule(
         "money",
         re.compile(

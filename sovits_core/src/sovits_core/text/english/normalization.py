@@ -12,7 +12,7 @@ from sovits_core.text.english.measures import MEASURES
 from sovits_core.text.english.money import MONEY
 from sovits_core.text.english.numbers import NUMBER, bare_number, cardinal, hundreds, ordinal, quantity
 from sovits_core.text.english.signs import FIRST, LAST, fold, name_signs, one_mark, straighten
-from sovits_core.text.english.sums import FRACTIONS, RANGES, SUMS
+from sovits_core.text.english.sums import COMPARISONS, FRACTIONS, RANGES, SUMS
 from sovits_core.text.spans import Rule, SpannedText
 
 _DIGITS = "0123456789⁰¹²³⁴⁵⁶⁷⁸⁹"
@@ -24,6 +24,7 @@ _COUNTED = (
     r"items|cars|houses|units|jobs|soldiers|deaths|cases)\b"
 )
 _NUMBERS = (
+    Rule("number", re.compile(r"(?<![\w.,])(\d{1,3})ish\b"), lambda match: f"{cardinal(match[1])}ish"),
     Rule(
         "ordinal", re.compile(r"(?<![\w.])(\d[\d,]*)(?:st|nd|rd|th)\b", re.IGNORECASE), lambda match: ordinal(match[1])
     ),
@@ -34,12 +35,13 @@ _NUMBERS = (
 )
 # The order matters: what is written in a longer form is recognised before its parts are.
 _BEFORE_DIGITS = (*FIRST, *CODES, *ABBREVIATIONS, *ROMAN)
-_WITHOUT_DIGITS = NAMES
+_WITHOUT_DIGITS = (*NAMES, SUMS[0]._replace(needs="=≤≥≈≠"))  # < and > are brackets more often
 _OF_DIGITS = (
     *DATES,
     *NAMES,
     *TIMES,
     *SUMS[:1],
+    *COMPARISONS,
     *MONEY,
     *FRACTIONS,
     *MEASURES,

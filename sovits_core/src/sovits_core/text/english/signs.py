@@ -44,10 +44,23 @@ _LETTERS: Final = {
 _TRANSLITERATED: Final = _LETTERS | {
     letter.upper(): word.capitalize() for letter, word in _LETTERS.items() if len(letter.upper()) == 1
 }
+_ROMAN_SIGN: Final = re.compile(r"[\u2160-\u216b\u2170-\u217b]")
 _FRACTION: Final = re.compile(r"(\d?)([¼-¾⅐-⅞])")
 # Kept from compatibility folding: powers, degrees, and letters that would become others.
 _FOLDED: Final = re.compile(r"[^\x00-\x7f⁰¹²³⁴⁵⁶⁷⁸⁹⁻°º℃℉™№µΩ…′″]")
+# Before a quotation it makes no pause, as in the official front end.
+_COLON: Final = re.compile(r"(?<=\w):(?=\s+\w)")
 _MARKS: Final = re.compile(r"[.,!?](?:[\s.,!?]*[.,!?])?")
+
+
+def _function(match: re.Match[str]) -> str:
+    return f"{match[1].upper()}{' prime' if match[2] else ''} of {'Ay' if match[3] == 'a' else match[3].upper()}"
+
+
+def _roman(match: re.Match[str]) -> str:
+    """Write a numeral that is one character in figures."""
+    return f" {(ord(match[0]) - 0x2160) % 16 + 1}"
+
 
 # For the whole text, before numbers are looked at.
 FIRST = (
@@ -66,6 +79,14 @@ FIRST = (
     ),
     Rule("heart", re.compile(r"(?<=\bI )[❤♥♡]\s?(?=\w)"), lambda _: "love ", "❤♥♡"),
     Rule("sign", re.compile(r"(?<=\w)'n'|'n'(?=\s)"), lambda _: " n", "'"),
+    Rule(
+        "sign", re.compile(r"(?<=\d)(\s?(?:[mck]?m|ft|in|mi))\^([23])(?!\d)"), lambda m: m[1] + "²³"[m[2] == "3"], "^"
+    ),
+    Rule("sign", re.compile(r"\bA\s?[~\u301c]\s?Z\b"), lambda _: "Ay to Z", "~\u301c"),
+    Rule("minus", re.compile(r"(?<![\w.])(?<!\d\s)\u2013(?=\d)"), lambda _: "-", "\u2013"),
+    Rule("letter", re.compile(r"\(a\)(?=\s)"), lambda _: "(Ay)", "("),
+    Rule("function", re.compile(r"(?<![\w'])([fghFP])(['\u2019]?)\(([a-z])\)"), _function, "("),
+    Rule("star", re.compile(r"(?<!\S)\*(?=\d)"), lambda _: "star ", "*"),
     Rule("list", re.compile(r"^\s*(?:[-*•‣◦▪]\s+)"), lambda _: "", "-*•‣◦▪"),
     Rule("list", re.compile(r"^\s*(\d{1,3})[.)]\s+(?=\w)"), lambda match: f"{match[1]}, ", ".)"),
 )
@@ -75,7 +96,9 @@ LAST = (
     Rule(
         "pause", re.compile(r"\s+[-\u2013\u2014]+\s+|\s*[\u2013\u2014]+\s*|\s*--+\s*"), lambda _: ", ", "-\u2013\u2014"
     ),
-    Rule("pause", re.compile(r"[;()\[\]{}|•·]|(?<=\w)\s*\n+\s*(?=\w)"), lambda match: "," if match[0].strip() else " "),
+    Rule(
+        "pause", re.compile(r"[;()\[\]{}|•·、]|(?<=\w)\s*\n+\s*(?=\w)"), lambda match: "," if match[0].strip() else " "
+    ),
 )
 
 
@@ -83,14 +106,16 @@ def fold(text: SpannedText) -> SpannedText:
     """Write widths, ligatures, fractions and quotes in plain characters."""
     if text.text.isascii() and not any(sign in text.text for sign in '`"_*'):
         return text
-    text = text.sub(_FRACTION, _fraction, "fraction")
+    text = (
+        text.translate({"\uff0c": ", "}).sub(_ROMAN_SIGN, _roman, "Roman numeral").sub(_FRACTION, _fraction, "fraction")
+    )
     text = text.sub(_FOLDED, lambda match: unicodedata.normalize("NFKC", match[0]))
     return text
 
 
 def straighten(text: SpannedText) -> SpannedText:
-    """Take quotation marks out and write apostrophes and hyphens in one way."""
-    return text.translate(_QUOTES)
+    """Take quotation marks out, write apostrophes and hyphens in one way, and pause at a colon before a word."""
+    return text.sub(_COLON, lambda _: ",", "pause").translate(_QUOTES)
 
 
 def name_signs(text: SpannedText) -> SpannedText:

@@ -27,8 +27,12 @@ _OPERATORS = {
     "≤": "is less than or equal to", "≥": "is greater than or equal to", "≈": "is about", "≠": "is not equal to",
 }  # fmt: skip
 _COMPARISONS = "=<>≤≥≈≠"
-_TERM = rf"[-\u2212(]*(?:{NUMBER}|(?<![A-Za-z])[a-z](?![A-Za-z]))[⁰¹²³⁴⁵⁶⁷⁸⁹)]*"
+_TERM = rf"[-\u2212(]*(?:{NUMBER}(?:[abknxyz](?![A-Za-z]))?|(?<![A-Za-z])[a-z](?![A-Za-z]))[⁰¹²³⁴⁵⁶⁷⁸⁹)]*"
 _OPERATOR = re.compile(rf"\s*([-+*×·÷/{_COMPARISONS}\u2212\u2013])\s*(?=[-\w(.√π\u2212])")
+
+
+_COEFFICIENT = re.compile(r"(\d)([a-z])\b")
+_LETTER_A = re.compile(r"\ba\b")
 
 
 def fraction(above: str, below: str) -> str:
@@ -44,7 +48,8 @@ def fraction(above: str, below: str) -> str:
 def _sum(match: re.Match[str]) -> str:
     first, rest = match[0][:1], match[0][1:]
     sign = "minus " if first in "-\u2212" else first
-    return sign + _OPERATOR.sub(lambda operator: f" {_OPERATORS[operator[1]]} ", rest).replace("-", "minus ")
+    words = _OPERATOR.sub(lambda operator: f" {_OPERATORS[operator[1]]} ", rest).replace("-", "minus ")
+    return _LETTER_A.sub("Ay", _COEFFICIENT.sub(r"\1 \2", sign + words))
 
 
 def _power(match: re.Match[str]) -> str:
@@ -60,6 +65,14 @@ def _multiple(match: re.Match[str]) -> str:
     return f"{quantity(match[1])} {'K' if match[2] in 'kK' else MAGNITUDES[match[2]]}"
 
 
+def _product(match: re.Match[str]) -> str:
+    return f"{match[1].upper()} {match[2].upper()} {'squared' if match[3] == '²' else 'cubed'}"
+
+
+def _comparison(match: re.Match[str]) -> str:
+    return "more than " if match[1] == ">" else "less than "
+
+
 SUMS = (
     Rule(
         "sum",
@@ -70,8 +83,14 @@ SUMS = (
         _COMPARISONS,
     ),
     Rule("sum", re.compile(rf"(?<![\w.$£€]){_TERM}(?:\s?[+*×·÷]\s?{_TERM}){{1,20}}(?!\w)"), _sum, "+*×·÷"),
+    Rule("sum", re.compile(r"(?<=[⁰¹²³⁴⁵⁶⁷⁸⁹])\s?[-\u2212\u2013]\s?(?=\w)"), lambda _: " minus ", "⁰¹²³⁴⁵⁶⁷⁸⁹"),
+    Rule("product", re.compile(r"(?<![A-Za-z])([a-z])([a-z])([²³])"), _product, "²³"),
     Rule("power", re.compile(r"(?<=[\w)])([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)"), _power, "⁰¹²³⁴⁵⁶⁷⁸⁹"),
     Rule("power", re.compile(r"(?<=[\w)])\^(-?\d+)"), _power, "^"),
+)
+COMPARISONS = (
+    Rule("heart", re.compile(r"(?<=\bI )<3(?=\s)"), lambda _: "love", "<"),
+    Rule("comparison", re.compile(r"(?<![\w<>=-])([<>])\s?(?=[$£€~]?\d)"), _comparison, "<>"),
 )
 FRACTIONS = (
     Rule(
@@ -96,17 +115,33 @@ FRACTIONS = (
     ),
     Rule(
         "fraction",
-        re.compile(r"(?<![\d/.,])(\d{1,3})/(\d{1,3})(?![\d/])"),
+        re.compile(r"(?<![\d/.,])(\d{1,3})/(\d{1,3})(?:st|nd|rd|ths?)?(?![\d/])"),
         lambda match: fraction(match[1], match[2]),
         "/",
     ),
 )
+
+
+def _duration(match: re.Match[str]) -> str | None:
+    """Return minutes and seconds, 58:07 as "fifty-eight oh seven"; None for round parts of a hundred."""
+    first, second = match[1], match[2]
+    if int(first) + int(second) == 100 and int(first) % 5 == 0:
+        return None
+    return f"{cardinal(first)} {f'oh {cardinal(second[1])}' if second[0] == '0' else cardinal(second)}"
+
+
 RANGES = (
     Rule(
         "dimensions",
-        re.compile(rf"(?<![\w.]){NUMBER}(?:\s?[x×X]\s?{NUMBER}){{1,5}}(?!\w)"),
+        re.compile(rf"(?<![\w.]){NUMBER}(?:\s?[x×X]\s?{NUMBER}){{1,5}}(?![\w^⁰¹²³⁴⁵⁶⁷⁸⁹])"),
         lambda match: " by ".join(_dimension(part) for part in re.split(r"\s?[x×X]\s?", match[0])),
         "x×X",
+    ),
+    Rule(
+        "duration",  # no time of day has such hours; 60:40 is a ratio
+        re.compile(r"(?<![\w:.])(2[5-9]|[3-9]\d):([0-5]\d)(?![\w:])"),
+        _duration,
+        ":",
     ),
     Rule(
         "ratio",

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from sovits_core.errors import MissingExtra
+from sovits_core.errors import MissingExtra, UnreadableLetters
 from sovits_core.text.japanese.marks import MARK, NOT_READ, PAUSES, RUN, normalize
 from sovits_core.text.readings import Context, WordReading
 
@@ -39,7 +39,10 @@ _NAN_BEFORE = "タダテデトドナヌネノ"
 def read(normalized: str, _context: Context) -> list[WordReading]:
     """Return the runs and marks of a normalised text with their phones, pitch marks among them.
 
-    Characters without a reading are dropped.
+    Marks without a reading are dropped.
+
+    Raises:
+        UnreadableLetters: Open JTalk has no reading of a letter.
     """
     pieces: list[tuple[str, int, list[str]]] = []
     start = 0
@@ -100,6 +103,8 @@ def _read(run: str) -> list[str]:
     for word, after in pairwise([*words, None]):
         if word["orig"] == "何":
             word["pron"] = word["read"] = "ナン" if after and _makes_nan(after) else "ナニ"
+    if unread := {sign for word in words if not word["mora_size"] for sign in word["string"] if sign.isalpha()}:
+        raise UnreadableLetters("".join(sorted(unread)), "ja")
     if not any(word["mora_size"] for word in words):
         return []
     return _with_pitch(open_jtalk.make_label(words))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from sovits_core.errors import MissingExtra
+from sovits_core.text.korean.hanja import CHINESE, in_hangul
 from sovits_core.text.korean.letters import CONSONANTS, VOWELS, Syllable, letters, split_syllable
 from sovits_core.text.korean.numbers import spell_out
 from sovits_core.text.korean.rules import pronounce
@@ -22,8 +22,8 @@ __all__ = ["normalize", "read"]
 
 SPACE, UNKNOWN = "空", "停"
 _PUNCTUATION = {
-    ",": ",", "、": ",", ":": ",", ";": ",", "·": ",", ".": ".", "。": ".", "!": "!", "?": "?", "…": "…", "-": "-",
-    "\n": ".", " ": SPACE,
+    ",": ",", "、": ",", ":": ",", ";": ",", "·": ",", "ㆍ": ",", ".": ".", "。": ".", "!": "!", "?": "?", "…": "…",
+    "-": "-", "\n": ".", " ": SPACE,
 }  # fmt: skip
 _QUOTES = frozenset("\"'“”\u2018\u2019「」『』《》〈〉()[]{}<>~*_")
 # Parts of speech of the Sejong tag set: verb and adjective stems, and words that stand on their own.
@@ -31,27 +31,13 @@ _STEMS = frozenset(["VV", "VA", "VX"])
 _WORDS = ("NN", "NP", "NR", "VV", "VA", "MM", "MA")
 # Nouns in "i" that take an n after another noun; before other nouns in "i" speakers differ (첫인상 has none).
 _TAKE_N = frozenset(["일", "잎", "이불", "이마", "이야기", "입술", "일거리", "이파리"])
-_CHINESE = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _TENSED = frozenset("ㄱㄷㅂㅅㅈ")
 
 
 def normalize(text: SpannedText) -> SpannedText:
     """Write numbers, signs, Latin letters and the Chinese characters of Korean words in Hangul."""
     text = spell_out(text)
-    if not _CHINESE.search(text.text):
-        return text
-    readings = {
-        morpheme.span.start: morpheme.feature.reading
-        for morpheme in _tagger().parse(text.text)
-        if morpheme.feature.reading
-        and _CHINESE.search(morpheme.surface)
-        and not _CHINESE.search(morpheme.feature.reading)
-    }
-    ends = {morpheme.span.start: morpheme.span.end for morpheme in _tagger().parse(text.text)}
-    pattern = re.compile(
-        "|".join(sorted({re.escape(text.text[at : ends[at]]) for at in readings}, key=len)[::-1]) or "(?!)"
-    )
-    return text.sub(pattern, lambda match: readings.get(match.start()), "Chinese characters")
+    return in_hangul(text, _tagger().parse(text.text)) if CHINESE.search(text.text) else text
 
 
 def read(normalized: str, _context: Context) -> list[WordReading]:

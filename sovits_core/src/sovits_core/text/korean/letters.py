@@ -42,6 +42,12 @@ def split_syllable(character: str) -> Syllable | None:
     return Syllable(ONSETS[first], NUCLEI[rest // len(CODAS)], CODAS[rest % len(CODAS)])
 
 
+def join_letters(syllable: Syllable) -> str:
+    """Return a syllable as one character."""
+    place = ONSETS.index(syllable.onset) * len(NUCLEI) + NUCLEI.index(syllable.nucleus)
+    return chr(_FIRST + place * len(CODAS) + CODAS.index(syllable.coda))
+
+
 def letters(syllable: Syllable) -> list[str]:
     """Return the symbols of a syllable; the silent ㅇ before a vowel is one of them."""
     return [syllable.onset, *VOWELS[syllable.nucleus], *([syllable.coda] if syllable.coda else [])]

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
-from sovits_core.text.spans import Rule, SpannedText
-from sovits_core.text.word_lists import word_list
+from sovits_core.text.invisible import fold
+from sovits_core.text.korean.units import COUNTED, CURRENCIES, GREEK, LETTERS, NOT_COUNTED, SIGNS, SPEEDS, UNITS
+from sovits_core.text.roman import to_figures
+from sovits_core.text.spans import DIGITS, Rule, SpannedText
 
 # Everything takes its plain width but the ellipsis, and the letters that stand alone, as in laughter.
-_FOLDED = re.compile("[^…\u3131-\u318e]+")
+_UNFOLDED = frozenset("…" + "".join(map(chr, range(0x3131, 0x318F))))
 _DIGITS = "영일이삼사오육칠팔구"
 _PLACES = ("", "십", "백", "천")
 _MYRIADS = ("", "만", "억", "조", "경")
@@ -18,185 +19,55 @@ _MYRIADS = ("", "만", "억", "조", "경")
 _LONGEST_QUANTITY = 16
 _ONES = ("", "한", "두", "세", "네", "다섯", "여섯", "일곱", "여덟", "아홉")
 _TENS = ("", "열", "스물", "서른", "마흔", "쉰", "예순", "일흔", "여든", "아흔")
-# What is counted with the native numbers; everything else, minutes too, takes those from Chinese.
-_COUNTED = (
-    "가지",
-    "갈래",
-    "걸음",
-    "군데",
-    "그루",
-    "그릇",
-    "다발",
-    "덩어리",
-    "덩이",
-    "마디",
-    "마리",
-    "명",
-    "모금",
-    "모",
-    "묶음",
-    "바퀴",
-    "발짝",
-    "방울",
-    "번째",
-    "벌",
-    "봉지",
-    "사람",
-    "사발",
-    "살",
-    "상자",
-    "송이",
-    "숟가락",
-    "스푼",
-    "시간",
-    "시",
-    "쌍",
-    "알",
-    "자루",
-    "자리",
-    "잔",
-    "장",
-    "접시",
-    "조각",
-    "줄기",
-    "줄",
-    "차례",
-    "채",
-    "척",
-    "켤레",
-    "컵",
-    "통",
-    "판",
-    "포기",
-    "해",
-    "곳",
-    "곡",
-    "권",
-    "대",
-    "달",
-    "배",
-    "병",
-    "개",
-    "분이",
-    "분께",
-    "분을",
-    "분의",
-    "분은",
-    "분만",
-    "가구",
-    "바구니",
-    "박스",
-    "번씩",
-    "번만",
-    "번은",
-    "번이나",
-    "번을",
-    "번 ",
-    "스무",
-    "팀",
-    "주먹",
-    "꼬치",
-    "단",
-    "마당",
-    "바가지",
-    "근",
-    "되",
-)
-_NOT_COUNTED = (
-    "개월",
-    "개국",
-    "개년",
-    "시즌",
-    "대학",
-    "배수",
-    "장관",
-    "해리",
-    "명령",
-    "달러",
-    "병원",
-    "개발",
-    "통계",
-    "단계",
-    "단지",
-    "대표",
-    "판정",
-    "시스템",
-    "근무",
-    "되",
-    "팀장",
-    "모델",
-    "장치",
-    "곡선",
-    "배터리",
-    "번지",
-    "대 ",
-    "대의",
-    "대를 ",
-    "시리즈",
-    "시행",
-)
 _MOST_COUNTED = 99
 _COUNT = re.compile(
     rf"(?<![\d.])(?:(?P<first>\d{{1,2}})[~\-])?(?P<number>\d{{1,2}})"
-    rf"(?P<gap>\s?)(?!{'|'.join(map(re.escape, _NOT_COUNTED))})"
-    rf"(?P<noun>{'|'.join(map(re.escape, sorted(_COUNTED, key=len, reverse=True)))})"
+    rf"(?P<gap>\s?)(?!{'|'.join(map(re.escape, NOT_COUNTED))})"
+    rf"(?P<noun>{'|'.join(map(re.escape, sorted(COUNTED, key=len, reverse=True)))})"
 )
 _TIME = re.compile(r"(?<![\d:])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?![\d:])")
 _DATE = re.compile(r"(?<![\d./-])(\d{4})([./-])\s?(\d{1,2})\2\s?(\d{1,2})\.?(?![\d/-])")
 _DAY = re.compile(r"(?<![\d./])(1[0-2]|0?[1-9])/(3[01]|[12]\d|0?[1-9])(?=\s?\(|에|일|부터|까지)(?![\d/])")
 _CODE = re.compile(r"(?<![\d-])\+?\d+(?:-\d+){2,}(?![\d-])|(?<![\d-])1[56]\d\d-\d{4}(?![\d-])|(?<![\d.,])0\d+(?![\d.])")
 _NUMBER = re.compile(r"(?<![\w.])([-+])?(\d+)(?:\.(\d+))?|(\d+)(?:\.(\d+))?")
-_CURRENCIES = {"$": "달러", "₩": "원", "¥": "엔", "€": "유로", "£": "파운드", "US$": "달러", "USD": "달러", "KRW": "원"}
 _MONEY = re.compile(r"(US\$|USD|KRW|[$₩¥€£])\s?(?:(\d+(?:\.\d+)?)\s?[~-]\s?)?(\d+(?:\.\d+)?)([만억조천백]*)원?")
-_UNITS = {
-    "%": "퍼센트", "%p": "퍼센트포인트", "℃": "도", "°C": "도", "°F": "도", "°": "도", "kg": "킬로그램",
-    "mg": "밀리그램", "g": "그램",
-    "t": "톤", "km": "킬로미터", "cm": "센티미터", "mm": "밀리미터", "m": "미터", "ml": "밀리리터", "mL": "밀리리터",
-    "cc": "씨씨",
-    "l": "리터", "L": "리터", "kB": "킬로바이트", "KB": "킬로바이트", "MB": "메가바이트", "GB": "기가바이트",
-    "TB": "테라바이트",
-    "m2": "제곱미터", "km2": "제곱킬로미터", "cm2": "제곱센티미터", "m3": "세제곱미터", "kWh": "킬로와트시",
-    "kW": "킬로와트",
-    "W": "와트", "V": "볼트", "A": "암페어", "mAh": "밀리암페어시", "Hz": "헤르츠", "kHz": "킬로헤르츠",
-    "MHz": "메가헤르츠",
-    "GHz": "기가헤르츠", "dB": "데시벨", "ha": "헥타르", "kcal": "킬로칼로리", "cal": "칼로리", "hPa": "헥토파스칼",
-    "Mbps": "메가비피에스",
-    "fps": "에프피에스", "rpm": "알피엠", "px": "픽셀", "ms": "밀리초", "inch": "인치", "ft": "피트",
-}  # fmt: skip
-_SPEEDS = {
-    "km/h": ("시속", "킬로미터"),
-    "m/s": ("초속", "미터"),
-    "Mb/s": ("초당", "메가비트"),
-    "MB/s": ("초당", "메가바이트"),
-}
-_SPEED = re.compile(rf"(\d+(?:\.\d+)?)\s?({'|'.join(_SPEEDS)})(?![A-Za-z])")
-_UNIT = re.compile(rf"(?<=\d)\s?({'|'.join(sorted(map(re.escape, _UNITS), key=len, reverse=True))})(?![A-Za-z\d])")
-_SIGNS = {"%": "퍼센트", "&": "앤드", "@": "골뱅이", "+": "플러스", "℃": "도", "°": "도", "#": "샵", "×": "곱하기",
-          "÷": "나누기", "±": "플러스마이너스", "㎡": "제곱미터"}  # fmt: skip
-_GREEK = dict(
-    zip(
-        "αβγδεζηθικλμνξοπρσςτυφχψω",
-        word_list(
-            "알파 베타 감마 델타 엡실론 제타 에타 세타 요타 카파 람다 뮤 뉴 크사이 오미크론 파이 로 시그마 시그마 "
-            "타우 입실론 파이 카이 프사이 오메가"
-        ),
-        strict=True,
-    )
-)
-_LETTERS = {
-    "a": "에이", "b": "비", "c": "씨", "d": "디", "e": "이", "f": "에프", "g": "지", "h": "에이치", "i": "아이",
-    "j": "제이", "k": "케이", "l": "엘", "m": "엠", "n": "엔", "o": "오", "p": "피", "q": "큐", "r": "아르",
-    "s": "에스", "t": "티", "u": "유", "v": "브이", "w": "더블유", "x": "엑스", "y": "와이", "z": "제트",
-}  # fmt: skip
+_SPEED = re.compile(rf"(\d+(?:\.\d+)?)\s?({'|'.join(SPEEDS)})(?![A-Za-z])")
+_UNIT = re.compile(rf"(?<=\d)\s?({'|'.join(sorted(map(re.escape, UNITS), key=len, reverse=True))})(?![A-Za-z\d])")
 
 
 def spell_out(text: SpannedText) -> SpannedText:
     """Write numbers, signs and Latin letters in Hangul; white space becomes single spaces."""
-    text = text.translate({"\uff0c": "、"}).sub(_FOLDED, lambda match: unicodedata.normalize("NFKC", match[0]))
-    text = text.sub(_DOTS, lambda _: "…").apply(_RULES).sub(_EQUALS, _topic, "sum").translate(_SIGNS, "sign")
-    text = text.translate(_GREEK | {letter.upper(): name for letter, name in _GREEK.items()}, "sign")
-    text = text.sub(_LATIN, lambda match: _LETTERS[match[0].lower()], "letter")
+    text = to_figures(text.translate(_BEFORE_FOLDING)).sub(_POWER, _power, "power")
+    text = (
+        fold(text, _UNFOLDED)
+        .translate({"\u2044": "/"})
+        .sub(_DOTS, lambda _: "…")
+        .apply(_RULES)
+        .sub(_EQUALS, _topic, "sum")
+        .translate(SIGNS, "sign")
+    )
+    text = text.translate(GREEK | {letter.upper(): name for letter, name in GREEK.items()}, "sign")
+    text = text.sub(_LATIN, lambda match: LETTERS[match[0].lower()], "letter")
+    text = text.sub(_ROW_OF_MARKS, lambda match: match[0][0])
     return text.sub(_PICTURES, lambda _: "").sub(_SPACES, lambda _: " ").strip()
+
+
+def _power(match: re.Match[str]) -> str:
+    return {"²": " 제곱", "³": " 세제곱"}[match[0]]
+
+
+def _digit_by_digit(match: re.Match[str]) -> str:
+    return "".join(_DIGITS[int(digit)] for digit in match[0] if digit.isdigit())
+
+
+def _compared(match: re.Match[str]) -> str:
+    first = _quantity(match[1])
+    topic = "은" if (ord(first[-1]) - 0xAC00) % 28 else "는"
+    return f"{first}{topic} {_quantity(match[3])}보다 {'크다' if match[2] == '>' else '작다'}"
+
+
+def _each(match: re.Match[str]) -> str:
+    return f"{UNITS.get(match[2], match[2])}당 {match[1]}원"
 
 
 def _topic(match: re.Match[str]) -> str:
@@ -217,7 +88,7 @@ def _time(match: re.Match[str]) -> str:
 
 def _money(match: re.Match[str]) -> str:
     first = f"{match[2]}에서 " if match[2] else ""
-    return f"{first}{match[3]}{match[4]}{_CURRENCIES[match[1]]}"
+    return f"{first}{match[3]}{match[4]}{CURRENCIES[match[1]]}"
 
 
 def _code(match: re.Match[str]) -> str:
@@ -276,6 +147,10 @@ def _digits(digits: str) -> str:
     return "".join("공" if digit == "0" else _DIGITS[int(digit)] for digit in digits)
 
 
+def _ordinal(match: re.Match[str]) -> str:
+    return _quantity(match[1]) + (f"에서 {_quantity(match[2])}" if match[2] else "")
+
+
 def _score(match: re.Match[str]) -> str:
     return f"{_quantity(match[1])} 대 {_quantity(match[2])}"
 
@@ -288,23 +163,77 @@ def _decimal_digits(digits: str) -> str:
     return "".join(_DIGITS[int(digit)] for digit in digits)
 
 
+# The wave has several code points; a numeral that is one character becomes figures.
+_BEFORE_FOLDING = {"\uff0c": "、", "\u223c": "~", "\u301c": "~", "\u2236": ":"}
+_POWER = re.compile(r"(?<=\d)[²³]")
+# Of a row of marks the first is heard, as in Chinese.
+_ROW_OF_MARKS = re.compile(r"[!?…][!?….]+")
+_DAYS_OF_WEEK = "월화수목금토일"
 _DOTS = re.compile(r"\.{3,}")
 _EQUALS = re.compile(r"\s*=\s*")
 _PICTURES = re.compile(r"[^\w\s.,!?…、。:;·\-\"'“”\u2018\u2019「」『』《》〈〉()\[\]{}<>~*_]+")
 _LATIN = re.compile("[A-Za-z]")
 _SPACES = re.compile(r"\s+")
 _RULES = (
+    Rule("company", re.compile(r"\(주\)"), lambda _: "주식회사 ", "("),
+    # A day that gave an event its name is said by its digits.
+    Rule("day of remembrance", re.compile(r"(?<![\d.])\d{1,2}·\d{1,2}(?![\d.])"), _digit_by_digit, "·"),
+    Rule(
+        "day of remembrance",
+        re.compile(r"(?<![\d.])\d{1,2}\.\d{1,2}(?=\s?(?:광복|해방|혁명|운동|항쟁|전쟁|사변|참변|민주|의거))"),
+        _digit_by_digit,
+        ".",
+    ),
+    Rule(
+        "weekday",
+        re.compile(rf"(?<=일)\(([{_DAYS_OF_WEEK}])\)|(?<=일)\s\(([{_DAYS_OF_WEEK}])\)"),
+        lambda match: f", {match[1] or match[2]}" + ("," if match.string[match.end() :].strip() else ""),
+        "(",
+    ),
+    Rule("per", re.compile(r"(\d[\d,]*[만천백억]*)원/(개|kg|g|L|명|인|시간|월|년|일|장|병|권|박)"), _each, "/"),
+    Rule("comparison", re.compile(r"(?<![\d.,])(\d{1,16})\s?([<>])\s?(\d{1,16})(?![\d.,]\d)"), _compared, "<>"),
+    Rule("sum", re.compile(r"√\s?(?=\d)"), lambda _: "루트 ", "√"),
+    Rule("about", re.compile(r"≒\s?(?=\d)"), lambda _: "약 ", "≒"),
+    Rule(
+        "score",
+        re.compile(
+            r"(?<![\d-])(\d{1,3})-(\d{1,3})(?=(?:으로|로)\s?(?:승|패|이|졌|져|앞|뒤|역전|비)|\s?(?:승리|패배|역전승|완승))"
+        ),
+        _score,
+        "-",
+    ),
+    Rule("score", re.compile(r"(?<![\d.,])(\d{1,3})\s?대\s?(\d{1,3})(?![\d.,])"), _score, "대"),
+    Rule(
+        "fraction",
+        re.compile(r"(?<![\d.,])(\d{1,4})분의\s?(\d{1,4})(?![\d.])"),
+        lambda match: f"{_quantity(match[1])}분의 {_quantity(match[2])}",
+        "분",
+    ),
+    Rule("age", re.compile(r"(?<![\d.,])([2-9]0)(?=대(?!\s?\d))"), lambda match: _quantity(match[1]), "대"),
+    Rule(
+        "number by digits",
+        re.compile(r"(?<![\d-])0\d{1,2} \d{3,4} \d{4}(?![\d-])|(?<![\d-])\d{6}-\d{7}(?![\d-])"),
+        lambda match: " ".join(map(_digits, re.split("[ -]", match[0]))),
+        "0-",
+    ),
+    Rule(
+        "number by digits",
+        re.compile(r"\((0\d{1,2})\)\s?(\d{3,4})-(\d{4})(?![\d-])"),
+        lambda match: " ".join(map(_digits, match.groups())),
+        "(",
+    ),
+    Rule("ordinal", re.compile(r"(?<=제)(\d{1,8})(?:~(\d{1,8}))?(?![\d.,])"), _ordinal, "제"),
     Rule(
         "thousands", re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])"), lambda match: match[0].replace(",", ""), ","
     ),
-    Rule("date", _DATE, _date),
+    Rule("date", _DATE, _date, DIGITS),
     Rule("date", _DAY, lambda match: f"{int(match[1])}월 {int(match[2])}일", "/"),
     Rule("time", _TIME, _time, ":"),
     Rule("score", re.compile(r"(?<![\d:])(\d+):(\d+)(?![\d:])"), _score, ":"),
-    Rule("money", _MONEY, _money),
-    Rule("speed", _SPEED, lambda match: f"{_SPEEDS[match[2]][0]} {match[1]}{_SPEEDS[match[2]][1]}", "/"),
-    Rule("measure", _UNIT, lambda match: _UNITS[match[1]]),
-    Rule("number by digits", _CODE, _code),
+    Rule("money", _MONEY, _money, DIGITS),
+    Rule("speed", _SPEED, lambda match: f"{SPEEDS[match[2]][0]} {match[1]}{SPEEDS[match[2]][1]}", "/"),
+    Rule("measure", _UNIT, lambda match: UNITS[match[1]], DIGITS),
+    Rule("number by digits", _CODE, _code, DIGITS),
     Rule("fraction", re.compile(r"(?<![\d/])(\d{1,3})/(\d{1,3})(?![\d/])"), _fraction, "/"),
     Rule(
         "version",
@@ -321,7 +250,8 @@ _RULES = (
         lambda match: {"+": " 더하기 ", "÷": " 나누기 "}.get(match[1], " 곱하기 "),
         "+×*÷",
     ),
-    Rule("count", _COUNT, _count),
+    Rule("sum", re.compile(r"\s?×\s?(?=\d)"), lambda _: " 곱하기 ", "×"),
+    Rule("count", _COUNT, _count, DIGITS),
     Rule("range", re.compile(r"(?<=[\d년월일시분원명개도층장퍼센트])\s?~\s?(?=\d)"), lambda _: "에서 ", "~"),
     Rule(
         "range",
@@ -329,5 +259,12 @@ _RULES = (
         lambda match: f"{match[1]}에서 ",
         "-",
     ),
-    Rule("number", _NUMBER, _number),
+    Rule("number", _NUMBER, _number, DIGITS),
+    Rule("weekdays", re.compile(rf"(?<=[{_DAYS_OF_WEEK}])~(?=[{_DAYS_OF_WEEK}](?![가-힣]))"), lambda _: "에서 ", "~"),
+    Rule(
+        "range",
+        re.compile(r"(?:(?<=[가-힣]{2})|(?<=[이삼사오육칠팔구십])(?=~[이삼사오육유칠팔구십시]))~(?=[가-힣])"),
+        lambda _: "에서 ",
+        "~",
+    ),
 )
