@@ -6,7 +6,8 @@ from pathlib import Path
 
 from dev.errors import DevError
 from dev.paths import REPOSITORY
-from voice_trainer.recordings.dataset import LISTS, TEXTS, is_sound
+from voice_trainer.recordings.dataset import LISTS, TEXTS
+from voice_trainer.recordings.names import is_sound
 
 SAMPLE = REPOSITORY / "examples" / "sample-voice"
 WRITTEN = {".list", *TEXTS, *(Path(name).suffix for name in LISTS)}  # extensions of lists and texts

@@ -14,6 +14,7 @@ from typing import Any
 from dev.paths import REPOSITORY, cache
 from dev.recordings_bench.cost import cost_rows, fit
 from dev.recordings_bench.joined import joined_rows
+from dev.recordings_bench.music import music_rows
 from dev.recordings_bench.plots import draw
 from dev.recordings_bench.sets import speaker_rows, text_rows, totals
 from dev.recordings_bench.sound import fault_rows, noise_rows
@@ -24,7 +25,7 @@ from sovits_core.cpus import usable_cpus
 from voice_trainer.recordings.examination import Examination, Examiner, open_workers
 
 RECORDINGS = REPOSITORY.parent / "shared" / "data"
-PARTS = ("noise", "faults", "texts", "speakers", "words", "cost")
+PARTS = ("noise", "faults", "music", "texts", "speakers", "words", "cost")
 BY_HAND = ("words",)  # needs a package of its own: PARTS=words
 
 
@@ -34,6 +35,7 @@ def main() -> int:
     parser.add_argument(
         "--recordings", type=Path, default=RECORDINGS, help="folder with ljspeech/, librispeech/, noise/"
     )
+    parser.add_argument("--music", type=Path, help="folder with recorded pieces, for the part music")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "out" / "bench")
     usual = ",".join(part for part in PARTS if part not in BY_HAND)
     parser.add_argument("--parts", default=usual, help=f"some of {','.join(PARTS)} (default: %(default)s)")
@@ -47,7 +49,7 @@ def main() -> int:
     for part in PARTS:
         if part in parts:
             with step(f"measure {part}"):
-                document[part] = _measure(part, options.recordings, options.minutes)
+                document[part] = _measure(part, options.recordings, options.minutes, options.music)
             path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     tables = markdown(document)
     (options.out / "recordings.md").write_text(tables + "\n", encoding="utf-8")
@@ -56,15 +58,16 @@ def main() -> int:
     return 0
 
 
-def _measure(part: str, data: Path, minutes: str) -> Any:
+def _measure(part: str, data: Path, minutes: str, music: Path | None) -> Any:
     readers = all_utterances(data, [LJSPEECH, *REPORTED, *CHOSEN_ON])
     reported = [clip for reader in REPORTED for clip in readers[reader]]
     if part == "noise":
         clips = [*readers[LJSPEECH][:4], *(readers[reader][n] for reader in REPORTED for n in (0, 1))]
         with open_workers() as workers:
             return noise_rows(workers, clips, [clip for reader in CHOSEN_ON for clip in readers[reader]], data)
-    if part == "faults":
-        return fault_rows([*readers[LJSPEECH][:10], *reported])
+    if part in {"faults", "music"}:
+        some, every = [*readers[LJSPEECH][:10], *reported], [*readers[LJSPEECH], *reported]
+        return fault_rows(some) if part == "faults" else music_rows(every, music)
     if part == "texts":
         rows = text_rows(readers[LJSPEECH], _examinations(readers[LJSPEECH]))
         return {"rows": rows, "totals": totals(rows)}
@@ -98,6 +101,8 @@ def markdown(document: Mapping[str, Any]) -> str:
         tables.append(_table(document["noise"], "noise", "levelDb", *scores, "denoisedByAuto", "worstStoiChange"))
     if "faults" in document:
         tables.append(_table(document["faults"]))
+    if "music" in document:
+        tables.append(_table(document["music"]))
     tables += [_table([document[part]["totals"]]) for part in ("texts", "speakers") if part in document]
     if "joined" in document.get("speakers", {}):
         tables.append(_table(document["speakers"]["joined"]))

@@ -68,7 +68,7 @@ def examined(clips: Sequence[Utterance], known: Mapping[str, Examination]) -> li
 
 
 def _row(name: str, clips: Sequence[ExaminedClip], wrong: set[int], reason: str) -> dict[str, Any]:
-    judged = judge(clips)
+    judged = judge(clips, "en")
     left_out = {index for index, clip in enumerate(judged) if _has(clip, reason, "refusal")}
     told = {index for index, clip in enumerate(judged) if _has(clip, reason, "warning")} | left_out
     return {

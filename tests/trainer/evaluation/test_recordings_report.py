@@ -39,6 +39,7 @@ def a_report(*clips: ClipJudgement) -> RecordingsReport:
         voice="studio/alice",
         input_hash="3fa9c2d1" * 8,
         language="en",
+        shape="metadata.csv has lines of id|text",
         denoise="auto",
         max_rejected=20,
         clips=list(clips),
@@ -51,6 +52,7 @@ def test_the_page_has_players_values_and_bounds() -> None:
     page = render_recordings(a_report(a_clip(), a_clip(id="b2", rejected=True, file="rejected/b2.flac")))
     for part in ("clips/a1.flac", "original/a1.flac", "rejected/b2.flac", "9.5 dB", "before 2.10", "-1.1 dBTP"):
         assert part in page
+    assert "<p>metadata.csv has lines of id|text.</p>" in page
     assert "1 of 2 clips are used, 1 are left out" in page
     assert "x.wav is not used [ClipNotListed]" in page
     assert all(measure.reason in page for measure in MEASURES)

@@ -107,6 +107,19 @@ def test_a_voice_replaces_its_own_entry_and_no_other(registry: Path) -> None:
     assert document["generation"] == 4, "what was listed already is no change"
 
 
+def test_the_revision_that_was_listed_before_may_be_asked_for_where_it_has_the_same_base(registry: Path) -> None:
+    opened = Registry(registry)
+    base, other = ({"name": name, "uri": f"embedded:{name}", "digest": ""} for name in ("tiny", "other"))
+    one, two, three = (
+        {"id": "local/alice", "revision": name, "uri": f"file:///{name}", "digest": "sha256:1", "base": of}
+        for name, of in (("one", base), ("two", base), ("three", other))
+    )
+    before_two = {name: one[name] for name in ("revision", "uri", "digest", "base")}
+    for entry, before in ((one, None), (two, before_two), (two | {"expires": "2027-11-01"}, before_two), (three, None)):
+        opened.publish(entry)
+        assert opened.listed()["local/alice"].get("previous") == before
+
+
 def test_the_options_defaults_are_those_of_a_job() -> None:
     assert Training.model_validate({"learningRate": "2e-4"}) == Training()
 

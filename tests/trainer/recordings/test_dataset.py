@@ -8,8 +8,10 @@ import pytest
 
 from voice_store import open_store
 from voice_trainer.errors import BadData
-from voice_trainer.recordings.dataset import Dataset, DatasetDigest, id_of, read_dataset
+from voice_trainer.recordings.dataset import Dataset, read_dataset
+from voice_trainer.recordings.fetching import DatasetDigest
 from voice_trainer.recordings.findings import FindingList
+from voice_trainer.recordings.names import id_of
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "café01") for form in ("NFC", "NFD"))
 
@@ -68,6 +70,25 @@ def test_lists_are_found_by_their_names(read: Read, name: str) -> None:
     assert dataset.shape == f"{name} has lines of path|speaker|language|text"
 
 
+def test_a_folder_of_hugging_face_may_have_its_list_beside_the_clips_of_a_split(read: Read) -> None:
+    rows = '{"file_name": "one.wav", "text": "x"}\n{"file_name": "parts/two.wav", "text": "y"}\n'
+    dataset, refusals, warnings = read(
+        {"data/train/metadata.jsonl": rows, "README.md": "#"}, "data/train/one.wav", "data/train/parts/two.wav"
+    )
+    assert (refusals, warnings) == ([], [])
+    assert [clip.key for clip in dataset.clips] == ["data/train/one.wav", "data/train/parts/two.wav"]
+    assert dataset.shape == "data/train/metadata.jsonl has lines of JSON lines with file_name and text"
+
+
+def test_several_splits_are_refused(read: Read) -> None:
+    lists = dict.fromkeys(("test/metadata.csv", "train/metadata.csv"), "file_name,text\none.wav,x\n")
+    _, refusals, _ = read(lists, "train/one.wav")
+    assert refusals[0] == (
+        "SeveralLists",
+        "'test/metadata.csv' and 'train/metadata.csv' both list clips; keep the one that is right",
+    )
+
+
 def test_what_was_recognised_is_one_sentence(read: Read) -> None:
     dataset, _, _ = read({"metadata.csv": "id|text\none|Good morning.".encode("utf-16")}, "wavs/one.wav")
     assert dataset.shape == "metadata.csv has lines of id and text; in UTF-16; its first line is a header"
@@ -114,7 +135,8 @@ def test_what_does_not_match_is_named(
 
 
 def test_what_belongs_to_other_programs_is_ignored(read: Read) -> None:
-    others = ("wavs/.DS_Store", "wavs/._one.wav", "__MACOSX/wavs/one.wav", ".git/config", "wavs/.cache/one.wav")
+    others = ["wavs/.DS_Store", "wavs/._one.flac", "__MACOSX/wavs/one.wav", ".git/config", "wavs/.cache/one.wav"]
+    others += ["wavs/README.md", "wavs/Thumbs.db", "LICENSE.txt"]
     dataset, refusals, warnings = read({"metadata.csv": "one|x", "README.md": "#"}, "wavs/one.wav", *others)
     assert (len(dataset.clips), refusals, warnings) == (1, [], [])
 
@@ -175,6 +197,12 @@ def test_another_encoding_is_refused_by_name(read: Read) -> None:
     ) as it:
         read({"metadata.csv": "one|café".encode("latin-1")}, "wavs/one.wav")
     assert it.value.reason == "MetadataNotUtf8"
+
+
+def test_a_list_of_more_lines_than_a_voice_has_is_refused(read: Read) -> None:
+    with pytest.raises(BadData, match=r"metadata\.csv has 100002 lines, at most 100000 are taken") as it:
+        read({"metadata.csv": "a|b\n" * 100_001}, "wavs/one.wav")
+    assert it.value.reason == "MetadataTooLarge"
 
 
 @pytest.mark.parametrize("name", ["", "...", "___", "a" * 121, "録" * 100, ".."])

@@ -77,6 +77,8 @@ def tone(left: float, right: float, noise: float = 0.0) -> np.ndarray:
         pytest.param(tone(0.5, 0.0), "silent", [0], id="right silent"),
         pytest.param(tone(0.01, 0.5, 0.001), "silent", [1], id="left nearly silent"),
         pytest.param(tone(0.5, 0.3, 0.01), "", [0, 1], id="ordinary stereo"),
+        pytest.param(tone(0.5, 0.1, 0.01), "noisy", [0], id="noise on the right"),
+        pytest.param(tone(0.1, 0.5, 0.01), "noisy", [1], id="noise on the left"),
         pytest.param(tone(0.0, 0.0, 0.1), "", [0, 1], id="unrelated channels"),
         pytest.param(tone(0.0, 0.0), "", [0, 1], id="silence"),
         pytest.param(np.concatenate([tone(0.5, 0.4), tone(0.3, 0.0)], axis=1), "silent", [0, 1, 2], id="one of four"),

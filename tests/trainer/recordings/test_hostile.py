@@ -11,6 +11,7 @@ import struct
 import subprocess
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from voice_trainer.recordings.containers import has_loose_aac, mend_wav
 from voice_trainer.recordings.decoding import DECODED_SECONDS, Decoders, Undecodable
 
 IN_ACCESS_OR_OPEN = 0x01 | 0x20
 MIB = 1 << 20
+GARBAGE = bytes(np.random.default_rng(5).integers(0, 256, 20000, dtype=np.uint8))
 
 
 @dataclass
@@ -148,6 +151,86 @@ def a_thousand_channels_of_caf(_: Trap) -> bytes:
     )
 
 
+def element(ident: bytes, *content: bytes) -> bytes:
+    """An element of Matroska with its length in eight bytes."""
+    data = b"".join(content)
+    return ident + b"\x01" + len(data).to_bytes(7, "big") + data
+
+
+def a_matroska(tracks: bytes, *clusters: bytes) -> bytes:
+    head = element(b"\x1a\x45\xdf\xa3", element(b"\x42\x82", b"matroska"))
+    return head + element(b"\x18\x53\x80\x67", element(b"\x16\x54\xae\x6b", tracks), *clusters)
+
+
+def a_track(number: int, *more: bytes) -> bytes:
+    """A mono track of PCM at 16 kHz."""
+    audio = element(b"\xe1", element(b"\xb5", struct.pack(">d", 16000)), element(b"\x9f", b"\1"))
+    named = number.to_bytes(2, "big")
+    return element(
+        b"\xae", element(b"\xd7", named), element(b"\x73\xc5", named), element(b"\x83", b"\2"),
+        element(b"\x86", b"A_PCM/INT/LIT"), audio, *more,
+    )  # fmt: skip
+
+
+def a_compressed_track(_: Trap) -> bytes:
+    """One block of Matroska that becomes 100 MiB."""
+    compressed = element(b"\x50\x34", element(b"\x42\x54", b"\0"))
+    encoded = element(b"\x6d\x80", element(b"\x62\x40", element(b"\x50\x32", b"\1"), compressed))
+    block = element(b"\xa3", b"\x81\0\0\x80", zlib.compress(bytes(100 * MIB), 1))
+    return a_matroska(a_track(1, encoded), element(b"\x1f\x43\xb6\x75", element(b"\xe7", b"\0"), block))
+
+
+def a_compressed_index(_: Trap) -> bytes:
+    """A QuickTime index in zlib that says it has four billion bytes."""
+    data = struct.pack(">I", 0xFFFFFFF0) + zlib.compress(bytes(20 * MIB), 1)
+    inner = struct.pack(">I8s", 12, b"dcomzlib") + struct.pack(">I4s", len(data) + 8, b"cmvd") + data
+    moved = struct.pack(">I4s", len(inner) + 8, b"cmov") + inner
+    return struct.pack(">I4s4sII4s", 16, b"ftyp", b"qt  ", 0, len(moved) + 8, b"moov") + moved
+
+
+def a_compressed_tag(_: Trap) -> bytes:
+    """An ID3 tag in zlib that says it has 256 MiB, before an empty frame of MP3."""
+    data = zlib.compress(bytes(20 * MIB), 1)
+    size, whole = (bytes(n >> shift & 0x7F for shift in (21, 14, 7, 0)) for n in (len(data) + 4, len(data) + 14))
+    frame = b"TXXX" + size + b"\0\x09" + b"\x7f\x7f\x7f\x7f" + data
+    return b"ID3\4\0\0" + whole + frame + b"\xff\xfb\x90\0" + bytes(413)
+
+
+def an_aiff(rate: bytes) -> bytes:
+    """An AIFF whose rate is a float of ten bytes."""
+    body = b"AIFFCOMM" + struct.pack(">IhIh", 18, 1, 1000, 16) + rate
+    body += b"SSND" + struct.pack(">III", 2008, 0, 0) + bytes(2000)
+    return b"FORM" + struct.pack(">I", len(body)) + body
+
+
+def a_caf_with_a_table(_: Trap) -> bytes:
+    """A CAF of AAC whose table says that it has 2^62 packets."""
+    description = struct.pack(">d4sIIIII", 48000.0, b"aac ", 0, 0, 1024, 1, 0)
+    table = struct.pack(">qqii", 1 << 62, 1 << 62, 0, 0) + GARBAGE
+    chunks = b"".join(
+        name + struct.pack(">q", len(data)) + data for name, data in ((b"desc", description), (b"pakt", table))
+    )
+    return b"caff\0\1\0\0" + chunks + b"data" + struct.pack(">q", -1) + GARBAGE
+
+
+def opus_with_comments(_: Trap) -> bytes:
+    """Opus in Ogg whose second page says that four billion comments follow."""
+    pages = [
+        b"OpusHead\1\1\0\0\x80\xbb\0\0\0\0\0",
+        b"OpusTags" + struct.pack("<I4sI", 4, b"none", 0xFFFFFFFF) + GARBAGE[:900],
+    ]
+    made = b""
+    for number, data in enumerate(pages):
+        segments = bytes([255] * (len(data) // 255) + [len(data) % 255])
+        made += b"OggS\0" + bytes([2 * (number == 0)]) + struct.pack("<qIII", 0, 7, number, 0)
+        made += bytes([len(segments)]) + segments + data
+    return made
+
+
+def an_experimental_codec(trap: Trap) -> bytes:
+    return a_tone(trap.folder / "tone.mkv", "-strict", "-2", "-c:a", "sonic")
+
+
 def of(data: bytes) -> Callable[[Trap], bytes]:
     return lambda _: data
 
@@ -159,7 +242,6 @@ def says(text: str) -> Callable[[Trap], bytes]:
 
 NAN = struct.pack("<f", float("nan"))
 DAMAGED = "nothing in it can be decoded as sound"
-GARBAGE = bytes(np.random.default_rng(5).integers(0, 256, 20000, dtype=np.uint8))
 HOSTILE = {
     "HLS playlist of a URL": (says("#EXTM3U\n#EXTINF:1,\n{url}\n#EXT-X-ENDLIST\n"), "a playlist"),
     "HLS playlist of a file": (says("#EXTM3U\n#EXTINF:1,\nfile://{canary}\n#EXT-X-ENDLIST\n"), "a playlist"),
@@ -209,6 +291,27 @@ HOSTILE = {
     "MIDI file": (of(b"MThd\0\0\0\6"), "a MIDI file"),
     "pointer of Git LFS": (of(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), "a pointer of Git LFS"),
     "empty file": (of(b""), "empty"),
+    "Matroska with a block that grows": (a_compressed_track, DAMAGED),
+    "Matroska of 5,000 tracks": (of(a_matroska(b"".join(map(a_track, range(1, 5001))))), DAMAGED),
+    "QuickTime with an index that grows": (a_compressed_index, DAMAGED),
+    "MP3 with a tag that grows": (a_compressed_tag, DAMAGED),
+    "Matroska with an experimental codec": (an_experimental_codec, DAMAGED),
+    "AIFF of an infinite rate": (of(an_aiff(b"\x7f\xff\x80" + bytes(7))), DAMAGED),
+    "CAF of 2^62 packets": (a_caf_with_a_table, DAMAGED),
+    "Opus with four billion comments": (opus_with_comments, DAMAGED),
+    "TTA of four billion samples": (
+        of(b"TTA1" + struct.pack("<HHHIII", 1, 0xFFFF, 16, 16000, 0xFFFFFFFF, 0) + GARBAGE), DAMAGED,
+    ),
+    "Monkey's Audio of four billion frames": (
+        of(b"MAC " + struct.pack("<HHII", 3990, 0, 52, 24) + b"\xff" * 60 + GARBAGE), DAMAGED,
+    ),
+    "AU of four billion channels": (of(b".snd" + struct.pack(">IIIII", 24, 0xFFFFFFFF, 3, 16000, 0xFFFFFFFF)), DAMAGED),
+    "Wave64 of 2^63 bytes": (
+        of(b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0" + struct.pack("<Q", (1 << 63) - 1) + GARBAGE), DAMAGED,
+    ),
+    "WavPack of four billion channels": (of(b"wvpk" + struct.pack("<IH", 0xFFFFFFF0, 0x410) + b"\xff" * 22), DAMAGED),
+    "AC-3 of garbage": (of(b"\x0bw" + GARBAGE), DAMAGED),
+    "WAV of empty chunks": (of(wav()[:12] + bytes(MIB // 4)), DAMAGED),
     "random bytes": (of(b"\x01" + GARBAGE), "none of the formats"),
 }  # fmt: skip
 
@@ -252,6 +355,15 @@ def test_two_gigabytes_of_zeros_cost_nothing(trap: Trap, decoders: Decoders) -> 
     decoded = decoders.to_mono(path, trap.folder / "mono.wav")
     assert decoded.seconds <= DECODED_SECONDS
     assert time.monotonic() - begun < 10
+
+
+def test_a_wav_of_a_million_empty_chunks_is_not_walked_through(tmp_path: Path) -> None:
+    path = tmp_path / "clip.wav"
+    path.write_bytes(wav()[:12] + bytes(8 * MIB))
+    begun = time.process_time()
+    assert not mend_wav(path)
+    assert not has_loose_aac(path)
+    assert time.process_time() - begun < 1, "a thousand are enough; all of them took minutes in 64 MiB"
 
 
 def test_hours_in_a_small_file_are_decoded_no_further_than_a_clip(trap: Trap, decoders: Decoders) -> None:

@@ -26,6 +26,7 @@ def an_examination(seed: int, **about: Any) -> Examination:
         "bandwidth_hz": 11_000.0,
         "hum_db": -80.0,
         "decay_seconds": 0.15,
+        "steady_tones": 0.05,
         "snr_db": 35.0,
         "ratings": GOOD,
         "embedding": (1.0, *[0.0] * 255),
@@ -54,7 +55,7 @@ def reasons(judged: JudgedClip) -> dict[str, str]:
 
 
 def test_good_clips_have_no_findings() -> None:
-    assert [reasons(clip) for clip in judge(clips())] == [{}] * 4
+    assert [reasons(clip) for clip in judge(clips(), "en")] == [{}] * 4
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,8 @@ def test_good_clips_have_no_findings() -> None:
         pytest.param({"decay_seconds": None}, {}, id="not measured"),
         pytest.param({"decay_seconds": 0.4}, {"ReverberantClip": "warning"}, id="reverberant"),
         pytest.param({"hum_db": -12.0}, {"MainsHum": "warning"}, id="hum"),
+        pytest.param({"steady_tones": 0.2}, {"MusicInClip": "warning"}, id="music in the background"),
+        pytest.param({"steady_tones": 0.4}, {"MusicInClip": "refusal"}, id="music as loud as the voice"),
         pytest.param({"voice_agreement": 0.72}, {"TwoSpeakers": "warning"}, id="perhaps two people"),
         pytest.param({"voice_agreement": 0.5}, {"TwoSpeakers": "refusal"}, id="two people in a clip"),
         pytest.param({"embedding": (0.0, 1.0, *[0.0] * 254)}, {"OtherSpeaker": "refusal"}, id="another voice"),
@@ -75,7 +78,7 @@ def test_good_clips_have_no_findings() -> None:
     ],
 )
 def test_each_measure_has_its_verdict(about: dict[str, Any], expected: dict[str, str]) -> None:
-    judged = judge(clips(about))
+    judged = judge(clips(about), "en")
     assert reasons(judged[0]) == expected
     assert [reasons(clip) for clip in judged[1:]] == [{}] * 3
 
@@ -83,21 +86,31 @@ def test_each_measure_has_its_verdict(about: dict[str, Any], expected: dict[str,
 def test_a_clip_is_judged_by_the_copy_that_is_used() -> None:
     poor = Ratings(speech=2.0, background=1.2, overall=1.3)
     noisy = {"snr_db": 8.0, "hum_db": -12.0, "ratings": poor, "ratings_denoised": GOOD}
-    assert reasons(judge(clips(noisy | {"denoised": True}))[0]) == {}
-    assert set(reasons(judge(clips(noisy | {"denoised": False}))[0])) == {"NoisyClip", "MainsHum", "PoorSound"}
-    assert reasons(judge(clips(noisy | {"snr_db": 0.0, "denoised": True}))[0]) == {"NoisyClip": "refusal"}
+    assert reasons(judge(clips(noisy | {"denoised": True}), "en")[0]) == {}
+    assert set(reasons(judge(clips(noisy | {"denoised": False}), "en")[0])) == {"NoisyClip", "MainsHum", "PoorSound"}
+    assert reasons(judge(clips(noisy | {"snr_db": 0.0, "denoised": True}), "en")[0]) == {"NoisyClip": "refusal"}
 
 
 def test_a_text_must_be_speakable_in_the_time() -> None:
-    assert reasons(judge(clips(phones=5))[0]) == {"TextTooShort": "refusal"}
-    assert reasons(judge(clips(phones=80))[0]) == {"TextTooLong": "warning"}
-    assert reasons(judge(clips(phones=300))[0]) == {"TextTooLong": "refusal"}
+    assert reasons(judge(clips(phones=5), "en")[0]) == {"TextTooShort": "refusal"}
+    assert reasons(judge(clips(phones=80), "en")[0]) == {"TextTooLong": "warning"}
+    assert reasons(judge(clips(phones=300), "en")[0]) == {"TextTooLong": "refusal"}
+
+
+def test_how_fast_a_text_may_be_spoken_depends_on_the_language() -> None:
+    phones = 50  # in 2.5 s
+    assert reasons(judge(clips(phones=phones), "ja")[0]) == {}
+    (finding,) = judge(clips(phones=phones), "zh")[0].findings
+    assert finding.sentence == (
+        "wavs/clip0.wav: its text is spoken at 1.71 of the usual rate of the language (at most 1.50 of the usual); "
+        "write only what is said in it"
+    )
 
 
 def test_the_second_of_two_equal_sounds_names_the_first() -> None:
     twins = clips()
     twins[3] = ExaminedClip("twin", "wavs/twin.wav", twins[0].phones, 2.5, twins[0].examination)
-    judged = judge(twins)
+    judged = judge(twins, "en")
     assert (judged[0].same_as, judged[3].same_as) == ("", "clip0")
     (finding,) = judged[3].findings
     assert (finding.reason, finding.severity) == ("SameSound", "warning")
@@ -105,7 +118,7 @@ def test_the_second_of_two_equal_sounds_names_the_first() -> None:
 
 
 def test_a_finding_names_file_value_bound_and_remedy() -> None:
-    (finding,) = judge(clips({"clipped_percent": 12.3456}))[0].findings
+    (finding,) = judge(clips({"clipped_percent": 12.3456}), "en")[0].findings
     assert finding.sentence == (
         "wavs/clip0.wav: 12.35 % of its samples are at the peak (at most 2.00 %); record it with less gain"
     )
@@ -114,14 +127,13 @@ def test_a_finding_names_file_value_bound_and_remedy() -> None:
 @pytest.mark.parametrize(("errors", "expected"), [(40.0, {}), (50.0, "warning"), (70.0, "refusal"), (None, {})])
 def test_a_text_that_a_recogniser_writes_otherwise(errors: float | None, expected: Any) -> None:
     first, *others = clips()
-    found = reasons(judge([replace(first, text_errors=errors), *others])[0])
+    found = reasons(judge([replace(first, text_errors=errors), *others], "en")[0])
     assert found == ({"WrongText": expected} if expected else {})
 
 
 def test_every_measure_has_a_bound_and_a_value() -> None:
-    values = judge([replace(one, text_errors=5.0) for one in clips({"heard": ("AH",) * 30, "voice_agreement": 0.9})])[
-        0
-    ].values
+    known = clips({"heard": ("AH",) * 30, "voice_agreement": 0.9})
+    values = judge([replace(one, text_errors=5.0) for one in known], "en")[0].values
     for measure in measures.MEASURES:
         assert (measure.warn, measure.refuse) != (None, None)
         assert measure.key in values or measure in {measures.TEXT, measures.SAME_SOUND}, measure.title

@@ -1,6 +1,7 @@
 """From datasets to mono clips: with their lists, and long recordings with their texts, on sound by the real ffmpeg."""
 
 import subprocess
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import soundfile
 
 from voice_store import open_store
 from voice_trainer.recordings.audio import read_mono
-from voice_trainer.recordings.dataset import DatasetDigest, read_dataset
+from voice_trainer.recordings.dataset import read_dataset
 from voice_trainer.recordings.decoding import Decoders
+from voice_trainer.recordings.fetching import DatasetDigest
 from voice_trainer.recordings.findings import FindingList
-from voice_trainer.recordings.loading import LoadedClip, Loader
+from voice_trainer.recordings.loading import LoadedClip, Loader, Transcribe
 
 Load = Callable[..., tuple[list[LoadedClip], list[tuple[str, str]]]]
 
@@ -22,12 +24,15 @@ Load = Callable[..., tuple[list[LoadedClip], list[tuple[str, str]]]]
 def load(tmp_path: Path) -> Load:
     """Load the dataset in `tmp_path/dataset`; returns its clips, and what was found out."""
 
-    def run(language: str = "en") -> tuple[list[LoadedClip], list[tuple[str, str]]]:
+    def run(
+        language: str = "en", transcribe: Transcribe | None = None
+    ) -> tuple[list[LoadedClip], list[tuple[str, str]]]:
         store = open_store((tmp_path / "dataset").as_uri())
         digest, findings = DatasetDigest(), FindingList()
-        dataset = read_dataset(store, digest, findings, language)
+        dataset = read_dataset(store, digest, findings, language, transcribes=transcribe is not None)
         with Decoders() as decoders:
-            clips = list(Loader(store, tmp_path / "raw", decoders, digest, findings, language).clips(dataset))
+            loader = Loader(store, tmp_path / "raw", decoders, digest, findings, language, transcribe)
+            clips = list(loader.clips(dataset))
         assert not list((tmp_path / "raw").rglob("*.sound")), "what was fetched is removed"
         return clips, [(one.reason, one.sentence) for one in findings.found]
 
@@ -145,9 +150,27 @@ def test_a_short_recording_with_a_text_is_one_clip_in_any_language(load: Load, d
     [
         ({"talk.txt": "你好"}, "zh", "NoAligner", "only English texts are aligned with recordings here"),
         ({"talk.txt": " \n"}, "en", "EmptyTranscript", "talk.txt has 0 words"),
-        ({"talk.txt": "a " * 20000}, "en", "TranscriptTooLong", "talk.txt has 20000 words, 1 to 12000 are taken"),
+        (
+            {"talk.txt": "a " * 20000},
+            "en",
+            "TranscriptTooLong",
+            "talk.txt has 20000 words of 40000 characters, 1 to 12000",
+        ),
         ({"talk.txt": "This is an entirely different text. " * 5}, "en", "TextMismatch", "talk.txt fits 0 of the"),
         ({"talk.srt": "1\n00:10:00,000 --> 00:10:05,000\nHello.\n"}, "en", "TextMismatch", "text of another recording"),
+        ({"talk.txt": "a" * 300_000}, "en", "TranscriptTooLong", "1 words of 300000 characters"),
+        (
+            {"talk.srt": "1\n00:00:00,000 --> 00:00:10,000\nHello.\n\n" * 9},
+            "en",
+            "TextMismatch",
+            "talk.srt has 9 texts of 90 s together, but talk.wav has",
+        ),
+        (
+            {"talk.srt": "1\n00:00:01,000 --> 00:00:01,001\nHello.\n\n" * 99},
+            "en",
+            "TextMismatch",
+            "talk.srt has 99 texts of 0 s together, but talk.wav has",
+        ),
         ({"talk.vtt": "WEBVTT\n"}, "en", "BadMetadataRow", "talk.vtt has no times as 00:00:01,000"),
     ],
 )
@@ -160,6 +183,24 @@ def test_a_text_that_cannot_be_that_of_the_recording_is_refused(  # noqa: PLR091
     clips, found = load(language)
     assert clips == []
     ((found_reason, sentence),) = found
+    assert found_reason == reason
+    assert said in sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "said"),
+    [
+        (" \n", "EmptyTranscript", "short.txt has 0 characters for a clip of short.wav, 1 to 1000 are taken"),
+        ("a" * 1001, "TranscriptTooLong", "short.txt has 1001 characters for a clip of short.wav"),
+    ],
+)
+def test_the_text_of_a_short_recording_is_that_of_a_clip(  # noqa: PLR0917
+    load: Load, dataset: Path, speech: tuple, text: str, reason: str, said: str
+) -> None:
+    soundfile.write(dataset / "short.wav", speech[0][:48000], 16000)
+    (dataset / "short.txt").write_text(text)
+    clips, ((found_reason, sentence),) = load()
+    assert clips == []
     assert found_reason == reason
     assert said in sentence
 
@@ -184,3 +225,22 @@ def test_half_an_hour_is_too_much_in_one_piece(load: Load, dataset: Path) -> Non
     clips, found = load()
     assert clips == []
     assert found == [("RecordingTooLong", "talk.flac has 30 min or more; cut it into parts, each with its text")]
+
+
+def test_a_long_recording_is_never_held_in_memory(load: Load, dataset: Path, speech: tuple) -> None:
+    minutes, samples = 10, speech[0]
+    with soundfile.SoundFile(dataset / "talk.wav", "w", 16000, 1) as file:
+        for _ in range(minutes * 60 * 16000 // len(samples)):
+            file.write(samples)
+    whole = (dataset / "talk.wav").stat().st_size // 2 * 4  # bytes as float32: 38 MB
+    heard: list[int] = []
+    tracemalloc.start()
+    try:
+        clips, found = load("ko", lambda part: heard.append(len(part)) or "x")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == []
+    assert len(clips) == len(heard) > 50
+    assert sum(heard) > 0.8 * whole / 4
+    assert peak < 0.75 * whole, "a minute at a time, whatever the length"

@@ -93,6 +93,9 @@ def test_rows_know_their_lines_speakers_and_languages() -> None:
         ('{"file_name": "a", "text": "x"}\n{"file_name": 3}', 2, "it needs file_name, and text or transcription"),
         ('{"file_name": "a", "text": "x"}\n[', 2, "a line is a JSON object"),
         ('{"a":' + "[" * 100_000, 1, "a line is a JSON object"),
+        ('{"file_name": "a", "text": "x"}\n{"file_name": "b", "text": "\\ud83d"}', 2, "are halves of characters"),
+        ("a," + "x" * 200_000, 1, "a line is id|text with exactly one |"),
+        ("file_name,text\na," + "x" * 200_000, 2, "field larger than field limit"),
     ],
 )
 def test_a_line_that_does_not_fit_is_named(text: str, line: int, said: str) -> None:

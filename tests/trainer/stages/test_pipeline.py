@@ -92,6 +92,7 @@ def test_recordings_become_a_voice_bundle(  # noqa: PLR0915, PLR0917 -- one run,
     after_features: None,
 ) -> None:
     job_document["publish"] = {"official": True}
+    job_document["locale"] = "en-GB"
     assert run("prepare") == 0
     assert run("features,train") == 0
     assert run("evaluate,publish") == 0
@@ -119,7 +120,7 @@ def test_recordings_become_a_voice_bundle(  # noqa: PLR0915, PLR0917 -- one run,
     assert voice["base"]["digest"] == "sha256:" + hashlib.sha256((random_base / "base.json").read_bytes()).hexdigest()
     assert voice["symbolsSha256"] == symbols_sha256()
     assert voice["adapter"] == {"sha256": manifest["files"]["adapter_model.safetensors"]["sha256"], "rank": 2}
-    assert (voice["language"], voice["sampleRate"]) == ("en", 32000)
+    assert (voice["language"], voice["locale"], voice["sampleRate"]) == ("en", "en-GB", 32000)
     assert voice["consent"]["holder"] == "Alice A."
     assert set(voice["scores"]) <= set(METRICS)
     assert {"stoi", "cer", "dnsmos", "noEndTokenRate"} <= set(voice["scores"])

@@ -93,6 +93,17 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     hub.add_arguments(copy)
+    withdraw = commands.add_parser(
+        "withdraw",
+        help="withdraw a copy from the Hugging Face Hub",
+        description=(
+            "Deletes the files of a copy and the history that had them; a card that says so stays. What others have "
+            "copied from there is out of reach. The token is as for copy."
+        ),
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    hub.add_withdraw_arguments(withdraw)
     recogniser = commands.add_parser(
         "recogniser",
         help="print a Whisper folder's digest and languages",
@@ -119,10 +130,9 @@ def main(arguments: Sequence[str] | None = None, limits: Limits | None = None) -
         return 0
     if options.command == "train":
         return run_process(partial(train_here, options), limits, signals=(signal.SIGTERM, signal.SIGINT))
-    if options.command == "copy":
-        return run_process(partial(hub.copy, options), limits)
-    if options.command == "recogniser":
-        return run_process(partial(recognition.describe, options), limits)
+    described = {"copy": hub.copy, "withdraw": hub.withdraw, "recogniser": recognition.describe}
+    if options.command in described:
+        return run_process(partial(described[options.command], options), limits)
     return run_process(partial(run_job, options.job, options.stages), limits)
 
 

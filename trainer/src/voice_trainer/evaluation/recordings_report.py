@@ -61,6 +61,8 @@ class RecordingsReport(Document):
     language: str
     recogniser: str = ""
     """The installation's, by which texts were checked or written; empty: there is none of the language."""
+    shape: str = ""
+    """Of the dataset: which lines its list has, and what of them is used."""
     denoise: str
     max_rejected: int
     clips: list[ClipJudgement]

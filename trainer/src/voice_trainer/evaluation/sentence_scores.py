@@ -198,10 +198,16 @@ def sentence_estimates(sentences: Sequence[SentenceScores]) -> dict[str, Estimat
     )
 
 
-def recording_estimates(recordings: Sequence[Measures], texts: Sequence[str], language: str) -> dict[str, Estimate]:
+def recording_estimates(
+    recordings: Sequence[Measures], texts: Sequence[str], language: str, *, locale: str = ""
+) -> dict[str, Estimate]:
     """Return what the same measures say of the held-out recordings; each is compared with the speaker of the others."""
     pairs = zip(recordings, texts, strict=True)
-    errors = [compare_texts(text, one.recognised, language) for one, text in pairs if one.recognised is not None]
+    errors = [
+        compare_texts(text, one.recognised, language, locale=locale)
+        for one, text in pairs
+        if one.recognised is not None
+    ]
     return _present(
         {
             "speakerSimilarity": mean_of(_similarities_among([one.embedding for one in recordings])),

@@ -53,10 +53,12 @@ class Speakers:
         language: str,
         seed: int,
         active: ActiveVoice | None = None,
+        *,
+        locale: str = "",
     ) -> None:
         """Use ``clip`` as the prompt; without an active revision there are two conditions."""
         self.prompt = encode_prompt(base, voice.networks, encoders, clip, language)
-        adapted = load_synthesiser(base, voice.networks, encoders, self.prompt, language, seed)
+        adapted = load_synthesiser(base, voice.networks, encoders, self.prompt, language, seed, locale=locale)
         with voice.without_adapter():
             alone = encode_prompt(base, voice.networks, encoders, clip, language)
         self.rate = adapted.sample_rate

@@ -100,6 +100,8 @@ class Synthesiser:
     lexicon: Lexicon
     sampling: Sampling
     seed: int
+    locale: str = ""
+    """How the sentences write dates and numbers."""
 
     @property
     def sample_rate(self) -> int:
@@ -109,7 +111,9 @@ class Synthesiser:
     def synthesize(self, text: str) -> Synthesis:
         """Speak a sentence; the same text and seed give the same on the same machine."""
         device = next(self.networks.parameters()).device
-        found = phonemize_for_synthesis(text, self.language, self.symbols, self.polyphones, self.lexicon)
+        found = phonemize_for_synthesis(
+            text, self.language, self.symbols, self.polyphones, self.lexicon, locale=self.locale
+        )
         target = torch.tensor(phone_ids(found.phones, self.symbols), device=device)
         seed = int.from_bytes(hashlib.sha256(f"{self.seed}/{text}".encode()).digest()[:4], "big")
         limit = max(MIN_TOKEN_LIMIT, min(MAX_TOKENS, MAX_TOKENS_PER_PHONE * len(target)))
@@ -136,7 +140,7 @@ class Synthesiser:
 
 
 def load_synthesiser(  # noqa: PLR0917 -- one call, each of its own type
-    base: JobBase, networks: Networks, encoders: Encoders, prompt: Prompt, language: str, seed: int
+    base: JobBase, networks: Networks, encoders: Encoders, prompt: Prompt, language: str, seed: int, *, locale: str = ""
 ) -> Synthesiser:
     """Return a synthesiser with the base's phone table, polyphones and sampling.
 
@@ -155,4 +159,5 @@ def load_synthesiser(  # noqa: PLR0917 -- one call, each of its own type
         document.readings,
         document.sampling.choice(),
         seed,
+        locale,
     )

@@ -1,4 +1,4 @@
-"""``voice-trainer copy``: a published bundle, in a folder or the object store, to the Hugging Face Hub."""
+"""``voice-trainer copy`` and ``withdraw``: a published bundle to the Hugging Face Hub, and from it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from voice_store import BundleCache, BundleKind, DigestMismatch, FolderStore, In
 from voice_trainer.errors import BadData
 from voice_trainer.hub.card import model_card
 from voice_trainer.hub.copying import copy_to_hub, repository_of
+from voice_trainer.hub.withdrawing import MESSAGES, withdraw_from_hub
 from voice_trainer.job.bundle import BUNDLE_SCHEMA
 from voice_trainer.job.process import Process
 from voice_trainer.job.workspace import MANIFEST
@@ -35,7 +36,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="hf://OWNER/NAME", help="the repository; a new one is private")
     parser.add_argument("--public", action="store_true", help="make a new repository public")
     parser.add_argument("--digest", default="", help="sha256:…, of the bundle's manifest: no other one is copied")
+    add_endpoint(parser)
+
+
+def add_withdraw_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options of the way back."""
+    parser.add_argument("target", metavar="hf://OWNER/NAME", help="the repository, which keeps a card that says so")
+    parser.add_argument(
+        "--cause", choices=sorted(MESSAGES), default="revoked", help="what the card says (default: revoked)"
+    )
+    add_endpoint(parser)
+
+
+def add_endpoint(parser: argparse.ArgumentParser) -> None:
+    """Describe which Hub it is."""
     parser.add_argument("--endpoint", default="", help="address of the Hub (default: HF_ENDPOINT, else huggingface.co)")
+
+
+def withdraw(options: argparse.Namespace, _: Process) -> int:
+    """Withdraw a copy and say so.
+
+    Raises:
+        UsageError: the target is no repository.
+        Refused, Transient: of the Hub.
+    """
+    was_there = withdraw_from_hub(options.target, cause=options.cause, endpoint=options.endpoint)
+    sys.stdout.write(f"{options.target} {'is withdrawn' if was_there else 'is not there'}\n")
+    return 0
 
 
 def copy(options: argparse.Namespace, process: Process) -> int:

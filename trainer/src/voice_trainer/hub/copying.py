@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,16 +56,22 @@ def copy_to_hub(bundle: Path, card: str, uri: str, *, endpoint: str = "", privat
         Refused: ``HubRefused``; there is no token, or it may not write there.
         Transient: ``HubUnavailable``, or what the Hub holds is not what was sent (``CorruptArtifact``).
     """
+    repository = repository_of(uri)
+    with client(uri, endpoint) as api:
+        return _copy(api, bundle, card, repository, private=private)
+
+
+@contextmanager
+def client(uri: str, endpoint: str) -> Iterator[HfApi]:
+    """Open the Hub's client; its errors become those of ``copy_to_hub``."""
     # Plain HTTP, which every Hub speaks and which names each file by its SHA-256; read when the client is imported.
     os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
-    # It takes a second to import, and only this command needs it.
+    # It takes a second to import, and only these commands need it.
     from huggingface_hub import HfApi  # noqa: PLC0415
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError  # noqa: PLC0415
 
-    repository = repository_of(uri)
-    api = HfApi(endpoint=endpoint or None)
     try:
-        return _copy(api, bundle, card, repository, private=private)
+        yield HfApi(endpoint=endpoint or None)
     except LocalTokenNotFoundError as error:
         raise Refused(f"{uri}: {_NO_TOKEN}", reason="HubRefused") from error
     except HfHubHTTPError as error:
@@ -91,8 +99,8 @@ def _copy(api: HfApi, bundle: Path, card: str, repository: str, *, private: bool
     }
     contents[CARD] = card.encode()
     api.create_repo(repository, private=private, exist_ok=True)
-    held = _held(api, repository)
-    additions = [name for name, content in contents.items() if not _is_held(held.get(name), content)]
+    held = held_files(api, repository)
+    additions = [name for name, content in contents.items() if not is_held(held.get(name), content)]
     deletions = sorted(held.keys() - contents.keys() - THEIRS)
     uri = f"{SCHEME}{repository}"
     if not additions and not deletions:
@@ -106,14 +114,14 @@ def _copy(api: HfApi, bundle: Path, card: str, repository: str, *, private: bool
         commit_message=f"Revision {hashlib.sha256((bundle / 'manifest.json').read_bytes()).hexdigest()[:12]}",
         revision=BRANCH,
     )
-    held = _held(api, repository)
-    differing = [name for name, content in contents.items() if not _is_held(held.get(name), content)]
+    held = held_files(api, repository)
+    differing = [name for name, content in contents.items() if not is_held(held.get(name), content)]
     if differing or held.keys() - contents.keys() - THEIRS:
         raise Transient(f"{uri} does not hold what was sent: {differing[:3]}", reason="CorruptArtifact")
     return HubCopy(uri, done.oid)
 
 
-def _held(api: HfApi, repository: str) -> dict[str, str]:
+def held_files(api: HfApi, repository: str) -> dict[str, str]:
     """Return the digest of each file: SHA-256 of large ones, git's SHA-1 of others."""
     from huggingface_hub.hf_api import RepoFile  # noqa: PLC0415
 
@@ -121,7 +129,8 @@ def _held(api: HfApi, repository: str) -> dict[str, str]:
     return {one.path: one.lfs.sha256 if one.lfs else one.blob_id for one in tree if isinstance(one, RepoFile)}
 
 
-def _is_held(digest: str | None, content: bytes | Path) -> bool:
+def is_held(digest: str | None, content: bytes | Path) -> bool:
+    """Return whether a digest of ``held_files`` is that of a content."""
     data = content if isinstance(content, bytes) else content.read_bytes()
     blob = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()  # noqa: S324 -- git's own name of a file
     return digest in {hashlib.sha256(data).hexdigest(), blob}

@@ -108,8 +108,9 @@ def run(command: Sequence[str], data: bytes = b"", bounds: Bounds = Bounds()) ->
             stop(process)
         if status:
             raise ChildFailed(_last_line(said) or ending(status), status)
+        size = min(output.seek(0, os.SEEK_END), bounds.file_bytes)  # a buffer is as large as what is asked for
         output.seek(0)
-        return output.read(bounds.file_bytes)
+        return output.read(size)
 
 
 def ending(status: int) -> str:

@@ -7,9 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from sovits_core.text.locales import known_locale
 from sovits_core.validation import one_line
 from voice_trainer.errors import UsageError
 
@@ -186,6 +187,8 @@ class TrainingJob(Document):
     evaluation_hash: str = Field("", pattern=r"^([0-9a-f]{64})?$")
     algorithm: Algorithm = Algorithm()
     language: str = Field(pattern=r"^[a-z]{2,3}$")
+    locale: Annotated[str, AfterValidator(known_locale)] = ""
+    """How texts write dates and numbers; empty: as the language has them."""
     dataset: Dataset
     consent: Consent | None = None
     source: dict[str, Any] = Field(default_factory=dict)

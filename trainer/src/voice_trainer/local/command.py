@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, meaning in ASKED.items():
         kind: dict[str, Any] = {"type": Path, "metavar": "REGISTRY"} if name == "out" else {"default": ""}
         parser.add_argument(f"--{name}", help=f"{meaning} (required)", **kind)
+    parser.add_argument(
+        "--locale", default="", help="how texts write dates and numbers, as en-GB (default: as the language)"
+    )
     parser.add_argument("--expires", default="", help="last day of the permission, as 2027-11-01 (default: no end)")
     parser.add_argument(
         "--base", default=f"{EMBEDDED}tiny", help="base model: embedded:tiny, a folder or s3://… (default: %(default)s)"

@@ -42,6 +42,7 @@ FLAGS = {  # of what the job document checks
     "voice.name": "--voice",
     "voice.namespace": "--namespace",
     "language": "--language",
+    "locale": "--locale",
     "consent.expires": "--expires",
     "dataset.maxRejected": "--max-rejected",
     "training.rank": "--rank",
@@ -89,6 +90,7 @@ def local_job(options: argparse.Namespace, registry: Registry, scratch: Path) ->
         "evaluationHash": _hash({**evaluation, **_digest_of(recogniser), "algorithm": EVALUATION}),
         "algorithm": {"training": TRAINING, "text": TEXT.get(options.language), "evaluation": EVALUATION},
         "language": options.language,
+        "locale": options.locale,
         "dataset": {"uri": recordings.uri, "denoise": options.denoise, "maxRejected": options.max_rejected},
         "consent": {"holder": options.holder, "statement": options.statement, "expires": options.expires},
         "base": {"name": base.document.name, "uri": base_uri(options.base), "digest": base.digest},
@@ -162,6 +164,7 @@ def _input_hash(job: TrainingJob, recordings: str) -> str:
         {
             "schema": INPUT_SCHEMA,
             "language": job.language,
+            **({"locale": job.locale} if job.locale else {}),
             "recordings": recordings,
             "base": job.base.digest,
             "training": job.training.model_dump(mode="json", exclude_defaults=True),

@@ -57,7 +57,7 @@ class Registry:
         return {str(entry.get("id")): entry for entry in self._read()["voices"]}
 
     def publish(self, entry: dict[str, Any]) -> None:
-        """List a revision, instead of the one of its voice that was listed before.
+        """List a revision, and the one of its voice that was listed before as the previous one, on the same base.
 
         Args:
             entry: of a desired-voices document, with ``id`` and its own ``base``.
@@ -67,12 +67,16 @@ class Registry:
         """
         with self._locked(self.folder, wait=True):
             document = self._read()
-            others = [voice for voice in document["voices"] if voice.get("id") != entry["id"]]
-            if len(others) < len(document["voices"]) and entry in document["voices"]:
+            voices = {str(voice.get("id")): voice for voice in document["voices"]}
+            listed = voices.get(entry["id"], {})
+            previous = _before(entry, listed)
+            new = entry | ({"previous": previous} if previous else {})
+            if new == listed:
                 return
+            voices[entry["id"]] = new
             document |= {
                 "generation": document["generation"] + 1,
-                "voices": sorted([*others, entry], key=lambda voice: str(voice.get("id"))),
+                "voices": [voices[name] for name in sorted(voices)],
             }
             self._store.write(VOICES, json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n", JSON)
 
@@ -114,3 +118,12 @@ class Registry:
                     f"another voice-trainer is working in {folder}; wait until it has ended", reason="RegistryBusy"
                 ) from error
             yield
+
+
+def _before(entry: dict[str, Any], listed: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what was listed before the entry's revision, as far as it needs no base of its own."""
+    if not listed or listed.get("base") != entry.get("base"):
+        return None
+    if listed.get("revision") == entry.get("revision"):
+        return listed.get("previous")
+    return {name: listed.get(name) for name in ("revision", "uri", "digest", "base")}

@@ -30,12 +30,13 @@ class Errors:
         return self.wrong_characters / self.characters if self.characters else 0.0
 
 
-def compare_texts(text: str, recognised: str, language: str) -> Errors:
+def compare_texts(text: str, recognised: str, language: str, *, locale: str = "") -> Errors:
     """Compare what was recognised with the text, numbers spelt out, without case and punctuation.
 
-    Characters are counted without spaces. In languages of ``READINGS`` phones stand for characters, and for words too.
+    `locale` says how the text writes dates and numbers; a recogniser has its own way. Characters are counted without
+    spaces. In languages of ``READINGS`` phones stand for characters, and for words too.
     """
-    words, characters = _said(text, language)
+    words, characters = _said(text, language, locale)
     found_words, found_characters = _said(recognised, language)
     return Errors(
         edit_distance(words, found_words),
@@ -45,10 +46,10 @@ def compare_texts(text: str, recognised: str, language: str) -> Errors:
     )
 
 
-def _said(text: str, language: str) -> tuple[Sequence[str], Sequence[str]]:
+def _said(text: str, language: str, locale: str = "") -> tuple[Sequence[str], Sequence[str]]:
     """Return the words and the characters of what is said."""
     try:
-        spoken = phonemize(text, language) if text.strip() else None
+        spoken = phonemize(text, language, locale=locale) if text.strip() else None
     except SovitsError:  # letters of another script, say: they are wrong by themselves
         spoken = None
     if spoken is not None and language in READINGS:

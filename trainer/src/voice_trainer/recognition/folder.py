@@ -13,7 +13,7 @@ from sovits_core.text import LANGUAGES
 from voice_store import FolderStore, open_store
 from voice_trainer.errors import Refused
 from voice_trainer.job.document import RecogniserReference
-from voice_trainer.recordings.dataset import DatasetDigest
+from voice_trainer.recordings.fetching import DatasetDigest
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
 DOCUMENTS: Final = (

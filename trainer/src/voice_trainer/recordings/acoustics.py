@@ -1,10 +1,10 @@
-"""What a clip's samples tell without any model: clipping, bandwidth, hum, reverberation."""
+"""What a clip's samples tell without any model: clipping, bandwidth, hum, reverberation, steady tones."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
+from scipy import ndimage, signal
 
 from voice_trainer.recordings.decoding import Samples
 
@@ -27,6 +27,16 @@ DECAY_BANDS_HZ = ((400.0, 800.0), (800.0, 1600.0), (1600.0, 3200.0))
 DECAY_FRAMES = 6  # of steady decrease, at least
 DECAY_DB = 12.0  # of decrease, at least
 DECAY_PERCENTILE = 25  # of all decays found: a room lets none be faster, a voice may be slower
+
+TONES_WINDOW_SECONDS = 0.128  # resolves 8 Hz
+TONES_HOP_SECONDS = 0.016
+TONES_LAG_SECONDS = 0.15  # longer than a voice keeps its pitch, shorter than most notes
+TONES_BAND_HZ = (400.0, 4000.0)  # above the harmonics of the mains; a voice's move further the higher they are
+TONES_SMOOTHED_HZ = 200.0  # what is wider is no tone but a formant
+TONES_FLOOR_DB = 45.0  # below the loud parts of the clip: fainter tones do not count
+TONES_LEAST = 0.05  # mean square of log10 of power: with less there is no structure, as in silence
+TONES_FALL_DB = 3.0  # between two moments: where the sound falls by more, a room keeps what was said
+TONES_MIN_SECONDS = 3.0  # of a clip: in shorter ones a held vowel counts too much
 
 
 def clipped_share(samples: Samples) -> float:
@@ -107,3 +117,33 @@ def _decays(levels: NDArray[np.float64], floor: float) -> list[float]:
             found.append(float(60.0 / -slope))
         start = end
     return found
+
+
+def steady_tones(samples: Samples, rate: int) -> float | None:
+    """Return how like the fine structure of the spectrum is to that 0.15 s later (correlation, mean over the clip).
+
+    After Seyerlehner et al. 2007, Automatic Music Detection in Television Productions: notes are horizontal lines in a
+    spectrogram, a voice's harmonics move with its pitch. Moments after which the sound falls do not count: a room that
+    rings keeps the voice's tones then, as music does always. Some 0.05 in speech, 0.5 in music, 0.12 in such a room.
+    Drums alone have no tones. None where the clip is too short.
+    """
+    if len(samples) < TONES_MIN_SECONDS * rate:
+        return None
+    window, hop = int(TONES_WINDOW_SECONDS * rate), int(TONES_HOP_SECONDS * rate)
+    frequencies, _, power = signal.spectrogram(
+        samples, rate, window="hann", nperseg=window, noverlap=window - hop, detrend=False, scaling="spectrum"
+    )
+    power = power[(frequencies >= TONES_BAND_HZ[0]) & (frequencies <= TONES_BAND_HZ[1])]  # (bins, frames)
+    floor = float(np.percentile(power.mean(axis=0), 90)) * 10 ** (-TONES_FLOOR_DB / 10)
+    if floor <= 0:
+        return 0.0
+    levels = np.log10(power + floor)
+    width = 2 * round(TONES_SMOOTHED_HZ * TONES_WINDOW_SECONDS / 2) + 1  # bins
+    fine = levels - ndimage.uniform_filter1d(levels, width, axis=0, mode="nearest")
+    lag = round(TONES_LAG_SECONDS / TONES_HOP_SECONDS)
+    earlier, later = fine[:, :-lag], fine[:, lag:]
+    norms = np.sqrt(np.square(earlier).mean(axis=0) * np.square(later).mean(axis=0))
+    alike = np.where(norms < TONES_LEAST, 0.0, (earlier * later).mean(axis=0) / np.maximum(norms, 1e-9))
+    sound = power.mean(axis=0) + floor
+    is_kept = sound[lag:] >= sound[:-lag] * 10 ** (-TONES_FALL_DB / 10)
+    return float(alike[is_kept].mean()) if is_kept.any() else 0.0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import soundfile
@@ -13,6 +15,7 @@ from voice_trainer.recordings.decoding import DECODED_SECONDS, Samples
 
 TRAINING_RATE = 32_000  # Hz, of the synthesizer
 ANALYSIS_RATE = 16_000  # Hz, of HuBERT, the voice activity detector and PESQ
+FILE_BYTES = 160 * children.MIB  # of a resampled recording: 30 minutes at 16 kHz are 110 MiB
 
 
 def read_mono(path: Path) -> tuple[Samples, int]:
@@ -25,13 +28,47 @@ def resample(samples: Samples, rate: int, wanted: int) -> Samples:
     """Return the same sound at another rate (ffmpeg's soxr)."""
     if rate == wanted or not len(samples):
         return samples
-    return _filter(samples, rate, f"aresample={wanted}:resampler=soxr")
+    given = ["-f", "f32le", "-ar", str(rate), "-ac", "1", "-i", "pipe:0"]
+    data = np.ascontiguousarray(samples, dtype="<f4").tobytes()
+    found = _run_graph([*given, "-af", _rate(wanted), "-f", "f32le", "-ac", "1", "pipe:1"], data)
+    return np.frombuffer(found, dtype="<f4").copy()
 
 
-def resample_file(path: Path, wanted: int) -> Samples:
-    """Return a mono WAV of ours at another rate; the file may be longer than memory should hold at its own."""
-    graph = f"aresample={wanted}:resampler=soxr"
-    return _samples(["-f", "wav", "-i", f"file:{path}"], b"", graph)
+def resample_file(path: Path, wanted: int, target: Path) -> None:
+    """Write a mono WAV of ours at another rate as float32 WAV; no part of it is held in memory."""
+    given = ["-f", "wav", "-i", f"file:{path}"]
+    _run_graph([*given, "-af", _rate(wanted), "-c:a", "pcm_f32le", "-f", "wav", "-y", f"file:{target}"], b"")
+
+
+def blocks(path: Path, size: int) -> Iterator[Samples]:
+    """Yield the (samples) of a mono file, ``size`` at a time; the last ones may be fewer."""
+    with soundfile.SoundFile(path) as source:
+        while len(block := source.read(size, dtype="float32")):
+            yield block
+
+
+class Parts(Sequence[Samples]):
+    """Parts of a mono file, each read whenever it is asked for: a long recording is never held as a whole."""
+
+    def __init__(self, path: Path, spans: Sequence[tuple[float, float]]) -> None:
+        """Take the parts that lie between two moments each, in seconds."""
+        self._path = path
+        self._spans = spans
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    @overload
+    def __getitem__(self, index: int) -> Samples: ...
+    @overload
+    def __getitem__(self, index: slice) -> Parts: ...
+    def __getitem__(self, index: int | slice) -> Samples | Parts:
+        if isinstance(index, slice):
+            return Parts(self._path, self._spans[index])
+        with soundfile.SoundFile(self._path) as source:
+            begin, end = (min(int(moment * source.samplerate), source.frames) for moment in self._spans[index])
+            source.seek(begin)
+            return np.asarray(source.read(end - begin, dtype="float32"), dtype=np.float32)
 
 
 def write_flac(path: Path, samples: Samples, rate: int) -> None:
@@ -56,22 +93,15 @@ def read_flac(path: Path) -> Samples:
     return np.asarray(samples, dtype=np.float32)
 
 
-def _filter(samples: Samples, rate: int, graph: str) -> Samples:
-    given = ["-f", "f32le", "-ar", str(rate), "-ac", "1", "-i", "pipe:0"]
-    return _samples(given, np.ascontiguousarray(samples, dtype="<f4").tobytes(), graph)
+def _rate(wanted: int) -> str:
+    return f"aresample={wanted}:resampler=soxr"
 
 
-def _samples(given: list[str], data: bytes, graph: str) -> Samples:
-    try:
-        found = _ffmpeg([*given, "-af", graph, "-f", "f32le", "-ac", "1", "pipe:1"], data)
-    except children.ChildFailed as error:
-        raise Transient(f"ffmpeg -af {graph} failed: {error!s:.200}", reason="FfmpegFailed") from error
-    return np.frombuffer(found, dtype="<f4").copy()
-
-
-def _ffmpeg(arguments: list[str], data: bytes) -> bytes:
+def _run_graph(arguments: list[str], data: bytes) -> bytes:
     command = ["ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", *arguments]
     try:
-        return children.run(command, data)
+        return children.run(command, data, children.Bounds(file_bytes=FILE_BYTES))
     except FileNotFoundError as error:
         raise Transient("ffmpeg is not installed; the trainer's image has it", reason="FfmpegMissing") from error
+    except children.ChildFailed as error:
+        raise Transient(f"ffmpeg cannot resample: {error!s:.200}", reason="FfmpegFailed") from error

@@ -13,6 +13,7 @@ _ID3_HEADER: Final = 10  # bytes before the tag's content
 _UNTIL_END: Final = (0, 0xFFFFFFFF)  # sizes that programs write which do not know it yet
 _AAC_TAGS: Final = (0x00FF, 0x1600, 0x1601, 0x1602, 0x1610, 0xA106)  # of the samples' format
 _CHUNK: Final = struct.Struct("<4sI")
+_CHUNKS: Final = 1000  # of a RIFF file that are looked at; recorders write some ten
 
 
 class NotSound(Exception):
@@ -133,7 +134,9 @@ def has_loose_aac(path: Path) -> bool:
 def _find_chunk(file: BinaryIO, wanted: bytes) -> int | None:
     """Go to the content of a RIFF file's first chunk of a name; return its size as it is written."""
     file.seek(12)
-    while len(header := file.read(_CHUNK.size)) == _CHUNK.size:
+    for _ in range(_CHUNKS):
+        if len(header := file.read(_CHUNK.size)) < _CHUNK.size:
+            break
         name, length = _CHUNK.unpack(header)
         if name == wanted:
             return int(length)

@@ -2,71 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from voice_store import InvalidKey, Store, TooLarge, check_key
+from voice_store import InvalidKey, Store, check_key
 from voice_trainer.errors import BadData
-from voice_trainer.job.results import digest_of
+from voice_trainer.recordings.fetching import DatasetDigest, read_text
 from voice_trainer.recordings.findings import FindingList
-from voice_trainer.recordings.shapes import Listing, NotText, Row, decode_text, read_listing, shorten
+from voice_trainer.recordings.names import CLIPS, Files, id_of, is_sound, nfc, without_suffix
+from voice_trainer.recordings.shapes import Listing, Row, count_lines, read_listing, shorten
 
 logger = logging.getLogger(__name__)
 
 LISTS = ("metadata.csv", "metadata.jsonl", "metadata.txt", "metadata.list")  # and any one *.list
-LIST_LIMIT = 16 * 1024 * 1024
-CLIPS = "wavs/"
-SOUNDS = frozenset(
-    [
-        "wav",
-        "wave",
-        "flac",
-        "ogg",
-        "oga",
-        "opus",
-        "mp3",
-        "m4a",
-        "m4b",
-        "mp4",
-        "mov",
-        "aac",
-        "webm",
-        "mka",
-        "mkv",
-        "wma",
-        "aif",
-        "aiff",
-        "aifc",
-        "caf",
-        "au",
-        "w64",
-        "rf64",
-        "amr",
-        "3gp",
-        "3g2",
-        "wv",
-        "ape",
-        "tta",
-        "ac3",
-    ]
-)
-CLIP_LIMIT = 64 * 1024 * 1024  # bytes: a minute of 48 kHz, 24 bit, stereo is 17 MB
-LONG_LIMIT = 1024 * 1024 * 1024  # bytes of a recording that is sliced
-CLIP_ID = re.compile(r"\w[\w.-]{0,119}")
-ID_BYTES = 200  # a file's name has 255, and ours have an extension
+LINES_LIMIT = 100_000  # of a list; LJSpeech, a day of speech, has 13,100
+IGNORED = re.compile(r"(?i)thumbs\.db|desktop\.ini|(readme|licen[cs]e)(\.(rst|txt))?|.*\.md")  # Windows' and notes
 TEXT_LIMIT = 1000  # characters; a minute of fast speech has some 900
 TIMED = (".srt", ".vtt")
 TEXTS = (*TIMED, ".txt")  # in this order, where a recording has several
 WHOLE_TEXT = "transcript"
 SPEAKERS_SHOWN = 5
-
-shown = shorten
 
 
 @dataclass(frozen=True)
@@ -111,6 +70,11 @@ def read_dataset(
     name = _list_key(keys, findings)
     if name:
         text, encoding = read_text(store, name, digest)
+        if (count := count_lines(text)) > LINES_LIMIT:
+            raise BadData(
+                f"{name} has {count} lines, at most {LINES_LIMIT} are taken; list the clips of one speaker",
+                reason="MetadataTooLarge",
+            )
         listing = read_listing(text)
         notes = [f"in {encoding}"] if encoding else []
         shape = "; ".join([f"{name} has lines of {listing.form}", *notes, *listing.notes])
@@ -121,92 +85,37 @@ def read_dataset(
     return dataset
 
 
-def fetch(store: Store, key: str, path: Path, findings: FindingList, *, clip: str, limit: int = CLIP_LIMIT) -> bool:
-    """Download one recording; False after a finding that it is too large."""
-    try:
-        store.download(key, path, limit=limit)
-    except TooLarge:
-        what = (
-            "cut it into sentences of up to 15 s" if limit == CLIP_LIMIT else "store it as FLAC, or cut it into parts"
-        )
-        findings.refuse("ClipTooLarge", f"{key} is larger than {limit // 2**20} MiB; {what}", clip)
-        return False
-    return True
-
-
-class DatasetDigest:
-    """The SHA-256 over lines ``<sha256 of the file>  <key>`` in the order of the keys: what ``dataset.digest`` pins."""
-
-    def __init__(self) -> None:
-        self._files: dict[str, str] = {}
-
-    def add(self, key: str, path: Path) -> None:
-        """Count one file in."""
-        self._files[key] = digest_of(path).sha256
-
-    def add_bytes(self, key: str, data: bytes) -> None:
-        """Count a file in that was read whole."""
-        self._files[key] = hashlib.sha256(data).hexdigest()
-
-    def value(self) -> str:
-        """Return ``sha256:<hex>``."""
-        lines = "".join(f"{digest}  {key}\n" for key, digest in sorted(self._files.items()))
-        return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
-
-    def require(self, pinned: str) -> None:
-        """Raise ``BadData`` when a pinned digest differs."""
-        if pinned and pinned != self.value():
-            raise BadData(
-                f"dataset.digest is {pinned} but the recordings have {self.value()}; "
-                "restore the pinned recordings or update the digest",
-                reason="DatasetDigestMismatch",
-            )
-
-
-def read_text(store: Store, key: str, digest: DatasetDigest) -> tuple[str, str]:
-    """Return a text of the dataset, and its encoding where that is not UTF-8.
-
-    Raises:
-        BadData: it is too large, or in no encoding that is taken.
-    """
-    try:
-        data = store.read(key, limit=LIST_LIMIT)
-    except TooLarge as error:
-        raise BadData(
-            f"{store.uri}/{key} is larger than {LIST_LIMIT // 2**20} MiB", reason="MetadataTooLarge"
-        ) from error
-    digest.add_bytes(key, data)
-    try:
-        return decode_text(data)
-    except NotText as error:
-        raise BadData(f"{key} {error}; save the file as UTF-8", reason="MetadataNotUtf8") from error
-
-
-def is_sound(key: str) -> bool:
-    """Whether a file's extension is one of sound."""
-    return PurePosixPath(key).suffix[1:].lower() in SOUNDS
-
-
 def _keys(store: Store, findings: FindingList) -> tuple[str, ...]:
-    """Return the dataset's files without hidden ones: .DS_Store, ._clip.flac and the like."""
+    """Return the dataset's files without hidden ones, .DS_Store, ._clip.flac and the like, and without notes."""
     keys = []
     for key in (entry.key for entry in store.list()):
         if any(part.startswith(".") or part == "__MACOSX" for part in key.split("/")) or key.endswith("/"):
             continue
+        if IGNORED.fullmatch(key.rpartition("/")[2]):
+            continue
         try:
             keys.append(check_key(key))
         except InvalidKey:
-            findings.refuse("InvalidClipId", f"{shown(key)} is no name of a file that can be read; rename it")
+            findings.refuse("InvalidClipId", f"{shorten(key)} is no name of a file that can be read; rename it")
     return tuple(keys)
 
 
 def _list_key(keys: Sequence[str], findings: FindingList) -> str:
-    """Return the key of the dataset's list, or nothing."""
-    lists = [key for key in keys if "/" not in key and (key in LISTS or key.lower().endswith(".list"))]
+    """Return the key of the dataset's list, or nothing; where all sounds lie in folders, it may lie in one of them."""
+    lists = [key for key in keys if _is_list(key)]
+    at_top = [key for key in lists if "/" not in key]
+    has_sounds = any(is_sound(key) and "/" not in key.removeprefix(CLIPS) for key in keys)
+    if at_top or has_sounds:
+        lists = at_top
     if len(lists) > 1:
-        names = " and ".join(shown(key) for key in lists[:3])
+        names = " and ".join(shorten(key) for key in lists[:3])
         findings.refuse("SeveralLists", f"{names} both list clips; keep the one that is right")
     return min(lists, key=lambda key: LISTS.index(key) if key in LISTS else len(LISTS), default="")
+
+
+def _is_list(key: str) -> bool:
+    name = key.rpartition("/")[2]
+    return name in LISTS or name.lower().endswith(".list")
 
 
 def _listed(
@@ -215,7 +124,7 @@ def _listed(
     _require_one_voice(name, listing, findings, language)
     for number, fault in listing.faults:
         findings.refuse("BadMetadataRow", f"{name} line {number} {fault}")
-    files = _Files(keys, findings)
+    files = Files(keys, findings)
     clips = _clips_of(name, listing.rows, files, findings)
     _report_unlisted(name, files, clips, findings)
     return clips
@@ -224,7 +133,7 @@ def _listed(
 def _require_one_voice(name: str, listing: Listing, findings: FindingList, language: str) -> None:
     speakers = Counter(row.speaker for row in listing.rows if row.speaker)
     if len(speakers) > 1:
-        most = ", ".join(f"{shown(who)} ({count})" for who, count in speakers.most_common(SPEAKERS_SHOWN))
+        most = ", ".join(f"{shorten(who)} ({count})" for who, count in speakers.most_common(SPEAKERS_SHOWN))
         more = f" and {len(speakers) - SPEAKERS_SHOWN} more" if len(speakers) > SPEAKERS_SHOWN else ""
         findings.refuse(
             "SeveralSpeakers",
@@ -235,59 +144,28 @@ def _require_one_voice(name: str, listing: Listing, findings: FindingList, langu
         findings.refuse(
             "OtherLanguage",
             f"{name} line {lines[0]}{f' and {len(lines) - 1} more' if len(lines) > 1 else ''} has the language "
-            f"{shown(code)}, the voice has {language!r}; correct spec.language or delete the lines",
+            f"{shorten(code)}, the voice has {language!r}; correct spec.language or delete the lines",
         )
 
 
-class _Files:
-    """The dataset's sound files, found by whatever a list calls them; names are compared by NFC."""
-
-    def __init__(self, keys: Sequence[str], findings: FindingList) -> None:
-        self.sounds = tuple(key for key in keys if is_sound(key))
-        for key in keys:
-            if key.startswith(CLIPS) and not is_sound(key):
-                findings.refuse(
-                    "UnreadableClip", f"{shown(key)} is no sound by its extension; convert, rename or move it"
-                )
-        self._by_name: dict[str, list[str]] = {}
-        for key in self.sounds:
-            whole = _nfc(key)
-            for name in {whole, _without_suffix(whole), whole.rpartition("/")[2], PurePosixPath(whole).stem}:
-                self._by_name.setdefault(name, []).append(key)
-
-    def find(self, written: str) -> list[str]:
-        """Return the files that a list's name may mean, best first; several: it is not clear which.
-
-        An official list has the paths of another machine, so the last part of a path counts where the whole is nowhere.
-        """
-        name = _nfc(written).replace("\\", "/").removeprefix("./")
-        if ".." in name.split("/"):
-            return []
-        bare = _without_suffix(name)
-        wanted = [CLIPS + name, name, CLIPS + bare, bare]
-        if is_sound(name):
-            wanted += [name.rpartition("/")[2], bare.rpartition("/")[2]]
-        return next((self._by_name[one] for one in wanted if one in self._by_name), [])
-
-
-def _clips_of(name: str, rows: Iterable[Row], files: _Files, findings: FindingList) -> tuple[Recording, ...]:
+def _clips_of(name: str, rows: Iterable[Row], files: Files, findings: FindingList) -> tuple[Recording, ...]:
     clips: dict[str, Recording] = {}
     lines: dict[str, int] = {}  # of each clip's id
     for row in rows:
         where = f"{name} line {row.line}"
         found = files.find(row.name)
-        named = _nfc(row.name).replace("\\", "/")
+        named = nfc(row.name).replace("\\", "/")
         if not found and (".." in named or ("/" in named and not is_sound(named)) or not id_of(named)):
             findings.refuse(
                 "InvalidClipId",
-                f"{where} has the id {shown(row.name)}; an id is a file's name, with or without its extension",
+                f"{where} has the id {shorten(row.name)}; an id is a file's name, with or without its extension",
             )
             continue
         clip = id_of(found[0] if found else named)
         if clip in lines:
             findings.refuse(
                 "DuplicateId",
-                f"{where} repeats the id {shown(row.name)} of line {lines[clip]}; delete one of the lines",
+                f"{where} repeats the id {shorten(row.name)} of line {lines[clip]}; delete one of the lines",
                 clip,
             )
             continue
@@ -295,12 +173,12 @@ def _clips_of(name: str, rows: Iterable[Row], files: _Files, findings: FindingLi
         _require_text(where, row, clip, findings)
         if len(found) > 1:
             findings.refuse(
-                "DuplicateId", f"{' and '.join(shown(key) for key in found[:3])} have the same id; delete one", clip
+                "DuplicateId", f"{' and '.join(shorten(key) for key in found[:3])} have the same id; delete one", clip
             )
         elif not found:
             findings.refuse(
                 "TranscriptWithoutClip",
-                f"{name} has a transcript for {shown(row.name)}, but no file {CLIPS}{clip}.wav, .flac, .mp3, .m4a or "
+                f"{name} has a transcript for {shorten(row.name)}, but no file {CLIPS}{clip}.wav, .flac, .mp3, .m4a or "
                 "the like exists; add the clip or delete the line",
                 clip,
             )
@@ -312,32 +190,33 @@ def _clips_of(name: str, rows: Iterable[Row], files: _Files, findings: FindingLi
 def _require_text(where: str, row: Row, clip: str, findings: FindingList) -> None:
     if not row.text:
         findings.refuse(
-            "EmptyTranscript", f"{where} has no text for {shown(row.name)}; write what is said in the clip", clip
+            "EmptyTranscript", f"{where} has no text for {shorten(row.name)}; write what is said in the clip", clip
         )
     elif len(row.text) > TEXT_LIMIT:
         findings.refuse(
             "TranscriptTooLong",
-            f"{where} has {len(row.text)} characters for {shown(row.name)}, at most {TEXT_LIMIT} are taken; cut it",
+            f"{where} has {len(row.text)} characters for {shorten(row.name)}, at most {TEXT_LIMIT} are taken; cut it",
             clip,
         )
 
 
-def _report_unlisted(name: str, files: _Files, clips: Sequence[Recording], findings: FindingList) -> None:
+def _report_unlisted(name: str, files: Files, clips: Sequence[Recording], findings: FindingList) -> None:
     """Refuse sounds without a line where the list's clips lie; elsewhere they may be what the clips were cut from."""
     used = {clip.key for clip in clips}
-    twins = {_without_suffix(key) for key in used}  # reported as two files of one id
+    twins = {without_suffix(key) for key in used}  # reported as two files of one id
     folders = {CLIPS} | {key.rpartition("/")[0] + "/" for key in used}
     for key in files.sounds:
-        if key in used or _without_suffix(key) in twins:
+        if key in used or without_suffix(key) in twins:
             continue
         if key.rpartition("/")[0] + "/" in folders:
             findings.refuse(
                 "ClipWithoutTranscript",
-                f"{shown(key)} has no line in {name}; add the line {PurePosixPath(key).stem}|<text> or delete the file",
+                f"{shorten(key)} has no line in {name}; add the line {PurePosixPath(key).stem}|<text> or delete the "
+                "file",
                 id_of(key),
             )
         else:
-            findings.warn("ClipNotListed", f"{shown(key)} has no line in {name} and is not used")
+            findings.warn("ClipNotListed", f"{shorten(key)} has no line in {name} and is not used")
 
 
 def _unlisted(store: Store, keys: Sequence[str], findings: FindingList, *, transcribes: bool) -> Dataset:
@@ -349,21 +228,21 @@ def _unlisted(store: Store, keys: Sequence[str], findings: FindingList, *, trans
     used = sounds if transcribes else [key for key in sounds if texts[key]]
     for key in used:
         if not id_of(key):
-            findings.refuse("InvalidClipId", f"{shown(key)} has no letter or digit in its name; rename it")
+            findings.refuse("InvalidClipId", f"{shorten(key)} has no letter or digit in its name; rename it")
     long = tuple(LongRecording(id_of(key), key, texts[key]) for key in used if id_of(key))
     if not long:
         raise BadData(_nothing_to_train(store, sounds), reason="MetadataMissing")
     for key in [] if transcribes else without:
         findings.refuse(
             "TranscriptMissing",
-            f"{shown(key)} has no text: put it beside the recording as {shown(_without_suffix(key) + '.txt')}",
+            f"{shorten(key)} has no text: put it beside the recording as {shorten(without_suffix(key) + '.txt')}",
             id_of(key),
         )
     for key in sorted(set(everywhere) - set(sounds)):
-        findings.warn("ClipNotListed", f"{shown(key)} lies in a folder, no list names it, and it is not used")
+        findings.warn("ClipNotListed", f"{shorten(key)} lies in a folder, no list names it, and it is not used")
     for one, count in Counter(one.id for one in long).items():
         if count > 1:
-            findings.refuse("DuplicateId", f"{count} recordings have the id {shown(one)}; rename them", one)
+            findings.refuse("DuplicateId", f"{count} recordings have the id {shorten(one)}; rename them", one)
     word = "recording" if len(long) == 1 else "recordings"
     told = f", {len(without)} without a text" if without and transcribes else " with a text beside it"
     return Dataset(f"no list of clips; {len(long)} {word}{told}", (), long)
@@ -371,11 +250,11 @@ def _unlisted(store: Store, keys: Sequence[str], findings: FindingList, *, trans
 
 def _texts_beside(sounds: Sequence[str], keys: Sequence[str]) -> dict[str, str]:
     """Return the key of each sound's text; empty: it has none."""
-    texts = {_nfc(key): key for key in keys}
+    texts = {nfc(key): key for key in keys}
     found = {}
     for key in sounds:
-        bare = _without_suffix(_nfc(key))
-        names = [bare + suffix for suffix in TEXTS] + [_nfc(key) + suffix for suffix in TEXTS]
+        bare = without_suffix(nfc(key))
+        names = [bare + suffix for suffix in TEXTS] + [nfc(key) + suffix for suffix in TEXTS]
         if len(sounds) == 1:
             names += [WHOLE_TEXT + suffix for suffix in TEXTS]
         found[key] = next((texts[name] for name in names if name in texts), "")
@@ -385,27 +264,10 @@ def _texts_beside(sounds: Sequence[str], keys: Sequence[str]) -> dict[str, str]:
 def _nothing_to_train(store: Store, sounds: Sequence[str]) -> str:
     if len(sounds) == 1:
         return (
-            f"{store.uri} has one recording, {shown(sounds[0])}, and no text of it; put what is said in it into "
+            f"{store.uri} has one recording, {shorten(sounds[0])}, and no text of it; put what is said in it into "
             f"{WHOLE_TEXT}.txt beside it, or give the installation a recogniser (chart value recogniser)"
         )
     return (
         f"{store.uri}/{LISTS[0]} does not exist; it lists the clips, one line each: id|text; or give each recording "
         "a text of its own name, as in talk.wav and talk.txt"
     )
-
-
-def id_of(name: str) -> str:
-    """Return a clip's id: its file's name without folder and extension, spaces and the like as _; empty: none."""
-    last = _nfc(name).rpartition("/")[2]
-    stem = PurePosixPath(last).stem if is_sound(last) else last
-    cleaned = re.sub(r"^[^\w]+", "", re.sub(r"[^\w.-]+", "_", stem))
-    fits = CLIP_ID.fullmatch(cleaned) and len(cleaned.encode()) <= ID_BYTES and ".." not in cleaned
-    return cleaned if fits and any(sign.isalnum() for sign in cleaned) else ""
-
-
-def _nfc(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
-
-
-def _without_suffix(key: str) -> str:
-    return key[: -len(PurePosixPath(key).suffix)] if is_sound(key) else key

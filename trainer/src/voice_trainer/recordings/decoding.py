@@ -9,7 +9,7 @@ import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, Literal
+from typing import IO, Any, Final, Literal, get_args
 
 import numpy as np
 import soundfile
@@ -22,13 +22,20 @@ from voice_trainer.recordings import decoder_process
 from voice_trainer.recordings.containers import WAV, Container, NotSound, container_of, has_loose_aac, mend_wav
 
 Samples = NDArray[np.float32]  # mono, full scale is 1.0
-Mix = Literal["", "inverted", "silent"]
+Mix = Literal["", "inverted", "silent", "noisy"]
 
 DECODED_SECONDS: Final = 70.0  # of sound, above the longest clip that is accepted
 RATES: Final = (8_000, 192_000)  # Hz
 CHANNELS: Final = 8
 ANSWER_LIMIT: Final = 4096  # bytes of a decoder's answer
 COPIED: Final = 1 << 20  # samples at a time
+# ffmpeg's decoders that may be opened: none of videos, which it opens to look at them, none of games and experiments.
+CODECS: Final = (
+    "aac,aac_latm,ac3,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,alac,amrnb,amrwb,ape,dca,eac3,flac,g722,g726,gsm,gsm_ms,"
+    "mp1float,mp2float,mp3,mp3float,opus,pcm_alaw,pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,pcm_s16be,"
+    "pcm_s16le,pcm_s24be,pcm_s24le,pcm_s32be,pcm_s32le,pcm_s8,pcm_u8,speex,tta,vorbis,wavpack,wmalossless,wmapro,"
+    "wmav1,wmav2,wmavoice"
+)
 WIDEST: Final = 48_000 * 6 * 4  # bytes a second that ffmpeg may write: 48 kHz, six channels, 32 bits
 
 
@@ -102,7 +109,7 @@ class Decoders(Programs["_Decoder"]):
 
         Neither the extension nor ffmpeg's own guess chooses the demuxer, and no other one may be opened: a playlist,
         or a list of files inside of something else, would make ffmpeg read what is not the recording. Files are the
-        only protocol.
+        only protocol, and no decoder is opened but those of recordings.
         """
         bounds = children.Bounds(
             wall_seconds=self.bounds.wall_seconds,
@@ -110,6 +117,7 @@ class Decoders(Programs["_Decoder"]):
             file_bytes=int(self.seconds * WIDEST) + 4096,
         )
         only = ["-protocol_whitelist", "file", "-format_whitelist", container.demuxer, "-f", container.demuxer]
+        only += ["-codec_whitelist", CODECS]
         command = ["ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", *only]
         command += ["-i", f"file:{path}", "-t", str(self.seconds), "-vn", "-sn", "-dn", "-map_metadata", "-1"]
         command += ["-c:a", "pcm_f32le", "-f", "wav", "-y", f"file:{target}"]
@@ -159,7 +167,7 @@ class _Decoder:
             raise children.ChildFailed(str(answer["unreadable"])[:200])
         rate, count, mix = int(answer["rate"]), int(answer["samples"]), answer["mix"]
         written = self._file.seek(0, os.SEEK_END)
-        if written != count * 4 or not RATES[0] <= rate <= RATES[1] or mix not in {"", "inverted", "silent"}:
+        if written != count * 4 or not RATES[0] <= rate <= RATES[1] or mix not in get_args(Mix):
             raise Undecodable("its decoder answered something else than it wrote")
         self._file.seek(0)
         with soundfile.SoundFile(target, "w", rate, 1, subtype="FLOAT", format="WAV") as file:

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 Denoise = Literal["auto", "always", "never"]
 
-VERSION: Final = 2  # of what is below: finished clips of another version are worked on again
+VERSION: Final = 4  # of what is below: finished clips of another version are worked on again
 LOUDNESS: Final = -16.0  # dBFS RMS
 NOISY_SNR_DB: Final = 15.0  # below it `auto` tries whether the clip is better without its noise
 MIN_GAIN: Final = 0.1  # of the overall rating: less is not worth a changed recording
@@ -62,6 +62,8 @@ class Examination(Document):
     bandwidth_hz: float
     hum_db: float
     decay_seconds: float | None
+    steady_tones: float | None
+    """Of the copy that is used; None: too short."""
     snr_db: float
     ratings: Ratings
     """Of the recording."""
@@ -142,8 +144,8 @@ class Examiner:
             rated = Ratings.model_validate(again["ratings"])
             if self._denoise == "always" or is_better(ratings, rated):
                 used = copy
-                # Voice and words are those of the copy; noise hides both.
-                measured |= {name: again[name] for name in ("embedding", "voiceAgreement", "heard")}
+                # Voice and words are those of the copy, because noise hides both; music may be left in it.
+                measured |= {name: again[name] for name in ("embedding", "voiceAgreement", "heard", "steadyTones")}
             self._write(folder / (DENOISED if used is sound else ORIGINAL), copy if used is sound else sound)
         training, loudness = self._write(folder / TRAINING, used)
         analysis = audio.resample(training, self._rate, audio.ANALYSIS_RATE)

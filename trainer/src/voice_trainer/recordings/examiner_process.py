@@ -43,6 +43,7 @@ def measure(asked: dict[str, Any], data: Samples) -> Answer:
         "bandwidthHz": acoustics.bandwidth(source, asked["rate"]),
         "humDb": acoustics.hum(clip, RATE, float(np.mean(np.square(spoken, dtype=np.float64)))),
         "decaySeconds": acoustics.decay_seconds(clip, RATE),
+        "steadyTones": acoustics.steady_tones(clip, RATE),
         "ratings": asdict(rater().rate(clip)),
         "embedding": [round(float(value), 4) for value in unit(voices.mean(axis=0))],
         "voiceAgreement": agreement(voices),

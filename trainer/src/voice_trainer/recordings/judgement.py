@@ -13,6 +13,7 @@ from voice_trainer.recordings.examination import Examination
 from voice_trainer.recordings.findings import Finding
 from voice_trainer.recordings.fingerprints import BITS, same_sounds
 from voice_trainer.recordings.measures import Measure
+from voice_trainer.recordings.rates import judge_lengths, rate_ratios, relative_rate, spoken
 from voice_trainer.recordings.speakers import similarities
 from voice_trainer.recordings.transcripts import TextMatch, match_texts, numbers_of
 
@@ -48,14 +49,27 @@ class JudgedClip:
         return any(finding.severity == "refusal" for finding in self.findings)
 
 
-def judge(clips: Sequence[ExaminedClip]) -> tuple[JudgedClip, ...]:
-    """Return all clips in their order, with what is wrong with each."""
+def judge(clips: Sequence[ExaminedClip], language: str) -> tuple[JudgedClip, ...]:
+    """Return all clips in their order, with what is wrong with each; ``language`` is that of their texts."""
     speakers = _speaker_similarities(clips)
     texts = _text_matches(clips)
     twins = _same_sounds(clips)
+    ratios = rate_ratios(*_lengths(clips))
+    rates = [relative_rate(*lengths, language) for lengths in zip(*_lengths(clips), strict=True)]
     return tuple(
-        _judged(clip, speakers.get(index), texts[index], twins.get(index), clips) for index, clip in enumerate(clips)
+        _judged(clip, speakers.get(index), texts[index], twins.get(index), clips, rates=(rates[index], ratios[index]))
+        for index, clip in enumerate(clips)
     )
+
+
+def judge_list(clips: Sequence[ExaminedClip]) -> tuple[Finding, ...]:
+    """Return what is wrong with the texts as a whole, where nothing recognises what is said in the clips."""
+    is_recognised = all(clip.examination.heard is not None or clip.text_errors is not None for clip in clips)
+    return () if is_recognised else judge_lengths(*_lengths(clips))
+
+
+def _lengths(clips: Sequence[ExaminedClip]) -> tuple[list[int], list[float]]:
+    return [spoken(clip.phones) for clip in clips], [clip.speech_seconds for clip in clips]
 
 
 def _judged(
@@ -64,6 +78,8 @@ def _judged(
     text: TextMatch | None,
     twin: tuple[int, float] | None,
     clips: Sequence[ExaminedClip],
+    *,
+    rates: tuple[float | None, float | None],
 ) -> JudgedClip:
     found = clip.examination
     values: dict[str, float | None] = {
@@ -73,11 +89,13 @@ def _judged(
         measures.BANDWIDTH.key: found.bandwidth_hz,
         measures.REVERBERATION.key: found.decay_seconds,
         measures.HUM.key: found.hum_db,
+        measures.MUSIC.key: found.steady_tones,
         measures.SPEAKER.key: speaker,
         measures.AGREEMENT.key: found.voice_agreement,
         measures.TEXT.key: text.margin if text is not None else None,
         measures.TEXT_ERRORS.key: clip.text_errors,
-        measures.RATE_LOW.key: len(_spoken(clip.phones)) / clip.speech_seconds if clip.speech_seconds else None,
+        measures.RATE_LOW.key: rates[0],
+        measures.RATE_RATIO.key: rates[1],
         measures.SAME_SOUND.key: twin[1] if twin is not None else None,
     }
     known = {key: round(value, 3) for key, value in values.items() if value is not None}
@@ -103,10 +121,6 @@ def _hint(
     if measure is measures.SAME_SOUND and twin is not None:
         return f" (the other one is {clips[twin[0]].id})"
     return ""
-
-
-def _spoken(phones: Sequence[str]) -> list[str]:
-    return [phone for phone in phones if phone[:1].isalpha()]
 
 
 def _speaker_similarities(clips: Sequence[ExaminedClip]) -> dict[int, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -13,32 +14,28 @@ from sovits_core.errors import TextRejected
 from sovits_core.text import phonemize
 from voice_store import Store
 from voice_trainer.recordings import audio
-from voice_trainer.recordings.dataset import (
-    LONG_LIMIT,
-    TIMED,
-    Dataset,
-    DatasetDigest,
-    LongRecording,
-    Recording,
-    fetch,
-    read_text,
-    shown,
-)
+from voice_trainer.recordings.dataset import TEXT_LIMIT, TIMED, Dataset, LongRecording, Recording
 from voice_trainer.recordings.decoding import Decoded, Decoders, Mix, Samples, Undecodable
+from voice_trainer.recordings.fetching import LONG_LIMIT, DatasetDigest, fetch, read_text
 from voice_trainer.recordings.findings import FindingList
+from voice_trainer.recordings.shapes import shorten
 from voice_trainer.recordings.slicing import Span, slices
 from voice_trainer.recordings.timed_text import TimedText, join_cues, read_cues
-from voice_trainer.recordings.vad import MARGIN_SECONDS, detect
+from voice_trainer.recordings.vad import MARGIN_SECONDS, detect_file
 
 LONG_SECONDS: Final = 1800.0
 CLIP_SECONDS: Final = 15.0  # a recording with a text of its own is one clip up to here, and sliced beyond
 WORDS: Final = 12_000  # of a text: fast speech has five a second
+LETTERS: Final = 20  # characters of a word, on average
+MOST_SPOKEN: Final = 1.5  # times the recording's length that texts with times may last: two may overlap a little
+MOST_CUES: Final = 2.0  # texts with times in a second of the recording
 LEAST_FITTING: Final = 0.5  # of the slices; with fewer it is another text
 WORDS_SHOWN: Final = 8
 ALIGNED_LANGUAGE: Final = "en"  # of pocketsphinx's model
 _MIXED: Final[dict[Mix, tuple[str, str]]] = {
     "inverted": ("ChannelInverted", "has channels that cancel one another; only the louder one is used"),
     "silent": ("ChannelSilent", "has a channel without sound; only the louder ones are used"),
+    "noisy": ("ChannelNoisy", "has a channel with more noise than the other; only the clean ones are used"),
 }
 
 
@@ -79,7 +76,7 @@ class Loader:
                 for recording, path in self._slices(long, decoders):
                     if recording.id in seen:
                         self.findings.refuse(
-                            "DuplicateId", f"{long.key} gives a second clip {shown(recording.id)}; rename it"
+                            "DuplicateId", f"{long.key} gives a second clip {shorten(recording.id)}; rename it"
                         )
                         continue
                     seen.add(recording.id)
@@ -127,16 +124,32 @@ class Loader:
         elif PurePosixPath(long.text_key).suffix.lower() in TIMED:
             parts = self._timed(long, decoded, text)
         elif decoded.seconds <= CLIP_SECONDS:
-            yield Recording(long.id, " ".join(text.split()), long.key), decoded.path
+            words = " ".join(text.split())
+            if self._is_clips_text(long, words):
+                yield Recording(long.id, words, long.key), decoded.path
             return
         else:
             parts = self._aligned(long, decoded, text)
         for number, part in enumerate(parts, start=1):
             clip = f"{long.id}-{number:03}"
+            if not self._is_clips_text(long, part.text):
+                continue
             path = decoded.path.with_name(f"{clip}.wav")
             _cut(decoded.path, Span(part.begin, part.end), path)
             yield Recording(clip, part.text, long.key, transcribed=not long.text_key), path
         decoded.path.unlink()
+
+    def _is_clips_text(self, long: LongRecording, text: str) -> bool:
+        """Return whether a text is as long as that of one clip may be; False after a finding."""
+        if 0 < len(text) <= TEXT_LIMIT:
+            return True
+        self.findings.refuse(
+            "TranscriptTooLong" if text else "EmptyTranscript",
+            f"{long.text_key} has {len(text)} characters for a clip of {long.key}, 1 to {TEXT_LIMIT} are taken; "
+            "write what is said",
+            long.id,
+        )
+        return False
 
     def _timed(self, long: LongRecording, decoded: Decoded, text: str) -> Sequence[TimedText]:
         """Return the parts that the text's own times name, with a margin up to the neighbours."""
@@ -145,6 +158,15 @@ class Loader:
             self.findings.refuse(
                 "BadMetadataRow",
                 f"{long.text_key} has no times as 00:00:01,000 --> 00:00:04,000; export it again",
+                long.id,
+            )
+            return ()
+        spoken = sum(cue.end - cue.begin for cue in cues)
+        if spoken > MOST_SPOKEN * decoded.seconds or len(cues) > MOST_CUES * decoded.seconds:
+            self.findings.refuse(
+                "TextMismatch",
+                f"{long.text_key} has {len(cues)} texts of {spoken:.0f} s together, but {long.key} has "
+                f"{decoded.seconds:.1f} s; it is the text of another recording, or its times overlap",
                 long.id,
             )
             return ()
@@ -161,10 +183,11 @@ class Loader:
     def _transcribed(self, long: LongRecording, decoded: Decoded) -> Sequence[TimedText]:
         """Return the parts of a recording without a text, as the recogniser writes them."""
         assert self.transcribe is not None  # noqa: S101 -- without it the dataset has no such recording
-        samples = audio.resample_file(decoded.path, audio.ANALYSIS_RATE)
         is_clip = decoded.seconds <= CLIP_SECONDS
-        spans = (Span(0.0, decoded.seconds),) if is_clip else slices(detect(samples).voiced)
-        parts = [TimedText(span.begin, span.end, self.transcribe(_part(samples, span))) for span in spans]
+        with _analysed(decoded) as path:
+            spans = (Span(0.0, decoded.seconds),) if is_clip else slices(detect_file(path).voiced)
+            sounds = zip(spans, _parts(path, spans), strict=True)
+            parts = [TimedText(span.begin, span.end, self.transcribe(sound)) for span, sound in sounds]
         for part in parts:
             if not part.text:
                 where = "" if is_clip else f", {part.begin:.1f} to {part.end:.1f} s,"
@@ -189,17 +212,19 @@ class Loader:
             )
             return ()
         words = len(text.split())
-        if not 0 < words <= WORDS:
-            reason = "TranscriptTooLong" if words else "EmptyTranscript"
+        if not 0 < words <= WORDS or len(text) > LETTERS * WORDS:
             self.findings.refuse(
-                reason, f"{long.text_key} has {words} words, 1 to {WORDS} are taken; write what is said", long.id
+                "TranscriptTooLong" if words else "EmptyTranscript",
+                f"{long.text_key} has {words} words of {len(text)} characters, 1 to {WORDS} words of at most "
+                f"{LETTERS * WORDS} are taken; write what is said",
+                long.id,
             )
             return ()
         from voice_trainer.recordings.alignment import Aligner  # noqa: PLC0415 -- most datasets need no recogniser
 
-        samples = audio.resample_file(decoded.path, audio.ANALYSIS_RATE)
-        spans = slices(detect(samples).voiced)
-        found = Aligner(text, pronounce).align([_part(samples, span) for span in spans])
+        with _analysed(decoded) as path:
+            spans = slices(detect_file(path).voiced)
+            found = Aligner(text, pronounce).align(_parts(path, spans))
         fitting = sum(1 for one in found.texts if one)
         if fitting < LEAST_FITTING * max(1, len(spans)):
             self.findings.refuse(
@@ -241,8 +266,19 @@ def _with_margins(cues: Sequence[TimedText], seconds: float) -> tuple[TimedText,
     return tuple(wide)
 
 
-def _part(samples: Samples, span: Span) -> Samples:
-    return samples[int(span.begin * audio.ANALYSIS_RATE) : int(span.end * audio.ANALYSIS_RATE)]
+@contextmanager
+def _analysed(decoded: Decoded) -> Iterator[Path]:
+    """Yield the recording at 16 kHz in a file, which is removed afterwards."""
+    path = decoded.path.with_suffix(".analysis.wav")
+    try:
+        audio.resample_file(decoded.path, audio.ANALYSIS_RATE, path)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _parts(path: Path, spans: Sequence[Span]) -> audio.Parts:
+    return audio.Parts(path, [(span.begin, span.end) for span in spans])
 
 
 def _cut(path: Path, span: Span, target: Path) -> None:
@@ -255,4 +291,4 @@ def _cut(path: Path, span: Span, target: Path) -> None:
 def _brief(text: str) -> str:
     words = text.split()
     start = " ".join(words[:WORDS_SHOWN])
-    return shown(start) if len(words) <= WORDS_SHOWN else f"{shown(start + ' …')} ({len(words)} words)"
+    return shorten(start) if len(words) <= WORDS_SHOWN else f"{shorten(start + ' …')} ({len(words)} words)"

@@ -73,6 +73,11 @@ HUM = Measure(
     "humDb", "mains hum", "dB", "lower", -30.0, -6.0, "MainsHum",
     "the hum of the mains is at {value} of its speech", "keep cables and power supplies away from the microphone",
 )  # fmt: skip
+MUSIC = Measure(
+    "steadyTones", "steady tones", "", "lower", 0.15, 0.35, "MusicInClip",
+    "its sound has tones that stay, as in music or in a room that rings: {value} (correlation)",
+    "record it without music", decimals=2,
+)  # fmt: skip
 SPEAKER = Measure(
     "speakerSimilarity", "likeness of the voice", "", "higher", 0.78, 0.7, "OtherSpeaker",
     "its voice is like that of the other clips by {value} only (cosine)", "use clips of one speaker", decimals=2,
@@ -91,12 +96,16 @@ TEXT_ERRORS = Measure(
     "a recogniser writes {value} of its text otherwise", "write what is said in it", decimals=0,
 )  # fmt: skip
 RATE_LOW = Measure(
-    "phonesPerSecond", "speaking rate, at least", "phones/s", "higher", 5.0, 2.5, "TextTooShort",
-    "its text has {value} of speech", "write all that is said in it",
+    "speakingRate", "speaking rate, at least", "of the usual", "higher", 0.3, 0.15, "TextTooShort",
+    "its text is spoken at {value} rate of the language", "write all that is said in it", decimals=2,
 )  # fmt: skip
 RATE_HIGH = Measure(
-    "phonesPerSecond", "speaking rate, at most", "phones/s", "lower", 25.0, 40.0, "TextTooLong",
-    "its text has {value} of speech", "write only what is said in it",
+    "speakingRate", "speaking rate, at most", "of the usual", "lower", 1.5, 2.4, "TextTooLong",
+    "its text is spoken at {value} rate of the language", "write only what is said in it", decimals=2,
+)  # fmt: skip
+RATE_RATIO = Measure(
+    "rateRatio", "speaking rate, beside the others", "times", "lower", 1.8, None, "WrongText",
+    "its text has {value} as many or as few phones a second as the others", "write what is said in it",
 )  # fmt: skip
 SAME_SOUND = Measure(
     "sameSound", "agreement of fingerprints", "", "lower", 0.7, None, "SameSound",
@@ -104,11 +113,11 @@ SAME_SOUND = Measure(
 )  # fmt: skip
 
 # Voice and words are not judged by a sound that is left out for itself.
-NEED_SOUND: Final = (SPEAKER, AGREEMENT, TEXT, TEXT_ERRORS)
+NEED_SOUND: Final = (SPEAKER, AGREEMENT, TEXT, TEXT_ERRORS, RATE_RATIO)
 # What is no longer in a clip once its noise is removed; only what nothing can be made of still counts then.
 REMOVED_WITH_NOISE: Final = (SNR, HUM)
 
 MEASURES: Final = (
-    CLIPPED, SNR, OVERALL, BANDWIDTH, REVERBERATION, HUM, SPEAKER, AGREEMENT, TEXT, TEXT_ERRORS, RATE_LOW, RATE_HIGH,
-    SAME_SOUND,
+    CLIPPED, SNR, OVERALL, BANDWIDTH, REVERBERATION, HUM, MUSIC, SPEAKER, AGREEMENT, TEXT, TEXT_ERRORS, RATE_LOW,
+    RATE_HIGH, RATE_RATIO, SAME_SOUND,
 )  # fmt: skip

@@ -33,6 +33,7 @@ UNNAMED: Final = frozenset({"", "auto", "auto_yue"})  # languages of lists whose
 LINE_END: Final = re.compile(r"\r\n|\r|\n")
 LINE_SHOWN: Final = 60
 
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")  # alone, as JSON can hold and no file
 _CODES: Final = {name: code for code, names in LANGUAGES.items() for name in names}
 _MARKS: Final = (  # byte order marks; the longer of two that begin alike comes first
     (b"\xef\xbb\xbf", "utf-8", "UTF-8"),
@@ -108,6 +109,11 @@ def decode_text(data: bytes) -> tuple[str, str]:
         raise NotText(f"line {line} is not UTF-8{_guess(data, error.start)}") from error
 
 
+def count_lines(text: str) -> int:
+    """Return how many lines a text has, whatever ends them."""
+    return sum(1 for _ in LINE_END.finditer(text)) + 1
+
+
 def read_listing(text: str) -> Listing:
     """Return the rows of a list in any of the known shapes."""
     lines = [(number, line) for number, line in enumerate(LINE_END.split(text), start=1) if line.strip()]
@@ -164,12 +170,11 @@ def _delimiter(text: str, first: str) -> str:
     for delimiter in ("\t", ",", ";"):
         if delimiter not in first:
             continue
-        cells = next(csv.reader([first], delimiter=delimiter), [])
-        if _header(cells) is not None:
-            return delimiter
         try:
+            if _header(next(csv.reader([first], delimiter=delimiter), [])) is not None:
+                return delimiter
             rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row]
-        except csv.Error:
+        except csv.Error:  # another delimiter's quotes, or a field of more than 128 KiB
             continue
         if all(len(row) == 2 for row in rows):
             return delimiter
@@ -270,6 +275,9 @@ def _json_lines(lines: list[tuple[int, str]]) -> Listing:
             continue
         names = names or [str(name) for name in (*FILE_COLUMNS, *TEXT_COLUMNS) if name in lowered][:2]
         file, text, speaker, language = (cell or "" for cell in cells)
+        if _SURROGATE.search(file + text + speaker + language):
+            faults.append((number, f"is {shorten(line)}; \\ud800 to \\udfff are halves of characters, so write both"))
+            continue
         rows.append(Row(number, file, text, speaker, language_code(language)))
     return Listing(f"JSON lines with {' and '.join(names) or 'file_name and text'}", (), tuple(rows), tuple(faults))
 

@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-_TIMES: Final = re.compile(r"\s*(?:(\d+):)?(\d+):(\d+)[.,](\d{1,3})\s*-->\s*(?:(\d+):)?(\d+):(\d+)[.,](\d{1,3})")
-_MARKUP: Final = re.compile(r"<[^>]*>|\{\\[^}]*\}")
+_TIME: Final = r"(?:(\d{1,4}):)?(\d{1,4}):(\d{1,2})[.,](\d{1,3})"
+_TIMES: Final = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}")
+_MARKUP: Final = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 SENTENCE_ENDS: Final = ".!?。！？…"  # noqa: RUF001 -- the CJK ones
 PAUSE: Final = 0.35  # seconds between two cues that may be one clip's end and the next one's begin

@@ -96,7 +96,7 @@ def evaluate(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LI
     write_clip_samples(folder, comparisons)
 
     encoders = load_encoders(base, job.language, voice.device)
-    speech = Speakers(base, voice, encoders, prompt, job.language, seed, active)
+    speech = Speakers(base, voice, encoders, prompt, job.language, seed, active, locale=job.locale)
     speech.prompt.save(folder / "prompt.safetensors")
     audio.write_flac(folder / "reference.flac", prompt.training_recording(), base.document.sample_rate)
     shown = tuple(ShownClip(one, speech.waveforms(one.adapted.clip.text)) for one in comparisons[:SHOWN_CLIPS])
@@ -121,7 +121,9 @@ def evaluate(job: TrainingJob, workspace: Workspace, limits: Limits = DEFAULT_LI
         sentences=write_sentences(speech, folder, sentences, played=max(PLAYED, len(job.evaluation.texts))),
         scores=scores,
         base_scores=mean_scores([one.base.scores for one in comparisons]) | estimates_of(sentences, "base"),
-        recording_scores=recording_estimates(recorded, [clip.clip.text for clip in held_out], job.language),
+        recording_scores=recording_estimates(
+            recorded, [clip.clip.text for clip in held_out], job.language, locale=job.locale
+        ),
         verdicts=verdicts,
         gates_from=gates_from,
         recogniser=meter.recogniser,

@@ -38,7 +38,9 @@ def features(job: TrainingJob, workspace: Workspace) -> Summary:
         bert = None
         if encoders.text is not None:
             # Phones per character decide how often its vector is repeated; which phones does not matter here.
-            bert = encoders.text_features(phonemize(clip.text, job.language, base.document.symbols, lexicon=readings))
+            bert = encoders.text_features(
+                phonemize(clip.text, job.language, base.document.symbols, lexicon=readings, locale=job.locale)
+            )
         phones = torch.tensor(phone_ids(clip.phones, base.document.symbols))
         ClipFeatures(phones, bert, tokens.values, embedding.cpu()).save(folder, clip.id)
         distinct.update(tokens.values.tolist())

@@ -37,6 +37,7 @@ def provenance(
                     "buildType": BUILD_TYPE,
                     "externalParameters": {
                         "language": job.language,
+                        **({"locale": job.locale} if job.locale else {}),
                         "training": job.training.model_dump(mode="json", by_alias=True),
                         "denoise": job.dataset.denoise,
                     },

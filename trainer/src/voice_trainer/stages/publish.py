@@ -81,6 +81,7 @@ def _voice(job: TrainingJob, evaluate: StageManifest, base: JobBase, adapter: Fi
         "revision": job.revision,
         "inputHash": job.input_hash,
         "language": job.language,
+        **({"locale": job.locale} if job.locale else {}),
         "sampleRate": base.document.sample_rate,
         "base": {"name": base.document.name, "digest": base.digest},
         "symbolsSha256": base.document.symbols_sha256,
