@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from dev.paths import REPOSITORY, cache
-from dev.speech_bench import first_sound, words
+from dev.speech_bench import first_sound, switching, together, words
 from dev.speech_bench.plots import draw
 from dev.speech_bench.subjects import official, trained
 from dev.terminal import main_of, step
 from sovits_core.bench import machine
 from sovits_core.cpus import usable_cpus
 
-PARTS = ("tiny", "official", "words")
+PARTS = ("tiny", "official", "words", "together", "switching")
 PUBLISHED = REPOSITORY / "out" / "try" / "sample" / "try" / "sample" / "revisions"
 
 
@@ -32,11 +32,11 @@ def main() -> int:
     path = options.out / "speech.json"
     document = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     document["machine"] = machine.describe(threads=usable_cpus())
-    voice = trained(options.bundle or next(iter(sorted(PUBLISHED.glob("*"))), PUBLISHED))
+    bundle = options.bundle or next(iter(sorted(PUBLISHED.glob("*"))), PUBLISHED)
     for part in PARTS:
         if part in options.parts.split(","):
             with step(f"measure {part}"):
-                document[part] = _measure(part, voice)
+                document[part] = _measure(part, bundle)
             path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     (options.out / "speech.md").write_text(markdown(document), encoding="utf-8")
     draw(document, options.out / "speech.svg")
@@ -44,13 +44,16 @@ def main() -> int:
     return 0
 
 
-def _measure(part: str, voice: Any) -> Any:
+def _measure(part: str, bundle: Path) -> Any:
     work = cache() / "bench-speech"
-    if part == "words":
-        return words.measure(voice)
-    if part == "tiny":
-        return first_sound.measure(voice, work / part, first_sound.ROUNDS)
-    return first_sound.measure(official(work / "official"), work / part, first_sound.OFFICIAL_ROUNDS)
+    if part == "together":
+        return together.measure(work / part)
+    if part == "switching":
+        return switching.measure(work / part)
+    if part == "official":
+        return first_sound.measure(official(work / "official"), work / part, first_sound.OFFICIAL_ROUNDS)
+    voice = trained(bundle)
+    return words.measure(voice) if part == "words" else first_sound.measure(voice, work / part, first_sound.ROUNDS)
 
 
 def markdown(document: Mapping[str, Any]) -> str:
@@ -58,6 +61,22 @@ def markdown(document: Mapping[str, Any]) -> str:
     lines = ["| base | clients | first sound p50, s | p95, s |", "| --- | --- | --- | --- |"]
     rows = [*document.get("tiny", ()), *document.get("official", ())]
     lines += [f"| {row['base']} | {row['clients']} | {row['p50']:.2f} | {row['p95']:.2f} |" for row in rows]
+    if found := document.get("together"):
+        lines += ["", f"| {found['clients']} clients, {found['voices']} voices | one at a time | eight at a time |"]
+        lines.append("| --- | --- | --- |")
+        for key, name in together.NAMES.items():
+            lines.append(f"| {name} | " + " | ".join(str(speed[key]) for speed in found["speeds"].values()) + " |")
+        checked = found["checked"]
+        lines += ["", f"Of {checked['answers']} answers while {checked['exchanged']} revisions were exchanged,"]
+        lines += [f"{checked['failed']} failed and {checked['other']} were not that of the same request alone."]
+    if found := document.get("switching"):
+        lines += ["", "| first sound, s | p50 | p99 |", "| --- | --- | --- |"]
+        lines += [
+            f"| {switching.NAMES[name]} | {one['p50']:.3f} | {one['p99']:.3f} |"
+            for name, one in found["seconds"].items()
+        ]
+        memory = ", ".join(f"{count}: {size}" for count, size in found["memoryMiB"].items())
+        lines += ["", f"Memory in MiB by voices: {memory}."]
     if found := document.get("words"):
         lines += ["", f"| of {found['sentences']} sentences | plain | verify |", "| --- | --- | --- |"]
         for key, name in (("lackingAWord", "lack a word"), ("lackingFirstOrLast", "lack the first or last word")):

@@ -8,15 +8,15 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from dev.errors import DevError
-from dev.speech_bench.subjects import Subject
 
 START_SECONDS = 120
 
@@ -32,20 +32,28 @@ class Server:
     @property
     def memory(self) -> float:
         """What it has in memory now, in MiB."""
+        return self._status("VmRSS")
+
+    @property
+    def peak(self) -> float:
+        """The most that it has had, in MiB."""
+        return self._status("VmHWM")
+
+    def _status(self, name: str) -> float:
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
-        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
+        return int(re.findall(rf"{name}:\s+(\d+) kB", status)[0]) / 1024
 
 
 @contextmanager
-def serving(subject: Subject, work: Path, *flags: str) -> Iterator[Server]:
-    """Serve a voice on a free port of this machine.
+def serving(voices: Mapping[str, Any], work: Path, *flags: str) -> Iterator[Server]:
+    """Serve the voices of a document, which lies in the folder as voices.json, on a free port of this machine.
 
     Raises:
         DevError: it does not get ready.
     """
     work.mkdir(parents=True, exist_ok=True)
     desired, log = work / "voices.json", work / "server.log"
-    desired.write_text(json.dumps(subject.desired_voices), encoding="utf-8")
+    desired.write_text(json.dumps(voices), encoding="utf-8")
     command = [sys.executable, "-m", "voice_inference", "serve", "--host", "127.0.0.1", "--port", "0"]
     command += ["--voices", str(desired), "--cache", str(work / "cache"), *flags]
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output, env=os.environ) as process:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,11 @@ from voice_inference.bundles.references import BaseReference
 OFFICIAL = "v2Pro"
 PROMPT_TOKENS, PROMPT_PHONES = 100, 50  # four seconds
 NAMESPACE = "bench"
+RANKS = (2, 4, 8)
+"""Of a crowd's voices, in turn."""
+ADAPTER_SCALE = 0.05
+
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,35 @@ class Subject:
     @property
     def desired_voices(self) -> dict[str, Any]:
         """The document that makes a server load it."""
-        return {
-            "schema": "voice.sovits.dev/desired-voices/v1",
-            "generation": 1,
-            "base": dict(self.base),
-            "voices": [dict(self.voice)],
-        }
+        return desired(self.base, [self.voice])
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Voices on a base, each in some revisions."""
+
+    base: Mapping[str, str]
+    voices: Sequence[Sequence[Mapping[str, str]]]
+
+    @property
+    def ids(self) -> list[str]:
+        """What a client calls them."""
+        return [revisions[0]["id"] for revisions in self.voices]
+
+    @property
+    def desired_voices(self) -> dict[str, Any]:
+        """The document that makes a server load the first revision of each."""
+        return desired(self.base, [revisions[0] for revisions in self.voices])
+
+
+def desired(base: Mapping[str, str], voices: Sequence[Mapping[str, str]], generation: int = 1) -> dict[str, Any]:
+    """Return the document that makes a server load some voices."""
+    return {
+        "schema": "voice.sovits.dev/desired-voices/v1",
+        "generation": generation,
+        "base": dict(base),
+        "voices": [dict(voice) for voice in voices],
+    }
 
 
 def trained(bundle: Path) -> Subject:
@@ -96,30 +124,62 @@ def _document(networks: Networks, graphs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def crowd(folder: Path, count: int, *, revisions: int, base: str = "embedded:tiny") -> Crowd:
+    """Write voices on a base, each in some revisions with random adapters, unless they are there already."""
+    opened = open_base(base)
+    shapes = {rank: _adapter_shapes(opened, rank) for rank in RANKS}
+    voices = []
+    for number in range(count):
+        rank, name = RANKS[number % len(RANKS)], f"voice-{number:04}"
+        bundles = [folder / name / str(revision) for revision in range(1, revisions + 1)]
+        for revision, bundle in enumerate(bundles, 1):
+            if (bundle / "manifest.json").is_file():
+                continue
+            rng = np.random.default_rng([number, revision])
+            adapter = {
+                key: (ADAPTER_SCALE * rng.standard_normal(shape)).astype(np.float16)
+                for key, shape in shapes[rank].items()
+            }
+            _write_bundle(bundle, opened, (f"{NAMESPACE}/{name}", f"{name}-{revision}"), adapter, rank)
+        voices.append([_voice(bundle) for bundle in bundles])
+    uri = base if base.startswith("embedded:") else Path(base).absolute().as_uri()
+    return Crowd(_base_reference(opened, uri), voices)
+
+
 def _write_voice(bundle: Path, base: BaseBundle, voice_id: str = f"{NAMESPACE}/random") -> None:
     """Write a bundle whose adapter is zero and whose prompt is random."""
+    adapter = {key: np.zeros(shape, dtype=np.float16) for key, shape in _adapter_shapes(base, 1).items()}
+    _write_bundle(bundle, base, (voice_id, "random-1"), adapter, 1)
+
+
+def _adapter_shapes(base: BaseBundle, rank: int) -> dict[str, tuple[int, ...]]:
+    reference = BaseReference(name=base.document.name, uri=base.folder.absolute().as_uri(), digest=base.digest)
+    loaded = load_base(reference.uri, reference, threads=1)
+    return {key: given.stack_shape(rank)[1:] for given in loaded.lora for key in given.keys}
+
+
+def _write_bundle(
+    bundle: Path, base: BaseBundle, whose: tuple[str, str], adapter: Mapping[str, Array], rank: int
+) -> None:
+    """Write a bundle of a voice's revision with an adapter and a random prompt."""
+    voice_id, revision = whose
     rng, document = np.random.default_rng(1), base.document
     namespace, _, name = voice_id.partition("/")
-    reference = BaseReference(name=document.name, uri=base.folder.absolute().as_uri(), digest=base.digest)
-    loaded = load_base(reference.uri, reference, threads=1)
-    shapes = {key: given.stack_shape(1)[1:] for given in loaded.lora for key in given.keys}
     voice = {
         "schema": "voice.sovits.dev/voice/v1",
         "voice": {"namespace": namespace, "name": name, "uid": "1"},
-        "revision": "random-1",
+        "revision": revision,
         "language": "en",
         "sampleRate": document.sample_rate,
         "base": {"name": document.name, "digest": base.digest},
         "symbolsSha256": document.symbols_sha256,
-        "adapter": {"sha256": "", "rank": 1},
+        "adapter": {"sha256": "", "rank": rank},
     }
     bundle.mkdir(parents=True, exist_ok=True)
     (bundle / "voice.json").write_text(json.dumps(voice), encoding="utf-8")
-    (bundle / "adapter_config.json").write_text(json.dumps({"r": 1, "lora_alpha": 1}), encoding="utf-8")
-    save_file(
-        {key: np.zeros(shape, dtype=np.float16) for key, shape in shapes.items()}, bundle / "adapter_model.safetensors"
-    )
-    prompt: dict[str, np.ndarray[Any, Any]] = {
+    (bundle / "adapter_config.json").write_text(json.dumps({"r": rank, "lora_alpha": rank}), encoding="utf-8")
+    save_file(dict(adapter), bundle / "adapter_model.safetensors")
+    prompt: dict[str, Array] = {
         "codes": rng.integers(0, document.s1.end_token, PROMPT_TOKENS),
         "phones": rng.integers(1, 300, PROMPT_PHONES),
         "ge": rng.standard_normal(document.synthesizer.speaker_embedding).astype(np.float32),
@@ -130,7 +190,7 @@ def _write_voice(bundle: Path, base: BaseBundle, voice_id: str = f"{NAMESPACE}/r
         for path in sorted(bundle.iterdir())
         if path.name != "manifest.json"
     }
-    manifest = {"schema": "voice.sovits.dev/voice-bundle/v1", "revision": voice["revision"], "files": files}
+    manifest = {"schema": "voice.sovits.dev/voice-bundle/v1", "revision": revision, "files": files}
     (bundle / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 

@@ -13,21 +13,44 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dev.operator_bench.quantiles import quantile
 from dev.paths import REPOSITORY, cache
 from dev.speech_bench.server import Server, serving
-from dev.speech_bench.subjects import Subject, untrained
+from dev.speech_bench.subjects import untrained
 from dev.speech_fuzz import attacks, contract
 from dev.speech_fuzz.hostile import damaged, spoken_texts, table
-from dev.speech_fuzz.witness import SPEAKING, Witness
+from dev.speech_fuzz.witness import LISTING, SPEAKING, Witness
 from dev.terminal import main_of, step
 
-QUIET_SECONDS = 20
+QUIET_SECONDS = 20  # before each attack, and after the last one
+MIN_ANSWERS = 100  # of each kind to the witness in an attack: fewer have no 99th percentile
+MAX_SECONDS = 120  # of an attack, whatever the witness has by then
+MOST = 2.0  # times as long as in quiet, at the 99th percentile
 DAMAGED = 300  # in each round; many are sound, and spoken
-ROUNDS = 3  # of each attack: memory may grow in the first, and not in the later ones
+ROUNDS = 3  # of each attack, at least: memory may grow in the first, and not in the later ones
 CONTRACT_SECONDS = 240
+KINDS = (LISTING, SPEAKING)
+
+
+class Asking(NamedTuple):
+    """Whom the witness asks, as whom, for which voice."""
+
+    url: str
+    key: str
+    voice: str
+
+
+class Plan(NamedTuple):
+    """How long everything takes."""
+
+    quiet_seconds: float
+    rounds: int
+    answers: int
+    contract_seconds: int
+
+
 ATTACKS: Mapping[str, Callable[[int], attacks.Attack]] = {
     "the table": lambda _: attacks.requests(table),
     "damaged bodies": lambda turn: attacks.requests(partial(damaged, turn, DAMAGED)),
@@ -41,17 +64,19 @@ def main() -> int:
     """Attack a server of this machine in all ways; the exit code is 1 where something was not as it must be."""
     parser = argparse.ArgumentParser(prog="python -m dev.speech_fuzz", description=__doc__)
     parser.add_argument("--out", type=Path, default=REPOSITORY / "out" / "bench")
+    parser.add_argument("--brief", action="store_true", help="one round of each attack: to see that it works")
     options = parser.parse_args()
+    plan = Plan(2, 1, 0, 20) if options.brief else Plan(QUIET_SECONDS, ROUNDS, MIN_ANSWERS, CONTRACT_SECONDS)
     options.out.mkdir(parents=True, exist_ok=True)
     work = cache() / "fuzz-speech"
     subject = untrained(work / "voice")
-    key = _key(work / "keys")
+    key, witness_key = (_key(work / "keys", name) for name in ("fuzz", "witness"))
     flags = ("--keys", str(work / "keys"), "--key-requests-per-minute", "0", "--threads", "1")
-    with serving(subject, work, *flags) as server:
-        rows = asyncio.run(_attacks(server, key, subject))
+    with serving(subject.desired_voices, work, *flags) as server:
+        rows = asyncio.run(_attacks(server, key, Asking(server.url, witness_key, subject.voice["id"]), plan))
         with step("requests from the OpenAPI document"):
             report = options.out / "schemathesis.json"
-            found = contract.run(server.url, key, report, examples=100, seconds=CONTRACT_SECONDS)
+            found = contract.run(server.url, key, report, examples=100, seconds=plan.contract_seconds)
         log = server.log.read_text(encoding="utf-8")
     document = {"attacks": rows, "contract": found, "tracebacks": log.count("Traceback")}
     (options.out / "fuzz.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
@@ -61,33 +86,56 @@ def main() -> int:
     return int(bool(wrong))
 
 
-def _key(folder: Path) -> str:
+def _key(folder: Path, name: str) -> str:
     """Write an entry for a new key, and return the key."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "voice_inference", "key", "new", "--id", "fuzz", "--voices", "*/*"]
+    command = [sys.executable, "-m", "voice_inference", "key", "new", "--id", name, "--voices", "*/*"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    (folder / "fuzz.json").write_text(done.stdout, encoding="utf-8")
+    (folder / f"{name}.json").write_text(done.stdout, encoding="utf-8")
     return done.stderr.strip().splitlines()[-1]
 
 
-async def _attacks(server: Server, key: str, subject: Subject) -> list[dict[str, Any]]:
-    rows = []
-    with step("nothing"):
-        quiet = Witness(server.url, key, subject.voice["id"])
-        async with quiet.asking():
-            await asyncio.sleep(QUIET_SECONDS)
-    rows.append(_row("nothing", quiet, {}, [server.memory]))
+async def _attacks(server: Server, key: str, asking: Asking, plan: Plan) -> list[dict[str, Any]]:
+    """Attack in turn. It is quiet before each attack and after the last one: a machine is not as fast all the while."""
+    quiet, rows = Witness(*asking), []
+    await _rest(quiet, plan)
     for name, attack in ATTACKS.items():
         with step(name):
-            witness, memory = Witness(server.url, key, subject.voice["id"]), []
+            witness, memory = Witness(*asking), []
             counts: Counter[str] = Counter()
             started = time.monotonic()
             async with witness.asking():
-                for turn in range(ROUNDS):
+                for turn in itertools.count():
                     counts += await attack(turn)(server.url, key)
                     memory.append(server.memory)
+                    is_over = witness.fewest >= plan.answers or time.monotonic() - started > MAX_SECONDS
+                    if turn + 1 >= plan.rounds and is_over:
+                        break
             rows.append(_row(name, witness, counts, memory) | {"seconds": round(time.monotonic() - started, 1)})
-    return rows
+        await _rest(quiet, plan)
+    return compared([_row("nothing", quiet, {}, [server.memory]), *rows])
+
+
+async def _rest(quiet: Witness, plan: Plan) -> None:
+    with step("nothing"):
+        async with quiet.asking():
+            await asyncio.sleep(plan.quiet_seconds)
+
+
+def compared(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows with how many times as long as in the first one, which is quiet, a request takes at p99.
+
+    What takes more than ``MOST`` times as long is wrong.
+    """
+    quiet, *others = rows
+    found = [quiet]
+    for row in others:
+        times = {
+            what: round(row[what]["p99"] / quiet[what]["p99"], 2) for what in KINDS if what in row and what in quiet
+        }
+        slow = {f"p99 of {what}: {ratio} times as long": 1 for what, ratio in times.items() if ratio > MOST}
+        found.append(row | {"times": times, "wrong": row["wrong"] | slow})
+    return found
 
 
 def _row(name: str, witness: Witness, counts: Mapping[str, int], memory: list[float]) -> dict[str, Any]:
@@ -98,7 +146,7 @@ def _row(name: str, witness: Witness, counts: Mapping[str, int], memory: list[fl
         "wrong": {what: count for what, count in counts.items() if what not in usual} | _refused(witness),
         "memory": [round(one, 1) for one in memory],
         **{
-            what: {"count": len(found), "p50": round(quantile(found, 0.5), 3), "p99": round(quantile(found, 0.99), 3)}
+            what: {"count": len(found), "p50": round(quantile(found, 0.5), 4), "p99": round(quantile(found, 0.99), 4)}
             for what, found in witness.seconds.items()
             if found
         },
@@ -111,18 +159,27 @@ def _refused(witness: Witness) -> dict[str, int]:
 
 def markdown(document: Mapping[str, Any]) -> str:
     """Return the figures as a table."""
-    lines = [
-        "| attack | sent | wrong | memory after each round, MiB | listing p50, p99, ms | speaking p50, p99, s |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
+    heads = ["attack", "sent", "wrong", "memory after each round, MiB", "listing p50, p99, ms", "speaking p50, p99, s"]
+    heads += ["answers to the witness", "p99 of both, times the quiet one"]
+    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for row in document["attacks"]:
-        listing, speaking = row.get("list voices", {}), row.get(SPEAKING, {})
+        listing, speaking = (row.get(what, {}) for what in KINDS)
+        times = ", ".join(f"{row['times'].get(what, 0):.2f}" for what in KINDS) if "times" in row else ""
         memory = ", ".join(f"{one:.0f}" for one in row["memory"])
         lines.append(
             f"| {row['attack']} | {row['sent']} | {sum(row['wrong'].values())} | {memory} "
             f"| {1000 * listing.get('p50', 0):.0f}, {1000 * listing.get('p99', 0):.0f} "
-            f"| {speaking.get('p50', 0):.2f}, {speaking.get('p99', 0):.2f} |"
+            f"| {speaking.get('p50', 0):.2f}, {speaking.get('p99', 0):.2f} "
+            f"| {speaking.get('count', 0)} | {times} |"
         )
+    lines += [
+        "",
+        *(
+            f"- {row['attack']}: {what} ({count})"
+            for row in document["attacks"]
+            for what, count in row["wrong"].items()
+        ),
+    ]
     found = document["contract"]
     lines += ["", f"From the OpenAPI document: {found['requests']} requests, {len(found['failures'])} failures."]
     lines += [f"- {one}" for one in itertools.islice(found["failures"], 20)]

@@ -94,6 +94,8 @@ def _names() -> Iterator[Hostile]:
     for name, value in NAMES.items():
         yield Hostile(f"voice: {name}", speech(voice=value))
         yield Hostile(f"voice object: {name}", speech(voice={"id": value}))
+        yield Hostile(f"revision: {name}", speech(voice=f"studio/alice@{value}"))
+        yield Hostile(f"target_voice: {name}", json.dumps({"text": "Hello.", "target_voice": value}).encode(), path="/")
         yield Hostile(f"language: {name}", speech(language=value))
         official = {"text": "Hello.", "text_lang": "en", "ref_audio_path": value}
         yield Hostile(f"reference: {name}", json.dumps(official).encode(), path=OFFICIAL)

@@ -25,6 +25,11 @@ class Witness:
         self.seconds: dict[str, list[float]] = {LISTING: [], SPEAKING: []}
         self.refused = 0
 
+    @property
+    def fewest(self) -> int:
+        """How many answers it has of each kind, at least."""
+        return min(len(found) for found in self.seconds.values())
+
     @asynccontextmanager
     async def asking(self) -> AsyncIterator[None]:
         """Ask until the block ends."""

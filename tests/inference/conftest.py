@@ -21,6 +21,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import soundfile
 from safetensors.numpy import save_file
 
 from sovits_core.bundle.base import open_base
@@ -107,11 +108,28 @@ class Bundle:
         (self.folder / "voice.json").write_text(json.dumps(self.voice))
         (self.folder / "report.html").write_text("<p>for people</p>")
 
+    def speak_samples(self, *texts: str) -> None:
+        """Write a report and a tone for each text, beside what callers must not hear: a recording, the base alone."""
+        (self.folder / "samples").mkdir()
+        rows = []
+        for number, text in enumerate(texts, start=1):
+            names = [f"samples/sentence-{number}{kind}.flac" for kind in ("", ".base")]
+            rows.append({"text": text, "file": names[0], "baseFile": names[1], "cer": "0.1"})
+            for name in (*names, f"samples/line-{number}.recording.flac"):
+                tone = 0.1 * np.sin(
+                    np.arange(self.base.sample_rate) * (200 * number) * 2 * np.pi / self.base.sample_rate
+                )
+                soundfile.write(self.folder / name, tone, self.base.sample_rate, subtype="PCM_16")
+        (self.folder / "report.json").write_text(json.dumps({"schema": "…", "samples": rows}))
+
     def manifest(self) -> dict[str, Any]:
         files = {
-            path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "size": path.stat().st_size}
-            for path in sorted(self.folder.iterdir())
-            if path.name != "manifest.json"
+            path.relative_to(self.folder).as_posix(): {
+                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+                "size": path.stat().st_size,
+            }
+            for path in sorted(self.folder.rglob("*"))
+            if path.is_file() and path.name != "manifest.json"
         }
         return {"schema": "voice.sovits.dev/voice-bundle/v1", "revision": self.revision, "files": files}
 

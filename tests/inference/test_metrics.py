@@ -64,7 +64,7 @@ async def test_speech_is_measured_in_seconds_segments_and_time_to_first_audio(
         await server.until_ready(alice)
         before = await scrape(server)
         answer = await server.create_speech("studio/alice")
-        monkeypatch.setattr("voice_inference.engine.tokens.max_tokens", lambda _: 3)
+        monkeypatch.setattr("voice_inference.engine.sentence.max_tokens", lambda _: 3)
         await server.create_speech("studio/alice")
         while server.services.workers.busy:  # noqa: ASYNC110 -- the thread ends after the answer
             await asyncio.sleep(0.02)

@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ def openai(make_bundle: MakeBundle, desired: Desired, start_process: StartProces
         client.close()
 
 
-def test_it_lists_speaks_streams_and_reads_refusals(openai: OpenAI) -> None:
+def test_it_lists_speaks_streams_and_reads_refusals(openai: OpenAI, repository: Path, tmp_path: Path) -> None:
     assert [model.id for model in openai.models.list()] == ["tiny"]
     assert openai.models.retrieve("tiny").id == "tiny"
     asked: dict[str, Any] = {"model": "tts-1", "voice": "studio/alice", "input": TEXT, "extra_body": {"seed": 1}}
@@ -41,6 +43,12 @@ def test_it_lists_speaks_streams_and_reads_refusals(openai: OpenAI) -> None:
         openai.audio.speech.create(**asked | {"voice": "studio/bob"})
     with pytest.raises(BadRequestError, match="response_format"):
         openai.audio.speech.create(**asked, response_format="mp4")  # type: ignore[arg-type]
+    page = (repository / "docs/speech-api.md").read_text(encoding="utf-8")
+    example = "from openai" + page.partition("```python\nfrom openai")[2].partition("```")[0]
+    address = str(openai.base_url).removesuffix("/v1/")
+    program = example.replace("http://default.voice-system.svc", address).replace("vo_…", "none")
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
+    assert soundfile.info(tmp_path / "hello.mp3").format == "MP3"
 
 
 def test_a_key_lets_it_speak_and_goes_with_its_file(

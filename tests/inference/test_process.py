@@ -6,12 +6,16 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.inference.conftest import StartProcess
+from tests.inference.conftest import Process, StartProcess
+from websockets.client import ClientProtocol
+from websockets.protocol import State
+from websockets.uri import parse_uri
 
 TIMEOUT_SECONDS = 120.0  # the machine may be busy
 LONG = "The server reads this sentence aloud. " * 100
@@ -26,7 +30,7 @@ def test_pcm_arrives_while_it_is_spoken_and_sigterm_lets_it_finish(
 ) -> None:
     desired.write(make_bundle().seal())
     text = "One sentence. Another sentence. The last sentence."
-    with start_process() as process:
+    with start_process("--grace-seconds", f"{TIMEOUT_SECONDS:.0f}") as process:
         whole = process.client.post("/v1/audio/speech", json=request(text, "pcm")).content
         with process.client.stream("POST", "/v1/audio/speech", json=request(text, "pcm")) as answer:
             chunks = answer.iter_raw()
@@ -73,14 +77,44 @@ def test_the_server_never_imports_torch() -> None:
     assert done.stdout.strip() == "False"
 
 
+@contextlib.contextmanager
+def a_slow_reader(process: Process) -> Iterator[socket.socket]:
+    """A connection that takes little: neither of its ends keeps more than some ten thousand bytes."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)  # by which the other one has its buffer
+        connection.connect((process.client.base_url.host, process.client.base_url.port))
+        yield connection
+
+
 def test_a_client_that_never_reads_is_left(make_bundle: Any, desired: Any, start_process: StartProcess) -> None:
     desired.write(make_bundle().seal())
     body = json.dumps(request(LONG, "pcm")).encode()
     head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-    with start_process("--write-seconds", "1") as process, socket.socket() as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.connect((process.client.base_url.host, process.client.base_url.port))
+    with start_process("--write-seconds", "1") as process, a_slow_reader(process) as connection:
         connection.sendall(head + body)
         process.until(lambda: process.number("voice_inference_speech_requests_in_progress") == 1)
         process.until(lambda: process.number("voice_inference_speech_requests_in_progress") == 0)
-        assert process.number("voice_inference_audio_seconds_total") < len(LONG) / 30
+        assert process.number("voice_inference_audio_seconds_total") < 30
+
+
+def test_a_client_of_the_socket_that_never_reads_is_left(
+    make_bundle: Any, desired: Any, start_process: StartProcess
+) -> None:
+    """It answers no ping either, but a connection that is closed in peace waits for what was written."""
+    desired.write(make_bundle().seal())
+    config = {"type": "session.config", "voice": "studio/alice", "response_format": "pcm"}
+    messages = (config, {"type": "input.text", "text": LONG}, {"type": "input.done"})
+    ended = 'voice_inference_http_requests_total{route="/v1/audio/speech/stream",status="101"} 1.0'
+    with start_process("--write-seconds", "1") as process, a_slow_reader(process) as connection:
+        client = ClientProtocol(parse_uri(f"ws://{process.client.base_url.host}/v1/audio/speech/stream"))
+        client.send_request(client.connect())
+        connection.sendall(b"".join(client.data_to_send()))
+        while client.state is not State.OPEN:
+            client.receive_data(connection.recv(1024))
+        for message in messages:
+            client.send_text(json.dumps(message).encode())
+        connection.sendall(b"".join(client.data_to_send()))
+        process.until(lambda: ended in process.client.get("/metrics").text)
+        process.until(lambda: process.number("voice_inference_speech_requests_in_progress") == 0)
+        assert process.number("voice_inference_audio_seconds_total") < 30

@@ -11,17 +11,16 @@ from importlib.metadata import version
 
 import uvicorn
 
-from voice_inference import detect_command
+from voice_inference import detect_command, logs
 from voice_inference.access import key_command
 from voice_inference.api import accounting
 from voice_inference.api.app import create_app
-from voice_inference.api.connections import FrugalLoop, guarded_protocol, listen
+from voice_inference.api.connections import FrugalLoop, guarded_protocol, guarded_socket_protocol, listen
 from voice_inference.api.middleware import BODY_LIMIT
 from voice_inference.api.services import Services, build_services
 from voice_inference.errors import InvalidSettings
 from voice_inference.settings import Settings, add_flags, read_settings
 from voice_store import ENVIRONMENT_HELP
-from voice_store.printable import PrintableFormatter
 
 EX_USAGE = 64  # of sysexits.h, as in the other programs of this project
 
@@ -60,9 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(settings: Settings) -> None:
     """Answer requests until SIGTERM or SIGINT; running requests may finish within the grace period."""
-    lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[lines])
+    logs.configure(settings.log_level, settings.log_format)
     if settings.access_log:
         accounting.log_to(sys.stdout)
     config = config_of(build_services(settings))
@@ -89,7 +86,7 @@ def config_of(services: Services) -> uvicorn.Config:
         access_log=settings.log_level == "debug",
         server_header=False,
         timeout_graceful_shutdown=settings.grace_seconds,
-        ws="websockets-sansio",
+        ws=guarded_socket_protocol(settings.write_seconds),
         ws_max_size=BODY_LIMIT,
         ws_per_message_deflate=False,  # audio does not become smaller
     )

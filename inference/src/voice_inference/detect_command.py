@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 
 from voice_inference.engine import provenance
-from voice_inference.engine.audio import Samples
+from voice_inference.engine.decoding import decode
 from voice_inference.engine.notice import NOTICE
 from voice_inference.engine.watermark import MARKED, RATE, Watermark
 from voice_inference.errors import InvalidSettings
@@ -56,7 +55,7 @@ def examine(path: Path, watermark: Watermark | None) -> dict[str, Any]:
             tags = dict(container.metadata)
             for stream in container.streams:
                 tags |= stream.metadata
-            heard = None if watermark is None else watermark.score(_samples(container))
+            heard = None if watermark is None else watermark.score(decode(container, RATE, max_seconds=MAX_SECONDS))
         statement = provenance.statement_of(path)
     except ImportError:
         statement = None
@@ -76,14 +75,3 @@ def examine(path: Path, watermark: Watermark | None) -> dict[str, Any]:
         "c2pa": statement or unread or None,
         **listened,
     }
-
-
-def _samples(container: av.container.InputContainer) -> Samples:
-    """Return float32 (samples,) at the watermark's rate, of the first MAX_SECONDS."""
-    resampler = av.AudioResampler("flt", "mono", RATE)
-    parts: list[Samples] = []
-    for frame in container.decode(audio=0):
-        parts += [one.to_ndarray().reshape(-1).astype(np.float32) for one in resampler.resample(frame)]
-        if sum(part.size for part in parts) > MAX_SECONDS * RATE:
-            break
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)

@@ -6,10 +6,13 @@ InferenceError
 ├── InvalidKey               nobody knows who asks
 ├── NoVoices                 who asks is known, and may use no voice at all
 ├── UnknownVoice
+├── UnknownRevision
+├── UnknownSample
 ├── ConsentEnded
 ├── TextTooLong              more than the caller may have at a time
 ├── TryLater                 the same request may succeed after ``retry_after`` seconds
 │   ├── VoiceNotReady
+│   │   └── RevisionNotLoaded
 │   ├── Busy
 │   ├── RateLimited
 │   ├── AuthenticationUnavailable
@@ -72,6 +75,25 @@ class UnknownVoice(InferenceError):
         super().__init__(f"There is no voice {name[:100]!r}; {hint}.")
 
 
+class UnknownRevision(InferenceError):
+    """The voice is served here, and that revision of it may not be asked for."""
+
+    def __init__(self, voice_id: str, revision: str, answering: tuple[str, ...]) -> None:
+        super().__init__(
+            f"There is no revision {revision[:100]!r} of {voice_id} here; these speak: {', '.join(answering)}. "
+            f"Without @ the name means the first."
+        )
+
+
+class UnknownSample(InferenceError):
+    """The voice's evaluation spoke no such sentence."""
+
+    def __init__(self, voice_id: str, name: str) -> None:
+        super().__init__(
+            f"There is no sample {name[:100]!r} of {voice_id}; GET /v1/voices/{voice_id}/samples lists them."
+        )
+
+
 class ConsentEnded(InferenceError):
     """The speaker's consent has ended, so the voice is served no longer."""
 
@@ -93,6 +115,10 @@ class TryLater(InferenceError):
 
 class VoiceNotReady(TryLater):
     """The voice is desired here, but no revision of it is loaded."""
+
+
+class RevisionNotLoaded(VoiceNotReady):
+    """The revision may be asked for, and is loaded as somebody does so for the first time."""
 
 
 class Busy(TryLater):

@@ -54,11 +54,15 @@ class Metrics:
         self.faulty_segments = self._counter("faulty_segments", "Sentences that kept a fault after all attempts.")
         self.real_time_factor = self._histogram(
             "real_time_factor",
-            "Seconds of computation per second of audio, by sentence.",
+            "Seconds that a sentence took, beside others, per second of its audio.",
             buckets=REAL_TIME_FACTOR_BUCKETS,
         )
+        self.steps = self._counter("steps", "Steps of S1, each of which chooses a token of every sentence in it.")
+        self.step_rows = self._counter(
+            "step_rows", "Sentences in all steps of S1; over the steps: how many are spoken at a time."
+        )
         self.speech_requests_in_progress = self._gauge(
-            "speech_requests_in_progress", "Speech requests that run or wait for a worker."
+            "speech_requests_in_progress", "Speech requests that are spoken or wait for a place."
         )
         self.voices = self._gauge("voices", "Desired voices by state.", "state")
         self.next_revisions = self._gauge(
@@ -67,6 +71,10 @@ class Metrics:
         self.rejected_entries = self._gauge(
             "rejected_entries", "Entries of the desired-voices document in use that are not valid and left out."
         )
+        self.adapters_in_memory = self._gauge(
+            "adapters_in_memory", "Adapters of voices that are in memory; the others are read when somebody speaks."
+        )
+        self.adapter_reads = self._counter("adapter_reads", "Adapters that were read from the cache folder again.")
         self.loads = self._counter("voice_loads", "Attempts to load a revision by result: success or error.", "result")
         self.load_duration = self._histogram(
             "voice_load_duration_seconds", "Time to fetch, check and load a revision, of successful attempts."

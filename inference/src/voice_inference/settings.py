@@ -16,6 +16,7 @@ from sovits_core.validation import sentences
 from voice_inference.access.callers import VoicePattern
 from voice_inference.engine.provenance import SignedFormat
 from voice_inference.errors import InvalidSettings
+from voice_inference.logs import LogFormat
 
 PREFIX = "VOICE_"
 LOCAL = {"host": "127.0.0.1", "bare_names": "local"}  # of a registry, where nothing else is asked for
@@ -104,13 +105,22 @@ class Settings(BaseSettings):
     tls: Path | None = Field(
         None, description="folder with tls.crt and tls.key (a mounted Secret): HTTPS alone is spoken. Default: HTTP"
     )
-    threads: int = Field(0, ge=0, le=256, description="threads of one inference, 0: usable CPUs over the workers")
+    batch: int = Field(
+        8, ge=1, le=64, description="requests that are spoken at the same time; their tokens are chosen together"
+    )
+    workers: int = Field(1, ge=1, le=64, description="networks that compute at the same time, each on its own threads")
+    threads: int = Field(0, ge=0, le=256, description="threads of one network, 0: usable CPUs over the workers")
     s1_weights: Literal["fp32", "int8", "int4"] = Field(
         "fp32", description="weights of S1's layers; int8 and int4 choose tokens faster, and not always the same"
     )
-    workers: int = Field(1, ge=1, le=64, description="requests that are synthesised at the same time")
     queue: int = Field(16, ge=0, le=10_000, description="requests that may wait; more are answered with 429")
     max_adapter_mib: int = Field(128, ge=1, le=4096, description="largest adapter of a voice, in MiB; more are refused")
+    adapter_memory_mib: int = Field(
+        1024,
+        ge=1,
+        le=1_048_576,
+        description="memory for adapters, in MiB; others are read from the cache when asked",
+    )
     poll_seconds: float = Field(2.0, ge=0.05, le=3600, description="interval between polls of the desired voices")
     max_connections: int = Field(512, ge=1, le=65_536, description="connections at a time; more are closed at once")
     request_seconds: float = Field(
@@ -121,10 +131,11 @@ class Settings(BaseSettings):
     )
     grace_seconds: int = Field(25, ge=0, le=3600, description="time for running requests after SIGTERM")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe message logged")
+    log_format: LogFormat = Field("text", description="json: one object a line, which is how images have it")
 
     @property
     def threads_per_worker(self) -> int:
-        """Number of threads that one inference uses."""
+        """Number of threads that one network uses."""
         return self.threads or max(1, usable_cpus() // self.workers)
 
     @property

@@ -122,6 +122,8 @@ async def test_an_alias_means_the_voice_that_it_names(start_alice: StartServer) 
         client = await ready(server)
         answer = await client.post("/v1/audio/speech", json=REQUEST | {"voice": "alloy"})
         assert answer.headers["x-voice"] == "studio/alice"
+        answer = await client.post("/v1/audio/speech", json=REQUEST | {"voice": "alloy@alice-1"})
+        assert answer.headers["x-voice-revision"] == "alice-1"
         missing = await client.post("/v1/audio/speech", json=REQUEST | {"voice": "echo"})
         assert missing.status_code == 404
         listed = (await client.get("/v1/audio/voices")).json()["voices"]

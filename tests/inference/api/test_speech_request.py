@@ -28,3 +28,10 @@ def test_an_entry_that_cannot_be_used_names_the_field_and_the_remedy() -> None:
 def test_an_alphabet_that_is_not_offered_is_refused() -> None:
     with pytest.raises(ValidationError, match="'cmu', 'ipa', 'pinyin', 'jyutping', 'kana' or 'hangul'"):
         a_request(word="gif", reading="JH", alphabet="klingon")
+
+
+def test_a_locale_that_is_not_known_is_refused_with_those_that_are() -> None:
+    request = SpeechRequest.model_validate({"input": "12/3", "voice": "studio/alice", "locale": "en-UK"})
+    with pytest.raises(InvalidRequest, match=r"locale 'en-UK' is not known; use one of: .*en-GB, .*zh-TW") as refused:
+        request.known_locale()
+    assert refused.value.field == "locale"

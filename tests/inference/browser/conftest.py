@@ -63,6 +63,7 @@ def server(make_bundle: Any, desired: Any, start_process: Any, tmp_path: Path) -
         alice, bob = make_bundle(), make_bundle("studio/bob")
         alice.voice |= {"scores": {"pesq": "3.21", "<img src=x onerror=alert(1)>": "1"}}
         alice.voice |= {"consent": {"expires": "2099-11-01"}}
+        alice.speak_samples("The first sentence.", "<b>Another</b> one.")
         alice.write()
         broken = make_bundle("studio/carol")
         reference = broken.seal()

@@ -1,8 +1,10 @@
 """The playground in Chromium: it speaks while audio arrives, compares, asks for a key, fits a telephone."""
 
 import io
+import json
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 import soundfile
 from playwright.sync_api import expect
 from tests.inference.browser.conftest import TELEPHONE, Visit
+from tests.inference.conftest import Desired, MakeBundle
 
 Serve = Callable[..., str]
 Open = Callable[..., Visit]
@@ -84,6 +87,101 @@ def test_two_voices_are_compared_with_the_same_seed(server: Serve, visit: Open) 
     assert len(set(seeds)) == 1
 
 
+def test_a_revision_is_compared_with_the_one_before(
+    server: Serve, visit: Open, make_bundle: MakeBundle, desired: Desired
+) -> None:
+    here = visit(server())
+    page = here.page
+    expect(page.get_by_role("status")).to_have_text("3 voices.")
+    first = json.loads(desired.path.read_text())["voices"][0]
+    desired.write(desired.entry(make_bundle(number=2, seed=7).seal(), previous=first))
+    reloaded = page.get_by_role("button", name="Reload voices")
+    before = page.get_by_label("Compare with").locator("option", has_text="studio/alice, revision before: alice-1")
+    deadline = time.monotonic() + SECONDS / 1000
+    while not before.count():
+        assert time.monotonic() < deadline
+        reloaded.click()
+        page.wait_for_timeout(100)
+    page.get_by_label("Compare with").select_option("studio/alice@alice-1")
+    expect(page.locator("#about-b")).to_have_text(
+        "the revision before alice-2; it speaks while its VoiceRevision exists"
+    )
+    page.get_by_label("Seed").fill("4")
+    here.speak()
+    expect(page.get_by_role("radio", name="A: studio/alice (alice-2)")).to_be_checked()
+    expect(page.get_by_role("radio", name="B: studio/alice (alice-1)")).to_be_visible()
+    expect(page.get_by_role("group", name="Which one is better?")).to_be_hidden()
+    heard = page.locator("#history")
+    assert sorted(re.findall(r"\((alice-\d)\)", heard.inner_text())) == ["alice-1", "alice-2"]
+
+
+def test_a_blind_comparison_names_nobody_until_somebody_has_chosen(server: Serve, visit: Open) -> None:
+    here = visit(server(), TELEPHONE)
+    page = here.page
+    expect(page.get_by_role("status")).to_have_text("3 voices.")
+    page.get_by_label("Compare with").select_option("studio/bob")
+    page.get_by_label("Blind comparison").focus()
+    page.keyboard.press("Space")
+    orders, chosen = set(), []
+    for seed in range(1, 31):  # all in one order: once in 500 million times
+        page.get_by_label("Seed").fill(str(seed))
+        here.speak()
+        question = page.get_by_role("group", name="Which one is better?")
+        expect(page.get_by_role("status")).to_have_text("Both are spoken: listen to each, then choose.")
+        page.get_by_role("radio", name="The first", exact=True).focus()
+        page.keyboard.press("ArrowDown")
+        expect(page.get_by_role("radio", name="The second", exact=True)).to_be_checked()
+        expect(page.get_by_role("status")).to_have_text(re.compile(r"^The second: \d+\.\d\d s long\.$"))
+        shown = page.get_by_label("What is heard")
+        if seed == 1:
+            picture(here, "playground-blind")
+            named = page.evaluate("document.querySelector('section').outerHTML")
+            assert not re.search(r"alice|bob|seed", named), named
+            assert page.evaluate("document.documentElement.scrollWidth") == 360
+        question.get_by_role("button", name="The second is better").focus()
+        page.keyboard.press("Enter")
+        told = re.compile(r"^You chose (\S+) \(\S+\)\. The first was (\S+) \(\S+\), the second \1 \(\S+\)\.$")
+        expect(page.get_by_role("status")).to_have_text(told)
+        found = told.match(page.get_by_role("status").inner_text())
+        assert found
+        assert set(found.groups()) == {"studio/alice", "studio/bob"}
+        chosen.append(found[1])
+        orders.add(found[2])
+        assert page.evaluate("document.activeElement.name") == "side", "the focus stays in the comparison"
+        expect(question).to_be_hidden()
+        expect(shown.get_by_role("listitem")).to_have_count(min(2 * seed, 20))
+        if len(orders) == 2:
+            break
+    assert orders == {"studio/alice", "studio/bob"}
+    counts = {name: chosen.count(f"studio/{name}") for name in ("alice", "bob")}
+    tally = page.locator("#tally").inner_text()
+    for name, count in counts.items():
+        assert f"studio/{name} ({name}-1) {count}" in tally
+    assert tally.endswith("no difference 0.")
+
+
+def test_samples_of_a_voice_are_heard(server: Serve, visit: Open) -> None:
+    here = visit(server())
+    page = here.page
+    expect(page.get_by_role("status")).to_have_text("3 voices.")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_text("Samples of the voice").focus()
+    page.keyboard.press("Enter")
+    second = page.get_by_role("button", name="Play sample: <b>Another</b> one.")
+    expect(second).to_be_visible()
+    second.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Sample of studio/alice (alice-1): 1.00 s long.")
+    assert here.painted() > 1000
+    picture(here, "playground-samples")
+    page.get_by_label("Voice", exact=True).select_option("studio/bob")
+    expect(page.get_by_text("None.", exact=True)).to_be_visible()
+    assert second.count() == 0
+    ends = [url.removeprefix(f"{here.address}/v1/voices/studio/") for url in asked]
+    assert ends == ["alice/samples", "alice/samples/sentence-2", "bob/samples"]
+
+
 def test_a_key_is_asked_for_and_stays_in_the_tab(server: Serve, visit: Open, key: str, tmp_path: Path) -> None:
     here = visit(server("--keys", str(tmp_path / "keys")))
     page = here.page
@@ -147,14 +245,16 @@ def test_the_keyboard_reaches_everything_in_order(server: Serve, visit: Open) ->
     page = visit(server()).page
     expect(page.get_by_role("status")).to_have_text("3 voices.")
     reached = []
-    for _ in range(14):
+    for _ in range(16):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
-    assert reached[:10] == [
+    assert reached[:12] == [
         "A",
         "SUMMARY",
         "voice-a",
         "voice-b",
+        "blind",
+        "SUMMARY",
         "text",
         "language",
         "format",
@@ -191,3 +291,11 @@ def test_the_spectrogram_shows_a_tone_where_it_sounds(server: Serve, visit: Open
     assert bin_ == 80, "2,500 Hz of 32,000 in 1,024 parts"
     assert abs(level - expected) < 0.1
     assert row == 60, "half of the height is a quarter of 10 kHz"
+
+
+def test_the_documents_page_comes_from_this_server_alone(server: Serve, visit: Open) -> None:
+    page = visit(server("--threads", "1")).page
+    page.get_by_role("link", name="API").click()
+    expect(page.get_by_role("heading", name=re.compile("Voice inference"))).to_be_visible()
+    page.get_by_role("button", name=re.compile("Create Speech")).first.click()
+    expect(page.get_by_role("button", name="Try it out")).to_be_visible()

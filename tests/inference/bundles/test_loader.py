@@ -35,10 +35,13 @@ def loader(tmp_path: Path) -> Loader:
 def test_a_sound_bundle_is_loaded_with_all_its_parts(make_bundle: Any, loader: Loader, base: Base) -> None:
     bundle = make_bundle(rank=3)
     voice = loader.load_voice(bundle.seal(), base)
+    adapters = voice.adapters()
     assert voice.language == "en"
     assert voice.prompt.tokens.tolist() == bundle.prompt["codes"].tolist()
     assert voice.prompt.speaker_embedding.shape == (1, base.decode.shapes["ge"][1], 1)
-    for graph, adapter in ((base.prefill, voice.prefill), (base.step, voice.step), (base.decode, voice.decode)):
+    for graph, adapter in zip(
+        (base.prefill, base.step, base.decode), (adapters.prefill, adapters.step, adapters.decode), strict=True
+    ):
         assert adapter.keys() == {lora.name for lora in graph.lora}
         for lora in graph.lora:
             stacked = np.stack([bundle.adapter[key] for key in lora.keys]).astype(np.float32)
@@ -46,10 +49,10 @@ def test_a_sound_bundle_is_loaded_with_all_its_parts(make_bundle: Any, loader: L
 
 
 def test_the_graphs_share_the_tensors_that_they_have_in_common(make_bundle: Any, loader: Loader, base: Base) -> None:
-    voice = loader.load_voice(make_bundle().seal(), base)
-    shared = voice.prefill.keys() & voice.step.keys()
+    adapters = loader.load_voice(make_bundle().seal(), base).adapters()
+    shared = adapters.prefill.keys() & adapters.step.keys()
     assert shared
-    assert all(voice.prefill[name] is voice.step[name] for name in shared)
+    assert all(adapters.prefill[name] is adapters.step[name] for name in shared)
 
 
 @pytest.mark.parametrize("rank", [1, 2])
@@ -61,8 +64,8 @@ def test_the_third_axis_of_a_convolution_is_dropped_and_a_rank_of_one_is_not(
     bundle.adapter = {key: tensor[..., None] for key, tensor in bundle.adapter.items()}
     bundle.write()
     convolution = loader.load_voice(bundle.seal(), base)
-    for name, stacked in plain.decode.items():
-        assert np.array_equal(stacked, convolution.decode[name])
+    for name, stacked in plain.adapters().decode.items():
+        assert np.array_equal(stacked, convolution.adapters().decode[name])
 
 
 def test_only_the_files_that_the_server_needs_are_fetched(
@@ -99,6 +102,14 @@ def test_cached_voices_that_are_not_wanted_are_removed(
         loader.load_voice(reference, base)
     loader.prune({kept.digest})
     assert [path.name for path in (tmp_path / "cache" / "voices").iterdir()] == [kept.digest.removeprefix("sha256:")]
+
+
+def test_a_voice_writes_dates_as_its_bundle_says(make_bundle: Any, loader: Loader, base: Base) -> None:
+    bundle = make_bundle()
+    assert loader.load_voice(bundle.seal(), base).locale == ""
+    bundle.voice["locale"] = "en-GB"
+    bundle.write()
+    assert loader.load_voice(bundle.seal(), base).locale == "en-GB"
 
 
 def changed(**changes: Any) -> Damage:
@@ -150,6 +161,7 @@ def whole_numbers(bundle: Any) -> None:
         ),
         pytest.param(changed(consent={"revoked": True}), InvalidVoice, "revoked", id="a consent that was revoked"),
         pytest.param(changed(schema="voice.sovits.dev/voice/v2"), InvalidDocument, "schema", id="a later schema"),
+        pytest.param(changed(locale="en-UK"), InvalidDocument, "'en-UK' is not known", id="an unknown locale"),
         pytest.param(changed(adapter={"sha256": "", "rank": 0}), InvalidDocument, "adapter.rank", id="rank 0"),
         pytest.param(changed(adapter={"sha256": "", "rank": 4096}), InvalidDocument, "adapter.rank", id="rank 4096"),
         pytest.param(changed(adapter={"sha256": "", "rank": 3}), InvalidVoice, "rank=3", id="a rank that differs"),

@@ -96,7 +96,7 @@ def test_a_sentence_without_an_end_token_stops_at_its_maximum_length_and_is_coun
     voice: Voice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (whole,) = synthesize(voice)
-    monkeypatch.setattr("voice_inference.engine.tokens.max_tokens", lambda _: 5)
+    monkeypatch.setattr("voice_inference.engine.sentence.max_tokens", lambda _: 5)
     metrics = Metrics()
     (segment,) = synthesize(voice, metrics=metrics)
     assert segment.finish_reason == FinishReason.MAX_LENGTH
@@ -118,9 +118,19 @@ def test_readings_of_the_request_go_before_those_of_the_voice_and_these_before_t
     voices = Lexicon.of(LexiconEntry(word, "Y IH1 F", "cmu") for word in ("jif", "yif"))
     own = replace(voice, base=replace(voice.base, document=document), lexicon=voices)
     request = Lexicon.of([LexiconEntry("jif", "JH IH1 F", "cmu")])
-    (sentence,) = sentences_of("gif jif yif", "en", own, lexicon=request)
+    (sentence,) = sentences_of("gif jif yif", "en", own, Options(lexicon=request))
     spoken = [word.phones for word in sentence.parts[0].words if word.phones[0] != ","]
     assert spoken == [("G", "IH1", "F"), ("JH", "IH1", "F"), ("Y", "IH1", "F")]
+
+
+def test_a_request_says_how_its_dates_are_written_and_the_voice_where_it_does_not(voice: Voice) -> None:
+    british = replace(voice, locale="en-GB")
+    spoken = [
+        sentence.parts[0].normalized.split(",")[0]
+        for reader, options in ((voice, Options()), (british, Options()), (british, Options(locale="en-US")))
+        for sentence in sentences_of("12/3/2024", "en", reader, options)
+    ]
+    assert spoken == ["December third", "March twelfth", "December third"]
 
 
 LONG = "The first sentence of this text is long enough to be heard in several parts. The second one is short."
@@ -141,15 +151,6 @@ def test_the_first_sentence_is_heard_in_parts_while_it_is_spoken(voice: Voice) -
     assert similarity(first, whole[0].samples) > 0.9
 
 
-def test_the_first_part_needs_no_more_tokens_than_its_own_and_those_that_it_looks_ahead(voice: Voice) -> None:
-    asked = []
-    segments = Engine(Metrics()).synthesize(
-        voice, LONG, language="en", seed=1, is_cancelled=lambda: bool(asked.append(1)), options=EARLY
-    )
-    next(segments)
-    assert len(asked) == FIRST_PART + LOOKAHEAD
-
-
 def test_parts_join_without_a_click(voice: Voice) -> None:
     parts = list(synthesize_early(voice, LONG))[:-1]
     first = np.concatenate([part.samples for part in parts])
@@ -159,7 +160,7 @@ def test_parts_join_without_a_click(voice: Voice) -> None:
 
 
 def test_a_sentence_that_ends_before_its_second_part_is_whole(voice: Voice, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voice_inference.engine.tokens.max_tokens", lambda _: FIRST_PART + LOOKAHEAD)
+    monkeypatch.setattr("voice_inference.engine.sentence.max_tokens", lambda _: FIRST_PART + LOOKAHEAD)
     parts = list(synthesize_early(voice, "A sentence without an end."))
     assert [part.tokens.size for part in parts] == [FIRST_PART + LOOKAHEAD, 0]
     assert sum(part.samples.size for part in parts) == (FIRST_PART + LOOKAHEAD) * voice.base.sample_rate // 25
@@ -193,8 +194,17 @@ def test_long_text_is_spoken_piece_by_piece_as_it_is_asked_for(voice: Voice) -> 
     assert len(list(islice(segments, 2))) == 2
 
 
+@pytest.mark.parametrize("text", [".", "…", "?!\n—", "***", "。"])
+def test_marks_alone_are_a_pause(voice: Voice, text: str) -> None:
+    (segment,) = Engine(Metrics()).synthesize(voice, text, language="en", seed=1, is_cancelled=lambda: False)
+    assert segment.samples.size == voice.base.sample_rate // 4
+    assert not segment.samples.any()
+    assert (segment.tokens.size, segment.faults) == (0, ())
+
+
 @pytest.mark.parametrize(
-    ("text", "language", "field"), [("Hello.", "xx", "language"), ("... !", "en", "input"), ("\n\n", "en", "input")]
+    ("text", "language", "field"),
+    [("...", "xx", "language"), ("😀 !", "en", "input"), ("\n\n", "en", "input")],
 )
 def test_what_cannot_be_spoken_is_refused_with_the_field(voice: Voice, text: str, language: str, field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:

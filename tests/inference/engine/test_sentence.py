@@ -76,7 +76,7 @@ def test_what_was_given_away_stays_and_the_next_attempt_goes_on_after_it(
     (whole,), _ = speak(voice)
     limit = 2 * FIRST_PART + 2 * LOOKAHEAD
     assert whole.tokens.size > limit
-    monkeypatch.setattr("voice_inference.engine.tokens.max_tokens", lambda _: limit)
+    monkeypatch.setattr("voice_inference.engine.sentence.max_tokens", lambda _: limit)
     segments, metrics = speak(voice, early=True)
     given = FIRST_PART + LOOKAHEAD
     assert [segment.tokens.size for segment in segments] == [given, limit - given]

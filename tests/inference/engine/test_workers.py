@@ -177,6 +177,16 @@ async def test_one_caller_leaves_places_for_others() -> None:
     await pool.close()
 
 
+async def test_one_caller_leaves_threads_for_others() -> None:
+    pool, floods = workers(threads=4, queue=12), [Endless() for _ in range(5)]
+    running = [asyncio.create_task(anext(pool.stream(flood, caller="flood"))) for flood in floods]
+    await asyncio.wait_for(asyncio.gather(*running[:3]), TIMEOUT_SECONDS)
+    assert [chunk async for chunk in pool.stream(counting, caller="other")] == [0, 1, 2]
+    assert sum(flood.started.is_set() for flood in floods) == 3
+    await pool.close()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
 async def test_a_long_job_lets_others_go_first_after_each_chunk() -> None:
     pool = workers(threads=1, queue=3)
     order: list[str] = []

@@ -79,6 +79,7 @@ def test_a_document_without_a_base_of_its_own_keeps_the_entries_that_have_one(wr
         pytest.param(entry(base=OTHER_BASE | {"digest": ""}), "needs a digest", id="an unpinned base of its own"),
         pytest.param(entry(next=following(digest="")), "next.digest: ", id="a next revision without a digest"),
         pytest.param(entry(next="alice-2"), "next: ", id="a next revision that is a name"),
+        pytest.param(entry(previous="alice-0"), "previous: ", id="a previous revision that is a name"),
         pytest.param(7, "voices.0: ", id="a number"),
         pytest.param(None, "voices.0: ", id="null"),
     ],
@@ -122,14 +123,19 @@ def test_fields_of_later_versions_are_ignored() -> None:
 def test_a_document_of_the_first_operators_is_one_shard_of_one() -> None:
     found = parse(document(entry()))
     assert (found.shard, found.shards) == (0, 1)
-    assert (found.voices[0].expires, found.voices[0].next) == (None, None)
+    (voice,) = found.voices
+    assert (voice.expires, voice.next, voice.previous) == (None, None, None)
 
 
-def test_an_entry_carries_its_last_day_and_what_comes_next() -> None:
-    (voice,) = parse(document(entry(expires="2027-11-01", next=following()))).voices
+def test_an_entry_carries_its_last_day_what_comes_next_and_what_was_before() -> None:
+    before = following(revision="alice-0")
+    (voice,) = parse(document(entry(expires="2027-11-01", next=following(), previous=before))).voices
     assert voice.expires == date(2027, 11, 1)
     assert voice.next is not None
     assert (voice.next.id, voice.next.revision) == ("studio/alice", "alice-2")
+    assert voice.previous is not None
+    assert (voice.previous.id, voice.previous.revision) == ("studio/alice", "alice-0")
+    assert voice.previous.base == voice.base
 
 
 def test_a_revision_without_a_base_has_that_of_the_document() -> None:

@@ -10,7 +10,7 @@ from sovits_core.bundle.base import LexiconWord
 from voice_inference.bundles.base import Base
 from voice_inference.bundles.references import BaseReference
 from voice_inference.bundles.voice import Voice, load_voice
-from voice_inference.errors import ConsentEnded, UnknownVoice, VoiceNotReady
+from voice_inference.errors import ConsentEnded, RevisionNotLoaded, UnknownRevision, UnknownVoice, VoiceNotReady
 from voice_inference.metrics import Metrics
 from voice_inference.voices.desired import DesiredVoice, DesiredVoices, Revision
 from voice_inference.voices.registry import VoiceRegistry
@@ -20,13 +20,16 @@ def revision(voice: Voice) -> Revision:
     return Revision(**voice.reference.model_dump(), base=voice.base.reference)
 
 
-def entry(voice: Voice, *, following: Voice | None = None, expires: date | None = None) -> DesiredVoice:
+def entry(
+    voice: Voice, *, following: Voice | None = None, before: Voice | None = None, expires: date | None = None
+) -> DesiredVoice:
     return DesiredVoice(
         **voice.reference.model_dump(),
         base=voice.base.reference,
         generation=1,
         expires=expires,
         next=revision(following) if following else None,
+        previous=revision(before) if before else None,
     )
 
 
@@ -136,6 +139,125 @@ def test_a_way_back_to_the_revision_that_still_serves_loads_nothing(case: Case) 
     assert (case.states(), case.registry.find("alice")) == ({"studio/alice": "ready"}, old)
 
 
+def serve(case: Case, voice: Voice, *, before: Voice | None = None) -> None:
+    case.update(entry(voice, before=before))
+    case.registry.record_base(case.base)
+    case.registry.record_voice(voice)
+
+
+def test_the_revision_that_the_list_names_as_the_previous_one_speaks_by_its_own_name_alone(case: Case) -> None:
+    first, second, third = (case.load("studio/alice", number) for number in (1, 2, 3))
+    registry = case.registry
+    serve(case, first)
+    serve(case, second, before=first)
+    assert registry.find("alice") is registry.find("studio/alice@alice-2") is second
+    assert registry.find("alice@alice-1") is first, "it was served a moment ago"
+    assert not registry.missing("previous")
+    assert first.reference.digest in registry.digests(), "its files stay"
+    serve(case, third, before=second)
+    assert registry.find("alice@alice-2") is second
+    for name in ("alice@alice-1", "studio/alice@", "alice@alice-2@alice-2"):
+        with pytest.raises(UnknownRevision, match=r"of studio/alice here; these speak: alice-3, alice-2\."):
+            registry.find(name)
+    assert first.reference.digest not in registry.digests()
+
+
+def test_a_revision_that_the_list_names_no_longer_does_not_speak(case: Case) -> None:
+    first, second = case.load("studio/alice", 1), case.load("studio/alice", 2)
+    serve(case, first)
+    serve(case, second, before=first)
+    assert case.registry.find("alice@alice-1") is first
+    case.update(second)
+    with pytest.raises(UnknownRevision, match=r"these speak: alice-2\."):
+        case.registry.find("alice@alice-1")
+    assert first.reference.digest not in case.registry.digests()
+
+
+def test_a_list_of_an_earlier_operator_names_no_previous_revision_and_none_is_remembered(case: Case) -> None:
+    first, second = case.load("studio/alice", 1), case.load("studio/alice", 2)
+    serve(case, first)
+    serve(case, second)
+    with pytest.raises(UnknownRevision, match=r"these speak: alice-2\."):
+        case.registry.find("alice@alice-1")
+
+
+def test_a_pod_that_never_served_the_previous_revision_loads_it_once_it_is_asked_for(case: Case) -> None:
+    first, second = case.load("studio/alice", 1), case.load("studio/alice", 2)
+    registry = case.registry
+    serve(case, second, before=first)
+    assert not registry.missing("previous"), "nobody has asked"
+    assert first.reference.digest not in registry.digests()
+    with pytest.raises(RevisionNotLoaded):
+        registry.find("alice@alice-1")
+    assert registry.missing("previous") == [revision(first)]
+    assert first.reference.digest in registry.digests()
+    case.update(entry(second, before=first, expires=date(2099, 1, 1)))
+    assert registry.missing("previous") == [revision(first)], "another list changes nothing about it"
+    registry.record_error(revision(first), "the store is away")
+    with pytest.raises(VoiceNotReady, match=r"alice-1 of studio/alice cannot be loaded: the store is away\."):
+        registry.find("alice@alice-1")
+    registry.record_voice(first)
+    assert registry.find("alice@alice-1") is first
+    assert (registry.find("alice"), registry.missing("previous")) == (second, [])
+
+
+def test_a_way_back_to_the_previous_revision_loads_nothing(case: Case) -> None:
+    first, second = case.load("studio/alice", 1), case.load("studio/alice", 2)
+    serve(case, first)
+    serve(case, second, before=first)
+    case.update(entry(first, before=second))
+    assert (case.states(), case.registry.find("alice")) == ({"studio/alice": "ready"}, first)
+    assert case.registry.find("alice@alice-2") is second
+
+
+def test_a_way_back_to_a_previous_revision_that_nobody_asked_for_loads_it(case: Case) -> None:
+    first, second = case.load("studio/alice", 1), case.load("studio/alice", 2)
+    serve(case, second, before=first)
+    case.update(entry(second, following=first))
+    assert case.registry.missing("next") == [revision(first)]
+
+
+def test_a_revision_beside_does_not_speak_by_any_name(case: Case) -> None:
+    first, second = case.load("studio/alice", 1), case.load("studio/alice", 2)
+    case.update(entry(first, following=second))
+    case.registry.record_voice(first)
+    case.registry.record_voice(second)
+    with pytest.raises(UnknownRevision, match=r"these speak: alice-1\."):
+        case.registry.find("alice@alice-2")
+
+
+def test_a_previous_revision_goes_with_its_voice(case: Case) -> None:
+    first, second = case.load("studio/bob", 1), case.load("studio/bob", 2)
+    serve(case, first)
+    serve(case, second, before=first)
+    case.update(case.load("studio/carol"))
+    assert not case.registry.digests() & {one.reference.digest for one in (first, second)}
+    with pytest.raises(UnknownVoice):
+        case.registry.find("bob@bob-1")
+
+
+def test_a_previous_revision_ends_with_the_consent_that_its_bundle_has(case: Case) -> None:
+    today = case.clock.now.date()
+    first = replace(case.load("studio/alice", 1), expires=today - timedelta(days=1))
+    second = case.load("studio/alice", 2)
+    registry = case.registry
+    for voice, before in ((first, None), (second, first)):
+        named = entry(voice, before=before).model_dump(exclude={"expires"})
+        case.update(DesiredVoice.model_validate(named))
+        registry.record_voice(voice)
+    assert registry.find("alice") is second
+    with pytest.raises(ConsentEnded):
+        registry.find("alice@alice-1")
+
+
+def test_whoever_may_not_use_a_voice_learns_of_no_revision(case: Case) -> None:
+    serve(case, case.load("studio/alice", 2), before=case.load("studio/alice", 1))
+    for name in ("studio/alice@alice-1", "studio/alice@alice-9", "studio/nobody@alice-1"):
+        with pytest.raises(UnknownVoice) as refused:
+            case.registry.find(name, lambda _: False)
+        assert str(refused.value) == f"There is no voice {name!r}; no voice of studio is served here."
+
+
 def test_readings_are_those_of_the_list_and_load_nothing(case: Case) -> None:
     voice = case.load("studio/alice")
     case.update(voice)
@@ -194,11 +316,11 @@ def test_a_next_revision_that_is_loaded_serves_from_the_update_on_that_names_it(
     case.registry.record_base(case.base)
     case.registry.record_voice(old)
     case.registry.record_voice(new)
-    case.update(new)
+    case.update(entry(new, before=old))
     assert case.registry.find("alice") is new
     assert case.registry.missing("current") == []
-    case.update(entry(new, following=old))  # it was dropped with the swap
-    assert case.registry.missing("next") == [revision(old)]
+    case.update(entry(new, following=old))  # it is still there, as the one before
+    assert (case.state_of_next("studio/alice"), case.registry.missing("next")) == ("ready", [])
 
 
 def test_a_next_revision_that_fails_leaves_the_served_one_ready(case: Case) -> None:

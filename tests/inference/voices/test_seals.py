@@ -56,13 +56,14 @@ def test_an_entry_that_the_operator_did_not_sign_is_left_out_alone(forged: dict[
     assert len(served(None, forged, entry("carol"))) == 2, "without a key everything is accepted, as on one machine"
 
 
-def test_a_next_revision_without_a_seal_is_left_out_and_the_served_one_stays() -> None:
-    following = {key: value for key, value in entry(number=2, seal="").items() if key != "id"}
-    found = parse(Seals(public(KEY)), entry(next=following))
-    assert [(voice.revision, voice.next) for voice in found.voices] == [("alice-1", None)]
+@pytest.mark.parametrize("role", ["next", "previous"])
+def test_another_revision_without_a_seal_is_left_out_and_the_served_one_stays(role: str) -> None:
+    other = {key: value for key, value in entry(number=2, seal="").items() if key != "id"}
+    found = parse(Seals(public(KEY)), entry(**{role: other}))
+    assert [(voice.revision, getattr(voice, role)) for voice in found.voices] == [("alice-1", None)]
     assert len(found.rejected) == 1
     signed = {key: value for key, value in entry(number=2).items() if key != "id"}
-    assert parse(Seals(public(KEY)), entry(next=signed)).voices[0].next is not None
+    assert getattr(parse(Seals(public(KEY)), entry(**{role: signed})).voices[0], role) is not None
 
 
 def test_a_voice_that_is_removed_goes_whatever_stands_beside_it() -> None:

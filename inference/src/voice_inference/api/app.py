@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi_offline import FastAPIOffline
 
 from voice_inference.api import error_handlers
 from voice_inference.api.accounting import AccountRequests
@@ -16,7 +17,9 @@ from voice_inference.api.middleware import AnswerHead, LimitBody, MeasureRequest
 from voice_inference.api.official_routes import router as official_router
 from voice_inference.api.playground import playground
 from voice_inference.api.routes import router
+from voice_inference.api.sample_routes import router as sample_router
 from voice_inference.api.services import Services
+from voice_inference.api.sillytavern_routes import router as sillytavern_router
 from voice_inference.api.speech_socket import router as socket_router
 
 
@@ -38,10 +41,13 @@ def create_app(services: Services) -> FastAPI:
             with suppress(asyncio.CancelledError):
                 await task
         await services.workers.close()
+        services.samples.close()
         services.gate.close()
         await asyncio.to_thread(services.tracing.close)
 
-    app = FastAPI(
+    app = FastAPIOffline(
+        redoc_url=None,
+        static_url="/docs/files",  # of its page, which loads nothing from elsewhere
         title="Voice inference",
         version=version("voice-inference"),
         description="Text and a voice in, audio out; compatible with OpenAI's speech API.",
@@ -49,7 +55,9 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.include_router(router)
+    app.include_router(sample_router)
     app.include_router(official_router)
+    app.include_router(sillytavern_router)
     app.include_router(socket_router)
     if services.settings.playground:
         app.include_router(playground())

@@ -21,6 +21,7 @@ from weakref import WeakSet
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from voice_inference.errors import InvalidSettings
 
@@ -147,8 +148,19 @@ def guarded_protocol(request_seconds: float, write_seconds: float) -> type[H11Pr
     """
 
     class Guarded(_GuardedProtocol):
-        limits = (request_seconds, write_seconds)
+        pass
 
+    Guarded.request_seconds, Guarded.write_seconds = request_seconds, write_seconds
+    return Guarded
+
+
+def guarded_socket_protocol(write_seconds: float) -> type[WebSocketsSansIOProtocol]:
+    """Return the protocol class of its WebSockets; ``write_seconds`` as above: a ping's time-out would wait for it."""
+
+    class Guarded(_EndsSlowReaders, WebSocketsSansIOProtocol):
+        pass
+
+    Guarded.write_seconds = write_seconds
     return Guarded
 
 
@@ -161,17 +173,47 @@ def usable_descriptors() -> int:
     return max(soft, wanted)
 
 
-class _GuardedProtocol(H11Protocol):
-    limits: tuple[float, float]
+class _EndsSlowReaders(asyncio.Protocol):
+    """Before a protocol of uvicorn's: ends the connection of a client that does not read what waits for it."""
+
+    write_seconds: float
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    client: tuple[str, int] | None
+    _patience: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._patience = self.loop.call_later(self.write_seconds, self._reader_is_slow)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._forget_patience()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_patience()
+        super().connection_lost(exc)
+
+    def _reader_is_slow(self) -> None:
+        log.debug("%s reads its answer too slowly", self.client)
+        self.transport.abort()
+
+    def _forget_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+
+class _GuardedProtocol(_EndsSlowReaders, H11Protocol):
+    request_seconds: float
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._deadline: asyncio.TimerHandle | None = None  # of the request that arrives
-        self._patience: asyncio.TimerHandle | None = None  # with a client that does not read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._deadline = self.loop.call_later(self.limits[0], self._request_is_late)
+        self._deadline = self.loop.call_later(self.request_seconds, self._request_is_late)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -179,20 +221,11 @@ class _GuardedProtocol(H11Protocol):
         if not arrives:
             self._forget_deadline()
         elif self._deadline is None and not self.transport.is_closing():
-            self._deadline = self.loop.call_later(self.limits[0], self._request_is_late)
+            self._deadline = self.loop.call_later(self.request_seconds, self._request_is_late)
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._patience = self.loop.call_later(self.limits[1], self._reader_is_slow)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._forget_patience()
-
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadline()
-        self._forget_patience()
-        super().connection_lost(error)
+        super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -205,16 +238,7 @@ class _GuardedProtocol(H11Protocol):
             self.transport.write(TOO_LATE)
         self.transport.close()
 
-    def _reader_is_slow(self) -> None:
-        log.debug("%s reads its answer too slowly", self.client)
-        self.transport.abort()
-
     def _forget_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-
-    def _forget_patience(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None

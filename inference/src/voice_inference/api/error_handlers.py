@@ -27,6 +27,8 @@ from voice_inference.errors import (
     SynthesisFailed,
     TextTooLong,
     TryLater,
+    UnknownRevision,
+    UnknownSample,
     UnknownVoice,
     VoiceNotReady,
 )
@@ -52,6 +54,8 @@ TRANSLATIONS = (  # the first class that fits counts
     Translation(NoVoices, HTTPStatus.FORBIDDEN, INVALID, "no_voices"),
     Translation(TextTooLong, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, INVALID, "text_too_long", "input"),
     Translation(UnknownVoice, HTTPStatus.NOT_FOUND, INVALID, "voice_not_found", "voice"),
+    Translation(UnknownRevision, HTTPStatus.NOT_FOUND, INVALID, "revision_not_found", "voice"),
+    Translation(UnknownSample, HTTPStatus.NOT_FOUND, INVALID, "sample_not_found", "sample"),
     Translation(ConsentEnded, HTTPStatus.NOT_FOUND, INVALID, "consent_ended", "voice"),
     Translation(VoiceNotReady, HTTPStatus.SERVICE_UNAVAILABLE, SERVER, "voice_not_ready", "voice"),
     Translation(Busy, HTTPStatus.TOO_MANY_REQUESTS, LIMIT, "server_busy"),

@@ -22,7 +22,24 @@ def _described(schema: dict[str, Any]) -> None:
     schema["examples"] = [{"text": "Good morning.", "text_lang": "en", "ref_audio_path": "studio/alice"}]
 
 
-class OfficialRequest(BaseModel):
+class ClientRequest(BaseModel):
+    """A request of a client of GPT-SoVITS: null and the empty string mean left out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_absent(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if value is not None and value != ""}
+
+
+def language_of(text_lang: str) -> str | None:
+    """Return the language that such a client means; None: the voice's own."""
+    language = text_lang.lower().removeprefix("all_")
+    return LANGUAGES.get(language, language)
+
+
+class OfficialRequest(ClientRequest):
     """The fields of api_v2 that mean something here; null and the empty string mean left out."""
 
     model_config = ConfigDict(
@@ -48,13 +65,6 @@ class OfficialRequest(BaseModel):
     sample_steps: int | None = Field(None, description="Without effect: of v3 and v4.")
     super_sampling: bool = Field(False, description="Without effect: of v3.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_is_absent(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        return {name: value for name, value in given.items() if value is not None and value != ""}
-
     @property
     def ignored(self) -> tuple[str, ...]:
         """Fields that were given and have no effect."""
@@ -72,12 +82,11 @@ class OfficialRequest(BaseModel):
                 "name, <namespace>/<name>; GET /v1/voices lists them.",
                 field="ref_audio_path",
             )
-        language = self.text_lang.lower().removeprefix("all_")
         return SpeechRequest.model_validate(
             {
                 "input": self.text,
                 "voice": self.ref_audio_path,
-                "language": LANGUAGES.get(language, language),
+                "language": language_of(self.text_lang),
                 "response_format": FORMATS[self.media_type],
                 "speed": self.speed_factor,
                 "seed": None if self.seed < 0 else self.seed,

@@ -14,7 +14,9 @@ from voice_inference.access.meters import Meters
 from voice_inference.access.oidc import OidcTokens
 from voice_inference.access.service_accounts import ServiceAccountTokens
 from voice_inference.api.certificate import ServerCertificate
+from voice_inference.api.sample_service import SampleService
 from voice_inference.api.speech_service import SpeechService
+from voice_inference.bundles.adapters import AdapterCache
 from voice_inference.bundles.loader import Loader
 from voice_inference.bundles.voice import MIB
 from voice_inference.engine.engine import Engine
@@ -36,6 +38,7 @@ class Services:
 
     registry: VoiceRegistry
     speech: SpeechService
+    samples: SampleService
     metrics: Metrics
     workers: Workers
     syncer: Syncer
@@ -60,7 +63,7 @@ def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> S
     """
     metrics = Metrics()
     registry = VoiceRegistry(metrics, clock, bare_names=settings.bare_names)
-    workers = Workers(threads=settings.workers, queue=settings.queue, metrics=metrics)
+    workers = Workers(threads=settings.batch, queue=settings.queue, metrics=metrics)
     seals = Seals(settings.public_key) if settings.public_key else None
     sources: list[Source] = []  # the operator first: its answer is fresher than a file of the same generation
     files = FileSource(settings.voices, seals) if settings.voices else None
@@ -74,11 +77,12 @@ def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> S
         threads=settings.threads_per_worker,
         adapter_limit=adapter_limit,
         step_bits=settings.step_bits,
+        adapters=AdapterCache(settings.adapter_memory_mib * MIB, metrics),
     )
     syncer = Syncer(NewestSource(sources), loader, registry, metrics, poll_seconds=settings.poll_seconds)
     speech = SpeechService(
         registry,
-        Engine(metrics),
+        Engine(metrics, batch=settings.batch, lanes=settings.workers),
         workers,
         metrics,
         settings.aliases,
@@ -102,7 +106,10 @@ def build_services(settings: Settings, clock: Callable[[], datetime] = now) -> S
     )
     certificate = ServerCertificate(settings.tls, metrics) if settings.tls else None
     meters, tracing = Meters(clock), Tracing(os.environ)
-    return Services(registry, speech, metrics, workers, syncer, settings, gate, meters, clock, certificate, tracing)
+    samples = SampleService(loader, speech)
+    return Services(
+        registry, speech, samples, metrics, workers, syncer, settings, gate, meters, clock, certificate, tracing
+    )
 
 
 def _verifiers(settings: Settings, limits: Limits) -> list[TokenVerifier]:

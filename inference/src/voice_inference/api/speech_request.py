@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sovits_core.errors import LexiconRejected
+from sovits_core.errors import LexiconRejected, TextRejected
 from sovits_core.synthesis.sampling import Sampling
 from sovits_core.text.lexicon import MAX_READING, MAX_WORD, Alphabet, Lexicon, LexiconEntry
+from sovits_core.text.locales import require_locale
 from voice_inference.api.documented import nullable
 from voice_inference.bundles.voice import Voice
 from voice_inference.engine.captions import CaptionFormat
@@ -106,6 +107,11 @@ class SpeechRequest(BaseModel):
         None, ge=0, le=MAX_SEED, description="The same seed gives the same audio for the same text."
     )
     language: str | None = Field(None, max_length=16, description="Language of the text; the voice's own by default.")
+    locale: str | None = Field(
+        None,
+        max_length=16,
+        description="How the text writes dates and numbers, as `en-GB`; the voice's own way by default.",
+    )
 
     lexicon: list[LexiconItem] = Field(
         default=[], max_length=LEXICON_LIMIT, description="Readings of words that go before those of the front end."
@@ -143,6 +149,18 @@ class SpeechRequest(BaseModel):
             raise InvalidRequest(
                 "timestamps come with stream_format 'sse', or as response_format 'vtt' or 'srt'.", field="timestamps"
             )
+
+    def known_locale(self) -> str:
+        """Return the locale; empty: the voice's own.
+
+        Raises:
+            InvalidRequest: it is not known; those that are known are named.
+        """
+        try:
+            require_locale(self.locale or "")
+        except TextRejected as error:
+            raise InvalidRequest(f"{error}.", field="locale") from error
+        return self.locale or ""
 
     def readings(self) -> Lexicon:
         """Return the lexicon.

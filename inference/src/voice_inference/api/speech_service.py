@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections import Counter
@@ -21,10 +22,13 @@ from voice_inference.engine.provenance import Signer, SigningEncoder
 from voice_inference.engine.sentence import Options, Segment
 from voice_inference.engine.watermark import Watermark
 from voice_inference.engine.workers import IsCancelled, Workers
-from voice_inference.errors import InvalidRequest, SynthesisFailed
+from voice_inference.errors import InvalidRequest, LoadError, RevisionNotLoaded, SynthesisFailed, VoiceNotReady
 from voice_inference.metrics import Metrics
 from voice_inference.tracing import NO_TRACE, Trace
-from voice_inference.voices.registry import VoiceRegistry
+from voice_inference.voices.registry import RETRY_AFTER_SECONDS, VoiceRegistry
+
+LOAD_SECONDS = 10.0  # that a request waits for a revision which is loaded because of it
+LOOK_SECONDS = 0.1
 
 
 @dataclass
@@ -132,14 +136,14 @@ class SpeechService:
 
         Raises:
             InvalidRequest: a field has a value that this server does not support, or there is nothing to speak.
-            UnknownVoice, ConsentEnded: the voice cannot be found.
+            UnknownVoice, UnknownRevision, ConsentEnded: the voice cannot be found.
             VoiceNotReady: the voice is not loaded.
             Busy, ShuttingDown: no worker takes the request.
             SynthesisFailed: the networks returned no proper audio.
         """
         received = time.monotonic()
         request.check_supported()
-        voice = self.voice_of(request, may_use)
+        voice = await _in_memory(await self.voice_named(request.voice_name, may_use))
         seed = secrets.randbits(32) if request.seed is None else request.seed
         language = request.language or voice.language
         listener = self._listener_for(request, language)
@@ -149,6 +153,8 @@ class SpeechService:
             request.sampling(voice),
             request.split_method,
             request.readings(),
+            request.known_locale(),
+            caller,
         )
         wants_captions = bool(request.timestamps or request.caption_format)
         usage = Usage(len(request.input))
@@ -162,7 +168,7 @@ class SpeechService:
 
         def encoded(is_cancelled: IsCancelled, options: Options) -> Iterator[bytes | Caption]:
             rate, form = voice.base.sample_rate, request.response_format
-            encoder = None if request.caption_format else self._encoder(form, rate, request.speed, voice.reference.id)
+            encoder = None if request.caption_format else self.encoder(form, rate, request.speed, voice.reference.id)
             captioner = Captioner(rate, request.speed, self._listener if request.timestamps == "word" else None)
             for segment in self._engine.synthesize(
                 voice,
@@ -193,21 +199,31 @@ class SpeechService:
         """Tell whether a format is heard while the rest is spoken; a file that is signed must be whole."""
         return streams(form) and form not in self._signed
 
-    def _encoder(self, form: str, rate: int, speed: float, voice: str) -> Encoder:
+    def encoder(self, form: str, rate: int, speed: float, voice: str) -> Encoder:
+        """Return what makes a file of a voice, by its id, that says that a machine made it."""
         encoder = open_encoder(form, rate, speed=speed, tags=tags_of(voice))
         if self._signer is None or form not in self._signed:
             return encoder
         return SigningEncoder(encoder, self._signer, form, voice)
 
-    def voice_of(self, request: SpeechRequest, may_use: Callable[[str], bool]) -> Voice:
-        """Return the voice that a request means.
+    async def voice_named(self, name: str, may_use: Callable[[str], bool]) -> Voice:
+        """Return the voice of a name or an alias; waits a while for a revision that nobody has asked for before.
 
         Raises:
-            UnknownVoice, ConsentEnded: the voice cannot be found.
+            UnknownVoice, UnknownRevision, ConsentEnded: the voice cannot be found.
             VoiceNotReady: the voice is not loaded.
         """
-        meant = self._aliases.get(request.voice_name, "")
-        return self._registry.find(meant if meant and may_use(meant) else request.voice_name, may_use)
+        asked, at, revision = name.partition("@")
+        meant = self._aliases.get(asked, "")
+        name = f"{meant}{at}{revision}" if meant and may_use(meant) else name
+        until = time.monotonic() + LOAD_SECONDS
+        while True:
+            try:
+                return self._registry.find(name, may_use)
+            except RevisionNotLoaded:
+                if time.monotonic() > until:
+                    raise
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _listener_for(self, request: SpeechRequest, language: str) -> Listener | None:
         """Return who listens to what is spoken.
@@ -221,3 +237,11 @@ class SpeechService:
                 raise InvalidRequest(message, field=field_)
         wanted = self._verify if request.verify is None else request.verify
         return self._listener if wanted and language == LANGUAGE else None
+
+
+async def _in_memory(voice: Voice) -> Voice:
+    """Return the voice with its adapter, which may have to be read from the cache folder."""
+    try:
+        return await asyncio.to_thread(voice.pinned)
+    except LoadError as error:  # it is just being replaced, or somebody wrote there
+        raise VoiceNotReady(f"Voice {voice.reference.id}: {error}.", retry_after=RETRY_AFTER_SECONDS) from error

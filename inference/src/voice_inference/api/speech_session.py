@@ -105,7 +105,7 @@ class SpeechSession:
         except ValidationError as error:
             raise _invalid(error) from error
         request.check_supported()
-        self._services.speech.voice_of(request, caller.scope.allows)
+        await self._services.speech.voice_named(request.voice_name, caller.scope.allows)
         seed = secrets.randbits(32) if request.seed is None else request.seed
         await self._send("session.created", voice=request.voice_name, seed=seed)
         return caller, request.model_copy(update={"seed": seed})

@@ -9,7 +9,10 @@ from typing import Any
 from voice_inference.access.callers import EVERYTHING, Caller, Scope
 from voice_inference.access.meters import Meter
 from voice_inference.api.speech_service import SpeechStream
-from voice_inference.voices.registry import Entry, Load, VoiceRegistry
+from voice_inference.bundles.samples import Sample
+from voice_inference.bundles.voice import Voice
+from voice_inference.voices.entries import Entry, Load
+from voice_inference.voices.registry import VoiceRegistry
 
 MAX_LISTED_VOICES = 10  # in the reason of an unready server
 
@@ -19,14 +22,17 @@ def speech_headers(stream: SpeechStream, ignored: Sequence[str] = ()) -> dict[st
 
     ``ignored`` are fields of the request that have no effect.
     """
-    reference = stream.voice.reference
+    named = voice_headers(stream.voice) | {"X-Seed": str(stream.seed)}
+    return named | ({"X-Ignored-Fields": ", ".join(ignored)} if ignored else {})
+
+
+def voice_headers(voice: Voice) -> dict[str, str]:
+    """Return the headers that name a voice, and say that a machine made what was heard of it."""
     return {
-        "X-Voice": reference.id,
-        "X-Voice-Revision": reference.revision,
-        "X-Sample-Rate": str(stream.voice.base.sample_rate),
-        "X-Seed": str(stream.seed),
+        "X-Voice": voice.reference.id,
+        "X-Voice-Revision": voice.reference.revision,
+        "X-Sample-Rate": str(voice.base.sample_rate),
         "X-AI-Generated": "true",
-        **({"X-Ignored-Fields": ", ".join(ignored)} if ignored else {}),
     }
 
 
@@ -45,6 +51,16 @@ def voice_list(registry: VoiceRegistry, scope: Scope = EVERYTHING) -> dict[str, 
         "data": [
             _voice(entry, registry.last_used(entry.desired.id)) for entry in registry if scope.allows(entry.desired.id)
         ],
+    }
+
+
+def sample_list(voice: Voice, samples: Sequence[Sample]) -> dict[str, Any]:
+    """Return what a voice's evaluation spoke."""
+    return {
+        "object": "list",
+        "voice": voice.reference.id,
+        "revision": voice.reference.revision,
+        "data": [{"id": one.name, "text": one.text} for one in samples],
     }
 
 
@@ -109,6 +125,7 @@ def _voice(entry: Entry, last_used: date | None) -> dict[str, Any]:
         **({"scores": serving.scores} if serving and serving.scores else {}),
         **({"expires": expires.isoformat()} if (expires := _last_day(entry)) else {}),
         **({"next": _load(entry.next)} if entry.next else {}),
+        **({"previous": entry.previous.revision.revision} if entry.previous else {}),
         **({"lastUsed": last_used.isoformat()} if last_used else {}),
     }
 

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from sovits_core.bundle.base import POLYPHONES, TEXT_ENCODER, BaseBundle, BaseDocument, open_base
 from sovits_core.bundle.base import Graph as GraphEntry
 from sovits_core.errors import BaseRejected, TextModelRejected
-from sovits_core.serving.generator import rewrite_generator
 from sovits_core.serving.guards import drop_nan_guards
 from sovits_core.serving.rounding import WeightBits
 from sovits_core.text import PolyphoneReader
@@ -20,7 +19,7 @@ from sovits_core.text.chinese.g2pw import open_g2pw
 from sovits_core.validation import one_line
 from voice_inference.bundles.bert import TOKENS, VECTORS, BertEncoder
 from voice_inference.bundles.references import BaseReference
-from voice_inference.bundles.sessions import GraphSession, Step
+from voice_inference.bundles.sessions import Decoder, GraphSession, Step
 from voice_inference.bundles.stored import AdapterInput, StoredGraph
 from voice_inference.errors import InvalidBase, InvalidDocument
 from voice_store import BundleKind
@@ -50,7 +49,7 @@ class Base:
     document: BaseDocument
     prefill: GraphSession
     step: Step
-    decode: GraphSession
+    decode: Decoder
     polyphones: PolyphoneReader | None
     bert: BertEncoder | None
 
@@ -89,8 +88,7 @@ def load_base(uri: str, reference: BaseReference, *, threads: int, step_bits: We
         stored = {name: _read_graph(name, bundle) for name in GRAPHS}
         for name in (PREFILL, DECODE):
             drop_nan_guards(stored[name].model)
-        rewrite_generator(stored[DECODE].model)
-        prefill, decode = (GraphSession(stored[name], threads=threads) for name in (PREFILL, DECODE))
+        prefill, decode = GraphSession(stored[PREFILL], threads=threads), Decoder(stored[DECODE], threads=threads)
         step = Step(stored[STEP], threads=threads, bits=step_bits)
         polyphones = _load_polyphones(bundle, threads)
         bert = _load_bert(bundle, prefill, threads)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from sovits_core.bundle.document import Document
 from sovits_core.text.lexicon import NO_ENTRIES, Lexicon
+from sovits_core.text.locales import known_locale
 from sovits_core.validation import one_line
+from voice_inference.bundles.adapters import AdapterCache, AdapterFile, Adapters, stacked
 from voice_inference.bundles.base import Base
 from voice_inference.bundles.references import VoiceReference
-from voice_inference.bundles.sessions import Adapter
 from voice_inference.bundles.stored import AdapterInput
 from voice_inference.bundles.tensors import Tensors, open_tensors
 from voice_inference.errors import InvalidDocument, InvalidVoice
@@ -91,6 +94,7 @@ class VoiceDescription(Document):
     consent: Permission = Permission()
     revision: str
     language: str = Field(min_length=2, max_length=16)
+    locale: Annotated[str, AfterValidator(known_locale)] = ""
     sample_rate: int
     base: TrainedOn
     symbols_sha256: str
@@ -134,16 +138,23 @@ class Voice:
     base: Base
     language: str
     prompt: Prompt
-    prefill: Adapter
-    step: Adapter
-    decode: Adapter
+    adapters: Callable[[], Adapters]
+    """From memory, or from the bundle's file. Raises ``InvalidVoice`` where that is no longer what it was."""
     expires: date | None = None  # the last day, in UTC, of the consent as the bundle has it
     scores: Mapping[str, str] = field(default_factory=dict)  # of its evaluation, by metric
+    locale: str = ""  # how its texts write dates and numbers, where a request does not say
     lexicon: Lexicon = NO_ENTRIES  # of its resource, as the list of voices has it now
 
+    def pinned(self) -> Voice:
+        """Return the voice with its adapter in memory for as long as somebody holds it. Raises ``InvalidVoice``."""
+        adapters = self.adapters()
+        return replace(self, adapters=lambda: adapters)
 
-def load_voice(folder: Path, reference: VoiceReference, base: Base) -> Voice:
-    """Load a voice from a folder whose files have been checked against its digest.
+
+def load_voice(folder: Path, reference: VoiceReference, base: Base, cache: AdapterCache | None = None) -> Voice:
+    """Load a voice from a folder whose files have been checked against its digest, and which stays.
+
+    Its adapter is kept in the cache, or without one in memory.
 
     Raises:
         InvalidDocument: voice.json or adapter_config.json is malformed.
@@ -158,25 +169,26 @@ def load_voice(folder: Path, reference: VoiceReference, base: Base) -> Voice:
     with open_tensors(folder / ADAPTER) as tensors:
         _check_keys(tensors, base)
         _check_shapes(tensors, base.lora, rank)
-        shared = {lora: _stack(lora, tensors, rank) for lora in base.lora}
-        prefill, step, decode = (
-            {lora.name: shared[lora] for lora in graph.lora} for graph in (base.prefill, base.step, base.decode)
-        )
+        graphs = (base.prefill.lora, base.step.lora, base.decode.lora)
+        adapters = stacked(graphs, {key: tensors.read(key) for key in base.adapter_keys}, rank)
+        digest = hashlib.sha256((folder / ADAPTER).read_bytes()).hexdigest()
+    again = AdapterFile(folder / ADAPTER, digest, rank, graphs).read
+    if cache is not None:
+        cache.put(reference.digest, adapters)
     return Voice(
         reference=reference,
         base=base,
         language=described.language,
         prompt=prompt,
-        prefill=prefill,
-        step=step,
-        decode=decode,
+        adapters=partial(cache.get, reference.digest, again) if cache is not None else lambda: adapters,
         expires=described.consent.expires,
         scores=described.scores,
+        locale=described.locale,
     )
 
 
 def memory_for(folder: Path) -> int:
-    """Return how many bytes loading a fetched bundle may take: its files are mapped, and become fp32 once more."""
+    """Return how many bytes loading a fetched bundle may take: its files are mapped, read, and stacked."""
     sizes = {name: (folder / name).stat().st_size for name in (VOICE, ADAPTER_CONFIG, ADAPTER, PROMPT)}
     documents = sizes[VOICE] + sizes[ADAPTER_CONFIG]
     return 3 * (sizes[ADAPTER] + sizes[PROMPT]) + 16 * documents
@@ -222,20 +234,6 @@ def _check_shapes(tensors: Tensors, inputs: Iterable[AdapterInput], rank: int) -
             shape = tensors.shape(key)
             if shape not in {expected, (*expected, 1)}:  # the second: of a convolution with kernel 1
                 raise InvalidVoice(f"{key} has the shape {list(shape)}, expected {list(expected)} at rank {rank}")
-
-
-def _stack(lora: AdapterInput, tensors: Tensors, rank: int) -> NDArray[np.float32]:
-    """Return the input (keys, ...), in fp32."""
-    expected = lora.stack_shape(rank)
-    stack = np.empty(expected, dtype=np.float32)
-    for index, key in enumerate(lora.keys):
-        tensor = tensors.read(key)
-        if tensor.dtype not in {np.dtype(np.float16), np.dtype(np.float32)}:
-            raise InvalidVoice(f"{key} holds {tensor.dtype}, expected float16 or float32")
-        stack[index] = tensor.reshape(expected[1:])  # a convolution's last axis has the length 1
-    if not np.isfinite(stack).all():
-        raise InvalidVoice(f"the tensors of {lora.name} hold values that are not finite")
-    return stack
 
 
 def _prompt(tensors: Tensors, base: Base) -> Prompt:

@@ -1,18 +1,21 @@
 """Tokens to samples, all at once or in parts while more tokens come: the first sound need not wait for a sentence.
 
-A part is decoded from all tokens so far, as the encoder looks at all of them, and joined to the parts before it
-(`sovits_core.synthesis.joining`). Parts grow, so that all of them cost about as much as the sentence once more.
+The encoder looks at all tokens so far, as it does not know where a sentence ends; only new frames become samples, which
+are joined to the part before (`sovits_core.synthesis.joining`). Parts grow, so that the encoder runs seldom.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sovits_core.serving.decoder import stretches
 from sovits_core.synthesis.joining import Joiner, Overlap
-from voice_inference.bundles.sessions import Tensor
+from voice_inference.bundles.sessions import Adapter, Tensor, widened
 from voice_inference.bundles.voice import Voice
 from voice_inference.engine.audio import Samples
 from voice_inference.engine.tokens import Ids
@@ -23,14 +26,24 @@ FRAMES_PER_SECOND: Final = 50
 FIRST_PART: Final = 10  # tokens, 0.4 s: as little as can be played while the next part is made
 OVERLAP: Final = Overlap()
 LOOKAHEAD: Final = OVERLAP.lookahead // FRAMES_PER_TOKEN  # tokens
+Turn = Callable[[], AbstractContextManager[None]]
 
 
 class PartDecoder:
     """Decodes one sentence; what it has given away can no longer change."""
 
-    def __init__(self, voice: Voice, phones: Ids, rng: np.random.Generator) -> None:
-        """Take the sentence's phones (T,), and a generator for the noise alone: a frame's noise depends on no other."""
-        self._voice, self._phones, self._rng = voice, phones, rng
+    def __init__(self, voice: Voice, adapter: Adapter, phones: Ids, rng: np.random.Generator, turn: Turn) -> None:
+        """Prepare for a sentence.
+
+        Args:
+            voice: who speaks.
+            adapter: of the voice, for the decoder.
+            phones: int64 (T,) of the sentence.
+            rng: for the noise alone; a frame's noise depends on no other.
+            turn: is entered for each computation.
+        """
+        self._voice, self._adapter = voice, widened(adapter)
+        self._phones, self._rng, self._turn = phones, rng, turn
         self._joiner = Joiner(voice.base.sample_rate // FRAMES_PER_SECOND, OVERLAP)
         self._noise = np.zeros((0, voice.base.decode.shapes["noise"][1] or 0), dtype=np.float32)  # (frames, channels)
 
@@ -49,8 +62,15 @@ class PartDecoder:
             "ge": self._voice.prompt.speaker_embedding,  # (1, embedding, 1)
             "noise": self._noise_of(FRAMES_PER_TOKEN * tokens.size),  # (1, channels, frames)
         }
-        wav: Samples = self._voice.base.decode.run(inputs, self._voice.decode)["wav"].reshape(-1)
-        return self._joiner.advance(wav, 0, until)
+        decode, frames = self._voice.base.decode.session, FRAMES_PER_TOKEN * tokens.size
+        with self._turn():
+            latents = decode.latents({**inputs, **self._adapter})
+        first, last = self._joiner.needed(until, frames)
+        made = []
+        for start, end in stretches(first, last):
+            with self._turn():
+                made.append(decode.wave(latents, start, end))
+        return self._joiner.advance(np.concatenate(made), first, until)
 
     def _noise_of(self, frames: int) -> NDArray[np.float32]:
         fresh = self._rng.standard_normal((frames - len(self._noise), self._noise.shape[1]), dtype=np.float32)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sovits_core.synthesis.sampling import Sampling
+from sovits_core.synthesis.sampling import Sampler, Sampling
 from sovits_core.text import PhonemeSegment
 from sovits_core.text.lexicon import NO_ENTRIES, Lexicon
+from voice_inference.bundles.adapters import Adapters
+from voice_inference.bundles.sessions import Tensor
 from voice_inference.bundles.voice import Voice
 from voice_inference.engine.audio import Samples, limit_peak
+from voice_inference.engine.batch import Batch, Start
 from voice_inference.engine.checks import Fault, faults_of
+from voice_inference.engine.lanes import Rank
 from voice_inference.engine.listening import Listener
 from voice_inference.engine.parts import PartDecoder, next_part
 from voice_inference.engine.stopwatch import Stopwatch
-from voice_inference.engine.tokens import NOTHING, FinishReason, Ids, IsCancelled, TokenStream
+from voice_inference.engine.tokens import NOTHING, FinishReason, Ids, IsCancelled, Utterance, max_tokens
 from voice_inference.metrics import Metrics
 from voice_inference.tracing import NO_TRACE, Trace
 
@@ -71,6 +76,10 @@ class Options:
     """An official one (cut0 to cut5), instead of sentences."""
     lexicon: Lexicon = NO_ENTRIES
     """Readings that go before those of the front end."""
+    locale: str = ""
+    """How the text writes dates and numbers; empty: as the voice's texts do."""
+    caller: str = ""
+    """Who takes turns with others."""
     trace: Trace = NO_TRACE
     """Below which the spans of the work go."""
 
@@ -93,6 +102,10 @@ class Speaking:
     """One sentence in one voice; its draws are its own, so that no sentence depends on those before it."""
 
     voice: Voice
+    adapters: Adapters
+    """Of the voice, in memory for as long as it speaks."""
+    batch: Batch
+    """Of the voice's base."""
     sentence: Sentence
     seeds: tuple[int, ...]
     """Of the draws."""
@@ -101,7 +114,7 @@ class Speaking:
     options: Options = DEFAULTS
 
     def __post_init__(self) -> None:
-        self._bert = bert_features(self.voice, self.sentence)
+        self._rank = Rank.LATER
         self._decoder = self._new_decoder()
         self._span = self.options.trace
         self._given = NOTHING  # tokens of segments that were given away
@@ -112,18 +125,24 @@ class Speaking:
             self._span = span
             watch = Stopwatch()
             takes: list[_Take] = []
+            self._rank = Rank.START if early else Rank.LATER
+            with self._turn() if self.voice.base.bert else nullcontext():
+                bert = bert_features(self.voice, self.sentence)
             while not takes or (takes[-1].faults and len(takes) <= RETRIES):
                 with span.child("s1", attempt=len(takes)) as choosing:
-                    stream = self._stream(attempt=len(takes))
-                    due = next_part(0)
-                    for said in stream:
-                        if early and not takes and said == due:
-                            segment = self._part(stream.said)
+                    utterance = self._begin(bert, attempt=len(takes))
+                    try:
+                        due = next_part(0)
+                        while early and not takes and utterance.wait(due):
+                            segment = self._part(utterance.said(due))
                             with watch.stopped():
                                 yield segment
-                            due = next_part(said)
-                    choosing.note(tokens=stream.said.size)
-                takes.append(self._take_of(stream))
+                            due = next_part(due)
+                        utterance.wait()
+                    finally:
+                        utterance.abandon()
+                    choosing.note(tokens=utterance.said().size)
+                takes.append(self._take_of(utterance))
             best = min(takes, key=lambda take: len(take.faults))
             samples = self._decode(best.tokens, self._decoder.finish) if best.samples is None else best.samples
             self._count(takes, best, watch.seconds)
@@ -138,36 +157,55 @@ class Speaking:
         with self._span.child("s2", tokens=tokens.size):
             return limit_peak(decode(tokens))
 
-    def _stream(self, attempt: int) -> TokenStream:
+    def _turn(self) -> AbstractContextManager[None]:
+        """The place of whatever this sentence computes, but its tokens."""
+        return self.batch.lanes.run(self.options.caller, self._rank)
+
+    def _begin(self, bert: NDArray[np.float32], attempt: int) -> Utterance:
+        """Let an attempt at the tokens be said, after those that were given away."""
         # Draws for the noise apart from these: parts that are decoded early change no token.
         rng = np.random.default_rng([*self.seeds, attempt])
         sampling = self.options.sampling or self.voice.base.document.sampling.choice()
-        return TokenStream(
-            self.voice,
-            self.sentence.phones,
-            self._bert,
-            (sampling, rng),
-            is_cancelled=self.is_cancelled,
-            said=self._given,
-        )
+        before = np.concatenate([self.voice.prompt.tokens, self._given])
+        sampler = Sampler(sampling, rng, self.voice.base.end_token, before.tolist())
+        limit = max_tokens(self.sentence.phones.size)
+        utterance = Utterance(sampler, self._given, limit, self.is_cancelled)
+        positions = bert.shape[1] + self.voice.prompt.tokens.size + limit
+        self.batch.say(utterance, lambda: self._prefill(bert, before), positions, self.is_cancelled)
+        return utterance
+
+    def _prefill(self, bert: NDArray[np.float32], before: Ids) -> Start:
+        inputs: dict[str, Tensor] = {
+            "phones": np.concatenate([self.voice.prompt.phones, self.sentence.phones])[None],  # (1, T)
+            "bert": bert,  # (1, T, width)
+            "prompt": before[None],  # (1, P)
+        }
+        with self._turn():
+            found = self.voice.base.prefill.run(inputs, self.adapters.prefill)
+        return Start(self.adapters.step, found["logits"][0], found["keys"], found["values"], before.size)
 
     def _new_decoder(self) -> PartDecoder:
-        return PartDecoder(self.voice, self.sentence.phones, np.random.default_rng([*self.seeds, 0, 1]))
+        rng = np.random.default_rng([*self.seeds, 0, 1])
+        return PartDecoder(self.voice, self.adapters.decode, self.sentence.phones, rng, self._turn)
 
     def _part(self, tokens: Ids) -> Segment:
         fresh, self._given = tokens[self._given.size :], tokens
-        return Segment(self._decode(tokens, self._decoder.push), 0, fresh, None)
+        if fresh.size == tokens.size:
+            self._rank = Rank.SOUND
+        samples = self._decode(tokens, self._decoder.push)
+        self._rank = Rank.LATER
+        return Segment(samples, 0, fresh, None)
 
-    def _take_of(self, stream: TokenStream) -> _Take:
-        tokens, prompt, phones = stream.said, self.voice.prompt, self.sentence.phones.size
+    def _take_of(self, utterance: Utterance) -> _Take:
+        tokens, prompt, phones = utterance.said(), self.voice.prompt, self.sentence.phones.size
         samples, missing = None, 0
         if self.options.listener is not None:
             samples = self._decode(tokens, self._new_decoder().finish)
             words = self.options.listener.listen(samples, self.voice.base.sample_rate, self.sentence.parts)
             missing = sum(not word.is_heard for word in words)
         pace = prompt.tokens.size / prompt.phones.size
-        faults = faults_of(tokens.tolist(), stream.finish_reason, phones=phones, pace=pace, missing=missing)
-        return _Take(tokens, stream.finish_reason, faults, samples)
+        faults = faults_of(tokens.tolist(), utterance.finish_reason, phones=phones, pace=pace, missing=missing)
+        return _Take(tokens, utterance.finish_reason, faults, samples)
 
     def _count(self, takes: list[_Take], best: _Take, computing: float) -> None:
         seconds = best.tokens.size / TOKENS_PER_SECOND

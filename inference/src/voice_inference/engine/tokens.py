@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sovits_core.serving.loop import StepLoop
-from sovits_core.synthesis.sampling import Sampler, Sampling
-from voice_inference.bundles.sessions import Tensor
-from voice_inference.bundles.voice import Voice
+from sovits_core.synthesis.sampling import Sampler
 from voice_inference.errors import Cancelled
 
 # Speech has 10 to 15 phones per second, slow speech 4, at 25 tokens per second: the limit stops loops alone.
@@ -34,72 +32,80 @@ class FinishReason(StrEnum):
     MAX_LENGTH = "max_length"
 
 
-class TokenStream:
-    """An iterator of the tokens that S1 says; what it has said so far, and how it ended, can be asked."""
+class Utterance:
+    """What is said of one sentence; one thread says it, another one waits for it."""
 
-    def __init__(
-        self,
-        voice: Voice,
-        phones: Ids,
-        bert: NDArray[np.float32],
-        draws: tuple[Sampling, np.random.Generator],
-        *,
-        is_cancelled: IsCancelled,
-        said: Ids = NOTHING,
-    ) -> None:
-        """Prepare for a sentence; nothing runs yet.
-
-        Args:
-            voice: who speaks.
-            phones: int64 (T,) of the sentence, the prompt's not among them.
-            bert: float32 (1, P + T, width) of prompt and sentence.
-            draws: how tokens are chosen, and a generator for that alone.
-            is_cancelled: is asked between two tokens.
-            said: int64 (n,) tokens of the sentence that stay as they are; it goes on after them.
-        """
-        self._voice, self._phones, self._bert = voice, phones, bert
-        self._draws, self._is_cancelled = draws, is_cancelled
+    def __init__(self, sampler: Sampler, said: Ids, limit: int, is_cancelled: IsCancelled = lambda: False) -> None:
+        """Go on after the tokens ``said`` (n,), to at most ``limit`` of them; ``is_cancelled`` is asked before each."""
+        self._sampler, self._limit, self._is_cancelled = sampler, limit, is_cancelled
         self._said: list[int] = said.tolist()
+        self._changed = threading.Condition()
+        self._until = 0  # so many tokens wake who waits
+        self._ended = False
+        self._error: Exception | None = None
         self.finish_reason = FinishReason.MAX_LENGTH
 
     @property
-    def said(self) -> Ids:
-        """The tokens (n,) so far, without the end token."""
-        return np.array(self._said, dtype=np.int64)
+    def room(self) -> int:
+        """Tokens that may still come."""
+        return self._limit - len(self._said)
 
-    def __iter__(self) -> Iterator[int]:
-        """Yield how many tokens there are, after each.
+    def said(self, count: int | None = None) -> Ids:
+        """The tokens (n,) so far, without the end token; the first ``count`` of them."""
+        return np.array(self._said[:count], dtype=np.int64)
+
+    def say(self, logits: NDArray[np.float32]) -> int | None:
+        """Choose a token from logits (vocabulary) and return it; None, once there are no more to come."""
+        try:
+            token = self._next(logits)
+        except Exception as error:  # noqa: BLE001 -- raised where it is waited for
+            self.end(error)
+            return None
+        if token is None:
+            self.end()
+        elif len(self._said) == self._until:
+            with self._changed:
+                self._changed.notify_all()
+        return token
+
+    def _next(self, logits: NDArray[np.float32]) -> int | None:
+        if self._is_cancelled():
+            raise Cancelled("The client has disconnected.")
+        if not self.room:
+            return None
+        choice = self._sampler.choose(logits)
+        if choice.stop:
+            self.finish_reason = FinishReason.END_TOKEN
+            return None
+        self._said.append(choice.token)
+        if self.room:
+            return choice.token
+        log.info("a sentence has no end token after %d tokens", self._limit)
+        return None
+
+    def end(self, error: Exception | None = None) -> None:
+        """Say no more, because of an error where there is one."""
+        with self._changed:
+            self._ended, self._error = True, error
+            self._changed.notify_all()
+
+    def wait(self, count: int | None = None) -> bool:
+        """Wait until so many tokens are there, or for all of them; tell whether they are.
 
         Raises:
             Cancelled: ``is_cancelled`` returned true.
             InvalidModelInput: the networks returned no numbers.
         """
-        prompt = self._voice.prompt
-        before = np.concatenate([prompt.tokens, self.said])
-        inputs: dict[str, Tensor] = {
-            "phones": np.concatenate([prompt.phones, self._phones])[None],  # (1, T)
-            "bert": self._bert,
-            "prompt": before[None],  # (1, P)
-        }
-        base = self._voice.base
-        prefill = base.prefill.run(inputs, self._voice.prefill)
-        limit = max_tokens(self._phones.size)
-        room = limit - len(self._said)
-        loop = StepLoop(base.step.session, self._voice.step, prefill["keys"], prefill["values"], room)
-        sampler = Sampler(*self._draws, base.end_token, before.tolist())
-        logits = prefill["logits"][0]
-        while len(self._said) < limit:
-            if self._is_cancelled():
-                raise Cancelled("The client has disconnected.")
-            choice = sampler.choose(logits)
-            if choice.stop:
-                self.finish_reason = FinishReason.END_TOKEN
-                return
-            self._said.append(choice.token)
-            yield len(self._said)
-            if len(self._said) < limit:
-                logits = loop.read(choice.token, prompt.tokens.size + len(self._said) - 1)
-        log.info("a sentence of %d phones has no end token after %d tokens", self._phones.size, limit)
+        with self._changed:
+            self._until = count or 0
+            self._changed.wait_for(lambda: self._ended or (count is not None and len(self._said) >= count))
+        if self._error is not None:
+            raise self._error
+        return count is None or len(self._said) >= count
+
+    def abandon(self) -> None:
+        """Let whoever says it stop: nobody waits any more."""
+        self._is_cancelled = lambda: True
 
 
 def max_tokens(phones: int) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
@@ -89,8 +89,8 @@ class Workers:
     """A fixed number of threads; when all are busy and the queue is full, requests are refused as ``Busy``.
 
     Callers take turns with each chunk, so that nobody waits longer than for a sentence of each other caller; one of
-    them has at most SHARE of all places. A job rests while it is ahead of its reader, so that a slow one costs neither
-    a thread nor memory.
+    them has at most SHARE of all places, and of all threads. A job rests while it is ahead of its reader, so that a
+    slow one costs neither a thread nor memory.
     """
 
     def __init__(self, *, threads: int, queue: int, metrics: Metrics) -> None:
@@ -98,6 +98,7 @@ class Workers:
         self._capacity = threads + queue
         self._share = max(1, math.ceil(SHARE * self._capacity))
         self._free = threads
+        self._busy: Counter[str] = Counter()  # threads by caller
         self._waiting: dict[str, deque[_Job[Any]]] = {}  # by caller, whose turn is next first
         self._resting: set[_Job[Any]] = set()  # ahead of their readers
         self._metrics = metrics
@@ -154,19 +155,25 @@ class Workers:
     def _admit(self) -> None:
         """Let what waits go on while threads are free: one job of each caller in turn."""
         loop = asyncio.get_running_loop()
-        while self._free and self._waiting:
-            caller, jobs = next(iter(self._waiting.items()))
+        while self._free and (caller := self._next_caller()) is not None:
+            jobs = self._waiting[caller]
             job = jobs.popleft()
             del self._waiting[caller]
             if jobs:
                 self._waiting[caller] = jobs  # behind the others
             self._free -= 1
+            self._busy[caller] += 1
             future = self._pool.submit(job.step)
             future.add_done_callback(lambda _, job=job: loop.call_soon_threadsafe(self._end, job))  # type: ignore[misc]
+
+    def _next_caller(self) -> str | None:
+        most = max(1, math.ceil(SHARE * self._threads))
+        return next((caller for caller in self._waiting if self._busy[caller] < most), None)
 
     def _end(self, job: _Job[Any]) -> None:
         """Free the thread; a job that is not finished and has a consumer goes on when it is its caller's turn again."""
         self._free += 1
+        self._busy -= Counter([job.caller])
         if job.finished or job.is_cancelled:
             self._forget(job)
             job.tell_cancelled()

@@ -1,8 +1,9 @@
 // Wires the page: form, voices, takes. Whatever comes from the server becomes text, never markup.
 
+import { Comparison, nameOf } from "./comparison.js";
 import { Player } from "./player.js";
 import { Spectrogram } from "./spectrogram.js";
-import { key, speak, voices } from "./speech.js";
+import { key, sample, samples, speak, voices } from "./speech.js";
 
 const KEPT = 20;
 const NONE = "";
@@ -13,7 +14,16 @@ const player = new Player(by("wave"), new Spectrogram(by("spectrum")));
 let known = new Map();
 let running = null;
 let takes = [];
-const sides = { a: null, b: null };
+const comparison = new Comparison(
+  (take, name) => {
+    const ended = player.position >= player.seconds - 0.1;
+    listen(take, name, ended ? 0 : player.position);
+  },
+  (told, sentence) => {
+    told.forEach(keep);
+    if (sentence) say(sentence);
+  },
+);
 
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -44,8 +54,7 @@ async function loadVoices() {
   }
   for (const [id, none] of [["voice-a", null], ["voice-b", "nothing"]]) {
     const select = by(id), before = select.value;
-    const options = [...known.values()].map((voice) =>
-      element("option", { value: voice.id, textContent: voice.id, disabled: !voice.serving }));
+    const options = [...known.values()].flatMap(choicesOf);
     if (none) options.unshift(element("option", { value: NONE, textContent: none }));
     select.replaceChildren(...options);
     if (options.some((option) => option.value === before && !option.disabled)) select.value = before;
@@ -56,8 +65,23 @@ async function loadVoices() {
   describeVoices();
 }
 
+/** The voice as it is served, and the revision that was served before it where the pod has it. */
+function choicesOf(voice) {
+  const served = element("option", { value: voice.id, textContent: voice.id, disabled: !voice.serving });
+  if (!voice.previous) return [served];
+  const label = `${voice.id}, revision before: ${voice.previous}`;
+  return [served, element("option", { value: `${voice.id}@${voice.previous}`, textContent: label })];
+}
+
 function describeVoices() {
-  for (const side of ["a", "b"]) by(`about-${side}`).textContent = described(known.get(by(`voice-${side}`).value));
+  for (const side of ["a", "b"]) by(`about-${side}`).textContent = describedChoice(by(`voice-${side}`).value);
+  forgetSamples();
+}
+
+function describedChoice(value) {
+  const [id, revision] = value.split("@");
+  if (!revision) return described(known.get(id));
+  return `the revision before ${known.get(id)?.serving ?? "the present one"}; it speaks while its VoiceRevision exists`;
 }
 
 function described(voice) {
@@ -79,40 +103,40 @@ function requestFor(voice, seed) {
 }
 
 async function speakOne(voice, seed, side) {
-  const isHeard = side === "a";
+  const isHeard = side === "a", { isBlind } = comparison;
   const take = await speak(requestFor(voice, seed), {
     context: player.context,
     signal: running.signal,
-    onFirst: (first) => isHeard && say(`Speaking with ${voice}: first audio after ${seconds(first)}.`),
+    onFirst: (first) => isHeard && say(isBlind ? "Speaking the first." : `Speaking with ${voice}: first audio after ${seconds(first)}.`),
     onAudio: (samples, rate) => isHeard && player.add(samples, rate),
   });
   if (isHeard && by("format").value !== "pcm") player.play(take.samples, take.rate);
-  keep(take);
-  sides[side] = take;
+  comparison.take(side, take);
+  if (!isBlind) keep(take);
   return take;
 }
 
 async function speakAll() {
-  const [a, b] = [by("voice-a").value, by("voice-b").value];
+  const [a, b] = comparison.begin(by("voice-a").value, by("voice-b").value, by("blind").checked);
   if (!a) return say("", "There is no voice to speak with.");
   const given = by("seed").value;
   const seed = given === "" ? Math.floor(Math.random() * 2 ** 32) : Number(given);
   player.stop();
-  sides.a = sides.b = null;
-  by("compare").hidden = true;
   running = new AbortController();
   by("speak").disabled = true;
   by("stop").disabled = false;
-  say(`Waiting for ${a}.`);
+  say(comparison.isBlind ? "Waiting for the first." : `Waiting for ${a}.`);
   try {
     await player.context.resume();
     const take = await speakOne(a, seed, "a");
-    tell(take);
+    tell(take, comparison.nameFor("a"));
     if (b) {
       await speakOne(b, seed, "b");
-      offerComparison();
+      comparison.offer();
+      if (comparison.isBlind) say("Both are spoken: listen to each, then choose.");
     }
   } catch (error) {
+    comparison.abandon();
     report(error);
   } finally {
     running = null;
@@ -121,24 +145,56 @@ async function speakAll() {
   }
 }
 
-function tell(take) {
+/** Says what is heard; of a take without a name nothing that tells whose it is. */
+function tell(take, name = nameOf(take)) {
   const long = take.samples.length / take.rate;
   for (const [id, what] of [["wave", "Waveform"], ["spectrum", "Spectrogram"]]) {
-    by(id).setAttribute("aria-label", `${what} of ${seconds(long)} by ${take.voice}`);
+    by(id).setAttribute("aria-label", `${what} of ${seconds(long)} by ${name}`);
   }
-  say(`${take.voice} (${take.revision}): first audio after ${seconds(take.firstAudio)}, ${seconds(long)} long, seed ${take.seed}.`);
+  if (name !== nameOf(take)) return say(`${name}: ${seconds(long)} long.`);
+  say(`${name}: first audio after ${seconds(take.firstAudio)}, ${seconds(long)} long, seed ${take.seed}.`);
 }
 
-function listen(take, from = 0) {
+function listen(take, name, from = 0) {
   player.context.resume();
   player.play(take.samples, take.rate, from);
-  tell(take);
+  tell(take, name);
 }
 
-function offerComparison() {
-  for (const side of ["a", "b"]) by(`side-${side}`).textContent = `${side.toUpperCase()}: ${sides[side].voice} (${sides[side].revision})`;
-  by("compare").hidden = false;
-  document.querySelector("input[name=side][value=a]").checked = true;
+function forgetSamples() {
+  by("samples").replaceChildren();
+  by("samples-none").hidden = true;
+  if (by("samples-box").open) listSamples();
+}
+
+async function listSamples() {
+  const voice = by("voice-a").value;
+  if (!voice || by("samples").children.length) return;
+  try {
+    const found = await samples(voice);
+    if (voice !== by("voice-a").value) return; // another one was chosen meanwhile
+    by("samples-none").hidden = found.length > 0;
+    by("samples").replaceChildren(...found.map((one) => sampleRow(voice, one)));
+  } catch (error) {
+    report(error);
+  }
+}
+
+function sampleRow(voice, { id, text }) {
+  const play = element("button", { type: "button", textContent: "Play", onclick: () => playSample(voice, id) });
+  play.setAttribute("aria-label", `Play sample: ${text}`);
+  return element("li", {}, play, element("span", { textContent: text }));
+}
+
+async function playSample(voice, id) {
+  try {
+    player.context.resume();
+    const found = await sample(voice, id, player.context);
+    player.play(found.samples, found.rate);
+    say(`Sample of ${voice} (${found.revision}): ${seconds(found.samples.length / found.rate)} long.`);
+  } catch (error) {
+    report(error);
+  }
 }
 
 function keep(take) {
@@ -149,7 +205,7 @@ function keep(take) {
 }
 
 function row(take) {
-  const name = `${take.voice} (${take.revision})`;
+  const name = nameOf(take);
   const time = take.at.toLocaleTimeString();
   const file = `${take.voice.replace("/", "-")}-${take.seed}.${take.extension}`;
   const text = take.text.length > 80 ? `${take.text.slice(0, 80)}…` : take.text;
@@ -196,12 +252,7 @@ by("forget-key").addEventListener("click", () => {
   say("");
   loadVoices();
 });
-for (const radio of document.querySelectorAll("input[name=side]")) {
-  radio.addEventListener("change", () => {
-    const ended = player.position >= player.seconds - 0.1;
-    listen(sides[radio.value], ended ? 0 : player.position);
-  });
-}
+by("samples-box").addEventListener("toggle", () => by("samples-box").open && listSamples());
 by("reload").addEventListener("click", loadVoices);
 by("voice-a").addEventListener("change", describeVoices);
 by("voice-b").addEventListener("change", describeVoices);

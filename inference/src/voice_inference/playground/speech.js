@@ -28,6 +28,18 @@ async function ask(path, options = {}) {
 
 export const voices = async () => (await (await ask("v1/voices")).json()).data;
 
+const samplesOf = (voice) => `v1/voices/${voice.split("/").map(encodeURIComponent).join("/")}/samples`;
+
+/** The sentences that the voice's evaluation spoke, as {id, text}. */
+export const samples = async (voice) => (await (await ask(samplesOf(voice))).json()).data;
+
+/** One of them, as {samples, rate, revision}. */
+export async function sample(voice, id, context) {
+  const answer = await ask(`${samplesOf(voice)}/${encodeURIComponent(id)}`);
+  const decoded = await context.decodeAudioData(await answer.arrayBuffer());
+  return { samples: decoded.getChannelData(0).slice(), rate: decoded.sampleRate, revision: answer.headers.get("X-Voice-Revision") };
+}
+
 /** Joins 16-bit samples whose bytes arrive in pieces of any length. */
 class Pcm {
   #rest = new Uint8Array(0);

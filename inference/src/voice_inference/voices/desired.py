@@ -1,4 +1,4 @@
-"""The desired-voices document: what to serve, until which day, and what to load beside it."""
+"""The desired-voices document: what to serve, until which day, what to load beside it and what may be asked for."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ SCHEMA = "voice.sovits.dev/desired-voices/v1"
 MAX_VOICES = 50_000
 MAX_SHARDS = 256
 MAX_LEXICON = 200
+OTHERS = ("next", "previous")  # revisions of an entry beside the one to serve
 MAX_ID_CHARACTERS = 80  # of an entry that is no voice, in the sentence about it
 
 Identity = tuple[str, str, str, str]
@@ -42,11 +43,12 @@ class Revision(VoiceReference):
 
 
 class DesiredVoice(Revision):
-    """The revision to serve, and the one to load beside it."""
+    """The revision to serve, the one to load beside it, and the one before it, which may be asked for by its name."""
 
     generation: int  # of the shard that lists the voice
     expires: Day | None = None  # the last day, in UTC, on which the consent holds; written as null: without end
     next: Revision | None = None
+    previous: Revision | None = None
     lexicon: tuple[LexiconWord, ...] = Field((), max_length=MAX_LEXICON)
 
     @cached_property
@@ -88,7 +90,7 @@ class WrittenDocument(Document):
 def parse_desired(data: bytes, *, source: str, seals: Seals | None = None) -> DesiredVoices:
     """Parse the document; entries that are not valid are left out, with a sentence each.
 
-    With ``seals``, so are those that are not sealed. A next revision without a seal is left out alone.
+    With ``seals``, so are those that are not sealed. A next or previous revision without a seal is left out alone.
 
     Raises:
         InvalidDocument: a field of the document itself is missing or wrong.
@@ -110,9 +112,11 @@ def parse_desired(data: bytes, *, source: str, seals: Seals | None = None) -> De
         if not _is_sealed(voice, seals):
             rejected.append(f"voices.{index}{_id_of(entry)}: {_not_sealed(voice)}")
             continue
-        if voice.next and not _is_sealed(voice.next, seals):
-            rejected.append(f"voices.{index}.next{_id_of(entry)}: {_not_sealed(voice.next)}")
-            voice = voice.model_copy(update={"next": None})
+        for role in OTHERS:
+            other: Revision | None = getattr(voice, role)
+            if other and not _is_sealed(other, seals):
+                rejected.append(f"voices.{index}.{role}{_id_of(entry)}: {_not_sealed(other)}")
+                voice = voice.model_copy(update={role: None})
         if voices.setdefault(voice.id, voice) is not voice:
             rejected.append(f"voices.{index}{_id_of(entry)}: the voice is listed twice")
     return DesiredVoices(
@@ -145,14 +149,15 @@ def _with_readable_lexicon(entry: Any) -> tuple[Any, list[str]]:
 
 
 def _completed(entry: Any, document: WrittenDocument) -> Any:
-    """Return the entry with what it leaves to its document, and its ``next`` with what that leaves to both."""
+    """Return the entry with what it leaves to its document, and its other revisions with what they leave to both."""
     if not isinstance(entry, Mapping):
         return entry  # which no voice is
-    following = entry.get("next")
-    if isinstance(following, Mapping):
-        following = {**following, "id": entry.get("id"), "base": following.get("base") or document.base}
-    inherited = {"generation": document.generation, "base": entry.get("base") or document.base, "next": following}
-    return {**entry, **inherited}
+    others = {
+        role: {**other, "id": entry.get("id"), "base": other.get("base") or document.base}
+        for role in OTHERS
+        if isinstance(other := entry.get(role), Mapping)
+    }
+    return {**entry, "generation": document.generation, "base": entry.get("base") or document.base, **others}
 
 
 def _is_sealed(revision: Revision, seals: Seals | None) -> bool:

@@ -3,66 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
 from operator import attrgetter
-from typing import Literal, get_args
 
 from voice_inference.bundles.base import Base
 from voice_inference.bundles.references import BaseReference
 from voice_inference.bundles.voice import Voice
-from voice_inference.errors import ConsentEnded, UnknownVoice, VoiceNotReady
+from voice_inference.errors import ConsentEnded, RevisionNotLoaded, UnknownRevision, UnknownVoice, VoiceNotReady
 from voice_inference.metrics import Metrics
-from voice_inference.voices.desired import DesiredVoice, DesiredVoices, Identity, Revision
+from voice_inference.voices.desired import DesiredVoice, DesiredVoices, Revision
+from voice_inference.voices.entries import STATES, Entry, Load, Role, State, identity_of
 
-State = Literal["loading", "ready", "failed"]
-STATES: tuple[State, ...] = get_args(State)
-Role = Literal["current", "next"]
 MAX_LISTED_NAMES = 10  # in an error message
 RETRY_AFTER_SECONDS = 2  # for a voice that is being loaded
 
 Clock = Callable[[], datetime]
-
-
-@dataclass(frozen=True)
-class Load:
-    """One revision on its way into memory."""
-
-    revision: Revision
-    voice: Voice | None = None
-    error: str = ""
-
-    @property
-    def state(self) -> State:
-        """Whether the revision is in memory."""
-        if self.voice:
-            return "ready"
-        return "failed" if self.error else "loading"
-
-    def with_error(self, error: str) -> Load:
-        """Return the load after an attempt that failed; empty: the next attempt may succeed."""
-        return self if self.voice else replace(self, error=error)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One desired voice; ``serving`` may still be an earlier revision."""
-
-    desired: DesiredVoice
-    current: Load
-    next: Load | None = None
-    serving: Voice | None = None
-
-    @property
-    def loads(self) -> tuple[Load, ...]:
-        """The revisions that must be in memory."""
-        return (self.current, self.next) if self.next else (self.current,)
-
-    def map(self, change: Callable[[Load], Load]) -> Entry:
-        """Return the entry with its loads changed; the desired revision is served as soon as it is loaded."""
-        current = change(self.current)
-        return Entry(self.desired, current, self.next and change(self.next), current.voice or self.serving)
 
 
 class VoiceRegistry:
@@ -158,7 +115,7 @@ class VoiceRegistry:
 
     def missing(self, role: Role) -> list[BaseReference | Revision]:
         """Return what is to be loaded for the revisions of a role: bases, then revisions whose base is loaded."""
-        loads = [load for entry in self if (load := getattr(entry, role)) and not load.voice]
+        loads = [load for entry in self if (load := getattr(entry, role)) and load.wanted and not load.voice]
         named = [load.revision.base for load in loads]
         if self.base and role == "current":
             named.insert(0, self.base)
@@ -173,8 +130,7 @@ class VoiceRegistry:
         """Return the digests of all bundles that are loaded or shall be."""
         digests = {reference.digest for reference in self.bases}
         for entry in self._entries.values():
-            for load in entry.loads:
-                digests.add(load.revision.digest)
+            digests.update(load.revision.digest for load in entry.loads)
             if entry.serving:
                 digests.add(entry.serving.reference.digest)
         return digests
@@ -190,10 +146,10 @@ class VoiceRegistry:
 
     def record_voice(self, voice: Voice) -> None:
         """Hold the revision, and serve it where it is the desired one; one that is no longer named is dropped."""
-        identity = _identity(voice)
+        identity = identity_of(voice)
         self._change(
             [voice.reference.id],
-            lambda load: Load(load.revision, voice) if load.revision.identity == identity else load,
+            lambda load: replace(load, voice=voice, error="") if load.revision.identity == identity else load,
         )
 
     def record_error(self, revision: Revision, error: str) -> None:
@@ -204,15 +160,19 @@ class VoiceRegistry:
     def find(self, name: str, may_use: Callable[[str], bool] = lambda _: True) -> Voice:
         """Return the voice of ``<namespace>/<name>``; a bare name means the namespace that bare names stand for.
 
-        ``may_use`` says which ids there are for whoever asks: of the others nothing shows, in words or in time.
+        ``<name>@<revision>`` is that revision: the one that is served, or the one that the entry names as the previous
+        one. ``may_use`` says which ids there are for whoever asks: of the others nothing shows, in words or in time.
 
         Raises:
             UnknownVoice: no desired voice has the name.
+            UnknownRevision: the voice has it, and another revision than the one that was asked for.
             ConsentEnded: the voice is desired no longer than until a day that has passed.
             VoiceNotReady: no revision of the voice is loaded.
+            RevisionNotLoaded: nobody has asked for this revision before; it is loaded from now on.
         """
         self._follow_calendar()
-        voice_id = f"{self._bare_names}/{name}" if self._bare_names and "/" not in name else name
+        asked, at, revision = name.partition("@")
+        voice_id = f"{self._bare_names}/{asked}" if self._bare_names and "/" not in asked else asked
         is_visible = may_use(voice_id)
         entry = self._entries.get(voice_id) if is_visible else None
         if entry is None:
@@ -225,11 +185,12 @@ class VoiceRegistry:
             error = entry.current.error
             reason = f"cannot be loaded: {error}" if error else "is being loaded"
             raise VoiceNotReady(f"The voice {voice_id!r} {reason}.", retry_after=RETRY_AFTER_SECONDS)
-        last_day = None if entry.desired.names_expiry else entry.serving.expires
+        voice = self._revision(entry, revision) if at else entry.serving
+        last_day = None if entry.desired.names_expiry else voice.expires
         if last_day is not None and last_day < self._today():
             raise ConsentEnded(voice_id, last_day)
         self._last_used[voice_id] = self._today()
-        return entry.serving if not entry.desired.lexicon else replace(entry.serving, lexicon=entry.desired.readings)
+        return voice if not entry.desired.lexicon else replace(voice, lexicon=entry.desired.readings)
 
     def last_used(self, voice_id: str) -> date | None:
         """Return the last day (UTC) on which the voice was asked for; None: never since ``since``."""
@@ -241,16 +202,35 @@ class VoiceRegistry:
             return old
         current = self._load(desired, old)
         following = self._load(desired.next, old) if desired.next else None
-        return Entry(desired, current, following, current.voice or (old.serving if old else None))
+        previous = self._load(desired.previous, old, wanted=False) if desired.previous else None
+        return Entry(desired, current, following, previous, current.voice or (old.serving if old else None))
 
-    def _load(self, revision: Revision, old: Entry | None) -> Load:
+    def _load(self, revision: Revision, old: Entry | None, *, wanted: bool = True) -> Load:
         """Return what is known of the revision, whichever role it had before."""
         for load in old.loads if old else ():
             if load.revision.identity == revision.identity:
-                return Load(revision, load.voice, load.error)
-        if old and old.serving and _identity(old.serving) == revision.identity:
+                return replace(load, revision=revision)
+        if old and old.serving and identity_of(old.serving) == revision.identity:
             return Load(revision, old.serving)
-        return Load(revision, error=self._base_errors.get(revision.base.identity, ""))
+        return Load(revision, error=self._base_errors.get(revision.base.identity, ""), wanted=wanted)
+
+    def _revision(self, entry: Entry, revision: str) -> Voice:
+        """Return the voice of a revision that may be asked for; raises as ``find``."""
+        voice_id, previous = entry.desired.id, entry.previous
+        if entry.serving and entry.serving.reference.revision == revision:
+            return entry.serving
+        if previous is None or previous.revision.revision != revision:
+            named = [entry.serving.reference.revision] if entry.serving else []
+            raise UnknownRevision(voice_id, revision, (*named, *([previous.revision.revision] if previous else [])))
+        if previous.voice:
+            return previous.voice
+        self._entries[voice_id] = replace(entry, previous=replace(previous, wanted=True))
+        if previous.error:
+            message = f"The revision {revision} of {voice_id} cannot be loaded: {previous.error}."
+            raise VoiceNotReady(message, retry_after=RETRY_AFTER_SECONDS)
+        raise RevisionNotLoaded(
+            f"The revision {revision} of {voice_id} is being loaded.", retry_after=RETRY_AFTER_SECONDS
+        )
 
     def _set_base_error(self, reference: BaseReference, error: str) -> None:
         self._base_errors[reference.identity] = error
@@ -282,7 +262,3 @@ class VoiceRegistry:
 
     def _today(self) -> date:
         return self._clock().astimezone(UTC).date()
-
-
-def _identity(voice: Voice) -> Identity:
-    return voice.reference.id, voice.reference.revision, voice.reference.digest, voice.base.reference.identity

@@ -17,10 +17,15 @@ from voice_inference.bundles.voice import Voice
 from voice_inference.errors import LoadError
 from voice_inference.metrics import Metrics
 from voice_inference.voices.desired import Identity, Revision
-from voice_inference.voices.registry import Role, VoiceRegistry
+from voice_inference.voices.entries import Role
+from voice_inference.voices.registry import VoiceRegistry
 from voice_inference.voices.sources import Source
 
-PARALLEL_LOADS: dict[Role, int] = {"current": 4, "next": 2}  # downloads wait for the network, so more than the cores
+PARALLEL_LOADS: dict[Role, int] = {
+    "current": 4,
+    "next": 2,
+    "previous": 1,
+}  # downloads wait for the network, so more than the cores
 INITIAL_BACKOFF_SECONDS = 2.0
 MAX_BACKOFF_SECONDS = 60.0
 MAX_LOGGED_ENTRIES = 10
@@ -116,7 +121,7 @@ class Syncer:
         self._metrics = metrics
         self._poll_seconds = poll_seconds
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="desired-voices")
-        self._lanes = (Lane("current"), Lane("next"))  # in the order of their urgency
+        self._lanes = tuple(Lane(role) for role in PARALLEL_LOADS)  # in the order of their urgency
         self._backoffs: dict[str | Identity, Backoff] = {}
         self._rejected: tuple[str, ...] = ()
         self._pruned_to: set[str] | None = None
