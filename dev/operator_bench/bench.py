@@ -33,7 +33,8 @@ from dev.ports import free_port
 from dev.terminal import run, step
 
 PORT_OFFSET = int(os.environ.get("VOICE_OPERATOR_PORT_OFFSET", "3000"))
-REVOCATIONS = 50  # one after the other, and as many again at once
+ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}  # as in Dockerfile.operator
+IN_TURN = 50  # revocations and new voices, one after the other
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ async def _bench(plan: Plan, folder: Path, log: Path, kubeconfig: Path) -> Figur
     async with Api(kubeconfig) as api, Inference(voices, partial(measure.list_token, api)) as inference:
         await _install(api)
         config = _write_config(folder, bucket, url, inference.port)
-        operator = OperatorProcess(config, kubeconfig, log, url)
+        operator = OperatorProcess(config, kubeconfig, log, url, ENVIRONMENT)
         node = Node(api)
         try:
             with step("one voice through its life"):
@@ -103,14 +104,17 @@ async def _measure(plan: Plan, api: Api, operator: OperatorProcess, names: list[
         figures["rest_mb"], figures["start_peak_mb"] = measure.memory(operator)
     ready = sum(map(is_ready, await api.objects("voicemodels", NAMESPACE)))
     figures["ready"] = ready  # a check on what was prepared: all of them, and the template
-    with step(f"revocations, {REVOCATIONS} in turn and {REVOCATIONS} at once"):
-        half = min(REVOCATIONS, len(names) // 2)
+    with step(f"revocations, {IN_TURN} in turn and {IN_TURN} at once"):
+        half = min(IN_TURN, len(names) // 2)
         figures["revocation"] = await measure.revocations(api, operator, names[:half], at_once=False)
         at_once = names[half : 2 * half]
         figures["revocations_at_once"] = await measure.revocations(api, operator, at_once, at_once=True)
         await measure.quiet(operator)
+    with step(f"{IN_TURN} new voices in turn"):
+        figures["event_to_job"] = await measure.new_voices(api, operator, "single", IN_TURN, at_once=False)
+        await measure.quiet(operator)
     with step(f"{plan.new_voices:,} new voices at once"):
-        figures["event_to_job"] = await measure.new_voices(api, operator, plan.new_voices)
+        figures["event_to_job_at_once"] = await measure.new_voices(api, operator, "new", plan.new_voices, at_once=True)
         await asyncio.sleep(measure.QUIET_SECONDS)
     with step(f"their Jobs wait, {measure.WAITING_SECONDS:.0f} s"):
         figures["waiting"] = await measure.rate(operator, measure.WAITING_SECONDS)

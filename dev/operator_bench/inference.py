@@ -22,7 +22,7 @@ class Inference:
         self.port = 0
         self._url = voices_url
         self._token = token
-        self._report = _report([])
+        self._report = _report({"generation": 0, "voices": []})
 
     async def __aenter__(self) -> Self:
         app = web.Application()
@@ -51,12 +51,12 @@ class Inference:
                     headers = {"If-None-Match": tag, "Authorization": f"Bearer {token}"}
                     async with session.get(self._url, headers=headers) as answer:
                         if answer.status == 200:
-                            self._report = _report((await answer.json())["voices"])
+                            self._report = _report(await answer.json())
                             tag = answer.headers.get("ETag", "")
                 except aiohttp.ClientError:
                     continue  # the operator is away: what is loaded stays loaded
 
 
-def _report(voices: list[dict[str, Any]]) -> bytes:
-    loaded = [report_of(voice, {}) for voice in voices]
-    return json.dumps({"object": "list", "generation": 1, "data": loaded}).encode()
+def _report(desired: dict[str, Any]) -> bytes:
+    loaded = [report_of(voice, {}) for voice in desired["voices"]]
+    return json.dumps({"object": "list", "generation": desired["generation"], "data": loaded}).encode()

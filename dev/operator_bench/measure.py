@@ -157,8 +157,14 @@ async def _until_unlisted(session: aiohttp.ClientSession, url: str, names: list[
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def new_voices(api: Api, operator: OperatorProcess, count: int) -> Figures:
-    """Apply voices at once; measure, from outside and by the operator's own histogram, until each has its first Job."""
+async def new_voices(api: Api, operator: OperatorProcess, prefix: str, count: int, *, at_once: bool) -> Figures:
+    """Apply voices, one after the other's Job or all at once; measure until each has its first Job.
+
+    Measured from outside and by the operator's own histogram.
+
+    Raises:
+        DevError: a voice has no Job after JOBS_SECONDS.
+    """
     before = _buckets(await asyncio.to_thread(operator.metrics))
     applied, created = dict[str, float](), dict[str, float]()
 
@@ -172,14 +178,15 @@ async def new_voices(api: Api, operator: OperatorProcess, count: int) -> Figures
         await api.create("voicemodels", voice(name))
         applied[name] = time.monotonic()
 
-    names = {f"new{number:05}" for number in range(count)}
+    names = {f"{prefix}{number:05}" for number in range(count)}
     follower, started = asyncio.create_task(follow()), time.monotonic()
     await asyncio.sleep(1)  # until the watch is open
-    await in_parallel(sorted(names), apply)
-    while len(created) < count:
-        if time.monotonic() - started > JOBS_SECONDS:
-            raise DevError(f"only {len(created)} of {count} voices have a Job after {JOBS_SECONDS:.0f} s")
-        await asyncio.sleep(0.1)
+    for group in [sorted(names)] if at_once else [[name] for name in sorted(names)]:
+        await in_parallel(group, apply)
+        while not created.keys() >= {*group}:
+            if time.monotonic() - started > JOBS_SECONDS:
+                raise DevError(f"only {len(created)} of {count} voices have a Job after {JOBS_SECONDS:.0f} s")
+            await asyncio.sleep(POLL_SECONDS)
     follower.cancel()
     after = _buckets(await asyncio.to_thread(operator.metrics))
     new = {bound: count - before.get(bound, 0.0) for bound, count in after.items()}

@@ -11,8 +11,13 @@ from typing import Any
 from dev.errors import DevError
 from dev.operator_bench.api import Api, Object, in_parallel, until
 from dev.stage_results import document_name_of, results_of, stages_of
+from voice_operator.api.voice_model import Consent
+from voice_operator.api.voice_status import AuditState
 from voice_operator.cluster.signing import key_from
 from voice_operator.manifests.revision import sealed
+from voice_operator.reconcile.audit import tagged
+from voice_operator.reconcile.consent import consent_digest
+from voice_operator.signing import SigningKey
 
 NAMESPACE = "bench"
 FOREIGN = "foreign"
@@ -105,10 +110,11 @@ async def copy_template(api: Api, bucket: Path, count: int) -> list[str]:
     key = key_from(await api.get("secrets", NAMESPACE, SIGNING_KEY))
 
     async def copy(name: str) -> None:
-        created = await api.create("voicemodels", _renamed(_without_status(template), name))
-        await api.apply_status("voicemodels", _renamed(_with_status(template), name))
+        twin = _renamed(template, name)
+        uid = (await api.create("voicemodels", _without_status(twin)))["metadata"]["uid"]
+        await api.apply_status("voicemodels", _with_status(_of_itself(twin, uid, key)))
         child = _renamed(_without_status(revision), name)
-        child["metadata"]["ownerReferences"][0]["uid"] = created["metadata"]["uid"]
+        child["metadata"]["ownerReferences"][0]["uid"] = uid
         await api.create("voicerevisions", sealed(child, key))
         await api.apply_status("voicerevisions", _renamed(_with_status(revision), name))
 
@@ -150,6 +156,15 @@ def _without_status(item: Object) -> Object:
 
 def _with_status(item: Object) -> Object:
     return {key: item[key] for key in ("apiVersion", "kind", "metadata", "status")}
+
+
+def _of_itself(item: Object, uid: str, key: SigningKey) -> Object:
+    """The voice with a status that is its own: what was trained for another UID would be looked at, and told, anew."""
+    status = item["status"]
+    consent = consent_digest(Consent.model_validate(item["spec"]["consent"]))
+    audit = AuditState.model_validate(status["audit"] | {"consent": consent})
+    signed = tagged(audit, uid, key.key_for("audit-state")).document()
+    return item | {"status": status | {"inputsOf": uid, "audit": signed}}
 
 
 def _renamed(document: Any, name: str) -> Any:

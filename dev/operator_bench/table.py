@@ -11,6 +11,8 @@ ROWS: dict[str, Callable[[Figures], object]] = {
     "resident at most, MB": lambda run: run["peak_mb"],
     "event → Job p50 / p99, s": lambda run: _pair(run["event_to_job"]["outside"]),
     "the same, operator's histogram, s": lambda run: _pair(run["event_to_job"]["histogram"]),
+    "event → Job p50 / p99 of all at once, s": lambda run: _pair(run["event_to_job_at_once"]["outside"]),
+    "Jobs per second of all at once": lambda run: run["event_to_job_at_once"]["jobs_per_second"],
     "revocation → gone p50 / p99, s": lambda run: _pair(run["revocation"]),
     "50 at once p50 / p99, s": lambda run: _pair(run["revocations_at_once"]),
     "API requests per pass": lambda run: run["restart"]["requests_per_pass"],

@@ -36,7 +36,7 @@ from yarl import URL
 KEPT_ANSWERS = 8
 MAX_BODY_BYTES = 64 << 20
 NO_ANSWER = 0
-FORWARDED_HEADERS = ("Accept", "Content-Type", "User-Agent")
+FORWARDED_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
 @dataclass(frozen=True)
@@ -236,6 +236,7 @@ class ApiProxy:
                 _abort(incoming)
             finally:
                 self._watches.discard(watch)
+                _hang_up(upstream)
             return response
 
     async def _relay(self, watch: _Watch, upstream: aiohttp.ClientResponse, response: web.StreamResponse) -> None:
@@ -323,6 +324,12 @@ def _answer(fault: Answer) -> web.Response:
 def _status(code: int, reason: str) -> dict[str, Any]:
     status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
     return status | {"message": f"{reason}, said the fault proxy", "reason": reason, "code": code}
+
+
+def _hang_up(upstream: aiohttp.ClientResponse) -> None:
+    """End a connection at once: a farewell of TLS takes an answer, and the loop may be closed before it comes."""
+    if upstream.connection is not None and upstream.connection.transport is not None:
+        upstream.connection.transport.abort()
 
 
 def _abort(incoming: web.Request) -> None:

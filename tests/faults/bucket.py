@@ -1,6 +1,7 @@
 """The object store seen from behind: the folder of its server, which no fault reaches."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class Bucket:
             return None
 
     def files(self, prefix: str) -> list[str]:
-        """The objects below a prefix; folders that a server left behind are none."""
+        """The objects below a prefix; folders that a server left behind are none, and some go while we look."""
         folder = self.folder / prefix
-        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        found = [Path(where, name) for where, _, names in os.walk(folder) for name in names]
+        return sorted(str(path.relative_to(folder)) for path in found)

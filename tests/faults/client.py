@@ -23,6 +23,7 @@ PREFIXES = {
     "events": "/apis/events.k8s.io/v1",
     "horizontalpodautoscalers": "/apis/autoscaling/v2",
     "leases": "/apis/coordination.k8s.io/v1",
+    "workloads": "/apis/kueue.x-k8s.io/v1beta2",
     "poddisruptionbudgets": "/apis/policy/v1",
     "customresourcedefinitions": "/apis/apiextensions.k8s.io/v1",
 }

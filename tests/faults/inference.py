@@ -36,6 +36,11 @@ class Inference(http.server.ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
 
+    @property
+    def generation(self) -> int:
+        """Of the newest list that it has read."""
+        return self._lists.generation
+
     def voices(self) -> list[Object]:
         """What it has loaded, as GET /v1/voices tells it."""
         return [report_of(voice, self.fails) for voices in self._loaded.values() for voice in voices]

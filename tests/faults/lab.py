@@ -53,8 +53,8 @@ class Lab:
         self.bucket = bucket
         self.s3 = s3
         self.node = Node(self.client, bucket)
-        self.lists = VoiceLists(self.client)
-        self.inference = Inference(self.lists, SERVER)
+        self.voice_lists = VoiceLists(self.client)
+        self.inference = Inference(self.voice_lists, SERVER)
         self.replicas: list[Replica] = []
         self._violations: list[str] = []
         self._running = ExitStack()
@@ -177,7 +177,7 @@ class Lab:
 
     def _answer_of(self, replica: Replica) -> list[Object] | None:
         try:
-            return self.lists.read(replica.url, SERVER, timeout=2)
+            return self.voice_lists.read(replica.url, SERVER, timeout=2)
         except OSError:
             return None
 

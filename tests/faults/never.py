@@ -17,6 +17,7 @@ class _Training:
 
     unfinished: dict[str, str] = field(default_factory=dict)  # uid -> name
     complete: dict[str, str] = field(default_factory=dict)
+    evaluations: dict[str, str] = field(default_factory=dict)  # other gates or sentences are another evaluation
     names: dict[str, str] = field(default_factory=dict)  # name -> uid
 
 
@@ -38,6 +39,7 @@ class Judge:
             return
         training = self._trainings.setdefault(key, _Training())
         if uid not in training.unfinished and uid not in training.complete:
+            training.evaluations[uid] = _evaluation_of(job)
             self._judge_new_job(training, uid, name)
             training.names[name] = uid
         training.unfinished.pop(uid, None)
@@ -100,8 +102,9 @@ class Judge:
     def _judge_new_job(self, training: _Training, uid: str, name: str) -> None:
         if training.names.get(name, uid) != uid:
             self._report(f"the Job {name} was created twice")
-        if training.complete:
-            self._report(f"the Job {name} repeats {', '.join(training.complete.values())}, which is complete")
+        evaluation = training.evaluations[uid]
+        if alike := [done for one, done in training.complete.items() if training.evaluations[one] == evaluation]:
+            self._report(f"the Job {name} repeats {', '.join(alike)}, which is complete")
         if training.unfinished:
             self._report(f"the Job {name} was created beside {', '.join(training.unfinished.values())}")
 
@@ -125,6 +128,10 @@ def _training_of(job: Object) -> tuple[str, str, str] | None:
     labels = job["metadata"].get("labels") or {}
     voice, stage, input_hash = (labels.get(f"{GROUP}/{name}") for name in ("voice-model", "stage", "input-hash"))
     return (f"{job['metadata']['namespace']}/{voice}", stage, input_hash) if voice and stage and input_hash else None
+
+
+def _evaluation_of(job: Object) -> str:
+    return str((job["metadata"].get("annotations") or {}).get(f"{GROUP}/evaluation-hash", ""))
 
 
 def _id(voice: Object) -> str:

@@ -18,9 +18,11 @@ DROPPED = frozenset(
     | {"objects", "bytes"}  # that were erased: a crash forgets what it has counted
     | {"audit"}
 )
-# How often something was tried, and when it was first seen: the way, not the end.
+# How often something was tried, when it was first seen, and what was made and erased before: the way, not the end.
 HISTORY = frozenset(
     {"attempt", "counted", "job", "failures", "lastFailure", "previousRevision", "observedGeneration", "startedAt"}
+    | {"inputs", "erased"}
+    | {"capacity", "evaluationHash"}  # of attempts that are over: what is published is not evaluated again
 )
 
 SIGNING_KEY = str(Settings.model_fields["signing_key_secret"].default)

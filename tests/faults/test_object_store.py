@@ -8,6 +8,7 @@ from tests.faults.lab import Lab
 from tests.faults.node import Hold
 from tests.faults.s3_proxy import Mode
 
+AUDIT_SECONDS = 330.0  # MAX_DELAY_SECONDS of the audit log, and a write
 pytestmark = [pytest.mark.faults, pytest.mark.cluster, pytest.mark.slow]
 
 OBSERVED = [f"observed{number}" for number in range(4)]  # as many as the operator has workers
@@ -56,6 +57,13 @@ def test_the_store_is_away_for_long(scenario: Any) -> None:
     for each in lab.seconds_until_each(OBSERVED[1:], lambda: lab.are_ready(OBSERVED[1:]), 180).values():
         scenario.took(each)
     assert lab.condition("new", "Ready")["reason"]
+    scenario.took(lab.seconds_until("the audit log to have every act", lambda: not unrecorded(lab), AUDIT_SECONDS))
+
+
+def unrecorded(lab: Any) -> list[str]:
+    """The voices whose acts wait for the log, which is tried again after a pause that doubles."""
+    found = ((item["metadata"]["name"], item.get("status") or {}) for item in lab.client.objects("voicemodels"))
+    return [name for name, status in found if (status.get("audit") or {}).get("pending")]
 
 
 def test_nothing_served_changes_while_the_store_is_away(scenario: Any) -> None:

@@ -146,6 +146,28 @@ def test_a_voice_that_is_deleted_while_it_is_served_is_recorded_as_unloaded(scen
     audit.wait_for_erasure("taken", "VoiceDeleted")
 
 
+def test_a_voice_that_is_deleted_while_no_operator_runs_is_recorded_by_the_next_one(scene: Any, audit: Audit) -> None:
+    scene.apply("missed")
+    scene.train("missed")
+    revision = scene.wait_until_ready("missed")
+    audit.wait("missed", *SERVED)
+    marker = scene.trainer.store / "_voices" / NAMESPACE / "missed.json"
+    scene.wait("the marker", lambda: json.loads(marker.read_bytes())["served"]["revision"] == revision)
+    scene.operator.kill()
+    scene.user.delete("voicemodel", "missed")
+    scene.wait("its revision to go", lambda: not scene.user.exists("vrev", revision), 60)
+    scene.operator.start()
+    *_, unloaded = audit.wait("missed", *SERVED, "Unloaded")
+    assert unloaded["act"]["reason"] == "the VoiceModel was deleted before, while no operator ran"
+    assert unloaded["act"]["revision"] == revision
+    audit.wait_for_erasure("missed", "VoiceDeleted")
+    scene.operator.kill()
+    scene.operator.start()
+    scene.apply("later")
+    audit.wait("later", "Consented")
+    assert audit.acts("missed") == [*SERVED, "Unloaded"], "once"
+
+
 def test_a_restart_and_a_pass_over_everything_record_nothing_again(scene: Any, audit: Audit) -> None:
     scene.apply("calm")
     scene.train("calm")

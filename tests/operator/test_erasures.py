@@ -16,6 +16,7 @@ from tests.support.api_server import ApiServer, an_api_server
 from tests.support.signing import KEY, sealed_revision, signing
 
 from voice_operator import erasures as erasures_module
+from voice_operator.api.voice_status import Act, AuditState, VoiceModelStatus
 from voice_operator.audit import AuditLog
 from voice_operator.cluster.caches import Caches
 from voice_operator.cluster.erasure_journals import ErasureJournal, Progress
@@ -29,6 +30,7 @@ from voice_operator.cluster.store import Removed, Store
 from voice_operator.erasures import ErasureReconciler
 from voice_operator.errors import StoreError
 from voice_operator.handlers import Enqueuer
+from voice_operator.manifests.labels import owner
 from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
 from voice_operator.reconcile.desired import VoiceRecord
@@ -88,6 +90,7 @@ class Scene:
     store: DyingStore
     metrics: Metrics = field(init=False)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    audit: AuditLog = field(init=False)
     erasures: ErasureReconciler = field(init=False)
     versions: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -96,10 +99,11 @@ class Scene:
         for task in self.tasks:
             task.cancel()
         self.metrics, recorder = Metrics(), EventRecorder(self.cluster.kube)
-        audit = AuditLog(self.cluster, recorder, enqueue=self.queue.add, metrics=self.metrics, clock=lambda: NOW)
-        self.erasures = ErasureReconciler(self.cluster, recorder, self.queue, lambda: NOW, audit)
+        self.audit = AuditLog(self.cluster, recorder, enqueue=self.queue.add, metrics=self.metrics, clock=lambda: NOW)
+        self.erasures = ErasureReconciler(self.cluster, recorder, self.queue, lambda: NOW, self.audit)
         self.enqueuer.on_deleted = self.erasures.on_deleted
-        self.tasks = [asyncio.create_task(audit.run()), asyncio.create_task(self.erasures.sweep())]
+        self.audit.before_served = self.erasures.note_served
+        self.tasks = [asyncio.create_task(self.audit.run()), asyncio.create_task(self.erasures.sweep())]
 
     def acts(self) -> list[dict[str, Any]]:
         """What the audit log has."""
@@ -132,12 +136,16 @@ class Scene:
             self.caches.voices.update(item)
         return item
 
-    def delete(self, *, known: bool = True) -> None:
+    def delete(self, *, watched: bool = True) -> None:
+        """Delete the VoiceModel; not ``watched``: while no operator runs, and a new one begins."""
         item = self.server.objects["voicemodels", "studio", "alice"]
         self.server.delete("alice", plural="voicemodels")
-        if known:
-            item["metadata"]["resourceVersion"] = str(self.server.version)
-            self.caches.voices.delete(item)
+        item["metadata"]["resourceVersion"] = str(self.server.version)
+        if not watched:
+            self.enqueuer.on_deleted = lambda _: None
+        self.caches.voices.delete(item)
+        if not watched:
+            self.start()
 
     def write(self, *keys: str) -> None:
         for key in keys or (f"{HASH}/prepare/clip.flac", f"{HASH}/train/checkpoint", "revisions/alice-3fa9c2d1/x"):
@@ -190,18 +198,20 @@ class Scene:
         self.erasures.acknowledge(VOICE, found)
         await self.settle()
 
-    async def claim(self, uid: str = "uid", *, is_known: bool = False) -> str:
+    async def claim(self, uid: str = "uid") -> str:
         """Claim the folder, and return the reason why that must wait."""
         voice = voice_from(self.server.objects["voicemodels", "studio", "alice"])
-        problem = await self.erasures.claim(voice, is_known=is_known)
+        problem = await self.erasures.claim(voice)
         assert voice.uid == uid
         return "" if problem is None else problem.reason
 
 
-def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path) -> None:
+def run(scenario: Callable[[Scene], Awaitable[None]], folder: Path, **about: Any) -> None:
+    """Play a scenario; ``about``: further settings of the installation."""
     images = {"trainer": "t", "inference": "i"}
     bases = {"tiny": {"uri": "embedded:tiny"}}
-    settings = Settings.model_validate({"images": images, "bases": bases, "storage": {"uri": f"file://{folder}"}})
+    storage = {"uri": f"file://{folder}"}
+    settings = Settings.model_validate({"images": images, "bases": bases, "storage": storage} | about)
 
     async def whole() -> None:
         async with an_api_server() as server:
@@ -373,11 +383,11 @@ def test_a_voice_made_anew_does_not_take_over_what_goes_with_the_old_ones_revisi
         await scene.settle()
         scene.write()
         revision = sealed_revision("alice", "alice-3fa9c2d1", "sha256:" + "a" * 64)
-        revision["metadata"]["ownerReferences"] = [{"uid": "old"}]
+        revision["metadata"]["ownerReferences"] = owner("VoiceModel", "alice", "old")
         scene.caches.revisions.update(revision)
         scene.delete()
         scene.put("new", inputHash=None)
-        assert await scene.claim("new", is_known=True) == "FolderNotErased"
+        assert await scene.claim("new") == "FolderNotErased"
         scene.caches.revisions.delete(revision | {"metadata": revision["metadata"] | {"resourceVersion": "999"}})
         await scene.settle()
         assert scene.files() == []
@@ -395,7 +405,7 @@ def test_a_restored_voice_keeps_what_its_revisions_stand_for(tmp_path: Path) -> 
         assert wait == erasures_module.RESTORE_SECONDS - 30, "its revisions may come a little later"
         assert len(scene.files()) == 3
         scene.caches.revisions.update(sealed_revision("alice", "alice-3fa9c2d1", "sha256:" + "a" * 64))
-        assert await scene.claim("new", is_known=True) == ""
+        assert await scene.claim("new") == ""
         await scene.settle()
         assert len(scene.files()) == 3
 
@@ -552,15 +562,21 @@ def killed_after_each_effect(life: Callable[[Scene], Awaitable[None]], folder: P
     return number - 1
 
 
-def test_the_end_of_a_voice_is_recorded_once_after_whatever_step_the_process_dies(tmp_path: Path) -> None:
+@pytest.mark.parametrize("watched", [True, False])
+def test_the_end_of_a_voice_is_recorded_once_after_whatever_step_the_process_dies(
+    watched: bool, tmp_path: Path
+) -> None:
     async def life(scene: Scene) -> None:
         if scene.caches.voices:
-            scene.delete()
+            scene.delete(watched=watched)
         await scene.settle()
         await scene.settle()
         assert (scene.files(), scene.marker(), scene.journals()) == ([], None, [])
         stone = scene.tombstone() or {}
         assert sorted(act["act"] for act in scene.acts()) == ["Erased", "Unloaded"]
+        (ended,) = (act for act in scene.acts() if act["act"] == "Unloaded")
+        assert (ended["revision"], ended["digests"]) == ("alice-3fa9c2d1", {"bundle": "sha256:" + "a" * 64})
+        assert ended["reason"].endswith("while no operator ran") is not watched
         (told,) = scene.erased()
         assert told.removeprefix("VoiceDeleted: ").removeprefix("at least ") in {
             "3 objects, 15 bytes",
@@ -569,6 +585,44 @@ def test_the_end_of_a_voice_is_recorded_once_after_whatever_step_the_process_die
         assert f"{stone['objects']} objects" in told
 
     assert killed_after_each_effect(life, tmp_path) >= 8
+
+
+@pytest.mark.parametrize("kills_after", [1, 2, 0])
+def test_what_the_log_calls_served_is_recorded_as_unloaded_wherever_the_process_dies(
+    kills_after: int, tmp_path: Path
+) -> None:
+    """It dies after the promotion, before its folder's own pass; the VoiceModel goes while no operator runs."""
+
+    async def scenario(scene: Scene) -> None:
+        scene.put()
+        await scene.settle()
+        scene.put(**SERVED)
+        scene.store.effects, scene.store.kills_after = 0, kills_after
+        act = Act(id="1" * 32, act="Served", time="2026-11-23T06:07:00Z", revision="alice-3fa9c2d1")
+        state = AuditState(pending=(act,), since="2026-11-23T06:07:00Z")
+        scene.audit.offer(VOICE, "uid", VoiceModelStatus(audit=state))
+        await until(lambda: scene.acts() or scene.tasks[0].done())
+        scene.store.kills_after = 0
+        scene.delete(watched=False)
+        await until(lambda: scene.queue._dirty)
+        await scene.settle()
+        served = [] if kills_after == 1 else ["Served"]
+        assert [act["act"] for act in scene.acts()] == [*served, "Unloaded"]
+
+    run(scenario, tmp_path)
+
+
+def test_a_marker_of_somebody_else_holds_up_no_log(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        path = scene.folder / "_voices" / "studio" / "alice.json"
+        path.parent.mkdir(parents=True)
+        path.write_text("no JSON")
+        scene.put(**SERVED)
+        await scene.erasures.note_served(VOICE, "uid")
+        await scene.erasures.note_served(VOICE, "another")
+        assert path.read_text() == "no JSON"
+
+    run(scenario, tmp_path)
 
 
 def test_an_erasure_that_was_asked_for_is_recorded_once_after_whatever_step_the_process_dies(tmp_path: Path) -> None:
@@ -652,3 +706,66 @@ def test_a_journal_of_somebody_else_is_not_recorded(content: str, tmp_path: Path
 async def until(condition: Callable[[], Any]) -> None:
     while not condition():  # noqa: ASYNC110 -- what is awaited happens in threads
         await asyncio.sleep(0.005)
+
+
+def unloaded(scene: Scene) -> list[str]:
+    return [act["id"] for act in scene.acts() if act["act"] == "Unloaded"]
+
+
+def test_the_marker_tells_what_is_served_and_what_earlier_releases_signed_is_theirs_still(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.mark("uid")
+        assert "served" not in json.loads(Marker(namespace="a", voice="b", uid="c")._statement())
+        assert (scene.marker() or {}).pop("served") is None
+        for served in (SERVED, {}):
+            scene.put(**served)
+            assert FOLDER in scene.queue._dirty
+            await scene.settle()
+            assert bool((scene.marker() or {})["served"]) is bool(served)
+        scene.delete(watched=False)
+        await until(lambda: scene.queue._dirty)
+        await scene.settle()
+        assert unloaded(scene) == [], "it had ended before, and that was recorded with the status"
+
+    run(scenario, tmp_path)
+
+
+def test_the_end_of_what_is_on_legal_hold_is_recorded_once_whoever_begins_later(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put(**SERVED, hold=True)
+        await scene.settle()
+        scene.write()
+        scene.delete(watched=False)
+        for _ in range(2):
+            await until(lambda: scene.queue._dirty)
+            await scene.settle()
+            assert (len(unloaded(scene)), len(scene.files()), scene.journals()) == (1, 3, [])
+            scene.start()
+
+    run(scenario, tmp_path)
+
+
+def test_a_restored_voice_has_its_folder_and_the_end_of_the_earlier_one_is_recorded(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put(**SERVED)
+        await scene.settle()
+        scene.write()
+        scene.delete(watched=False)
+        scene.caches.revisions.update(sealed_revision("alice", "alice-3fa9c2d1", "sha256:" + "a" * 64))
+        scene.put("new", inputHash=None)
+        assert await scene.claim("new") == ""
+        await scene.settle()
+        assert (len(unloaded(scene)), len(scene.files())) == (1, 3)
+
+    run(scenario, tmp_path)
+
+
+def test_a_marker_that_somebody_else_wrote_tells_of_no_end(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        served = {"revision": "alice-3fa9c2d1", "digest": "sha256:" + "a" * 64}
+        scene.mark("uid", SigningKey(new_key(), NOW), served=served)
+        scene.write()
+        await scene.settle()
+        assert (unloaded(scene), len(scene.files())) == ([], 3)
+
+    run(scenario, tmp_path)

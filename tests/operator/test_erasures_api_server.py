@@ -57,6 +57,35 @@ def test_a_voice_that_is_deleted_at_any_moment_leaves_nothing(scene: Any) -> Non
         assert not scene.user.exists("voicemodel", voice)
 
 
+def test_a_voice_that_is_made_anew_at_once_gets_nothing_of_the_earlier_one(scene: Any) -> None:
+    """Whether the garbage collector or the operator is first."""
+    live_until(scene, "anew", "ready")
+    old = scene.user.get("vrev", scene.user.status("anew")["activeRevision"])
+    digests = {path.name: path.stat().st_ino for path in files_of(scene, "anew")}
+    assert digests
+    scene.user.delete("voicemodel", "anew")
+    scene.apply("anew")
+    present = scene.user.get("voicemodel", "anew")["metadata"]["uid"]
+
+    def owned_by_the_present_one() -> bool:
+        if not scene.user.exists("vrev", old["metadata"]["name"]):
+            return False
+        found = scene.user.get("vrev", old["metadata"]["name"])["metadata"]
+        assert found["uid"] == old["metadata"]["uid"]
+        return present in {owner["uid"] for owner in found["ownerReferences"]}
+
+    def has_begun_anew() -> bool:
+        assert not owned_by_the_present_one()
+        assert "anew" not in scene.served()
+        assert not scene.user.status("anew").get("activeRevision")
+        jobs = scene.user.objects("jobs", "voice.sovits.dev/voice-model=anew")
+        return any(present in {owner["uid"] for owner in job["metadata"]["ownerReferences"]} for job in jobs)
+
+    scene.wait("the first Job", has_begun_anew, seconds=GONE_SECONDS)
+    assert not scene.user.exists("vrev", old["metadata"]["name"])
+    assert not [path for path in files_of(scene, "anew") if path.stat().st_ino in digests.values()]
+
+
 def test_nothing_waits_for_an_operator_that_is_gone_and_the_next_one_erases(scene: Any) -> None:
     live_until(scene, "orphan", "ready")
     revision = scene.user.status("orphan")["activeRevision"]

@@ -122,7 +122,7 @@ def test_host_memory_that_ran_out_is_raised_by_half(scene: Any, apply: Callable[
     second = scene.user.get("job", next_attempt(scene, job))
     resources = second["spec"]["template"]["spec"]["containers"][0]["resources"]
     assert resources == {"requests": {"cpu": "250m", "memory": "1536Mi"}}
-    assert stage_of(scene, "bulky")["failures"]["outOfHostMemory"] == 1
+    scene.wait("the count", lambda: stage_of(scene, "bulky")["failures"].get("outOfHostMemory") == 1)
 
 
 def test_a_pod_beyond_its_deadline_is_final_and_waiting_does_not_count(scene: Any, apply: Callable[..., None]) -> None:

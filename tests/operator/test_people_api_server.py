@@ -36,6 +36,7 @@ ROLES = {
     "rita": [f"{RELEASE}:reviewer"],
     "rolf": [f"{RELEASE}:reviewer"],
     "olga": [f"{RELEASE}:consent-officer"],
+    "xena": [f"{RELEASE}:exporter"],
     "pat": ["view", "patch-revisions"],
     f"system:serviceaccount:{NAMESPACE}:ci": [f"{RELEASE}:reviewer"],
 }
@@ -142,6 +143,11 @@ class People:
 def decision(by: str, digest: str, kind: str = "Approved", reason: str = "") -> list[Object]:
     record = {"by": by, "decision": kind, "at": "2026-11-23T06:07:00Z", "digest": digest, "reason": reason}
     return [{"op": "add", "path": "/review/decisions/-", "value": record}]
+
+
+def an_export(by: str, digest: str) -> list[Object]:
+    record = {"by": by, "at": "2026-11-23T06:07:00Z", "digest": digest}
+    return [{"op": "add", "path": "/exports/records/-", "value": record}]
 
 
 def edited_by(name: str, **spec: Any) -> Object:
@@ -368,9 +374,49 @@ def test_an_approval_is_not_taken_away_or_changed(people: People, ann: str, name
 
 def test_a_reviewer_changes_nothing_but_decisions(people: People, ann: str) -> None:
     for change in (("annotate", "vrev", ann, "voice.sovits.dev/x=y"), ("label", "vrev", ann, "team=a")):
-        assert f"rita may add to review.decisions of {ann} and change nothing else" in people["rita"].refused(*change)
+        assert f"rita may add to review.decisions or exports.records of {ann} and change nothing else" in people[
+            "rita"
+        ].refused(*change)
     finalizers = people["rita"].patch("vrev", ann, {"metadata": {"finalizers": ["example.com/hold"]}})
     assert "and change nothing else" in people["rita"].refused(*finalizers)
+
+
+# Who takes a bundle out of the store is named, and nobody else can name them.
+
+
+def test_an_export_carries_the_name_of_who_makes_it_and_the_bundle(people: People, ann: str, digest: str) -> None:
+    xena = people["xena"]
+    assert 'by must be "xena", not "rita"' in xena.refused(*xena.patch("vrev", ann, an_export("rita", digest)))
+    assert f"digest must be {digest}" in xena.refused(*xena.patch("vrev", ann, an_export("xena", DIGEST)))
+    xena.does(*xena.patch("vrev", ann, an_export("xena", digest)))
+    (record,) = people.get("vrev", ann)["exports"]["records"]
+    assert (record["by"], record["digest"]) == ("xena", digest)
+
+    def acts() -> list[Object]:
+        log = (people.scene.trainer.store / "audit" / NAMESPACE).glob("*.json")
+        found = [json.loads(path.read_bytes())["act"] for path in log]
+        return [act for act in found if act["act"] == "Exported" and act["revision"] == ann]
+
+    (act,) = people.scene.wait("its act in the audit log", acts)
+    assert (act["by"], act["time"], act["digests"]) == ("xena", record["at"], {"bundle": digest})
+
+
+def test_nobody_exports_without_the_verb(people: People, ann: str, digest: str) -> None:
+    eve = people["eve"]
+    assert 'cannot patch resource "voicerevisions"' in eve.refused(*eve.patch("vrev", ann, an_export("eve", digest)))
+    for name in ("rita", "pat"):
+        told = people[name].refused(*people[name].patch("vrev", ann, an_export(name, digest)))
+        assert f"{name} may not export {ann}: the verb export on voicerevisions is missing" in told
+        assert f"bind {RELEASE}:exporter in the namespace {NAMESPACE}" in told
+
+
+def test_an_exporter_changes_nothing_else_and_takes_no_record_away(people: People, ann: str, digest: str) -> None:
+    xena = people["xena"]
+    told = xena.refused("label", "vrev", ann, "team=a")
+    assert f"xena may add to review.decisions or exports.records of {ann} and change nothing else" in told
+    assert "may not approve or reject" in xena.refused(*xena.patch("vrev", ann, decision("xena", digest)))
+    for change in ([{"op": "remove", "path": "/exports/records/0"}], [{"op": "remove", "path": "/exports"}]):
+        assert "only grows" in xena.refused(*xena.patch("vrev", ann, change))
 
 
 # What waits is not served in any other way.
@@ -412,6 +458,7 @@ def test_a_status_that_somebody_wrote_serves_nothing(people: People, ann: str, d
         root.does(*change)
         assert not people.is_served("ann")
         time.sleep(0.3)
+    assert f"{ann} waits for approval" in people.wait_for("ann", "AwaitingReview")
 
 
 def test_a_lost_status_serves_nothing(people: People, ann: str) -> None:

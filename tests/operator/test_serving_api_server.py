@@ -9,11 +9,14 @@ import pytest
 import yaml
 from tests.support.voices import make_server
 
+from voice_operator.reconcile.late_pods import GRACE_SECONDS
+
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 NAMESPACE = "operator-tests"
 LABEL = "voice.sovits.dev/voice-model"
-SECONDS = 5.0  # for a voice to be out of the list, or in it again
+MARK = "voice.sovits.dev/list-generation"
+SECONDS = 5.0  # for a voice to be out of the list
 VOICES = ("anna", "berta", "carla", "dora", "elsa")
 
 
@@ -41,8 +44,10 @@ class Serving:
         document = json.loads(self.user.get("configmap", f"{server}-voices")["data"]["voices.json"])
         return {entry["id"].removeprefix(f"{NAMESPACE}/"): entry for entry in document["voices"]}
 
-    def wait_for_list(self, what: str, holds: Callable[[dict[str, Any]], Any], server: str = "default") -> None:
-        self.scene.wait(what, lambda: holds(self.listed(server)), SECONDS)
+    def wait_for_list(
+        self, what: str, holds: Callable[[dict[str, Any]], Any], server: str = "default", seconds: float = SECONDS
+    ) -> None:
+        self.scene.wait(what, lambda: holds(self.listed(server)), seconds)
 
     def make_ready(self, server: str = "default") -> None:
         """Let each pod be up that is not, until all are of the Deployment's present template."""
@@ -137,7 +142,7 @@ def test_what_happened_while_nobody_watched_is_out_of_the_list_at_once(serving: 
 
 def test_a_voice_is_revoked_after_its_servers_base_left_the_settings(serving: Serving) -> None:
     serving.user.patch("voicemodel", "carla", {"spec": {"consent": {"expires": None}}})
-    serving.wait_for_list("its return", lambda voices: "carla" in voices)
+    serving.wait_for_list("its return", lambda voices: "carla" in voices, seconds=30)  # nobody is harmed by a late one
     serving.revoke("carla")
     serving.wait_for_list("its end", lambda voices: "carla" not in voices)
 
@@ -193,6 +198,44 @@ def test_the_list_has_the_last_day_and_an_end_in_the_past_counts_at_once(serving
     serving.wait_for_list("its end", lambda voices: "dora" not in voices)
     serving.user.patch("voicemodel", "dora", {"spec": {"consent": {"expires": None}}})
     serving.scene.wait_until_ready("dora")
+
+
+def test_the_kubelet_of_a_pod_that_hears_nothing_is_asked_to_look_at_the_mounted_list(serving: Serving) -> None:
+    """Writing the annotation is what a kubelet reacts to; there is none here."""
+    user, inference = serving.user, serving.scene.inference
+    serving.make_ready()
+    serving.scene.apply("gloria")
+    serving.scene.train("gloria")
+    serving.scene.wait_until_ready("gloria")
+
+    def pods() -> list[Any]:
+        found = user.objects("pods", "voice.sovits.dev/server=default")
+        return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
+
+    def marks() -> set[str]:
+        return {(pod["metadata"].get("annotations") or {}).get(MARK, "") for pod in pods()}
+
+    time.sleep(GRACE_SECONDS + 2)
+    before, specs = marks(), [pod["spec"] for pod in pods()]
+    inference.is_cut_off = True
+    try:
+        serving.revoke("gloria")
+        serving.wait_for_list("the list", lambda voices: "gloria" not in voices)
+        document = json.loads(user.get("configmap", "default-voices")["data"]["voices.json"])
+        wanted = {str(document["generation"])}
+        serving.scene.wait("the marks", lambda: marks() == wanted)
+        assert before != wanted
+        versions = [pod["metadata"]["resourceVersion"] for pod in pods()]
+        time.sleep(GRACE_SECONDS + 2)
+        assert [pod["metadata"]["resourceVersion"] for pod in pods()] == versions, "once"
+        assert [pod["spec"] for pod in pods()] == specs
+    finally:
+        inference.is_cut_off = False
+    serving.scene.apply("hana")
+    serving.scene.train("hana")
+    serving.scene.wait_until_ready("hana")
+    time.sleep(GRACE_SECONDS + 2)
+    assert marks() == wanted, "a pod that follows the list is not marked"
 
 
 def test_a_revision_that_lost_its_label_gets_it_back_for_a_handful_of_requests(serving: Serving) -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.support.api_server import ApiServer, an_api_server
 from tests.support.signing import seal_of, signing
 
+from voice_operator import voices as voices_module
 from voice_operator.admission import Admission
 from voice_operator.alerts import AlertDispatcher
 from voice_operator.audit import AuditLog
@@ -244,6 +245,29 @@ def test_a_voice_is_looked_at_again(expires: str, seconds: float | None, tmp_pat
     async def scenario(scene: Scene) -> None:
         scene.put(suspend=True, consent=CONSENT | {"expires": expires})
         assert await scene.passes(1) == [seconds]
+
+    run(scenario, tmp_path)
+
+
+def test_what_was_observed_of_an_earlier_spec_is_not_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A revocation that a pass does not know would else end the voice in that pass, and be recorded after its end."""
+
+    async def scenario(scene: Scene) -> None:
+        observe = voices_module.observe_voice
+
+        async def revoked_meanwhile(*arguments: Any, **named: Any) -> Any:
+            observed = await observe(*arguments, **named)
+            scene.put(suspend=True, consent=CONSENT | {"revoked": True}, metadata={"generation": 2})
+            return observed
+
+        scene.put(suspend=True)
+        monkeypatch.setattr(voices_module, "observe_voice", revoked_meanwhile)
+        assert await scene.passes(1) == [None]
+        assert scene.server.requests == []
+        await scene.passes(1)
+        status = scene.server.objects["voicemodels", "studio", "alice"]["status"]
+        assert [act["act"] for act in status["audit"]["pending"]][-1] == "Revoked"
+        assert status["revokedAt"]
 
     run(scenario, tmp_path)
 

@@ -46,6 +46,7 @@ def a_run(voices: int, foreign_jobs: int = 0) -> dict[str, Any]:
         "rest_mb": 80.5,
         "peak_mb": 120.25,
         "event_to_job": {"outside": seconds, "histogram": {"p50": 0.25, "p99": 2.0}},
+        "event_to_job_at_once": {"outside": seconds | {"p99": 9.5}, "jobs_per_second": 90.5},
         "revocation": seconds,
         "revocations_at_once": seconds,
         "rest": rate,
@@ -58,6 +59,7 @@ def test_the_table_has_a_column_for_each_run() -> None:
     lines = markdown([a_run(100), a_run(1000, 8000)]).splitlines()
     assert lines[0] == "| voices | 100 | 1,000 |"
     assert "| event → Job p50 / p99, s | 0.2 / 1.5 | 0.2 / 1.5 |" in lines
+    assert "| event → Job p50 / p99 of all at once, s | 0.2 / 9.5 | 0.2 / 9.5 |" in lines
 
 
 def test_the_picture_shows_all_runs(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """One tenant that floods the operator, another that revokes, and what that costs: processes, objects and figures."""
 
 import base64
+import hashlib
 import random
 import threading
 import time
@@ -21,7 +22,7 @@ from tests.faults.inference import Inference
 from tests.faults.node import Node
 from tests.support.s3_server import KEYS
 from tests.support.voice_list import VoiceLists
-from tests.support.voices import DIGEST, Object, make_server, make_voice
+from tests.support.voices import Object, make_server, make_voice
 from tests.support.waiting import wait_for
 
 ATTACKER, VICTIM, SYSTEM, SERVER = "team-a", "team-b", "voice-system", "default"
@@ -189,7 +190,12 @@ def scene(admin: Path, s3_port: int, bucket: Path, folder: Path, voices: int) ->
 
 
 def _pinned(name: str) -> Object:
-    return make_voice(name, VICTIM, dataset={"uri": f"s3://voices/datasets/{VICTIM}/one", "digest": DIGEST})
+    """A voice of recordings and a consent of its own: a revocation of another one does not cover it."""
+    digest = f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
+    consent = {"holder": f"{name}'s speaker", "statement": "I agree.", "evidence": f"https://example.org/{name}.pdf"}
+    return make_voice(
+        name, VICTIM, dataset={"uri": f"s3://voices/datasets/{VICTIM}/one", "digest": digest}, consent=consent
+    )
 
 
 def _settings(url: str, port: int) -> Object:

@@ -96,5 +96,6 @@ def test_a_revocation_passes_whatever_another_tenant_does(attacked: Scene, figur
     attacked.flood()
     note("500 urgent voices", "voice5")
     assert figures["alive"]
+    assert max(started.values()) < GIVEN_UP_SECONDS, "a new voice is trained whatever happens"
     assert {phase: delay for phase, delay in delays.items() if delay.own > REVOKED_SECONDS} == {}
     assert {phase: peak for phase, peak in peaks.items() if peak > PEAK_MIB} == {}

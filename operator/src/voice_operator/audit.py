@@ -9,7 +9,7 @@ import contextlib
 import logging
 import random
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -41,6 +41,7 @@ ACTS_PER_TURN = 20  # of one namespace, before others have their turn
 BASE_DELAY_SECONDS = 1.0  # after a failed attempt; doubles
 MAX_DELAY_SECONDS = 300.0
 JITTER = 0.2
+BEGINNINGS = frozenset({"Served", "RolledBack"})
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +69,16 @@ class _Lane:
     failures: int = 0
 
 
+async def _nothing(_: Key, __: str) -> None:
+    """Nothing has to be known before an act is recorded."""
+
+
 class AuditLog:
-    """The installation's audit log. All of it happens in one event loop."""
+    """The installation's audit log. All of it happens in one event loop.
+
+    ``before_served`` is awaited before an act tells that a VoiceModel, by its UID, is served: who finds it gone must
+    know that it was.
+    """
 
     def __init__(
         self,
@@ -89,6 +98,7 @@ class AuditLog:
         self._ready: asyncio.Queue[str] = asyncio.Queue()
         self._entries: dict[Key, dict[str, _Entry]] = defaultdict(dict)  # by voice and act; until its status has it
         self._keys: dict[str, bytes] = {}  # by purpose
+        self.before_served: Callable[[Key, str], Awaitable[None]] = _nothing
 
     async def run(self) -> None:
         """Work for ever."""
@@ -175,6 +185,8 @@ class AuditLog:
             entry = lane.entries[0]
             current_key.set(entry.key)
             try:
+                if entry.act.act in BEGINNINGS:
+                    await self.before_served(entry.key, entry.subject.uid)
                 entry.position = await lane.chain.append(
                     entry.subject, entry.act, self._hint(namespace), since=entry.since, after=entry.after
                 )

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from voice_operator.api.schema import GROUP, VALIDATIONS, VERSION, name_rule
 from voice_operator.api.structural import structural_schema
 from voice_operator.api.voice_model import VoiceModelSpec
-from voice_operator.api.voice_revision import RevisionReview, VoiceRevisionSpec, VoiceRevisionStatus
+from voice_operator.api.voice_revision import RevisionExports, RevisionReview, VoiceRevisionSpec, VoiceRevisionStatus
 from voice_operator.api.voice_server import VoiceServerSpec, VoiceServerStatus
 from voice_operator.api.voice_status import VoiceModelStatus
 
@@ -100,7 +100,7 @@ KINDS = (
             Column("DIGEST", ".spec.artifacts.digest", wide=True),
             Column("REVIEW", ".status.review", wide=True),
         ),
-        beside={"review": RevisionReview},
+        beside={"review": RevisionReview, "exports": RevisionExports},
         spec_rules=(("self == oldSelf", "spec of a VoiceRevision never changes; change the VoiceModel instead"),),
         checks_name=False,
     ),

@@ -12,29 +12,30 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from voice_operator.api.schema import VOICE_NAME
 from voice_operator.api.voice_status import Act, ErasureReason, Tombstone
 from voice_operator.cluster.caches import JOB_NAME
-from voice_operator.cluster.erasure_journals import ErasureJournal, ErasureJournals, JournalName, Progress
+from voice_operator.cluster.erasure_journals import ErasureJournal, ErasureJournals, JournalName, Progress, Withdrawal
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.folders import Folders, Marker
 from voice_operator.cluster.jobs import is_finished
 from voice_operator.cluster.kube import VOICE_MODELS, Object
-from voice_operator.cluster.objects import is_deleting, is_owned_by
+from voice_operator.cluster.objects import is_deleting, is_of_earlier, is_owned_by
 from voice_operator.cluster.observe import Cluster
 from voice_operator.cluster.pods import phase
-from voice_operator.errors import ClusterError, NotFound, OperatorError, StoreError
-from voice_operator.manifests.labels import INPUT_HASH, LABEL_LENGTH, VOICE_MODEL
+from voice_operator.errors import ClusterError, InvalidDocument, NotFound, OperatorError, StoreError
+from voice_operator.manifests.labels import COPY, INPUT_HASH, LABEL_LENGTH, VOICE_MODEL
 from voice_operator.queue import Priority, WorkQueue
-from voice_operator.reconcile.audit import act_of_deletion, act_of_erasure
+from voice_operator.reconcile.audit import act_of_deletion, act_of_erasure, act_of_withdrawal
 from voice_operator.reconcile.desired import VoiceRecord
-from voice_operator.reconcile.erasure import WHOLE, Claims, Erased, Erasure, erasures_of
+from voice_operator.reconcile.erasure import WHOLE, Claims, Erased, Erasure, Served, erasures_of
 from voice_operator.reconcile.events import Event
 from voice_operator.reconcile.names import Key, revision_name, voice_folder
 from voice_operator.reconcile.observed import Problem, Voice
 from voice_operator.reconcile.times import parse, render
+from voice_operator.withdrawals import Withdrawals
 
 AGAIN_SECONDS = 0.5  # between parts of a long erasure, and before the look that finds nothing
 WRITERS_SECONDS = 2.0  # between looks while pods are ending
@@ -62,7 +63,8 @@ class _Departed:
     """A VoiceModel of which a watch or a list told that it is deleted."""
 
     record: VoiceRecord
-    is_noted: bool = False
+    is_noted: bool = False  # its end is in the journal
+    is_copy_noted: bool = False  # and so is what it has left on the Hub
 
     @property
     def legal_hold(self) -> bool:
@@ -91,7 +93,7 @@ class _Folder:
     counts: dict[tuple[str, str, str], _Count] = field(default_factory=dict)  # by UID, reason and input hash
     finished: dict[str, Tombstone] = field(default_factory=dict)  # by input hash
     owner: str = ""  # UID of the VoiceModel that is known to own it
-    marked: tuple[str, bool] = ("", False)  # UID and legal hold that the marker is known to have
+    marked: Marker | None = None  # what the marker is known to say, without its seal
     done: tuple[Erasure, ...] = ()  # of the owner
     told: str = ""  # why it is held, as people were told
 
@@ -117,6 +119,12 @@ class ErasureReconciler:
         self._documents = Folders(cluster.store, storage)
         self._journals = ErasureJournals(cluster.store, storage, lambda: cluster.signing.key)
         self._folders: defaultdict[Key, _Folder] = defaultdict(_Folder)
+        self._withdrawals = Withdrawals(cluster, recorder, self._journals, clock)
+
+    @property
+    def withdrawing(self) -> frozenset[str]:
+        """Repositories of the Hub that are being emptied of what deleted voices have left there."""
+        return frozenset(one.copied.repository for one in self._journals.withdrawals)
 
     def on_deleted(self, record: VoiceRecord) -> None:
         """Note that a VoiceModel is gone for certain."""
@@ -137,17 +145,36 @@ class ErasureReconciler:
         if erased and self._journals.about(key):
             self._queue.add(key, Priority.LOW)
 
-    async def claim(self, voice: Voice, *, is_known: bool) -> Problem | None:
+    async def claim(self, voice: Voice) -> Problem | None:
         """Make the folder of a voice its own before anything is written there; return why that must wait, or None.
-
-        ``is_known``: revisions of the voice exist, so what lies there is its own, whatever UID it had.
 
         Raises:
             StoreError: the store failed.
             InvalidDocument: somebody else wrote the folder's marker.
         """
-        key = _folder_of(voice.id)
-        return await self._claim(key, voice.uid, hold=voice.spec.retention.legal_hold, is_known=is_known)
+        record = self._cluster.caches.voices.get(voice.namespace, voice.name)
+        if record is None or record.uid != voice.uid:  # it was deleted meanwhile
+            return Problem("FolderNotErased", f"{voice.id} is not there any more")
+        return await self._claim(_folder_of(voice.id), record)
+
+    async def note_served(self, voice: Key, uid: str) -> None:
+        """Let the folder's marker tell what is served, or the journal that it was: whoever finds the end records it.
+
+        Raises:
+            StoreError: the store failed.
+        """
+        key = _folder_of(f"{voice.namespace}/{voice.name}")
+        if not _is_folder(key):
+            return
+        record = self._cluster.caches.voices.get(key.namespace, key.name)
+        try:
+            if record is not None and record.uid == uid:
+                await self._claim(key, record)
+            elif key in self._folders and uid in self._folders[key].departed:
+                living = "" if record is None else record.uid
+                await self._note_ends(key, await self._documents.marker(key), living=living)
+        except InvalidDocument as error:  # somebody else's marker, which holds up no log
+            log.warning("%s: %s", key, error)
 
     async def reconcile(self, key: Key) -> float | None:
         """Erase what must go of one folder; idempotent. Return the seconds after which to look again, or None.
@@ -158,8 +185,9 @@ class ErasureReconciler:
         if not _is_folder(key):
             return None
         wait = await self._look_at(key)
+        withdrawal = await self._withdrawals.reconcile(key)
         await self._settle(key, is_over=wait is None)
-        return wait
+        return min((one for one in (wait, withdrawal) if one is not None), default=None)
 
     async def _look_at(self, key: Key) -> float | None:
         record = self._cluster.caches.voices.get(key.namespace, key.name)
@@ -169,11 +197,11 @@ class ErasureReconciler:
         concerned = record.has_trained or revisions or erasures_of(record.claims, revisions)
         if concerned:
             try:
-                await self._claim(key, record.uid, hold=record.legal_hold, is_known=bool(revisions))
+                await self._claim(key, record)
             except StoreError as error:  # nothing of this voice may be due, and then nobody needs to be told
                 log.warning("%s: %s", key, error)
                 return STORE_SECONDS
-        if self._folders[key].marked[0] != record.uid:
+        if self._folders[key].owner != record.uid:
             return await self._erase_departed(key, record)
         return await self._erase_of(key, record, revisions)
 
@@ -197,32 +225,42 @@ class ErasureReconciler:
 
     # The folder's owner
 
-    async def _claim(self, key: Key, uid: str, *, hold: bool, is_known: bool) -> Problem | None:
-        folder = self._folders[key]
-        if folder.marked == (uid, hold):
+    async def _claim(self, key: Key, record: VoiceRecord) -> Problem | None:
+        folder, uid = self._folders[key], record.uid
+        wanted = Marker(
+            namespace=key.namespace,
+            voice=key.name,
+            uid=uid,
+            legal_hold=record.legal_hold,
+            served=record.served,
+            copied=record.copied,
+        )
+        if folder.marked == wanted:
             return None
         marker = await self._documents.marker(key)
-        is_known = is_known and not self._goes_with(key, marker)
+        is_known = self._has_revisions(key, uid)
         if marker is None and not is_known and any(one.has_trained for one in folder.departed.values()):
             return self._not_erased(key)
         if marker is not None and marker.uid != uid and not is_known:
             departed = marker.uid in folder.departed or self._is_ours(key, marker)
             return self._not_erased(key) if departed else self._taken(key)
-        wanted = Marker(namespace=key.namespace, voice=key.name, uid=uid, legal_hold=hold)
-        wanted = wanted.sealed(self._cluster.signing.key)
-        if marker != wanted:
-            await self._documents.mark(key, wanted)
-        folder.marked, folder.owner = (uid, hold), uid
+        await self._note_ends(key, marker, living=uid)
+        sealed = wanted.sealed(self._cluster.signing.key)
+        if marker != sealed:
+            await self._documents.mark(key, sealed)
+        folder.marked, folder.owner = wanted, uid
         folder.departed.clear()
         if self._cluster.caches.voices.get(key.namespace, key.name) is None:  # it was deleted meanwhile
             self._queue.add(key, Priority.NORMAL)
         return None
 
-    def _goes_with(self, key: Key, marker: Marker | None) -> bool:
-        """Return whether all revisions are of the VoiceModel that was seen to go: the garbage collector takes them."""
-        if marker is None or marker.uid not in self._folders[key].departed:
-            return False
-        return all(is_owned_by(item, marker.uid) for item in self._cluster.caches.revisions_of(key.namespace, key.name))
+    def _has_revisions(self, key: Key, uid: str) -> bool:
+        """Return whether VoiceRevisions are the voice's: then what lies in the folder is, whatever UID it had before.
+
+        Those of an earlier VoiceModel are not: the garbage collector takes them.
+        """
+        found = self._cluster.caches.revisions_of(key.namespace, key.name)
+        return any(not is_deleting(item) and not is_of_earlier(item, key.name, uid) for item in found)
 
     def _not_erased(self, key: Key) -> Problem:
         self._queue.add(key, Priority.NORMAL)
@@ -257,10 +295,10 @@ class ErasureReconciler:
         departed = folder.departed.get(uid)
         if departed is None and (wait := await self._seconds_until_gone(key, uid)) != 0:
             return wait
-        if departed is not None and not departed.is_noted:
-            await self._note_departed(key, departed.record)
-            departed.is_noted = True
-        if (departed is not None and departed.legal_hold) or (marker is not None and marker.legal_hold):
+        await self._note_ends(key, marker, living="" if living is None else living.uid)
+        is_held = (departed is not None and departed.legal_hold) or (marker is not None and marker.legal_hold)
+        await self._note_copy(key, uid, marker, is_held=is_held)
+        if is_held:
             await self._tell_held(key, uid)
             return None
         kept = tuple(f"revisions/{name}/" for name in sorted(self._revisions(key)))
@@ -278,15 +316,43 @@ class ErasureReconciler:
             self._queue.add(key.about, Priority.NORMAL)
         return AGAIN_SECONDS if folder.departed else None
 
-    async def _note_departed(self, key: Key, record: VoiceRecord) -> None:
-        """Keep that a VoiceModel is gone which was served, until the log has it."""
-        if self._audit is None or not record.active_revision or record.artifacts is None:
+    async def _note_ends(self, key: Key, marker: Marker | None, *, living: str) -> None:
+        """Keep which VoiceModels are gone that were served, until the log has it.
+
+        Of one that went while nobody watched, the marker tells.
+        """
+        departed = self._folders[key].departed
+        if marker is not None and marker.uid not in {living, *departed} and self._is_ours(key, marker):
+            await self._note_end(key, marker.uid, marker.served, was_seen=False)
+        for uid, one in departed.items():
+            if not one.is_noted:
+                await self._note_end(key, uid, one.record.served, was_seen=True)
+                one.is_noted = True
+
+    async def _note_copy(self, key: Key, uid: str, marker: Marker | None, *, is_held: bool) -> None:
+        """Keep what the VoiceModel has left on the Hub, unless it is held; what the journal has leaves the marker."""
+        departed = self._folders[key].departed.get(uid)
+        copied = departed.record.copied if departed is not None else None
+        if copied is None and marker is not None and marker.uid == uid and self._is_ours(key, marker):
+            copied = marker.copied
+        if not is_held and not (departed is not None and departed.is_copy_noted):
+            await self._withdrawals.note(JournalName(key, uid), copied)
+            if departed is not None:
+                departed.is_copy_noted = True
+        if marker is None or not self._is_ours(key, marker):
             return
-        name = JournalName(key, record.uid)
-        journal = await self._journals.read(name)
-        if journal.unloaded is None:
-            act = act_of_deletion(record.uid, record.active_revision, record.artifacts.digest, self._clock())
-            await self._journals.write(name, journal.model_copy(update={"unloaded": act}))
+        left = marker.model_copy(update={"served": None} | ({} if is_held else {"copied": None}))
+        if left != marker:
+            await self._documents.mark(key, left.sealed(self._cluster.signing.key))
+
+    async def _note_end(self, key: Key, uid: str, served: Served | None, *, was_seen: bool) -> None:
+        if self._audit is None or served is None:
+            return
+        act = act_of_deletion(uid, served, self._clock(), was_seen=was_seen)
+        await self._journals.change(
+            JournalName(key, uid),
+            lambda journal: journal if journal.unloaded else journal.model_copy(update={"unloaded": act}),
+        )
 
     async def _seconds_until_empty(self, key: Key, uid: str, erasure: Erasure, living: str) -> float | None:
         """Erase the whole folder; return 0 once it has stayed empty and nobody is left who could write.
@@ -451,20 +517,33 @@ class ErasureReconciler:
         return earlier[-1] if earlier else count.progress
 
     async def _note(self, key: Key, uid: str, count: _Count) -> None:
-        name = JournalName(key, uid)
-        await self._journals.write(name, (await self._journals.read(name)).noting(count.progress))
+        await self._journals.change(JournalName(key, uid), lambda journal: journal.noting(count.progress))
         count.is_noted = True
 
     async def _settle(self, key: Key, *, is_over: bool) -> None:
         """Have recorded what is complete, and strike out what is recorded; ``is_over``: nothing is being erased."""
         for journal in self._journals.about(key):
-            left = journal
-            if journal.unloaded is not None and self._is_recorded(key, journal.uid, journal.unloaded):
-                left = left.model_copy(update={"unloaded": None})
-            if is_over:
-                left = left.model_copy(update={"erasures": tuple(self._unsettled(key, left))})
-            if left != journal:
-                await self._journals.write(JournalName(key, journal.uid), left)
+            await self._journals.change(
+                JournalName(key, journal.uid), lambda known: self._settled(key, known, is_over=is_over)
+            )
+
+    def _settled(self, key: Key, journal: ErasureJournal, *, is_over: bool) -> ErasureJournal:
+        """Return what is left of a journal."""
+        uid = journal.uid
+        left: dict[str, Any] = {}
+        if journal.unloaded is not None and self._is_recorded(key, uid, journal.unloaded):
+            left["unloaded"] = None
+        if journal.withdrawal is not None and self._is_withdrawn(key, uid, journal.withdrawal):
+            left["withdrawal"] = None
+        if is_over:
+            left["erasures"] = tuple(self._unsettled(key, journal))
+        return journal.model_copy(update=left)
+
+    def _is_withdrawn(self, key: Key, uid: str, known: Withdrawal) -> bool:
+        """Return whether a withdrawal is over and recorded."""
+        if not known.time:
+            return False
+        return self._is_recorded(key, uid, act_of_withdrawal(uid, known.copied, parse(known.time), known.problem))
 
     def _unsettled(self, key: Key, journal: ErasureJournal) -> Iterator[Progress]:
         """Yield the entries that must stay; one that nobody wants any more is complete as far as it went."""
@@ -497,6 +576,7 @@ class ErasureReconciler:
         """Return whether a Job or a pod of the voice's stages could still write; ``spared``: the owner of others."""
         caches = self._cluster.caches
         jobs = [job for job in caches.jobs_of(key.namespace, key.name) if not (spared and is_owned_by(job, spared))]
+        jobs = [job for job in jobs if COPY not in _labels(job)]  # those of the Hub read only
         if any(concerns(job) and not is_finished(job) for job in jobs):
             return True
         own = {job["metadata"]["name"] for job in caches.jobs_of(key.namespace, key.name)} - {

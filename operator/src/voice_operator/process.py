@@ -68,7 +68,7 @@ async def run(settings: Settings, identity: str) -> None:
     alerts = AlertDispatcher(settings.alerts, alert_client.post, enqueue=queue.add, metrics=metrics, clock=_now)
     audit = AuditLog(cluster, recorder, enqueue=queue.add, metrics=metrics, clock=_now)
     erasures = ErasureReconciler(cluster, recorder, queue, _now, audit if settings.audit.enabled else None)
-    enqueuer.on_deleted = erasures.on_deleted
+    enqueuer.on_deleted, audit.before_served = erasures.on_deleted, erasures.note_served
     reconcilers = _reconcilers(
         cluster, queue, lists, erasures, recorder=recorder, alerts=alerts, audit=audit, metrics=metrics
     )
@@ -76,7 +76,7 @@ async def run(settings: Settings, identity: str) -> None:
     listed, has_synced = asyncio.Event(), asyncio.Event()
     election = _election(kube, settings, identity)
     leads = _always() if election is None else election.is_leader
-    reflectors = enqueuer.caches.reflectors(kube, namespaces)
+    reflectors = enqueuer.caches.reflectors(kube, namespaces, kueue=settings.kueue.enabled)
 
     async def lead(part: Callable[..., Coroutine[Any, Any, None]], *arguments: Any, **named: Any) -> None:
         await has_synced.wait()

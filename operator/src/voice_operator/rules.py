@@ -32,6 +32,7 @@ class Tenant(Section):
     evidence: EvidencePrefixes | None = None
     bases: Names | None = None
     servers: Servers | None = None
+    priority_classes: Names | None = None
 
 
 class Tenancy(Section):
@@ -49,6 +50,9 @@ class Tenancy(Section):
         None,
         description="Servers that its voices may name, as namespace/name or namespace/*; absent: all that admit them.",
     )
+    priority_classes: Names | None = Field(
+        None, description="Kueue's WorkloadPriorityClasses that its voices may name; absent: all."
+    )
     namespaces: dict[str, Tenant] = Field(default_factory=dict, description="Exceptions, by namespace.")
 
     def of(self, namespace: str, storage_uri: str) -> Tenant:
@@ -64,6 +68,7 @@ class Tenancy(Section):
             evidence=expanded(special.evidence, self.evidence),
             bases=self.bases if special.bases is None else special.bases,
             servers=expanded(special.servers, self.servers),
+            priority_classes=self.priority_classes if special.priority_classes is None else special.priority_classes,
         )
 
 

@@ -1,6 +1,7 @@
 """Reconciles VoiceServers: Deployment and Service, and the status: pods, and the voices that they report."""
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from voice_operator.cluster.kube import (
     AUTOSCALERS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
+    PODS,
     SERVICES,
     VOICE_SERVERS,
     Object,
@@ -19,12 +21,14 @@ from voice_operator.cluster.kube import (
 )
 from voice_operator.cluster.objects import is_deleting, is_owned_by, server_from, server_ref
 from voice_operator.cluster.observe import Cluster
-from voice_operator.errors import InvalidObject, ListTooLong, NotFound, OwnershipConflict
+from voice_operator.errors import ClusterError, InvalidObject, ListTooLong, NotFound, OwnershipConflict
 from voice_operator.manifests.applied import unapplied, with_digest
+from voice_operator.manifests.labels import LIST_GENERATION
 from voice_operator.manifests.scaling import REPLICAS_MANAGER, autoscaler, disruption_budget, kept_replicas
 from voice_operator.manifests.server import deployment, endpoint, selector, service
 from voice_operator.metrics import Metrics
 from voice_operator.queue import Priority, WorkQueue
+from voice_operator.reconcile.late_pods import Lack, lacks_of, seconds_left
 from voice_operator.reconcile.names import Key
 from voice_operator.reconcile.observed import DesiredVoice, PodVoices, Problem, ServerRef, VoiceServer
 from voice_operator.reconcile.policy import server_problem
@@ -57,6 +61,8 @@ class ServerReconciler:
         self._metrics = metrics
         self._clock = clock
         self._loaded: dict[Key, Loaded] = {}
+        self._lacks: dict[Key, dict[str, Lack]] = {}  # by pod
+        self._may_mark = True  # False: the API server said that it is not allowed
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one server to its desired state; idempotent. Return the seconds after which to requeue, or None.
@@ -67,6 +73,7 @@ class ServerReconciler:
         item = self._cluster.caches.servers.get(key.namespace, key.name)
         if item is None or is_deleting(item):
             self._loaded.pop(key, None)
+            self._lacks.pop(key, None)
             self._cluster.inference.evict(key.namespace, key.name)
             return None
         old = _status_from(item)
@@ -115,7 +122,36 @@ class ServerReconciler:
         )
         await self._write(server, old, status)
         self._enqueue_voices(key, voices, pods)
-        return LOADING_POLL_SECONDS if _is_loading(voices, pods) else None
+        wait = await self._mark_late_pods(key, pods)
+        return LOADING_POLL_SECONDS if _is_loading(voices, pods) else wait
+
+    async def _mark_late_pods(self, key: Key, pods: tuple[PodVoices, ...]) -> float | None:
+        """Let kubelets look at the mounted list of pods that took no newer one, which else takes a minute or more.
+
+        Return the seconds until that is due, or None.
+        """
+        generation = self._lists.generation(key.namespace, key.name) if self._may_mark else 0
+        now = time.monotonic()
+        lacks = self._lacks[key] = lacks_of(pods, generation, self._lacks.get(key, {}), now)
+        for name, lack in lacks.items():
+            if seconds_left(lack, now) <= 0:
+                await self._mark(key.namespace, name, generation)
+        return min((left for lack in lacks.values() if (left := seconds_left(lack, now)) > 0), default=None)
+
+    async def _mark(self, namespace: str, pod: str, generation: int) -> None:
+        patch = {"metadata": {"annotations": {LIST_GENERATION: str(generation)}}}
+        try:
+            marked = await self._cluster.kube.merge(PODS, namespace, pod, patch)
+        except NotFound:
+            return
+        except ClusterError as error:
+            if error.reason != "Forbidden":
+                raise
+            self._may_mark = False  # as with rights that somebody else manages; kubelets look by themselves
+            log.warning("pods that the operator does not reach hear of changes within minutes: %s", error)
+            return
+        self._cluster.caches.server_pods.update(marked)
+        log.info("pod %s/%s: its kubelet is asked to look at the list of generation %d", namespace, pod, generation)
 
     async def _write_children(self, server: VoiceServer, running: Object) -> Object:
         """Write what the server consists of; return its Deployment."""

@@ -341,6 +341,12 @@ class Audit(Section):
         return uri.rstrip("/")
 
 
+class Kueue(Section):
+    """Whether Kueue admits the Jobs."""
+
+    enabled: bool = Field(False, description="Watch Kueue's Workloads, and stop suspended voices through them.")
+
+
 class Settings(Section):
     """The whole file."""
 
@@ -366,6 +372,7 @@ class Settings(Section):
         description="Where inference pods reach the operator; empty: they read the ConfigMap only.",
     )
     hub: Hub = Field(default_factory=Hub)
+    kueue: Kueue = Field(default_factory=Kueue)
     listen: str = Field(
         "*:8080",
         pattern="^[^ ]+:[0-9]+$",

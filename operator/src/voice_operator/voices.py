@@ -18,15 +18,16 @@ from voice_operator.cluster.objects import is_deleting, voice_from
 from voice_operator.cluster.observe import Cluster, observe_voice
 from voice_operator.cluster.trainings import running_trainings
 from voice_operator.erasures import ErasureReconciler
-from voice_operator.errors import ListingUnderWay, OwnershipConflict, StoreError
+from voice_operator.errors import InvalidDocument, ListingUnderWay, OwnershipConflict, StoreError
 from voice_operator.manifests.stage_job import GPU_STAGES
 from voice_operator.metrics import Metrics
 from voice_operator.reconcile.admission import hold, holds_slot, needs_slot, waits_since
 from voice_operator.reconcile.consent import consent_problem
 from voice_operator.reconcile.decide import STORE_POLL_SECONDS, WAITING_POLL_SECONDS, Decision, decide
 from voice_operator.reconcile.desired import end_of_consent
-from voice_operator.reconcile.effects import DeleteJob, StartJob
+from voice_operator.reconcile.effects import CopyToHub, DeleteJob, StartJob
 from voice_operator.reconcile.events import events_between
+from voice_operator.reconcile.left_inputs import seconds_until_one_goes
 from voice_operator.reconcile.names import Key
 from voice_operator.reconcile.observed import ObservedJob, Voice
 from voice_operator.reconcile.outcomes import outcomes_between
@@ -97,7 +98,14 @@ class VoiceReconciler:
         consent_valid = consent_problem(voice.spec.consent, now, revoked_at=voice.status.revoked_at) is None
         erased = self._erasures.finished(key, voice.uid)
         observed = await observe_voice(self._cluster, voice, now=now, consent_valid=consent_valid)
-        observed = replace(observed, erased=erased, copies=observed_copies(self._cluster, voice))
+        if self._is_outdated(key, voice):
+            return None  # what is found of an earlier spec is neither done nor recorded; the edit brings the next pass
+        observed = replace(
+            observed,
+            erased=erased,
+            copies=observed_copies(self._cluster, voice),
+            withdrawing=self._erasures.withdrawing,
+        )
         decision = self._admit(key, await self._claim(decide(observed, now)))
         decision = await self._apply(key, decision, job_created)
         if voice.status.input_hash is None and _has_started_a_job(decision) and not observed.unproved:
@@ -123,9 +131,15 @@ class VoiceReconciler:
         waits = (
             self._bounded(key, decision.action.requeue_after, changed=changed),
             _until_expiry(voice, now),
+            seconds_until_one_goes(status.inputs, now),
             await renew_keys(voice, _with_pods(decision), self._cluster),
         )
         return min((wait for wait in waits if wait is not None), default=None)
+
+    def _is_outdated(self, key: Key, voice: Voice) -> bool:
+        """Return whether the spec was edited, or the voice deleted, while it was observed."""
+        record = self._cluster.caches.voices.get(key.namespace, key.name)
+        return record is None or (record.uid, record.generation) != (voice.uid, voice.generation)
 
     def _bounded(self, key: Key, requeue_after: float | None, *, changed: bool) -> float | None:
         """Back off where passes follow one another and change nothing: no mistake may become a hot loop."""
@@ -136,11 +150,14 @@ class VoiceReconciler:
         return min(MIN_POLL_SECONDS * 2**idle, MAX_POLL_SECONDS) if idle > 1 else requeue_after
 
     async def _claim(self, decision: Decision) -> Decision:
-        """Let nothing be written to the voice's folder before that is its own: an earlier voice's files go first."""
+        """Let nothing be written to the voice's folder before that is its own: an earlier voice's files go first.
+
+        Nor is anything copied before the folder's marker tells of the copy: it must go with the VoiceModel.
+        """
         if not _has_started_a_job(decision):
-            return decision
+            return await self._without_unmarked_copies(decision)
         observed = decision.view.observed
-        problem = await self._erasures.claim(observed.voice, is_known=bool(observed.revisions))
+        problem = await self._erasures.claim(observed.voice)
         if problem is None:
             return decision
         kept = tuple(effect for effect in decision.action.effects if not isinstance(effect, StartJob))
@@ -152,6 +169,19 @@ class VoiceReconciler:
             requeue_after=WAITING_POLL_SECONDS,
         )
         return replace(decision, action=action)
+
+    async def _without_unmarked_copies(self, decision: Decision) -> Decision:
+        """Let a copy wait for the store: nothing else of a served voice does."""
+        effects = decision.action.effects
+        if not any(isinstance(effect, CopyToHub) for effect in effects):
+            return decision
+        try:
+            if await self._erasures.claim(decision.view.observed.voice) is None:
+                return decision
+        except (StoreError, InvalidDocument) as error:
+            log.warning("%s: nothing is copied to the Hub yet: %s", decision.view.observed.voice.id, error)
+        kept = tuple(effect for effect in effects if not isinstance(effect, CopyToHub))
+        return replace(decision, action=replace(decision.action, effects=kept))
 
     def _admit(self, key: Key, decision: Decision) -> Decision:
         """Hold the start of a training back while as many as the installation allows are running."""

@@ -9,6 +9,7 @@ import pytest
 from voice_operator.cluster.jobs import observed_job
 from voice_operator.cluster.pods import sentence
 from voice_operator.cluster.waiting import unexplained
+from voice_operator.cluster.workloads import QueueState
 from voice_operator.reconcile.failures import failure_class
 from voice_operator.reconcile.observed import ObservedJob
 
@@ -40,7 +41,8 @@ def a_job(
 ) -> Object:
     """A Job of this age in seconds; ``more`` goes into its metadata."""
     template = {"spec": {"containers": [{"name": "stage", "resources": {"limits": {"memory": "16Gi"}}}]}}
-    metadata = {"name": "alice-train-2", "creationTimestamp": ago(age), "labels": LABELS | (labels or {})}
+    metadata = {"name": "alice-train-2", "namespace": "studio", "creationTimestamp": ago(age)}
+    metadata |= {"labels": LABELS | (labels or {})}
     return {
         "metadata": metadata | more,
         "spec": {"template": template} | (spec or {}),
@@ -373,6 +375,38 @@ def test_a_job_in_a_queue_says_so() -> None:
     assert observed.waiting is not None
     assert observed.waiting.reason == "Queued"
     assert observed.unscheduled_since is None, "time in the queue is no time without a node"
+
+
+@pytest.mark.parametrize(
+    ("queue", "age", "expected"),
+    [
+        pytest.param(None, 3600, "Queued", id="where Kueue is not watched"),
+        pytest.param(QueueState(), 5, "Queued", id="in its first moments"),
+        pytest.param(QueueState(), 16, "WorkloadMissing", id="and then it is suspicious"),
+    ],
+)
+def test_a_queued_job_without_a_workload(queue: QueueState | None, age: float, expected: str) -> None:
+    labels = QUEUE | {"kueue.x-k8s.io/priority-class": "urgent"}
+    job = a_job(labels=labels, spec={"suspend": True}, age=age)
+    observed = observed_job(job, (), (), queue, input_hash=HASH, now=NOW)
+    assert observed is not None
+    assert observed.waiting is not None
+    assert observed.waiting.reason == expected
+    assert observed.next_check == (11 if age == 5 else None)
+    assert ("WorkloadPriorityClass urgent" in observed.waiting.message) == (expected == "WorkloadMissing")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "reason"),
+    [
+        pytest.param({}, "JobSuspended", id="by somebody else"),
+        pytest.param({"voice.sovits.dev/suspended": "true"}, None, id="by the operator, which resumes it"),
+    ],
+)
+def test_a_job_is_suspended(annotations: Object, reason: str | None) -> None:
+    observed = read(a_job(spec={"suspend": True}, annotations=annotations))
+    assert (observed.waiting.reason if observed.waiting else None) == reason
+    assert observed.held == bool(annotations)
 
 
 @pytest.mark.parametrize(

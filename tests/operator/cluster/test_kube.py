@@ -4,6 +4,8 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import aiohttp
 import kopf
@@ -19,6 +21,7 @@ from voice_operator.metrics import Metrics
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Scenario = Callable[[Kube], Awaitable[None]]
+ANSWER = {"metadata": {"name": "alice", "resourceVersion": "7"}}  # an object, and a list of none
 VOICE = {"metadata": {"name": "alice", "namespace": "studio"}}
 LEASE = {"metadata": {"name": "voice-operator", "namespace": "voice-system"}}
 
@@ -189,6 +192,24 @@ def test_a_refusal_is_an_error_of_our_own(status: int, body: object, error: type
     with_server(always(status, body), scenario)
 
 
+@pytest.mark.parametrize("body", ["<html>log in</html>", "[]", "\x1f\ufffd compressed"])
+def test_an_answer_that_is_no_object_is_no_empty_list(body: str) -> None:
+    async def scenario(kube: Kube) -> None:
+        with pytest.raises(ClusterError, match=r"InvalidAnswer: \d+ bytes that are no JSON object"):
+            await kube.list(JOBS, "studio")
+
+    with_server(always(200, body), scenario)
+
+
+@pytest.mark.parametrize("body", [{}, {"items": None}, {"items": [], "metadata": {"resourceVersion": "new"}}])
+def test_an_object_that_is_no_list_is_no_empty_list(body: object) -> None:
+    async def scenario(kube: Kube) -> None:
+        with pytest.raises(ClusterError, match=r"InvalidAnswer: a list without a resourceVersion"):
+            await kube.list(JOBS, "studio")
+
+    with_server(always(200, body), scenario)
+
+
 def test_an_apply_names_its_field_manager() -> None:
     async def answer(request: web.Request) -> web.Response:
         assert request.method == "PATCH"
@@ -266,6 +287,36 @@ def test_a_token_that_was_replaced_is_read_again() -> None:
 
 def an_event(kind: str, version: int) -> dict[str, object]:
     return {"type": kind, "object": {"metadata": {"name": "prepare", "resourceVersion": str(version)}, "note": "ä" * 9}}
+
+
+@pytest.mark.parametrize(
+    ("behind", "skew"),
+    [(3600, 3600), (-3600, -3600), (5, 0)],
+    ids=["this clock is ahead", "this clock is behind", "as exact as an answer tells"],
+)
+def test_answers_tell_the_clock_of_the_api_server(behind: float, skew: float) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        date = format_datetime(datetime.now(UTC) - timedelta(seconds=behind), usegmt=True)
+        return web.json_response(ANSWER, headers={"Date": date})
+
+    async def scenario(kube: Kube) -> None:
+        assert kube.skew == timedelta()
+        await kube.get(VOICE_MODELS, "studio", "alice")
+        assert abs(kube.skew.total_seconds() - skew) < (2 if skew else 0.1)
+
+    with_server(answer, scenario)
+
+
+def test_an_answer_without_a_date_tells_nothing() -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(ANSWER, headers={"Date": "tomorrow"})
+
+    async def scenario(kube: Kube) -> None:
+        kube.skew = timedelta(hours=1)
+        await kube.get(VOICE_MODELS, "studio", "alice")
+        assert kube.skew == timedelta(hours=1)
+
+    with_server(answer, scenario)
 
 
 def a_watch(*pieces: bytes, then: Callable[[web.Request], Awaitable[None]] | None = None) -> Answer:
@@ -379,7 +430,7 @@ class Throttling:
         if len(self.arrived) <= self._barrier.parties:
             await self._barrier.wait()
         if not self._seconds:
-            return await a_watch()(request) if "watch" in request.query else web.json_response(VOICE)
+            return await a_watch()(request) if "watch" in request.query else web.json_response(ANSWER)
         status = {"reason": "TooManyRequests", "message": "please wait"}
         return web.json_response(status, status=429, headers={"Retry-After": self._seconds.pop(0)})
 

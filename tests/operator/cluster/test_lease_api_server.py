@@ -81,7 +81,7 @@ async def two_replicas(name: str) -> AsyncIterator[tuple[Replica, Replica, list[
 
     async with a_replica(name, "one") as one, a_replica(name, "two") as two:
         notes = asyncio.create_task(note())
-        await eventually("a leader", lambda: one.leads() or two.leads(), 10)
+        await eventually("a leader that was noted", lambda: 1 in leaders, 10)
         yield (one, two, leaders) if one.leads() else (two, one, leaders)
         notes.cancel()
 

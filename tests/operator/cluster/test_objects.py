@@ -18,7 +18,7 @@ from voice_operator.cluster.objects import (
     voice_record,
 )
 from voice_operator.errors import InvalidObject
-from voice_operator.manifests.labels import QUEUE_NAME, RETRY, SEAL, VOICE_MODEL
+from voice_operator.manifests.labels import QUEUE_NAME, RETRY, SEAL, VOICE_MODEL, owner
 from voice_operator.reconcile.observed import Voice
 
 CONSENT = {"holder": "Alice A.", "statement": "I agree."}
@@ -126,6 +126,9 @@ def test_of_a_pod_only_what_decisions_read_is_kept() -> None:
     assert trimmed(job)["spec"] == kept | {"suspend": True}
 
 
+EARLIER = owner("VoiceModel", "alice", "earlier")
+
+
 def a_revision(owner: str = "uid", *, holder: str = "Alice A.", **metadata: Any) -> dict[str, Any]:
     spec = {
         "voiceModel": "alice",
@@ -149,7 +152,9 @@ def a_revision(owner: str = "uid", *, holder: str = "Alice A.", **metadata: Any)
         pytest.param(a_revision(), False, True, False, id="the voice's own"),
         pytest.param(a_revision(labels={}), False, False, False, id="one without the label"),
         pytest.param(a_revision(labels=None), False, False, False, id="one without any label"),
-        pytest.param(a_revision("another"), False, True, True, id="one of an earlier object, as after a restore"),
+        pytest.param(a_revision("another"), False, True, True, id="one that somebody gave another owner"),
+        pytest.param(a_revision(ownerReferences=EARLIER), True, True, False, id="one of an earlier voice of this name"),
+        pytest.param(a_revision(ownerReferences=[*EARLIER, {"uid": "uid"}]), False, True, False, id="one of both"),
         pytest.param(a_revision(ownerReferences=None), False, True, True, id="one of nobody"),
         pytest.param(a_revision("another", holder="Bob B."), True, True, False, id="one of another speaker"),
         pytest.param(a_revision(deletionTimestamp="2026-11-23T06:07:00Z"), True, True, False, id="one that goes"),

@@ -106,6 +106,7 @@ def observe(
         caches.revisions.update(revision)
     store = store or open_store(configured.storage.uri, {})
     cluster: Any = SimpleNamespace(
+        kube=SimpleNamespace(skew=timedelta()),
         caches=caches,
         store=store,
         inference=None,

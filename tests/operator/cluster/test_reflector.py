@@ -303,3 +303,31 @@ def test_a_refused_list_is_an_error() -> None:
             await relist(kube, JOBS, None, cache)
 
     relist_with(scenario)
+
+
+def test_a_kind_that_is_not_there_is_awaited_by_nobody_and_discovered(caplog: pytest.LogCaptureFixture) -> None:
+    async def whole() -> None:
+        async with an_api_server() as server:
+            server.put("alice", metadata=OURS, state="new")
+            server.answers = [404, 404, 404]
+            kube = Kube(lambda: kopf.ConnectionInfo(server=server.url), Metrics())
+            cache: Cache[str] = Cache(lambda item, _: str(item["state"]))
+            reflector = Reflector(kube, JOBS, {LABEL: None}, cache, None, optional=True)
+            task = asyncio.create_task(reflector.run(NEVER))
+            try:
+                await eventually("the first question", lambda: len(server.requests) > 0)
+                assert reflector.has_synced.is_set()
+                await eventually("the kind to be known", lambda: cache.get("studio", "alice") == "new")
+                server.answers = [404]
+                server.expire()
+                server.disconnect()
+                await eventually("what was kept of a kind that went to go", lambda: not len(cache))
+                await eventually("the kind to be there again", lambda: cache.get("studio", "alice") == "new")
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                await kube.close()
+
+    with caplog.at_level("WARNING"):
+        asyncio.run(asyncio.wait_for(whole(), timeout=30))
+    assert not caplog.records

@@ -23,6 +23,7 @@ from voice_operator.manifests.revocation_list import shard_of
 from voice_operator.metrics import Metrics
 from voice_operator.queue import WorkQueue
 from voice_operator.reconcile.desired import VoiceRecord
+from voice_operator.reconcile.revocations import Claim, HashedClaim, hashed_claim
 
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
 WHERE = ("voice-system", "revocations")
@@ -273,17 +274,45 @@ def _lines(server: ApiServer, name: str) -> list[bytes]:
     return base64.b64decode(data["revocations"]).splitlines()
 
 
-def test_the_answer_for_a_list_is_kept_until_something_changes() -> None:
+def test_a_list_hashes_each_voice_once_and_not_at_each_revocation(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[str] = []
+
+    def counted(claim: Claim, salt: bytes) -> HashedClaim:
+        hashed.append(claim.uid)
+        return hashed_claim(claim, salt)
+
     async def scenario(server: ApiServer, start: Callable[[], Operator]) -> None:
         operator = start()
         with operator.running():
             await operator.revocations.is_loaded.wait()
             later = record(uid="uid-2", created="2026-12-01T00:00:00Z")
-            assert not operator.revocations.covers(later)
+            beside = [record(name=f"v{number}", uid=f"beside-{number}") for number in range(50)]
+            assert not any(operator.revocations.covers(voice) for voice in (later, *beside))
             operator.caches.voices.update(a_voice(revoked=True))
-            assert operator.revocations.covers(later)
-            assert operator.revocations.covers(later)
-            assert not operator.revocations.covers(record(name="bea", uid="uid-5", created="2026-11-01T00:00:00Z"))
+            for number in range(20):  # in all Secrets
+                operator.revocations.note(record(name=f"x{number}", uid=f"uid-x{number}", revoked=True))
+                assert operator.revocations.covers(later)
+                assert not any(operator.revocations.covers(voice) for voice in beside)
+            assert sorted(hashed) == sorted(voice.uid for voice in (later, *beside))
+            operator.caches.revisions.update(_revision())
+            assert operator.revocations.covers(record(uid="uid-2", created="2026-12-01T00:00:00Z"))
+            assert len(hashed) == len(beside) + 2, "what a voice states may have changed"
+
+    monkeypatch.setattr(module, "hashed_claim", counted)
+    run(scenario)
+
+
+def test_secrets_that_are_missing_get_the_salt_of_those_that_are_there() -> None:
+    async def scenario(server: ApiServer, start: Callable[[], Operator]) -> None:
+        for uids in (["uid-1"], [f"uid-{number}" for number in range(40)]):
+            operator = start()
+            with operator.running():
+                await operator.revocations.is_loaded.wait()
+                for uid in uids:
+                    operator.revocations.note(record(uid=uid, revoked=True))
+                await until(lambda uids=uids: len(secrets(server)) == len({shard_of(uid) for uid in uids}))
+        salts = {item["data"]["salt"] for item in secrets(server).values()}
+        assert (len(secrets(server)), len(salts)) == (module.SHARDS, 1)
 
     run(scenario)
 

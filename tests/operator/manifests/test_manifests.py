@@ -229,10 +229,13 @@ def test_a_job_tells_for_which_gates_and_sentences_it_is(stage: Any, tells: bool
     assert job["metadata"]["name"] == other["metadata"]["name"]
 
 
-def test_a_queue_gets_its_label() -> None:
-    job = stage_job(a_voice(compute={"queueName": "gpu-spot"}), StartJob("train", 1), HASH, some_settings())
+def test_queue_and_priority_class_are_labels_of_the_job_and_no_others() -> None:
+    compute = {"queueName": "gpu-spot", "priorityClass": "urgent"}
+    job = stage_job(a_voice(compute=compute), StartJob("train", 1), HASH, some_settings())
     assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpu-spot"
-    assert "kueue.x-k8s.io/queue-name" not in job["spec"]["template"]["metadata"]["labels"]
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/priority-class"] == "urgent"
+    assert "kueue" not in str(job["spec"]["template"]["metadata"]["labels"])
+    assert "kueue" not in str(stage_job(a_voice(), StartJob("train", 1), HASH, some_settings()))
 
 
 def test_the_longest_voice_name_still_makes_a_job_name() -> None:

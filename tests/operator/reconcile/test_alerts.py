@@ -7,7 +7,7 @@ import pytest
 
 from voice_operator.api.conditions import Condition
 from voice_operator.api.voice_model import VoiceModelSpec
-from voice_operator.api.voice_status import AlertRecord, LastFailure, StageStatus, VoiceModelStatus
+from voice_operator.api.voice_status import AlertRecord, HubCopy, LastFailure, StageStatus, VoiceModelStatus
 from voice_operator.reconcile.alerts import Outcome, due_alerts, is_settled, plain, recorded
 from voice_operator.reconcile.events import events_between
 from voice_operator.reconcile.observed import Voice
@@ -24,13 +24,26 @@ def a_voice(generation: int = 3, **consent: Any) -> Voice:
     return Voice("studio", "alice", "uid", generation, VoiceModelSpec.model_validate(spec), VoiceModelStatus())
 
 
-def a_status(reason: str, message: str = "why; remedy", *, stalled: bool = True, **about: Any) -> VoiceModelStatus:
-    def condition(kind: str, status: Any, reason: str, message: str) -> Condition:
-        return Condition(type=kind, status=status, reason=reason, message=message, last_transition_time=THEN)
+def a_status(
+    reason: str,
+    message: str = "why; remedy",
+    *,
+    stalled: bool = True,
+    since: str = THEN,
+    gates: tuple[str, str] = ("Passed", ""),
+    **about: Any,
+) -> VoiceModelStatus:
+    def condition(kind: str, status: bool, reason: str, message: str) -> Condition:
+        says = "True" if status else "False"
+        return Condition(type=kind, status=says, reason=reason, message=message, last_transition_time=since)
 
+    ready = reason == "Serving"
+    working = not ready and not stalled
     conditions = (
-        condition("Ready", "True" if reason == "Serving" else "False", reason, message),
-        condition("Stalled", "True" if stalled else "False", reason if stalled else "NotStalled", message),
+        condition("Ready", ready, reason, message),
+        condition("Reconciling", working, reason if working else "Idle", message),
+        condition("Stalled", stalled, reason if stalled else "NotStalled", message),
+        condition("GatesPassed", gates[0] == "Passed", *gates),
     )
     return VoiceModelStatus(**({"conditions": conditions, "input_hash": HASH} | about))
 
@@ -82,6 +95,17 @@ SERVED = a_status("Serving", stalled=False)
             [("LoadFailed", "alice-2")],
             id="a load that fails, before anything stalls",
         ),
+        pytest.param(
+            a_status("FolderTaken", stalled=False, since="2026-11-23T05:07:00Z"),
+            [("WaitsLong", "3-FolderTaken")],
+            id="what only people can end, after an hour",
+        ),
+        pytest.param(
+            a_status("FolderTaken", stalled=False, since="2026-11-23T05:07:01Z"), [], id="but not before that hour"
+        ),
+        pytest.param(
+            a_status("Training", stalled=False, since="2026-11-20T00:00:00Z"), [], id="nor work that takes its time"
+        ),
         pytest.param(a_status("BaseNotFound"), [("Stalled", "3-BaseNotFound")], id="whatever else needs a person"),
     ],
 )
@@ -116,6 +140,47 @@ def test_a_revocation_is_told_alone_and_once_for_each_consent() -> None:
     assert [alert.kind for alert in first] == ["ConsentRevoked"]
     assert first[0].id == edited[0].id, "an edit of something else is no new revocation"
     assert other.id != first[0].id
+
+
+def test_a_served_voice_below_raised_gates_is_told_for_each_set_of_gates() -> None:
+    def told(message: str, reason: str = "Serving") -> list[tuple[str, str]]:
+        status = a_status(reason, stalled=reason != "Serving", gates=("BelowGates", message))
+        alerts = due_alerts(a_voice(), status, NOW, expiry_days=14)
+        return [(alert.kind, alert.message) for alert in alerts]
+
+    assert told("stoi is 0.8, at least 0.9 is needed") == [("BelowGates", "stoi is 0.8, at least 0.9 is needed")]
+    assert [kind for kind, _ in told("stoi is 0.8", "GatesFailed")] == ["GatesFailed"], "one alert about one thing"
+
+    def key(message: str) -> str:
+        status = a_status("Serving", stalled=False, gates=("BelowGates", message))
+        (alert,) = due_alerts(a_voice(), status, NOW, expiry_days=14)
+        return alert.key
+
+    assert key("at least 0.9") == key("at least 0.9") != key("at least 0.95")
+
+
+@pytest.mark.parametrize(
+    ("state", "revoked", "expected"),
+    [
+        pytest.param("Copying", False, [], id="nothing while it is being copied"),
+        pytest.param("Copied", False, [], id="nothing when it is copied"),
+        pytest.param("Failed", False, [("CopyFailed", "CopyFailed")], id="a copy that was not made"),
+        pytest.param("Refused", False, [("CopyFailed", "CopyRefused")], id="one that is not allowed"),
+        pytest.param("Withdrawing", True, [], id="nothing while it is being withdrawn"),
+        pytest.param("Withdrawn", True, [], id="nothing when it is withdrawn"),
+        pytest.param("Failed", True, [("WithdrawalFailed", "WithdrawalFailed")], id="one that is still there"),
+    ],
+)
+def test_copies_on_the_hub(state: Any, *, revoked: bool, expected: list[tuple[str, str]]) -> None:
+    copy = HubCopy(
+        repository="studio/alice", revision="alice-1", digest="sha256:" + "1" * 64, state=state, message="no"
+    )
+    status = a_status("Serving", stalled=False, hub_copy=copy, revoked_at=THEN if revoked else None)
+    alerts = due_alerts(a_voice(revoked=revoked), status, NOW, expiry_days=14)
+    about_copies = [alert for alert in alerts if alert.kind != "ConsentRevoked"]
+    assert [(alert.kind, alert.reason) for alert in about_copies] == expected
+    assert all("hf://studio/alice" in alert.message for alert in about_copies)
+    assert any(alert.kind == "ConsentRevoked" for alert in alerts) == revoked
 
 
 def test_ids_tell_voices_kinds_and_keys_apart_and_nothing_else() -> None:

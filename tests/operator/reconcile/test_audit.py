@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from voice_operator.api.voice_model import VoiceModelSpec
-from voice_operator.api.voice_revision import ReviewDecision
+from voice_operator.api.voice_revision import Export, ReviewDecision
 from voice_operator.api.voice_status import Act, AuditState, GateVerdict, StageStatus, VoiceModelStatus
 from voice_operator.reconcile.audit import (
     KEPT_FREE,
@@ -22,7 +22,7 @@ from voice_operator.reconcile.audit import (
     with_due_acts,
 )
 from voice_operator.reconcile.consent import consent_digest
-from voice_operator.reconcile.erasure import Erased
+from voice_operator.reconcile.erasure import Erased, Served
 from voice_operator.reconcile.observed import Observed, ObservedRevision, RevisionRecord, StageOutput, Voice
 from voice_operator.reconcile.view import View, view_of
 
@@ -170,6 +170,30 @@ def test_decisions_that_somebody_puts_in_another_order_hide_none() -> None:
     assert state.pending[-1].by == "rolf"
 
 
+def an_export(by: str, at: str = "2026-11-23T05:00:00Z", **fields: str) -> Export:
+    return Export.model_validate({"by": by, "at": at, "digest": DIGEST} | fields)
+
+
+def test_each_export_of_a_revision_is_an_act_of_who_made_it_once() -> None:
+    state, _ = due(AuditState(), a_view(a_revision("one")))
+    first = a_revision("one", exports=(an_export("rita", reason="for the archive"),))
+    state, found = due(recorded(state), a_view(first))
+    assert found == [("Exported", "one")]
+    act = state.pending[-1]
+    assert (act.by, act.time, act.digests) == ("rita", "2026-11-23T05:00:00Z", {"bundle": DIGEST})
+    assert act.reason == "fetched by kubectl voice export: for the archive"
+    assert due(recorded(state), a_view(first))[1] == []
+    again = (an_export("rita", "2026-11-23T05:00:01Z"), an_export("rolf"), *first.record.exports)
+    state, found = due(recorded(state), a_view(a_revision("one", exports=again)))
+    assert found == [("Exported", "one")] * 2
+    assert [(one.by, one.reason) for one in state.pending] == [
+        ("rita", "fetched by kubectl voice export"),
+        ("rolf", "fetched by kubectl voice export"),
+    ]
+    decided = a_revision("one", exports=again, decisions=(a_decision("rolf"),))
+    assert due(recorded(state), a_view(decided))[1] == [("Approved", "one")], "a decision forgets no export"
+
+
 def test_acts_of_what_stays_wait_for_room_and_what_passes_is_never_left_out() -> None:
     """An upgrade finds forty revisions at once; meanwhile the voice is served and unloaded in turn."""
     revisions = [a_revision(f"r{number:02}", 100 - number) for number in range(40)]
@@ -236,11 +260,12 @@ def test_the_same_erasure_is_the_same_act() -> None:
     first = act_of_erasure(erased, NOW)
     assert act_of_erasure(replace(erased, objects=4), NOW).id == first.id
     assert first.reason == "Unused: 3 objects, 9 bytes below s3://v/a/"
+    served = Served(revision="alice-1", digest=DIGEST)
     others = [
         act_of_erasure(erased, NOW + timedelta(seconds=1)),
         act_of_erasure(replace(erased, prefixes=("s3://v/b/",)), NOW),
         act_of_erasure(replace(erased, uid="uid-2"), NOW),
-        *(act_of_deletion(uid, "alice-1", DIGEST, NOW) for uid in ("uid-1", "uid-2")),
+        *(act_of_deletion(uid, served, NOW, was_seen=True) for uid in ("uid-1", "uid-2")),
     ]
     assert len({act.id for act in (first, *others)}) == 6
 

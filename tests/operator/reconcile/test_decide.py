@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.operator.reconcile.scenes import DIGEST, HASH, a_voice
 
+from voice_operator.api.evaluation import Gate
 from voice_operator.api.voice_status import (
     ClipFinding,
     FailureClass,
@@ -22,6 +23,7 @@ from voice_operator.api.voice_status import (
 from voice_operator.reconcile.alerts import due_alerts
 from voice_operator.reconcile.decide import CHECKS, Decision, decide
 from voice_operator.reconcile.effects import (
+    ActivateWorkload,
     AdoptRevision,
     CreateRevision,
     DeleteJob,
@@ -41,6 +43,7 @@ from voice_operator.reconcile.observed import (
     ObservedJob,
     ObservedRevision,
     ObservedServer,
+    ObservedWorkload,
     PodVoices,
     Problem,
     Proof,
@@ -347,7 +350,49 @@ def recorded(**changes: Any) -> VoiceModelStatus:
             id="a queue's Job is left to its queue",
         ),
         pytest.param(
+            observe(a_voice(suspend=True), jobs=(job(queued=True, workload=ObservedWorkload("w")),)),
+            "Suspended",
+            "Suspended",
+            [ActivateWorkload("w", active=False)],
+            id="Kueue suspends the Job of a suspended voice",
+        ),
+        pytest.param(
+            observe(a_voice(suspend=True), jobs=(job(workload=ObservedWorkload("w", active=False)),)),
+            "Suspended",
+            "Suspended",
+            [],
+            id="and is told so once",
+        ),
+        pytest.param(
+            observe(jobs=(job(suspended=True, workload=ObservedWorkload("w", active=False, held=True)),)),
+            "Preparing",
+            "Preparing",
+            [ActivateWorkload("w", active=True)],
+            id="and queues it again",
+        ),
+        pytest.param(
+            observe(jobs=(job(suspended=True, held=True, workload=ObservedWorkload("w", active=False)),)),
+            "Preparing",
+            "Preparing",
+            [],
+            id="what somebody else made inactive is left alone",
+        ),
+        pytest.param(
             observe(jobs=(job(suspended=True),)),
+            "Preparing",
+            "Preparing",
+            [],
+            id="what somebody else suspended is left alone",
+        ),
+        pytest.param(
+            observe(jobs=(job(suspended=True, held=True, queued=True),)),
+            "Preparing",
+            "Preparing",
+            [],
+            id="and what a queue suspended",
+        ),
+        pytest.param(
+            observe(jobs=(job(suspended=True, held=True),)),
             "Preparing",
             "Preparing",
             [SuspendJob("alice-3fa9c2d1-prepare-1", suspend=False)],
@@ -799,10 +844,94 @@ def test_an_edit_of_compute_reaches_what_waits_and_leaves_alone_what_runs() -> N
         pytest.param({}, 30, id="a Job that waits, now and then"),
         pytest.param({"next_check": 3.0}, 3, id="a Job without a pod, when that becomes suspicious"),
         pytest.param({"suspended": True, "queued": True}, None, id="no Job in a queue"),
+        pytest.param(
+            {"suspended": True, "queued": True, "next_check": 11.0}, 11, id="one that its queue has not taken notice of"
+        ),
     ],
 )
 def test_polled_is(about: dict[str, Any], seconds: float | None) -> None:
     assert decide(observe(jobs=(job(**about),)), NOW).action.requeue_after == seconds
+
+
+KUEUES = Problem("PreemptedByKueue", "Kueue evicted it (Preempted): somebody is more urgent")
+
+
+def evicted(at: datetime, **about: Any) -> ObservedJob:
+    """A Job that Kueue suspended."""
+    about = {"suspended": True, "queued": True} | about
+    return job("train", workload=ObservedWorkload("w", eviction=KUEUES, evicted_at=at), **about)
+
+
+def trained(status: VoiceModelStatus) -> StageStatus:
+    return next(stage for stage in status.stages if stage.name == "train")
+
+
+def test_an_eviction_of_what_ran_counts_once_as_a_preemption_and_keeps_the_job() -> None:
+    running = job("train", started=True, queued=True, workload=ObservedWorkload("w"))
+    _, status = settle(observe(jobs=(running,), outputs=PREPARED))
+    assert trained(status).ran
+    for at in (NOW, NOW, NOW + timedelta(seconds=60)):  # seen twice, then evicted again before its pod started
+        decision, status = settle(observe(a_voice(status), jobs=(evicted(at),), outputs=PREPARED))
+        assert decision.action.effects == ()
+        assert trained(status).failures == Failures(preemption=1)
+        assert (trained(status).state, trained(status).attempt, trained(status).ran) == ("Running", 1, False)
+    last = trained(status).last_failure
+    assert last is not None
+    assert (last.reason, last.message, last.failure_class) == (KUEUES.reason, KUEUES.message, "Preemption")
+    _, status = settle(observe(a_voice(status), jobs=(running,), outputs=PREPARED))
+    _, status = settle(observe(a_voice(status), jobs=(evicted(NOW + timedelta(seconds=90)),), outputs=PREPARED))
+    assert trained(status).failures == Failures(preemption=2)
+
+
+@pytest.mark.parametrize(
+    "stopped",
+    [
+        pytest.param(
+            {"voice": a_voice(consent={"holder": "A", "statement": "s", "expires": "2020-01-01"})},
+            id="the consent ended",
+        ),
+        pytest.param({"complete": False, "refusal": Problem("PolicyViolated", "too much")}, id="it is forbidden"),
+    ],
+)
+def test_a_job_that_is_deleted_before_a_status_names_it_has_used_its_name(stopped: dict[str, Any]) -> None:
+    decision, status = settle(observe(jobs=(job("prepare"),), **stopped))
+    assert DeleteJob("alice-3fa9c2d1-prepare-1") in decision.action.effects
+    assert [(one.state, one.attempt, one.counted) for one in status.stages] == [("Pending", 1, 1)]
+    decision, _ = settle(observe(a_voice(status)))
+    assert decision.action.effects == (StartJob("prepare", 2),)
+
+
+@pytest.mark.parametrize("was_seen_to_run", [True, False])
+def test_what_became_of_an_attempt_says_nothing_of_how_it_ran(was_seen_to_run: bool) -> None:
+    _, status = settle(observe(jobs=(job("train", started=was_seen_to_run),), outputs=PREPARED))
+    assert trained(status).ran == was_seen_to_run
+    _, status = settle(observe(a_voice(status), jobs=(job("train", state="Failed"),), outputs=PREPARED))
+    assert (trained(status).state, trained(status).ran) == ("Pending", False)
+
+
+def test_a_pod_that_has_not_ended_yet_is_no_second_run() -> None:
+    _, status = settle(observe(jobs=(job("train", started=True),), outputs=PREPARED))
+    about_to_be = evicted(NOW, suspended=False, started=True)
+    _, status = settle(observe(a_voice(status), jobs=(about_to_be,), outputs=PREPARED))
+    assert trained(status).failures == Failures()
+    _, status = settle(observe(a_voice(status), jobs=(evicted(NOW),), outputs=PREPARED))
+    _, status = settle(observe(a_voice(status), jobs=(about_to_be,), outputs=PREPARED))
+    assert (trained(status).failures, trained(status).ran) == (Failures(preemption=1), False)
+
+
+def test_evictions_beyond_the_budget_end_the_stage_and_its_job() -> None:
+    none, gone = {"retries": {"preemption": 0}}, evicted(NOW)
+    _, status = settle(observe(a_voice(**none), jobs=(job("train", started=True),), outputs=PREPARED))
+    decision, status = settle(observe(a_voice(status, **none), jobs=(gone,), outputs=PREPARED))
+    assert (decision.action.phase, decision.action.reason) == ("Failed", "PreemptedByKueue")
+    assert "spec.retries.preemption (0) is used up" in decision.action.message
+    decision, _ = settle(observe(a_voice(status, **none), jobs=(gone,), outputs=PREPARED))
+    assert decision.action.effects == (DeleteJob(gone.name),)
+
+
+def test_a_suspended_voice_whose_queue_cannot_be_told_says_so() -> None:
+    message = decide(observe(a_voice(suspend=True), jobs=(job(queued=True),)), NOW).action.message
+    assert message.endswith("but alice-3fa9c2d1-prepare-1 runs on: its queue is not told (chart value kueue.enabled)")
 
 
 def test_a_budget_that_is_used_up_is_named() -> None:
@@ -971,6 +1100,15 @@ WORSE = replace(REVISION, scores={"pesq": "3.100"}, state="Candidate", **INTERVA
 def after_a_training(new: ObservedRevision, **spec: Any) -> Observed:
     voice = a_voice(recorded(active_revision=ACTIVE.name), **spec)
     return observe(voice, revisions=(ACTIVE, new), server=a_server(a_pod("p1", ACTIVE.digest)))
+
+
+def test_one_that_was_served_before_is_no_new_one_for_who_reverts_a_commit() -> None:
+    voice = a_voice(recorded(active_revision=ACTIVE.name, previous_revision=WORSE.name))
+    reverted = observe(voice, revisions=(ACTIVE, WORSE), server=a_server(a_pod("p1", ACTIVE.digest)))
+    decision, status = settle(reverted)
+    assert (decision.action.phase, status.candidate_revision) == ("Loading", WORSE.name)
+    assert status.artifacts is not None
+    assert status.artifacts.revision == ACTIVE.name, "until it is loaded"
 
 
 def test_a_worse_revision_is_not_promoted_and_says_by_how_much() -> None:
@@ -1208,3 +1346,78 @@ def test_a_holders_name_is_one_printable_line_in_conditions_and_events(changes: 
     messages += [event.message for event in events_between(VoiceModelStatus(), status)]
     assert all(message.isprintable() for message in messages)
     assert any("Alice\\n2026-11-29 ERROR forged\\x1b[2J\\r\\u2028\\u202e" in message for message in messages)
+
+
+# Gates that were raised after a revision was published decide what comes to be served, never what is.
+RAISED = {"evaluation": {"gates": [{"metric": "pesq", "min": "3.95"}], "noRegression": False}}
+GOOD = replace(REVISION, scores={"pesq": "3.900"}, state="Candidate")
+
+
+def gates_of(status: VoiceModelStatus) -> tuple[str, str]:
+    found = next(one for one in status.conditions if one.type == "GatesPassed")
+    return found.status, found.reason
+
+
+def ready_of(status: VoiceModelStatus) -> tuple[str, str]:
+    found = next(one for one in status.conditions if one.type == "Ready")
+    return found.status, found.reason
+
+
+def test_what_is_served_stays_served_below_raised_gates_and_says_so_once() -> None:
+    before = recorded(active_revision=REVISION.name)
+    served, server = replace(REVISION, scores={"pesq": "3.900"}, state="Active"), a_server(a_pod("p1", REVISION.digest))
+    _, passed = settle(observe(a_voice(before), revisions=(served,), server=server))
+    decision, status = settle(observe(a_voice(passed, **RAISED), revisions=(served,), server=server))
+    assert (ready_of(status), gates_of(status)) == (("True", "Serving"), ("False", "BelowGates"))
+    assert (status.active_revision, decision.action.effects) == (REVISION.name, ()), "and no Job"
+    (told,) = (event for event in events_between(passed, status) if event.reason == "BelowGates")
+    assert told.message == (
+        "alice-3fa9c2d1 was published for other gates and does not reach the present ones: pesq is 3.900, at least "
+        "3.95 is needed; pesq 3.900"
+    )
+    _, again = settle(observe(a_voice(status, **RAISED), revisions=(served,), server=server))
+    assert again == status
+    assert events_between(status, again) == ()
+    _, lowered = settle(observe(a_voice(status), revisions=(served,), server=server))
+    assert gates_of(lowered) == ("True", "Passed")
+
+
+def test_what_was_served_last_returns_below_raised_gates() -> None:
+    """As after a consent that was renewed."""
+    status = recorded(previous_revision=REVISION.name)
+    served = replace(REVISION, scores={"pesq": "3.900"})
+    _, found = settle(observe(a_voice(status, **RAISED), revisions=(served,), server=a_server(a_pod("p1"))))
+    assert (found.artifacts is not None, gates_of(found)) == (True, ("False", "BelowGates"))
+
+
+def test_what_is_not_served_yet_is_held_below_raised_gates_and_names_the_remedies() -> None:
+    decision, status = settle(after_a_training(GOOD, **RAISED))
+    assert (ready_of(status), gates_of(status)) == (("False", "GatesFailed"), ("False", "BelowGates"))
+    assert (status.active_revision, status.loading, decision.action.effects) == (ACTIVE.name, None, ())
+    assert decision.action.message == (
+        "alice-3fa9c2d1 does not reach the present gates: pesq is 3.900, at least 3.95 is needed; alice-00000000 stays "
+        "served; to serve it anyway, lower them or set spec.serving.pin to alice-3fa9c2d1; to train anew, set another "
+        "spec.training.seed"
+    )
+    _, first = settle(observe(a_voice(**RAISED), revisions=(GOOD,), server=a_server(a_pod("p1"))))
+    assert (ready_of(first), first.artifacts) == (("False", "GatesFailed"), None), "nor where nothing is served"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({"evaluation": {"noRegression": False}}, id="gates that it reaches"),
+        pytest.param(RAISED | {"serving": {"pin": GOOD.name}}, id="a pin"),
+    ],
+)
+def test_it_is_promoted_by(spec: dict[str, Any]) -> None:
+    _, status = settle(after_a_training(GOOD, **spec))
+    assert status.loading is not None
+    assert status.loading.artifacts.revision == GOOD.name
+
+
+def test_a_minimum_of_the_installation_that_was_raised_holds_what_is_not_served_yet() -> None:
+    observed = after_a_training(GOOD, evaluation={"gates": [], "noRegression": False})
+    raised = replace(observed.voice, minimum_gates=(Gate(metric="pesq", min="3.95"),))
+    _, status = settle(replace(observed, voice=raised))
+    assert (ready_of(status), status.active_revision) == (("False", "GatesFailed"), ACTIVE.name)

@@ -1,6 +1,6 @@
 """What a server must serve follows from the voices and the time, and from nothing else."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from voice_operator.reconcile.desired import (
     seconds_until_expiry,
     withdraws,
 )
-from voice_operator.reconcile.observed import DesiredRevision, DesiredVoice
+from voice_operator.reconcile.observed import DesiredRevision, DesiredVoice, RevisionRecord
 from voice_operator.reconcile.seals import SealedRevision
 
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
@@ -28,25 +28,32 @@ BASE = ResolvedBase(name="tiny", uri="embedded:tiny")
 FORGED = "s3://elsewhere/mallory"
 ACTIVE = Artifacts(revision="alice-11111111", uri=FORGED, digest="sha256:" + "f" * 64, base=BASE)
 NEXT = Artifacts(revision="alice-22222222", uri=FORGED, digest="sha256:" + "f" * 64, base=BASE)
-A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+A, B, C = (f"sha256:{64 * letter}" for letter in "abc")
 URI = "s3://voices/studio/alice/revisions/alice-"
 SEALED = {
     "alice-11111111": SealedRevision("studio/alice", "alice-11111111", "1" * 64, A, BASE, "sha256:1", "seal-1"),
     "alice-22222222": SealedRevision("studio/alice", "alice-22222222", "2" * 64, B, BASE, "sha256:2", "seal-2"),
+    "alice-00000000": SealedRevision("studio/alice", "alice-00000000", "0" * 64, C, BASE, "sha256:0", "seal-0"),
 }
 SERVED = DesiredVoice(
     "studio/alice", "alice-11111111", f"{URI}11111111", A, BASE, seal="seal-1", spec_digest="sha256:1"
 )
+BEFORE = DesiredRevision("alice-00000000", f"{URI}00000000", C, BASE, seal="seal-0", spec_digest="sha256:0")
 BESIDE = DesiredRevision("alice-22222222", f"{URI}22222222", B, BASE, seal="seal-2", spec_digest="sha256:2")
 
 
-def listed(records: Iterable[VoiceRecord], server: str, now: datetime = NOW) -> tuple[DesiredVoice, ...]:
-    """What a server must serve, while the two revisions above are sealed."""
+def listed(
+    records: Iterable[VoiceRecord], server: str, now: datetime = NOW, known: Mapping[str, SealedRevision] = SEALED
+) -> tuple[DesiredVoice, ...]:
+    """What a server must serve, while the revisions above are sealed."""
 
     def sealed(_: str, artifacts: Artifacts) -> SealedRevision | None:
-        return SEALED.get(artifacts.revision or "")
+        return known.get(artifacts.revision or "")
 
-    return desired_voices(records, server, now, storage="s3://voices", sealed=sealed)
+    def recorded(_: str, name: str) -> RevisionRecord | None:
+        return RevisionRecord() if name in known else None
+
+    return desired_voices(records, server, now, storage="s3://voices", sealed=sealed, recorded=recorded)
 
 
 def consent(**about: Any) -> Consent:
@@ -108,10 +115,35 @@ ALICE = VoiceRecord("studio/alice", "uid", 1, deleting=False, consent=consent(),
             SERVED,
             id="nor loaded beside",
         ),
+        pytest.param(
+            replace(ALICE, previous_revision="alice-00000000"),
+            replace(SERVED, previous=BEFORE),
+            id="the revision before may be asked for",
+        ),
+        pytest.param(
+            replace(ALICE, previous_revision="alice-00000000", loading=loading(HERE)),
+            replace(SERVED, next=BESIDE),
+            id="but not while the next one is loaded: a server holds two of a voice",
+        ),
+        pytest.param(
+            replace(ALICE, previous_revision="alice-11111111"), SERVED, id="nor where it is the one that is served"
+        ),
+        pytest.param(
+            replace(ALICE, previous_revision="alice-33333333"), SERVED, id="nor once its VoiceRevision is deleted"
+        ),
+        pytest.param(
+            replace(ALICE, previous_revision="alice-00000000", server=THERE), None, id="nor where it was served before"
+        ),
     ],
 )
 def test_a_server_must_serve(record: VoiceRecord, expected: DesiredVoice | None) -> None:
     assert listed([record], HERE) == (() if expected is None else (expected,))
+
+
+def test_a_previous_revision_of_another_base_is_not_listed() -> None:
+    large = ResolvedBase(name="large", uri="s3://bases/large", digest=A)
+    known = SEALED | {"alice-00000000": replace(SEALED["alice-00000000"], base=large)}
+    assert listed([replace(ALICE, previous_revision="alice-00000000")], HERE, known=known) == (SERVED,)
 
 
 def test_the_list_does_not_depend_on_the_order_of_the_voices() -> None:
@@ -145,6 +177,7 @@ def test_the_servers_whose_list_may_have_a_voice(record: VoiceRecord, servers: s
         pytest.param(ALICE, replace(ALICE, loading=loading(HERE)), True, False, id="a revision to load"),
         pytest.param(ALICE, replace(ALICE, server=THERE), True, False, id="another server"),
         pytest.param(ALICE, replace(ALICE, lexicon=(JIF,)), True, False, id="another reading"),
+        pytest.param(ALICE, replace(ALICE, previous_revision="alice-0"), True, False, id="another revision before"),
         pytest.param(ALICE, replace(ALICE, generation=2, packed=b"x"), False, False, id="anything else"),
         pytest.param(ALICE, replace(ALICE, requested_server="other"), False, False, id="a wish for another server"),
         pytest.param(replace(ALICE, deleting=True), None, False, True, id="the end of what was out of all lists"),
@@ -157,7 +190,16 @@ def test_a_change(old: VoiceRecord | None, new: VoiceRecord | None, concerned: b
 def test_only_a_change_that_concerns_the_lists_changes_what_must_be_served() -> None:
     """Whatever differs in a list must be seen as a change: else the list is not written again."""
     states = [
-        replace(ALICE, deleting=deleting, consent=permitted, server=server, artifacts=artifacts, loading=beside)
+        replace(
+            ALICE,
+            deleting=deleting,
+            consent=permitted,
+            server=server,
+            artifacts=artifacts,
+            loading=beside,
+            previous_revision=previous,
+        )
+        for previous in (None, "alice-00000000")
         for deleting in (True, False)
         for permitted in (None, consent(), consent(revoked=True), consent(expires="2027-01-01"))
         for server in (None, HERE, THERE)

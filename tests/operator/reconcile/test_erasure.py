@@ -10,12 +10,14 @@ from voice_operator.api.voice_model import Consent
 from voice_operator.api.voice_status import Tombstone, TrainedInput, VoiceModelStatus
 from voice_operator.reconcile.erasure import Claims, Erasure, erasures_of, inputs_after, is_going, tombstones_after
 from voice_operator.reconcile.observed import Observed, ObservedJob, ObservedRevision
+from voice_operator.reconcile.times import parse
 
 OLD = "0" * 64
 REVISION = ObservedRevision("alice-3fa9c2d1", HASH, "tiny", "s3://voices/x", DIGEST)
 OLDER = replace(REVISION, name="alice-00000000", input_hash=OLD)
 AGREED = Consent(holder="Alice A.", statement="I agree.")
-TIME = "2026-11-23T06:07:00Z"
+TIME, LATER = "2026-11-23T06:07:00Z", "2026-11-23T06:08:00Z"
+NOW = parse("2026-11-23T07:07:00Z")
 
 
 def known(digest: str, **about: Any) -> TrainedInput:
@@ -35,11 +37,36 @@ def observe(
         pytest.param(
             observe(of=None, input_hash=OLD),
             {},
-            {HASH: "InputChanged", OLD: None},
+            {HASH: None, OLD: None},
             id="from before inputs were recorded",
         ),
         pytest.param(observe(known(HASH)), {}, {HASH: None}, id="work under way, and failed gates, stay"),
-        pytest.param(observe(known(OLD)), {}, {OLD: "InputChanged", HASH: None}, id="an input that was given up goes"),
+        pytest.param(observe(known(OLD)), {}, {OLD: None, HASH: None}, id="an input that was left stays for an hour"),
+        pytest.param(observe(known(OLD, left=TIME)), {}, {OLD: "InputChanged", HASH: None}, id="and goes after that"),
+        pytest.param(
+            observe(known(OLD, left=TIME), input_hash=OLD),
+            {},
+            {OLD: None},
+            id="unless the spec asks for it again",
+        ),
+        pytest.param(
+            observe(*(known(f"{number:064}", left=LATER) for number in range(10))),
+            {},
+            {f"{number:064}": None if number < 8 else "InputChanged" for number in range(10)} | {HASH: None},
+            id="eight of them at most",
+        ),
+        pytest.param(
+            observe(known(OLD, left=LATER)),
+            {"unused": True},
+            {OLD: "InputChanged", HASH: "Unused"},
+            id="and not unused",
+        ),
+        pytest.param(
+            observe(known(OLD, left=TIME), spec={"retention": {"legalHold": True}}),
+            {},
+            {OLD: None, HASH: None},
+            id="a legal hold keeps it longer",
+        ),
         pytest.param(
             observe(known(OLD), revisions=(OLDER,)),
             {},
@@ -76,7 +103,7 @@ def observe(
         pytest.param(
             observe(jobs=(ObservedJob("alice-00000000-train-1", "train", 1, OLD[:63]),)),
             {},
-            {OLD[:63]: "InputChanged", HASH: None},
+            {OLD[:63]: None, HASH: None},
             id="a Job of another input has left something",
         ),
         pytest.param(
@@ -130,12 +157,12 @@ def observe(
     ],
 )
 def test_the_inputs_of_a_voice(observed: Observed, choices: dict[str, Any], expected: dict[str, str | None]) -> None:
-    found = inputs_after(observed, **({"unused": False, "revoked": False, "surplus": ()} | choices))
+    found = inputs_after(observed, **({"unused": False, "revoked": False, "surplus": (), "now": NOW} | choices))
     assert {one.hash: one.erase for one in found} == expected
 
 
 def test_a_revision_that_was_seen_is_remembered() -> None:
-    (found,) = inputs_after(observe(revisions=(REVISION,)), unused=False, revoked=False, surplus=())
+    (found,) = inputs_after(observe(revisions=(REVISION,)), unused=False, revoked=False, surplus=(), now=NOW)
     assert (found.published, found.digest) == (True, DIGEST)
 
 

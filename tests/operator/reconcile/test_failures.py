@@ -92,7 +92,7 @@ def test_memory_grows_until_its_bound(count: int, bound: Fraction | None, factor
     ],
 )
 def test_between_attempts_pass(stage: StageStatus, seconds: int | None) -> None:
-    assert retry_at(stage) == (None if seconds is None else NOW + timedelta(seconds=seconds))
+    assert retry_at(stage, NOW) == (None if seconds is None else NOW + timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize(
@@ -107,4 +107,13 @@ def test_between_attempts_pass(stage: StageStatus, seconds: int | None) -> None:
     ],
 )
 def test_a_failed_stage_starts_afresh(stage: StageStatus, seconds: int | None) -> None:
-    assert reset_at(stage) == (None if seconds is None else NOW + timedelta(seconds=seconds))
+    assert reset_at(stage, NOW) == (None if seconds is None else NOW + timedelta(seconds=seconds))
+
+
+def test_a_pause_that_began_in_the_future_is_over() -> None:
+    """The clock was ahead when the attempt failed, and was put right."""
+    then = NOW - timedelta(hours=1)
+    assert retry_at(a_stage("Transient", transient=1), then) == then
+    assert reset_at(a_stage("Permanent", 78, "Failed", final=1), then) == then
+    just_now = NOW - timedelta(seconds=5)
+    assert retry_at(a_stage("Transient", transient=1), just_now) == NOW + timedelta(seconds=10)

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from voice_operator.api.evaluation import Evaluation, Gate
-from voice_operator.reconcile.gates import effective_gates
+from voice_operator.api.voice_status import GateVerdict
+from voice_operator.reconcile.gates import described_gate, effective_gates, missed_gates
 from voice_operator.reconcile.hashing import evaluation_hash
 
 FLOOR = (Gate(metric="pesq", min="3.0"),)
@@ -57,3 +58,32 @@ def test_a_floor_raises_one_bound_of_a_duration_and_leaves_the_other() -> None:
 def test_a_minimum_changes_the_evaluation_hash_only_where_it_changes_the_gates(gates: Any, *, differs: bool) -> None:
     evaluation = Evaluation(gates=gates)
     assert (evaluation_hash(evaluation, FLOOR) != evaluation_hash(evaluation)) is differs
+
+
+RATIO = Gate(metric="durationRatio", min="0.7", max="1.3")
+
+
+@pytest.mark.parametrize(
+    ("gates", "floor", "missed"),
+    [
+        pytest.param((SAME,), (), [], id="reached exactly"),
+        pytest.param((STRICT,), (), ["pesq is 3.000, at least 3.5 is needed"], id="raised"),
+        pytest.param((WEAK,), FLOOR, [], id="the installation's, reached"),
+        pytest.param((), (STRICT,), ["pesq is 3.000, at least 3.5 is needed"], id="the installation's, raised"),
+        pytest.param(None, (), [], id="the base's own are no others"),
+        pytest.param(None, (STRICT,), ["pesq is 3.000, at least 3.5 is needed"], id="the base's own below a minimum"),
+        pytest.param((Gate(metric="cer", max="0.1"),), (), ["cer is 0.200, at most 0.1 is needed"], id="a maximum"),
+        pytest.param(
+            (RATIO,), (), ["durationRatio is 1.400, at least 0.7 and at most 1.3 is needed"], id="one of two bounds"
+        ),
+        pytest.param(
+            (Gate(metric="pesq", min="abc"),), (), ["pesq is 3.000, at least abc is needed"], id="a bound that is none"
+        ),
+        pytest.param((STOI,), (), ["stoi is not measured, at least 0.9 is needed"], id="what nobody measured"),
+        pytest.param((Gate(metric="wer", max="0.05"),), (), [], id="what it was judged by stays as it was judged"),
+    ],
+)
+def test_missed_gates(gates: Any, floor: tuple[Gate, ...], missed: list[str]) -> None:
+    recorded = (GateVerdict(metric="wer", max="0.05", value="0.050", passed=True),)
+    scores = {"pesq": "3.000", "cer": "0.200", "durationRatio": "1.400", "wer": "0.051"}
+    assert [described_gate(gate) for gate in missed_gates(recorded, scores, gates, floor)] == missed

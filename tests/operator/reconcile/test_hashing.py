@@ -30,6 +30,7 @@ def the_hash(
     "changed",
     [
         pytest.param({"language": "ja"}, id="the language"),
+        pytest.param({"locale": "en-GB"}, id="how texts write dates and numbers"),
         pytest.param({"recordings": "sha256:b"}, id="the recordings"),
         pytest.param({"base": "sha256:c"}, id="the base"),
         pytest.param({"training": {"seed": 1}}, id="a setting"),
@@ -49,6 +50,7 @@ def test_a_training_is_another_one_with(changed: dict[str, Any]) -> None:
         pytest.param({"algorithm": {"evaluation": 2}}, id="another way of measuring"),
         pytest.param({"training": {"learningRate": "0.0002"}}, id="another spelling of the learning rate"),
         pytest.param({"training": {"rank": 8, "epochs": 10}}, id="defaults that are written out"),
+        pytest.param({"locale": ""}, id="no locale"),
         pytest.param({"preparation": {"denoise": "auto"}}, id="the default of a field that came later"),
         pytest.param({"preparation": {"maxRejected": 50}}, id="a bound that decides whether there is a result"),
     ],

@@ -14,6 +14,7 @@ from voice_operator.reconcile.desired import VoiceRecord, concerns_lists, desire
 from voice_operator.reconcile.effects import MarkRevoked, SetRevisionState, StartJob
 from voice_operator.reconcile.events import events_between
 from voice_operator.reconcile.observed import (
+    DesiredVoice,
     LoadedVoice,
     Observed,
     ObservedRevision,
@@ -286,6 +287,20 @@ def record(found: ObservedRevision, **about: Any) -> VoiceRecord:
     return VoiceRecord("studio/alice", "uid", 1, deleting=False, **(known | about))
 
 
+def listed_of(voice: VoiceRecord, revisions: tuple[ObservedRevision, ...]) -> tuple[DesiredVoice, ...]:
+    known = {("studio/alice", one.name): one.record for one in revisions}
+    return desired_voices(
+        [voice],
+        SERVER,
+        NOW,
+        storage="s3://voices",
+        sealed=lambda voice, named: SealedRevision(
+            voice, named.revision or "", "1" * 64, named.digest, ResolvedBase(name="tiny", uri="embedded:tiny"), "", ""
+        ),
+        recorded=lambda voice, name: known.get((voice, name)),
+    )
+
+
 @pytest.mark.parametrize(
     ("voice", "revisions", "listed"),
     [
@@ -317,19 +332,24 @@ def record(found: ObservedRevision, **about: Any) -> VoiceRecord:
 def test_a_server_is_told_to_serve(
     voice: VoiceRecord, revisions: tuple[ObservedRevision, ...], listed: str | None
 ) -> None:
-    known = {("studio/alice", one.name): one.record for one in revisions}
-    found = desired_voices(
-        [voice],
-        SERVER,
-        NOW,
-        storage="s3://voices",
-        sealed=lambda voice, named: SealedRevision(
-            voice, named.revision or "", "1" * 64, named.digest, ResolvedBase(name="tiny", uri="embedded:tiny"), "", ""
-        ),
-        recorded=lambda voice, name: known.get((voice, name)),
-    )
+    found = listed_of(voice, revisions)
     assert [one.revision for one in found] == ([] if listed is None else [listed])
     assert all(one.next is None for one in found)
+
+
+@pytest.mark.parametrize(
+    ("before", "listed"),
+    [
+        pytest.param(OLD, OLD.name, id="one that was approved"),
+        pytest.param(revision(1), None, id="not one that nobody approved"),
+        pytest.param(revision(1, "rita", rejected_by="rolf"), None, id="nor one that was rejected since"),
+        pytest.param(None, None, id="nor one that was deleted"),
+    ],
+)
+def test_the_revision_before_may_be_asked_for(before: ObservedRevision | None, listed: str | None) -> None:
+    served = revision(2, "rita")
+    (found,) = listed_of(record(served, previous_revision=OLD.name), (served, before) if before else (served,))
+    assert (found.revision, found.previous and found.previous.revision) == (served.name, listed)
 
 
 def test_a_change_of_review_or_of_a_latched_revocation_writes_the_lists_again() -> None:

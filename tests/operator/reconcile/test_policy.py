@@ -72,6 +72,14 @@ def words(language: str, metric: str = "cer") -> dict[str, Any]:
         pytest.param({"policy": {"max": {"voicesPerNamespace": 3}}, "place": 3}, id="the last that has room"),
         pytest.param({"policy": {"gates": [{"metric": "pesq", "min": "3.0"}]}}, id="minimum gates raise, not refuse"),
         pytest.param({"tenancy": {"bases": ["tiny"]}}, id="a base that it may use"),
+        pytest.param({"tenancy": {"priorityClasses": []}}, id="no priority class where it may use none"),
+        pytest.param(
+            {
+                "tenancy": {"priorityClasses": [], "namespaces": {"team-a": {"priorityClasses": ["urgent"]}}},
+                "spec": {"compute": {"priorityClass": "urgent"}},
+            },
+            id="the priority class of its exception",
+        ),
         pytest.param({"spec": words("en")}, id="words of English"),
         pytest.param({"spec": words("ja"), "has_recogniser": True}, id="words of a language with a recogniser"),
         pytest.param({"spec": words("ja", "stoi")}, id="no words of a language without one"),
@@ -124,6 +132,19 @@ def test_allowed(given: dict[str, Any]) -> None:
             "PolicyViolated",
             "the base is tiny, but the namespace team-a may use v2Pro or v2 (chart value tenancy.bases)",
             id="a base that it may not use",
+        ),
+        pytest.param(
+            {
+                "tenancy": {
+                    "priorityClasses": ["low", "normal"],
+                    "namespaces": {"team-b": {"priorityClasses": ["urgent"]}},
+                },
+                "spec": {"compute": {"priorityClass": "urgent"}},
+            },
+            "PolicyViolated",
+            "spec.compute.priorityClass is urgent, but the namespace team-a may use low or normal "
+            "(chart value tenancy.priorityClasses)",
+            id="a priority class that it may not use",
         ),
         pytest.param(
             {"policy": {"evidence": {"required": True}}},

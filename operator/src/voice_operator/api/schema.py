@@ -15,6 +15,13 @@ MAX_NAME = 40  # <name>-<hash8>-evaluate-<attempt> has to fit the 63 characters 
 
 Language = Literal["zh", "en", "ja", "ko", "yue"]
 
+# How texts write dates and numbers; tests/contract holds them against `sovits_core.text.locales`.
+Locale = Literal[
+    "", "cs-CZ", "da-DK", "de-AT", "de-CH", "de-DE", "en-AU", "en-CA", "en-GB", "en-IE", "en-IN", "en-NZ", "en-SG",
+    "en-US", "en-ZA", "es-ES", "es-MX", "fi-FI", "fr-CA", "fr-FR", "it-IT", "ja-JP", "ko-KR", "nb-NO", "nl-NL", "pl-PL",
+    "pt-BR", "pt-PT", "ru-RU", "sv-SE", "uk-UA", "zh-CN", "zh-HK", "zh-SG", "zh-TW",
+]  # fmt: skip
+
 VALIDATIONS = "x-kubernetes-validations"
 
 

@@ -10,6 +10,7 @@ from voice_operator.api.schema import (
     DIGEST,
     S3_URI,
     Language,
+    Locale,
     Schema,
     ShortText,
     atomic_list,
@@ -380,11 +381,25 @@ class Compute(Schema):
     queue_name: str = Field(
         "",
         max_length=63,
-        description="Kueue LocalQueue of the Jobs; empty: none.",
+        description=(
+            "Kueue LocalQueue of the Jobs; empty: none, or the one called default where the namespace has it. A change "
+            "reaches what waits."
+        ),
         json_schema_extra=rules(
             (
                 "self == '' || self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
                 "spec.compute.queueName must be the name of a LocalQueue, or empty",
+            )
+        ),
+    )
+    priority_class: str = Field(
+        "",
+        max_length=63,
+        description="Kueue WorkloadPriorityClass of the Jobs; empty: none. A change reaches what waits.",
+        json_schema_extra=rules(
+            (
+                "self == '' || self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+                "spec.compute.priorityClass must be the name of a WorkloadPriorityClass, or empty",
             )
         ),
     )
@@ -464,6 +479,13 @@ class VoiceModelSpec(Schema):
     """One speaker's voice: where the recordings are, who consented, how to train, and what it must reach."""
 
     language: Language = Field(description="Language of the recordings.")
+    locale: Locale = Field(
+        "",
+        description=(
+            "How texts write dates and numbers, as en-GB (12/3/2024 is in March); a request may say otherwise. "
+            "Empty: as the language has them. A change trains again."
+        ),
+    )
     dataset: Dataset
     consent: Consent
     source: Source = Field(default_factory=Source)

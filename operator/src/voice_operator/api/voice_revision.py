@@ -104,6 +104,7 @@ class VoiceRevisionSpec(Schema):
     )
     workspace: Uri = Field(description="Folder of the stages that led to this revision; deleted with it.")
     language: str = Field(max_length=8)
+    locale: str = Field("", max_length=16, description="How the recordings' texts write dates and numbers.")
     dataset: ResolvedDataset
     base: ResolvedBase
     training: Training
@@ -163,6 +164,45 @@ class RevisionReview(Schema):
             (
                 "!has(oldSelf.decisions) || (has(self.decisions) && oldSelf.decisions.all(one, one in self.decisions))",
                 "review.decisions only grows: records are never changed or removed",
+            )
+        )
+    )
+
+
+class Export(Schema):
+    """One person's copy of the bundle, on their machine. Admission holds the name against the one who asks."""
+
+    by: str = Field(min_length=1, max_length=256, description="Username of who takes it, as the API server knows it.")
+    at: Time
+    digest: str = Field(max_length=71, description="spec.artifacts.digest of the revision that is taken.")
+    reason: str = Field("", max_length=256, description="What for.")
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "self.at.matches('^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$')",
+                "at of an export must be a time in UTC such as 2026-11-23T06:07:00Z",
+            ),
+        )
+    )
+
+
+class RevisionExports(Schema):
+    """Who took the bundle out of the store. Records are added and never changed or removed."""
+
+    records: Annotated[
+        tuple[Export, ...],
+        Field(
+            max_length=64,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["by", "at"]},
+        ),
+    ] = ()
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "!has(oldSelf.records) || (has(self.records) && oldSelf.records.all(one, one in self.records))",
+                "exports.records only grows: records are never changed or removed",
             )
         )
     )

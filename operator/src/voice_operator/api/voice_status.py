@@ -1,6 +1,6 @@
 """The status of a VoiceModel: what the operator observed and did."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -66,6 +66,7 @@ class StageStatus(Schema):
     counted: int = Field(0, ge=0, description="Attempts up to this one are accounted for; their Jobs may vanish.")
     failures: Failures = Field(default_factory=Failures)
     last_failure: LastFailure | None = None
+    ran: bool = Field(False, description="The running attempt's pod has started, and Kueue has not evicted it since.")
     capacity: Capacity | None = Field(None, description="Nodes that the newest attempt asks for; absent: any.")
     on_demand_only: bool = Field(False, description="Spot nodes were given up: attempts ask for on-demand nodes only.")
     started_at: Time | None = None
@@ -104,6 +105,10 @@ class ResolvedBase(Schema):
     name: ShortText
     uri: Uri
     digest: Annotated[str, Field(max_length=71)] = ""
+
+    def is_same_as(self, other: Self) -> bool:
+        """Return whether both are the same bytes, wherever these lie."""
+        return self.digest == other.digest and (bool(self.digest) or self.uri == other.uri)
 
 
 class Artifacts(Schema):
@@ -198,6 +203,14 @@ ErasureReason = Literal[
 Day = Annotated[str, Field(max_length=10, description="As 2026-11-23, UTC.")]
 
 
+class LeftStage(Schema):
+    """How often a stage of an earlier input was tried."""
+
+    name: StageName
+    attempt: int = Field(0, ge=0, description="Number of the newest Job.")
+    counted: int = Field(0, ge=0, description="Newest attempt whose end was accounted for.")
+
+
 class TrainedInput(Schema):
     """An input that has left something in the object store, until it is erased."""
 
@@ -205,6 +218,10 @@ class TrainedInput(Schema):
     published: bool = Field(False, description="A VoiceRevision of it was seen; without one now, it was deleted.")
     digest: Digest = Field("", description="Of the published bundle.")
     erase: ErasureReason | None = Field(None, description="Why it goes; absent: it stays.")
+    left: Time | None = Field(None, description="Since when the spec asks for another input; absent: it asks for this.")
+    stages: Annotated[tuple[LeftStage, ...], Field(max_length=3, json_schema_extra=atomic_list())] = Field(
+        (), description="Of an input that was left, for when the spec asks for it again."
+    )
 
 
 class Tombstone(Schema):
@@ -225,8 +242,9 @@ class HubCopy(Schema):
     repository: str = Field("", max_length=193)
     revision: ObjectName = Field("", description="VoiceRevision that this is about.")
     digest: Digest = Field("", description="Of its bundle.")
-    state: Literal["Copying", "Copied", "Failed", "Refused"]
-    message: str = Field("", max_length=4096, description="Why there is none.")
+    state: Literal["Copying", "Copied", "Failed", "Refused", "Withdrawing", "Withdrawn"]
+    message: str = Field("", max_length=4096, description="Why there is none, or why it is still there.")
+    withdrawals: int = Field(0, ge=0, description="How often a copy was withdrawn, after a revocation each.")
 
 
 ActKind = Literal[
@@ -238,6 +256,9 @@ ActKind = Literal[
     "Served",
     "RolledBack",
     "Unloaded",
+    "Exported",
+    "Withdrawn",
+    "WithdrawalFailed",
     "Revoked",
     "Erased",
 ]
@@ -263,11 +284,14 @@ class Act(Schema):
 
 
 class AuditedRevision(Schema):
-    """A VoiceRevision whose training is in the audit log, and which decisions about it are."""
+    """A VoiceRevision whose training is in the audit log, and which decisions about it and exports of it are."""
 
     name: ObjectName
     decisions: Annotated[
         tuple[Annotated[str, Field(max_length=16)], ...], Field(max_length=32, json_schema_extra=atomic_list())
+    ] = ()
+    exports: Annotated[
+        tuple[Annotated[str, Field(max_length=16)], ...], Field(max_length=64, json_schema_extra=atomic_list())
     ] = ()
 
 
@@ -282,6 +306,8 @@ class AuditState(Schema):
     revoked: bool = False
     served: ObjectName = Field("", description="VoiceRevision that is recorded as served; empty: none.")
     failed: str = Field("", max_length=63, description="Evaluation that is recorded as failed.")
+    exported: str = Field("", max_length=63, description="Job whose copy to the Hub is recorded.")
+    withdrawn: str = Field("", max_length=63, description="Job whose withdrawal from the Hub is recorded.")
     revisions: Annotated[tuple[AuditedRevision, ...], Field(max_length=512, json_schema_extra=atomic_list())] = ()
     pending: Annotated[tuple[Act, ...], Field(max_length=32, json_schema_extra=atomic_list())] = Field(
         (), description="Acts that the log does not have yet, the oldest first."

@@ -6,18 +6,19 @@ from typing import Any, assert_never
 from voice_operator.api.schema import API_VERSION
 from voice_operator.api.voice_status import StageName
 from voice_operator.cluster.cache import Cache
-from voice_operator.cluster.kube import CONFIG_MAPS, JOBS, SECRETS, VOICE_REVISIONS, Object, Resource
+from voice_operator.cluster.kube import CONFIG_MAPS, JOBS, SECRETS, VOICE_REVISIONS, WORKLOADS, Object, Resource
 from voice_operator.cluster.objects import is_deleting, is_owned_by
 from voice_operator.cluster.observe import Cluster
 from voice_operator.errors import Conflict, NotFound, OwnershipConflict, UnprovedResult
 from voice_operator.manifests.attempt_keys import attempt_secret
 from voice_operator.manifests.copy_job import copy_config_map, copy_job, copy_secret
 from voice_operator.manifests.job_document import job_document_config_map
-from voice_operator.manifests.labels import REVOKED, SEAL, VOICE_MODEL, owner
+from voice_operator.manifests.labels import REVOKED, SEAL, SUSPENDED, VOICE_MODEL, owner
 from voice_operator.manifests.revision import sealed, voice_revision
 from voice_operator.manifests.session_policy import session_policy
 from voice_operator.manifests.stage_job import stage_job
 from voice_operator.reconcile.effects import (
+    ActivateWorkload,
     AdoptRevision,
     CopyToHub,
     CreateRevision,
@@ -29,6 +30,7 @@ from voice_operator.reconcile.effects import (
     SetRevisionState,
     StartJob,
     SuspendJob,
+    WithdrawFromHub,
 )
 from voice_operator.reconcile.names import document_name
 from voice_operator.reconcile.observed import Observed, ObservedJob, Voice
@@ -52,10 +54,11 @@ async def apply(effect: Effect, observed: Observed, cluster: Cluster) -> None:
             deleted = await kube.delete(JOBS, voice.namespace, effect.name)
             if deleted is not None:
                 cluster.caches.jobs.update(deleted)
-        case CopyToHub():
+        case CopyToHub() | WithdrawFromHub():
             await _start_copy(effect, voice, cluster)
-        case SuspendJob():
-            await _merge(JOBS, voice.namespace, effect.name, {"spec": {"suspend": effect.suspend}}, cluster)
+        case SuspendJob() | ActivateWorkload():
+            resource, patch = _stop(effect)
+            await _merge(resource, voice.namespace, effect.name, patch, cluster)
         case CreateRevision():
             await _create_revision(effect, observed, cluster)
         case AdoptRevision() | SealRevision() | MarkRevoked():
@@ -73,6 +76,16 @@ async def apply(effect: Effect, observed: Observed, cluster: Cluster) -> None:
             await kube.delete(VOICE_REVISIONS, voice.namespace, effect.name)
         case _:
             assert_never(effect)
+
+
+def _stop(effect: SuspendJob | ActivateWorkload) -> tuple[Resource, Object]:
+    """Return what stops a Job or resumes it, with the mark by which the operator knows what it may resume."""
+    match effect:
+        case SuspendJob():
+            resource, stops, spec = JOBS, effect.suspend, {"suspend": effect.suspend}
+        case ActivateWorkload():
+            resource, stops, spec = WORKLOADS, not effect.active, {"active": effect.active}
+    return resource, {"metadata": {"annotations": {SUSPENDED: "true" if stops else None}}, "spec": spec}
 
 
 def _marks(effect: AdoptRevision | SealRevision | MarkRevoked, voice: Voice) -> Object:
@@ -95,10 +108,10 @@ async def _start_job(effect: StartJob, observed: Observed, cluster: Cluster) -> 
     await _create(JOBS, stage_job(voice, effect, digest, settings), voice, cluster)
 
 
-async def _start_copy(effect: CopyToHub, voice: Voice, cluster: Cluster) -> None:
+async def _start_copy(effect: CopyToHub | WithdrawFromHub, voice: Voice, cluster: Cluster) -> None:
     settings = cluster.settings
     await _apply_document(copy_config_map(voice, effect, settings), voice, cluster)
-    if (minter := cluster.minter) is not None:
+    if (minter := cluster.minter) is not None and isinstance(effect, CopyToHub):
         keys = await minter.files(voice.namespace, effect.name, session_policy(voice, None, settings, minter.region))
         await cluster.kube.apply(SECRETS, copy_secret(voice, effect, keys))
     await _create(JOBS, copy_job(voice, effect, settings), voice, cluster)
@@ -184,4 +197,5 @@ async def _merge(resource: Resource, namespace: str, name: str, patch: Object, c
 
 def _cache(resource: Resource, cluster: Cluster) -> Cache[Any]:
     """Return the cache that learns at once what this pass did: the next one must not wait for the watch."""
-    return cluster.caches.jobs if resource == JOBS else cluster.caches.revisions
+    caches = cluster.caches
+    return {JOBS: caches.jobs, WORKLOADS: caches.workloads}.get(resource, caches.revisions)

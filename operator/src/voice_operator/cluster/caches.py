@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from voice_operator.cluster.cache import Cache, Groups, ObjectKey, OnChange
-from voice_operator.cluster.kube import DEPLOYMENTS, JOBS, PODS, Kube, Object
+from voice_operator.cluster.kube import DEPLOYMENTS, JOBS, PODS, WORKLOADS, Kube, Object
 from voice_operator.cluster.objects import lean, pack, revision_record, trimmed, unmanaged, unpack, voice_record
 from voice_operator.cluster.reflector import Reflector
+from voice_operator.cluster.workloads import JOB_UID, QueueState, lean_workload, moved, place
 from voice_operator.manifests.labels import SERVER, VOICE_MODEL
 from voice_operator.reconcile.desired import VoiceRecord
 from voice_operator.reconcile.names import KindName
@@ -39,6 +40,11 @@ class Caches:
         def child_changed(_: ObjectKey, old: Object | None, new: Object | None) -> None:
             on_child(new or old or {})
 
+        def workload_changed(key: ObjectKey, old: Object | None, new: Object | None) -> None:
+            child_changed(key, old, new)
+            for one in moved(old, new, self.workloads.group(_queue_of(new or old or {}))):
+                on_child(one)
+
         self.voices: Cache[VoiceRecord] = Cache(
             voice_record, groups=lambda voice: (*voice.servers, _of(voice.namespace)), on_change=on_voice
         )
@@ -47,6 +53,7 @@ class Caches:
         self.jobs: Cache[Object] = Cache(trimmed, groups=_by(VOICE_MODEL), on_change=child_changed)
         self.stage_pods: Cache[Object] = Cache(trimmed, groups=_by(JOB_NAME), on_change=child_changed)
         self.server_pods: Cache[Object] = Cache(trimmed, groups=_by(SERVER), on_change=child_changed)
+        self.workloads: Cache[Object] = Cache(lean_workload, groups=_of_workload, on_change=workload_changed)
         self.deployments: Cache[Object] = Cache(unmanaged, on_change=child_changed)
 
     def own(self, kind: KindName) -> Cache[Any]:
@@ -95,23 +102,41 @@ class Caches:
         """Return the pods of a stage Job, by name."""
         return self.stage_pods.group((namespace, job))
 
+    def queue_of(self, job: Object) -> QueueState:
+        """Return what Kueue says of a Job."""
+        metadata = job["metadata"]
+        found = self.workloads.group((metadata["namespace"], "job", metadata["uid"]))
+        if not found:
+            return QueueState()
+        return QueueState(found[-1], place(found[-1], self.workloads.group(_queue_of(found[-1]))))
+
     def pods_of_server(self, namespace: str, server: str) -> list[Object]:
         """Return the pods of a VoiceServer, by name."""
         return self.server_pods.group((namespace, server))
 
-    def reflectors(self, kube: Kube, namespaces: tuple[str, ...]) -> list[Reflector]:
-        """Return the reflectors of the children: one for each kind, label and namespace (or one for all of these)."""
+    def reflectors(self, kube: Kube, namespaces: tuple[str, ...], *, kueue: bool = False) -> list[Reflector]:
+        """Return the reflectors of the children: one for each kind, label and namespace (or one for all of these).
+
+        ``kueue`` adds its Workloads, which may come later than the operator.
+        """
         watched = (
             (JOBS, VOICE_MODEL, self.jobs),
             (PODS, VOICE_MODEL, self.stage_pods),
             (PODS, SERVER, self.server_pods),
             (DEPLOYMENTS, SERVER, self.deployments),
         )
-        return [
+        where = namespaces or (None,)
+        children = [
             Reflector(kube, resource, {label: None}, cache, namespace)
             for resource, label, cache in watched
-            for namespace in namespaces or (None,)
+            for namespace in where
         ]
+        workloads = [
+            Reflector(kube, WORKLOADS, {JOB_UID: None}, self.workloads, namespace, optional=True)
+            for namespace in where
+            if kueue
+        ]
+        return children + workloads
 
 
 def _of(namespace: str) -> ObjectKey:
@@ -122,6 +147,16 @@ def _of(namespace: str) -> ObjectKey:
 def _revision(item: Object, _: Revision | None) -> Revision:
     voice = str((item.get("spec") or {}).get("voiceModel", ""))
     return Revision((item["metadata"]["namespace"], voice), revision_record(item), pack(item))
+
+
+def _of_workload(workload: Object) -> list[tuple[str, str, str]]:
+    """Return the groups of a Workload: that of its Job, and that of its LocalQueue."""
+    job = (workload["metadata"]["namespace"], "job", workload["metadata"]["labels"].get(JOB_UID, ""))
+    return [group for group in (job, _queue_of(workload)) if group[-1]]
+
+
+def _queue_of(workload: Object) -> tuple[str, str, str]:
+    return workload["metadata"]["namespace"], "queue", workload["spec"]["queueName"] or ""
 
 
 def _by(label: str) -> Groups[Object]:

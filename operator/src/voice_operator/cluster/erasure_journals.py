@@ -3,11 +3,13 @@
 An entry is written before the first file goes, and struck out once the voice's status and the audit log have it.
 """
 
+import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
+from weakref import WeakValueDictionary
 
 from pydantic import Field
 
@@ -16,7 +18,7 @@ from voice_operator.cluster.sealed import SealedDocument
 from voice_operator.cluster.store import Removed, Store
 from voice_operator.documents import Document
 from voice_operator.errors import InvalidDocument
-from voice_operator.reconcile.erasure import Erasure
+from voice_operator.reconcile.erasure import Copied, Erasure
 from voice_operator.reconcile.names import Key, journal_uri
 from voice_operator.signing import SigningKey
 from voice_store import StoreUri
@@ -53,8 +55,19 @@ class Progress(Document):
         return self.model_copy(update=counted | {"hidden": self.hidden or removed.hidden})
 
 
+class Withdrawal(Document):
+    """The copy on the Hub of a VoiceModel that is gone."""
+
+    copied: Copied
+    since: str = Field(max_length=32)
+    time: str = Field("", max_length=32, description="When it was over; empty: it goes on.")
+    problem: str = Field("", max_length=1024, description="Why the copy is still there, once it is over.")
+
+
 class ErasureJournal(SealedDocument):
     """What is erased of one VoiceModel, and the act that tells of its end."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"withdrawal"})
 
     schema_: Literal["voice.sovits.dev/erasure-journal/v1"] = Field(
         "voice.sovits.dev/erasure-journal/v1", alias="schema"
@@ -63,12 +76,13 @@ class ErasureJournal(SealedDocument):
     voice: str = Field(max_length=63)
     uid: str = Field(max_length=64)
     unloaded: Act | None = Field(None, description="It was deleted while it was served.")
+    withdrawal: Withdrawal | None = Field(None, description="It was deleted while it had a copy on the Hub.")
     erasures: tuple[Progress, ...] = Field((), max_length=MAX_ENTRIES)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is left to be recorded."""
-        return self.unloaded is None and not self.erasures
+        return self.unloaded is None and self.withdrawal is None and not self.erasures
 
     def noting(self, progress: Progress) -> Self:
         """Return the journal with an erasure as it stands now; one that is complete is left alone."""
@@ -92,6 +106,7 @@ class ErasureJournals:
         self._storage = storage
         self._key = key
         self._known: defaultdict[Key, dict[str, ErasureJournal]] = defaultdict(dict)
+        self._locks: WeakValueDictionary[JournalName, asyncio.Lock] = WeakValueDictionary()
 
     def about(self, folder: Key) -> list[ErasureJournal]:
         """Return those of a folder that this process knows and that have something to say."""
@@ -110,12 +125,25 @@ class ErasureJournals:
                 self._known[name.folder][name.uid] = known
         return known
 
-    async def write(self, name: JournalName, journal: ErasureJournal) -> None:
-        """Keep what is not recorded yet; where that is nothing, the journal goes.
+    @property
+    def withdrawals(self) -> list[Withdrawal]:
+        """Those that go on, of all folders that this process knows."""
+        found = (one.withdrawal for journals in self._known.values() for one in journals.values())
+        return [one for one in found if one is not None and not one.time]
+
+    async def change(self, name: JournalName, change: Callable[[ErasureJournal], ErasureJournal]) -> None:
+        """Keep what a change makes of a journal; others who change it at the same time wait.
 
         Raises:
             StoreError: the store failed; it may be written all the same.
         """
+        async with self._locks.setdefault(name, asyncio.Lock()):
+            journal = await self.read(name)
+            if (changed := change(journal)) != journal:
+                await self._write(name, changed)
+
+    async def _write(self, name: JournalName, journal: ErasureJournal) -> None:
+        """Keep what is not recorded yet; where that is nothing, the journal goes."""
         uri = self._uri(name)
         if journal.is_empty:
             location = StoreUri.parse(uri)

@@ -4,7 +4,7 @@ Its place is one that the keys of namespaces need not reach (docs/tenancy.md), s
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ from voice_operator.cluster.erasure_journals import JournalName
 from voice_operator.cluster.sealed import SealedDocument
 from voice_operator.cluster.store import Store
 from voice_operator.documents import Document
-from voice_operator.reconcile.erasure import Erased
+from voice_operator.reconcile.erasure import Copied, Erased, Served
 from voice_operator.reconcile.names import Key, marker_uri, tombstone_uri
 from voice_store import StoreUri
 
@@ -23,11 +23,15 @@ SUFFIX = ".json"
 class Marker(SealedDocument):
     """The VoiceModel whose files lie in a folder; what another installation wrote is not erased."""
 
+    later: ClassVar[frozenset[str]] = frozenset({"served", "copied"})
+
     schema_: Literal["voice.sovits.dev/voice-folder/v1"] = Field("voice.sovits.dev/voice-folder/v1", alias="schema")
     namespace: str = Field(max_length=63)
     voice: str = Field(max_length=63)
     uid: str = Field(max_length=64)
     legal_hold: bool = Field(False, description="True: what lies there stays when the VoiceModel is deleted.")
+    served: Served | None = Field(None, description="What of it is served; None: nothing, or that it ended is noted.")
+    copied: Copied | None = Field(None, description="What of it may lie on the Hub; None: nothing, or that is noted.")
 
 
 class ErasureRecord(Document):

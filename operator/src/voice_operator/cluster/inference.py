@@ -15,6 +15,7 @@ from voice_operator.cluster.pod_trust import PodTrust
 from voice_operator.cluster.signing import Signing
 from voice_operator.documents import VoiceReport, VoicesReport
 from voice_operator.errors import AnswerTooLarge, InvalidDocument, InvalidSettings
+from voice_operator.manifests.labels import LIST_GENERATION
 from voice_operator.manifests.server import CONTAINER, SERVICE_PORTS, host
 from voice_operator.masking import masked
 from voice_operator.reconcile.observed import LoadedVoice, PodVoices
@@ -24,6 +25,7 @@ FRESH_SECONDS = 0.5
 TIMEOUT_SECONDS = 3.0
 MAX_ANSWER_BYTES = 16 << 20
 PATH = "/v1/voices"
+MAX_DIGITS = 19  # of a generation
 
 
 @dataclass
@@ -73,19 +75,28 @@ class Inference:
         address, (scheme, port) = status.get("podIP"), _port(pod)
         ending = bool(pod["metadata"].get("deletionTimestamp"))
         ready = ready and not ending
+        marked = _generation(pod)
         if not address or not port:
             return PodVoices(name, ready=False, ending=ending)
         where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         try:
             report = await self._report(scheme, where, server)
         except aiohttp.ClientConnectorCertificateError as error:
-            return PodVoices(name, ready=ready, ending=ending, distrusted=_distrust(error, server))
+            return PodVoices(name, ready=ready, ending=ending, distrusted=_distrust(error, server), marked=marked)
         except InvalidSettings as error:
-            return PodVoices(name, ready=ready, ending=ending, distrusted=str(error))
+            return PodVoices(name, ready=ready, ending=ending, distrusted=str(error), marked=marked)
         except (aiohttp.ClientError, TimeoutError, AnswerTooLarge, InvalidDocument):
-            return PodVoices(name, ready=ready, ending=ending)
+            return PodVoices(name, ready=ready, ending=ending, marked=marked)
         voices = {voice.id: _loaded(voice) for voice in report.data}
-        return PodVoices(name, ready=ready, voices=voices, since=report.since, ending=ending)
+        return PodVoices(
+            name,
+            ready=ready,
+            voices=voices,
+            since=report.since,
+            ending=ending,
+            generation=report.generation,
+            marked=marked,
+        )
 
     async def _report(self, scheme: str, address: str, server: str) -> VoicesReport:
         url = f"{scheme}://{address}{PATH}"
@@ -128,6 +139,11 @@ def _distrust(error: aiohttp.ClientConnectorCertificateError, server: str) -> st
         f"the certificate is not taken for {server} ({why.rstrip('.')}); correct the Secret of spec.tlsSecret, "
         "or name the authority in inference.caConfigMap"
     )
+
+
+def _generation(pod: Object) -> int:
+    written = str((pod["metadata"].get("annotations") or {}).get(LIST_GENERATION, ""))
+    return int(written) if written.isascii() and written.isdigit() and len(written) < MAX_DIGITS else 0
 
 
 def _port(pod: Object) -> tuple[str, int | None]:

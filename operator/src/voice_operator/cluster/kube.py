@@ -8,6 +8,8 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -21,6 +23,7 @@ from voice_operator.cluster.answers import read_bounded
 from voice_operator.errors import AnswerTooLarge, ClusterError, Conflict, Expired, NotFound
 from voice_operator.metrics import Metrics
 from voice_operator.reconcile.names import KindName
+from voice_operator.reconcile.times import CLOCK_TOLERANCE
 
 FIELD_MANAGER = "voice-operator"
 CONNECTIONS = 16
@@ -74,6 +77,7 @@ PODS = Resource("v1", "pods")
 EVENTS = Resource("events.k8s.io/v1", "events")
 LEASES = Resource("coordination.k8s.io/v1", "leases")
 AUTOSCALERS = Resource("autoscaling/v2", "horizontalpodautoscalers")
+WORKLOADS = Resource("kueue.x-k8s.io/v1beta2", "workloads")  # Kueue 0.15 or newer
 DISRUPTION_BUDGETS = Resource("policy/v1", "poddisruptionbudgets")
 
 OWN_KINDS: dict[KindName, Resource] = {
@@ -126,6 +130,7 @@ class Kube:
         self._sessions: dict[int, aiohttp.ClientSession] = {}
         self._metrics = metrics
         self._throttled_until = 0.0
+        self.skew = timedelta()  # of this machine's clock, ahead of the API server's; of some seconds: none
         self._page_sizes: dict[Resource, int] = {}  # objects in the next answer
         self.fence: Callable[[], None] = lambda: None  # called before each write; raises where this process may not
 
@@ -173,7 +178,10 @@ class Kube:
             page = await self._page(resource, _path(resource, namespace), query)
             metadata = page.get("metadata") or {}
             version = str(metadata.get("resourceVersion", ""))
-            yield Page(page.pop("items", None) or [], int(version) if version.isdecimal() else 0)
+            if not version.isdecimal():  # taken for an empty list of version 0, it would make the cache forget all
+                message = f"a list without a resourceVersion ({version!r}); is this the API server?"
+                raise ClusterError(f"GET {_path(resource, namespace)}", reason="InvalidAnswer", message=message)
+            yield Page(page.pop("items", None) or [], int(version))
             if not metadata.get("continue"):
                 return
             query["continue"] = metadata["continue"]
@@ -305,6 +313,7 @@ class Kube:
         """Note what an answer says about later requests."""
         if answer.status == HTTPStatus.UNAUTHORIZED:
             self._loaded_at = float("-inf")  # the next request reads the credentials anew
+        self.skew = _skew(answer.headers.get("Date", ""), datetime.now(UTC)) or self.skew
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             until = time.monotonic() + _retry_after(answer.headers.get("Retry-After", ""))
             self._throttled_until = max(self._throttled_until, until)
@@ -369,6 +378,15 @@ def _retry_after(header: str) -> float:
     return min(float(header), MAX_RETRY_AFTER_SECONDS) if header.isdecimal() else 1.0
 
 
+def _skew(header: str, now: datetime) -> timedelta | None:
+    """Return by how much a clock is ahead of the one that wrote a Date header, to the second; None: that has none."""
+    try:
+        ahead = now - parsedate_to_datetime(header).astimezone(UTC)
+    except ValueError:
+        return None
+    return ahead if abs(ahead) > CLOCK_TOLERANCE else timedelta()
+
+
 async def _lines(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """Yield the lines of a stream.
 
@@ -391,12 +409,18 @@ def _path(resource: Resource, namespace: str | None, name: str = "", subresource
 
 
 def _checked(request: str, status: int, data: bytes) -> Object:
-    """Return the object that the API server sent, or raise its Status as an error."""
+    """Return the object that the API server sent, or raise its Status as an error.
+
+    Raises:
+        ClusterError: it refused, or sent something else: taken for an empty list, that would make the cache forget all.
+    """
     try:
         document = json.loads(data) if data else {}
     except ValueError:
-        document = {}
+        document = None
     if not isinstance(document, dict):
+        if status < HTTPStatus.BAD_REQUEST:
+            raise ClusterError(request, reason="InvalidAnswer", message=f"{len(data)} bytes that are no JSON object")
         document = {}
     if status < HTTPStatus.BAD_REQUEST:
         return document

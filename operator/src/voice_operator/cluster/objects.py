@@ -9,14 +9,15 @@ from pydantic import BaseModel, ValidationError
 from voice_operator.api.lexicon import MAX_ENTRIES, Reading
 from voice_operator.api.schema import GROUP, Schema
 from voice_operator.api.voice_model import Consent, Review, VoiceModelSpec
-from voice_operator.api.voice_revision import RevisionReview, VoiceRevisionSpec
+from voice_operator.api.voice_revision import RevisionExports, RevisionReview, VoiceRevisionSpec
 from voice_operator.api.voice_server import VoiceServerSpec
-from voice_operator.api.voice_status import Artifacts, AuditState, Loading, TrainedInput, VoiceModelStatus
+from voice_operator.api.voice_status import Artifacts, AuditState, HubCopy, Loading, TrainedInput, VoiceModelStatus
 from voice_operator.cluster.kube import Object
 from voice_operator.errors import InvalidObject
 from voice_operator.manifests.labels import REQUESTED_BY, RETRY, REVOKED, VOICE_MODEL
 from voice_operator.reconcile.consent import consent_digest
 from voice_operator.reconcile.desired import VoiceRecord
+from voice_operator.reconcile.erasure import Copied
 from voice_operator.reconcile.hashing import base_identity, training_hash_of
 from voice_operator.reconcile.observed import ObservedRevision, RevisionRecord, ServerRef, Voice, VoiceServer
 from voice_operator.reconcile.times import parse
@@ -38,6 +39,7 @@ class RecordedStatus(Schema):
     artifacts: Artifacts | None = None
     loading: Loading | None = None
     active_revision: str | None = None
+    previous_revision: str | None = None
     revoked_at: str | None = None
     input_hash: str | None = None
     inputs_of: str | None = None
@@ -93,8 +95,10 @@ def voice_record(item: Object, old: VoiceRecord | None) -> VoiceRecord:
         artifacts=known.artifacts if known else None,
         loading=known.loading if known else None,
         active_revision=known.active_revision if known else None,
+        previous_revision=known.previous_revision if known else None,
         revoked_at=known.revoked_at if known else None,
         legal_hold=(spec.get("retention") or {}).get("legalHold", False) is not False,
+        copied=_copied(item),
         has_trained=known.has_trained
         if isinstance(known, VoiceRecord)
         else known is not None and bool(known.input_hash),
@@ -102,6 +106,14 @@ def voice_record(item: Object, old: VoiceRecord | None) -> VoiceRecord:
         size=_size(item),
         packed=pack(item),
     )
+
+
+def _copied(item: Object) -> Copied | None:
+    """Return what may lie on the Hub; a status of a newer operator that cannot be read tells of nothing."""
+    copy = _or_none(HubCopy, (item.get("status") or {}).get("hubCopy"))
+    if copy is None or not copy.repository or copy.state in {"Refused", "Withdrawn"}:
+        return None
+    return Copied(repository=copy.repository, revision=copy.revision, digest=copy.digest)
 
 
 def _lexicon(written: Any) -> tuple[Reading, ...]:
@@ -182,8 +194,8 @@ def _containers(spec: Object) -> list[Object]:
 def revision_from(item: Object, voice: Voice) -> ObservedRevision:
     """Read a VoiceRevision of a voice, whoever owns it.
 
-    One that belongs to an earlier voice of the same name can be adopted where it is of the same speaker, as after the
-    restore of a backup, which gives every object another UID; else it counts as being deleted.
+    One of nobody can be adopted where it is of the same speaker, as after the restore of a backup; else it counts as
+    being deleted, and so does one of an earlier VoiceModel of the same name: it goes with that (docs/decisions/0042).
 
     Raises:
         InvalidObject: the spec does not match the CRD.
@@ -192,7 +204,8 @@ def revision_from(item: Object, voice: Voice) -> ObservedRevision:
     spec = revision_spec(item)
     status = item.get("status") or {}
     owned = is_owned_by(item, voice.uid)
-    adoptable = not owned and not is_deleting(item) and spec.consent.holder == voice.spec.consent.holder
+    of_nobody = not (owned or is_deleting(item) or is_of_earlier(item, voice.name, voice.uid))
+    adoptable = of_nobody and spec.consent.holder == voice.spec.consent.holder
     return ObservedRevision(
         name=metadata["name"],
         input_hash=spec.input_hash,
@@ -243,6 +256,7 @@ def _record(item: Object, spec: VoiceRevisionSpec) -> RevisionRecord:
         recordings=spec.dataset.digest or spec.dataset.fingerprint,
         consent=consent_digest(spec.consent),
         decisions=_part("VoiceRevision", RevisionReview, item, "review").decisions,
+        exports=(_or_none(RevisionExports, item.get("exports") or {}) or RevisionExports()).records,
     )
 
 
@@ -285,6 +299,17 @@ def is_deleting(item: Object) -> bool:
 def is_owned_by(item: Object, uid: str) -> bool:
     """Return whether ``uid`` is an owner of the object."""
     return any(reference.get("uid") == uid for reference in item["metadata"].get("ownerReferences") or ())
+
+
+def is_of_earlier(item: Object, name: str, uid: str) -> bool:
+    """Return whether the object belongs to an earlier VoiceModel of this name, and not to the present one.
+
+    Names are unique, so that one is gone, and the garbage collector takes the object, whoever else wants it.
+    """
+    if is_owned_by(item, uid):
+        return False
+    owners = item["metadata"].get("ownerReferences") or ()
+    return any((reference.get("kind"), reference.get("name")) == ("VoiceModel", name) for reference in owners)
 
 
 def _annotation(item: Object, name: str) -> str:

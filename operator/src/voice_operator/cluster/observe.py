@@ -20,6 +20,7 @@ from voice_operator.manifests.server import endpoint
 from voice_operator.manifests.stage_job import job_policy
 from voice_operator.reconcile.access import access_problem
 from voice_operator.reconcile.algorithm import versions_for
+from voice_operator.reconcile.erasure import recorded_stages
 from voice_operator.reconcile.hashing import base_identity, training_hash
 from voice_operator.reconcile.identity import is_present, resolve
 from voice_operator.reconcile.names import revision_uri, workspace_uri
@@ -118,10 +119,11 @@ async def observe_voice(cluster: Cluster, voice: Voice, *, now: datetime, consen
         training=voice.spec.training,
         algorithm=versions_for(voice.spec.language),
         preparation=voice.spec.dataset,
+        locale=voice.spec.locale,
     )
     digest = resolve(training, status=status, revisions=revisions, dataset=dataset)
     jobs = await _jobs(cluster, voice, digest, now)
-    recorded = status.stages if status.input_hash == digest else ()
+    recorded = recorded_stages(voice, digest)
     verifier = Verifier(voice, digest, cluster.signing.key, jobs, recorded)
     parts = (settings.storage.uri, voice.namespace, voice.name, digest)
     memo = cluster.signing.proofs
@@ -280,6 +282,9 @@ async def _evidence(store: Store, voice: Voice) -> tuple[ObservedEvidence | None
 
 
 async def _jobs(cluster: Cluster, voice: Voice, digest: str | None, now: datetime) -> tuple[ObservedJob, ...]:
+    """Read the voice's Jobs; how long something lasts already is told by the clock that wrote when it began."""
+    skew = cluster.kube.skew
+    now -= skew
     observed = []
     for item in cluster.caches.jobs_of(voice.namespace, voice.name):
         if not is_owned_by(item, voice.uid):
@@ -287,8 +292,9 @@ async def _jobs(cluster: Cluster, voice: Voice, digest: str | None, now: datetim
         pods = cluster.caches.pods_of_job(voice.namespace, item["metadata"]["name"])
         silent = None if is_finished(item) else unexplained(item, pods, now)
         events = [] if silent is None else await _events(cluster.kube, silent)
-        if (job := observed_job(item, pods, events, input_hash=digest, now=now)) is not None:
-            observed.append(job)
+        queue = cluster.caches.queue_of(item) if cluster.settings.kueue.enabled else None
+        if (job := observed_job(item, pods, events, queue, input_hash=digest, now=now)) is not None:
+            observed.append(job.ahead(skew))
     return tuple(observed)
 
 

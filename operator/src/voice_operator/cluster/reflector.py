@@ -7,10 +7,11 @@ from typing import Any
 
 from voice_operator.cluster.cache import Cache, ObjectKey, key_of, version_of
 from voice_operator.cluster.kube import Kube, Object, Resource
-from voice_operator.errors import ClusterError, Expired
+from voice_operator.errors import ClusterError, Expired, NotFound
 
 INITIAL_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 30.0
+OPTIONAL_RELIST_SECONDS = 300.0  # they are everybody's, and large
 
 log = logging.getLogger(__name__)
 
@@ -52,18 +53,30 @@ class Reflector:
     """
 
     def __init__(
-        self, kube: Kube, resource: Resource, labels: Mapping[str, str | None], cache: Cache[Any], namespace: str | None
+        self,
+        kube: Kube,
+        resource: Resource,
+        labels: Mapping[str, str | None],
+        cache: Cache[Any],
+        namespace: str | None,
+        *,
+        optional: bool = False,
     ) -> None:
+        """``optional``: the kind may not be there, and nobody waits for its first list."""
         self._kube = kube
         self._resource = resource
         self._labels = labels
         self._cache = cache
         self._namespace = namespace
+        self._optional = optional
         self.has_synced = asyncio.Event()
 
     async def run(self, relist_seconds: float) -> None:
         """List and watch until cancelled; list again every ``relist_seconds``, because a watch may lose an event."""
         backoff = INITIAL_BACKOFF_SECONDS
+        if self._optional:
+            relist_seconds = max(relist_seconds, OPTIONAL_RELIST_SECONDS)
+            self.has_synced.set()
         while True:
             try:
                 version = await relist(self._kube, self._resource, self._namespace, self._cache, labels=self._labels)
@@ -71,7 +84,12 @@ class Reflector:
                 await self._watch(str(version), relist_seconds)
                 backoff = INITIAL_BACKOFF_SECONDS
             except ClusterError as error:
-                level = logging.DEBUG if isinstance(error, Expired) else logging.WARNING  # versions expire every day
+                absent = self._optional and isinstance(error, NotFound)
+                if absent:
+                    self._cache.rewind()
+                    self._cache.retain((), 0, self._namespace)  # the kind may have been removed
+                # Versions expire every day, and what is optional may never come.
+                level = logging.DEBUG if absent or isinstance(error, Expired) else logging.WARNING
                 log.log(level, "%s; again after %.0f s", error, backoff)
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)

@@ -26,7 +26,14 @@ from voice_operator.manifests.revocation_list import (
     shard_of,
 )
 from voice_operator.reconcile.desired import VoiceRecord
-from voice_operator.reconcile.revocations import Claim, Revocation, revocation_of, why_revoked
+from voice_operator.reconcile.revocations import (
+    Claim,
+    HashedClaim,
+    Revocation,
+    RevocationIndex,
+    hashed_claim,
+    revocation_of,
+)
 from voice_operator.reconcile.times import parse, render
 
 RETRY_SECONDS = 5.0
@@ -43,12 +50,25 @@ class _Shard:
 
     salt: bytes
     known: dict[str, Revocation] = field(default_factory=dict)
-    by_namespace: defaultdict[str, list[Revocation]] = field(default_factory=lambda: defaultdict(list))
+    by_namespace: defaultdict[str, RevocationIndex] = field(default_factory=lambda: defaultdict(RevocationIndex))
 
     def add(self, revocation: Revocation) -> None:
         if revocation.uid not in self.known:
             self.known[revocation.uid] = revocation
-            self.by_namespace[revocation.namespace].append(revocation)
+            self.by_namespace[revocation.namespace].add(revocation)
+
+
+class _Stated:
+    """A claim, hashed once with each salt; Secrets that were made together have one."""
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self._hashed: dict[bytes, HashedClaim] = {}
+
+    def hashed(self, salt: bytes) -> HashedClaim:
+        if salt not in self._hashed:
+            self._hashed[salt] = hashed_claim(self.claim, salt)
+        return self._hashed[salt]
 
 
 class Revocations:
@@ -58,12 +78,13 @@ class Revocations:
         self._caches = caches
         self._signing = signing
         self._clock = clock
-        self._shards = {number: _Shard(secrets.token_bytes(SALT_BYTES)) for number in range(SHARDS)}
+        salt = secrets.token_bytes(SALT_BYTES)
+        self._shards = {number: _Shard(salt) for number in range(SHARDS)}
         self._unwritten: defaultdict[int, list[tuple[Claim, str]]] = defaultdict(list)  # by shard
         self._changed = asyncio.Event()
         self._noted: dict[str, VoiceRecord] = {}  # until the Secrets are read, by UID
         self.is_loaded = asyncio.Event()
-        self._verdicts: dict[str, tuple[VoiceRecord, int, int, bool]] = {}  # by UID
+        self._stated: dict[str, tuple[VoiceRecord, int, _Stated]] = {}  # by UID; read with so many revisions
 
     def note(self, voice: VoiceRecord) -> None:
         """Remember a voice's revocation, where there is one."""
@@ -78,25 +99,26 @@ class Revocations:
 
     def why(self, claim: Claim) -> str | None:
         """Return which revocation covers a claim, as a sentence, or None."""
-        for shard in self._shards.values():
-            of_namespace = shard.by_namespace.get(claim.namespace)
-            sentence = why_revoked(claim, of_namespace, shard.salt) if of_namespace else None
-            if sentence is not None:
-                return sentence
-        return None
+        return _why(_Stated(claim), self._indexes(claim.namespace))
 
     def covers(self, voice: VoiceRecord) -> bool:
-        """Return whether a revocation covers a voice; asked for each voice of a list, so that the answer is kept."""
-        count = sum(len(shard.by_namespace.get(voice.namespace, ())) for shard in self._shards.values())
-        if not count:
+        """Return whether a revocation covers a voice; asked for each voice of a list at each change of any of them."""
+        indexes = self._indexes(voice.namespace)
+        if not indexes:
             return False
-        revisions = self._caches.revisions.count(_key(voice))
-        known = self._verdicts.get(voice.uid)
-        if len(self._verdicts) > 2 * len(self._caches.voices) + MAX_SPARE:
-            self._verdicts.clear()  # most are of voices that are gone
-        if known is None or known[0] is not voice or known[1:3] != (count, revisions):
-            known = self._verdicts[voice.uid] = voice, count, revisions, self.why(self._claim(voice)) is not None
-        return known[3]
+        if len(self._stated) > 2 * len(self._caches.voices) + MAX_SPARE:
+            self._stated.clear()  # most are of voices that are gone
+        revisions, known = self._caches.revisions.count(_key(voice)), self._stated.get(voice.uid)
+        if known is None or known[0] is not voice or known[1] != revisions:
+            known = self._stated[voice.uid] = voice, revisions, _Stated(self._claim(voice))
+        return _why(known[2], indexes) is not None
+
+    def _indexes(self, namespace: str) -> list[tuple[bytes, RevocationIndex]]:
+        return [
+            (shard.salt, shard.by_namespace[namespace])
+            for shard in self._shards.values()
+            if namespace in shard.by_namespace
+        ]
 
     async def run(self, kube: Kube, namespace: str, name: str) -> None:
         """Read the Secrets, then write what is noted, for ever, many at a time. It needs the signing key."""
@@ -124,13 +146,15 @@ class Revocations:
         """Read the Secrets; tries until it can, because nothing may be trained before."""
         while not self.is_loaded.is_set():
             try:
-                for number in range(SHARDS):
-                    await self._read(kube, namespace, name, number)
+                missing = [number for number in range(SHARDS) if not await self._read(kube, namespace, name, number)]
             except (ClusterError, InvalidObject) as error:
                 where = f"{namespace}/{shard_name(name, 0)} to {SHARDS - 1}"
                 log.error("revocations, Secrets %s: %s; nothing is trained; tried again", where, error)  # noqa: TRY400 -- expected
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
+            present = [shard.salt for number, shard in self._shards.items() if number not in missing]
+            for number in missing:  # with a salt that is there, each claim is hashed once
+                self._shards[number] = _Shard(present[0] if present else self._shards[number].salt)
             self.is_loaded.set()
             for voice in self._noted.values():
                 self._remember(voice)
@@ -158,14 +182,16 @@ class Revocations:
         made = [record.recordings for record in records if record is not None]
         return claim_of(voice.id, voice.uid, voice.created, voice.consent, (*stated, *made))
 
-    async def _read(self, kube: Kube, namespace: str, name: str, number: int) -> None:
+    async def _read(self, kube: Kube, namespace: str, name: str, number: int) -> bool:
+        """Read one Secret; return whether it is there."""
         try:
             salt, found = read_secret(await kube.get(SECRETS, namespace, shard_name(name, number)))
         except NotFound:
-            return
+            return False
         self._shards[number] = shard = _Shard(salt)
         for revocation in found:
             shard.add(revocation)
+        return True
 
     async def _write(self, kube: Kube, namespace: str, name: str, number: int) -> None:
         """Write one Secret: what it says already stays."""
@@ -187,6 +213,11 @@ class Revocations:
         body = revocation_secret(namespace, name, number, shard.salt, shard.known.values())
         await kube.apply(SECRETS, body | {"metadata": body["metadata"] | metadata})
         del self._unwritten[number][:noted]
+
+
+def _why(stated: _Stated, indexes: Iterable[tuple[bytes, RevocationIndex]]) -> str | None:
+    found = (index.why_revoked(stated.claim, stated.hashed(salt)) for salt, index in indexes)
+    return next((sentence for sentence in found if sentence is not None), None)
 
 
 def claim_of(voice: str, uid: str, created: str, consent: Consent | None, recordings: Iterable[str]) -> Claim:

@@ -35,6 +35,10 @@ TITLES: dict[AlertKind, str] = {
     "LoadFailed": "A server cannot load the voice",
     "Stalled": "The voice is stalled",
     "UnusedSoon": "Nobody uses the voice, and it will be erased",
+    "BelowGates": "What is served does not reach gates that were raised since",
+    "CopyFailed": "The voice is not copied to the Hugging Face Hub",
+    "WithdrawalFailed": "The consent was revoked, and the copy on the Hugging Face Hub is still there",
+    "WaitsLong": "The voice has waited for long",
 }
 
 

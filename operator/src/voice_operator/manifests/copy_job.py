@@ -1,4 +1,4 @@
-"""The Job that copies a published bundle to the Hub: the trainer's image, the token of the namespace, no GPU."""
+"""The Job that copies a bundle to the Hub, or withdraws it: the trainer's image, the namespace's token, no GPU."""
 
 import base64
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ from voice_operator.manifests.pod import (
 from voice_operator.manifests.pod_template import with_template
 from voice_operator.manifests.stage_job import CONTAINER, ENVIRONMENT, FOLDER, TTL_SECONDS
 from voice_operator.reconcile.copying import COMPONENT
-from voice_operator.reconcile.effects import CopyToHub
+from voice_operator.reconcile.effects import CopyToHub, WithdrawFromHub
 from voice_operator.reconcile.failures import PERMANENT_EXITS
 from voice_operator.reconcile.names import revision_uri
-from voice_operator.reconcile.observed import Voice
+from voice_operator.reconcile.observed import Voice, VoiceRef
 from voice_operator.settings import Settings
 
 TOKEN_FOLDER = "/etc/voice-hub"  # noqa: S105 -- a folder
@@ -36,7 +36,10 @@ RETRIES = 4
 RESOURCES = {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "1Gi"}}
 
 
-def copy_job(voice: Voice, copy: CopyToHub, settings: Settings) -> dict[str, Any]:
+HubEffect = CopyToHub | WithdrawFromHub
+
+
+def copy_job(voice: VoiceRef, copy: HubEffect, settings: Settings) -> dict[str, Any]:
     """Return the Job. Its name follows from bundle and repository, so it cannot exist twice."""
     return {
         "apiVersion": "batch/v1",
@@ -69,7 +72,7 @@ def copy_job(voice: Voice, copy: CopyToHub, settings: Settings) -> dict[str, Any
     }
 
 
-def copy_config_map(voice: Voice, copy: CopyToHub, settings: Settings) -> dict[str, Any]:
+def copy_config_map(voice: VoiceRef, copy: HubEffect, settings: Settings) -> dict[str, Any]:
     """Return the ConfigMap with the authorities of the store's certificate."""
     return {
         "apiVersion": "v1",
@@ -90,30 +93,25 @@ def copy_secret(voice: Voice, copy: CopyToHub, keys: Mapping[str, str]) -> dict[
     }
 
 
-def _metadata(voice: Voice, copy: CopyToHub) -> dict[str, Any]:
-    return {
-        "name": copy.name,
-        "namespace": voice.namespace,
-        "labels": _labels(voice, copy),
-        "ownerReferences": labels.owner("VoiceModel", voice.name, voice.uid),
-    }
+def _metadata(voice: VoiceRef, copy: HubEffect) -> dict[str, Any]:
+    metadata = {"name": copy.name, "namespace": voice.namespace, "labels": _labels(voice, copy)}
+    if isinstance(copy, WithdrawFromHub) and copy.deleted:
+        return metadata
+    return metadata | {"ownerReferences": labels.owner("VoiceModel", voice.name, voice.uid)}
 
 
-def _labels(voice: Voice, copy: CopyToHub) -> dict[str, str]:
+def _labels(voice: VoiceRef, copy: HubEffect) -> dict[str, str]:
     known = labels.recommended(name="voicemodel", instance=voice.name, component=COMPONENT)
-    return known | {
-        labels.VOICE_MODEL: voice.name,
-        labels.REVISION: copy.revision.name,
-        labels.COPY: HUB,
-    }
+    revision = {labels.REVISION: copy.revision.name} if isinstance(copy, CopyToHub) else {}
+    return known | {labels.VOICE_MODEL: voice.name, labels.COPY: HUB} | revision
 
 
-def _pod(voice: Voice, copy: CopyToHub, settings: Settings) -> dict[str, Any]:
-    uri = revision_uri(settings.storage.uri, voice.namespace, voice.name, copy.revision.input_hash)
-    command = ["copy", uri, f"hf://{copy.repository}", "--digest", copy.revision.digest]
-    session_keys = settings.storage.session_keys.enabled
-    volumes, mounts = ([], []) if session_keys else store_keys(settings)
-    environment = ENVIRONMENT | {"HF_TOKEN_PATH": f"{TOKEN_FOLDER}/{TOKEN_KEY}"} | store_environment(settings, FOLDER)
+def _pod(voice: VoiceRef, copy: HubEffect, settings: Settings) -> dict[str, Any]:
+    reads = isinstance(copy, CopyToHub)  # the store
+    session_keys = reads and settings.storage.session_keys.enabled
+    volumes, mounts = store_keys(settings) if reads and not session_keys else ([], [])
+    environment = ENVIRONMENT | {"HF_TOKEN_PATH": f"{TOKEN_FOLDER}/{TOKEN_KEY}"}
+    environment |= store_environment(settings, FOLDER) if reads else settings.proxy.environment()
     if session_keys:
         volumes = [keys_volume(copy.name, settings.pod_security.secret_mode)]
         mounts = [{"name": "keys", "mountPath": KEYS_FOLDER, "readOnly": True}]
@@ -132,7 +130,7 @@ def _pod(voice: Voice, copy: CopyToHub, settings: Settings) -> dict[str, Any]:
             {
                 "name": CONTAINER,
                 **image(settings, settings.images.trainer),
-                "args": [*command, *(["--public"] if copy.public else [])],
+                "args": _arguments(voice, copy, settings),
                 "env": variables(environment),
                 "resources": RESOURCES,
                 "securityContext": container_security(),
@@ -155,3 +153,11 @@ def _pod(voice: Voice, copy: CopyToHub, settings: Settings) -> dict[str, Any]:
         ],
         **pull_secrets(settings),
     }
+
+
+def _arguments(voice: VoiceRef, copy: HubEffect, settings: Settings) -> list[str]:
+    target = f"hf://{copy.repository}"
+    if isinstance(copy, WithdrawFromHub):
+        return ["withdraw", target, *(["--cause", "deleted"] if copy.deleted else [])]
+    uri = revision_uri(settings.storage.uri, voice.namespace, voice.name, copy.revision.input_hash)
+    return ["copy", uri, target, "--digest", copy.revision.digest, *(["--public"] if copy.public else [])]

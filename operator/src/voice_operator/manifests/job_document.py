@@ -35,6 +35,7 @@ def job_document(voice: Voice, start: StartJob, input_hash: str, settings: Setti
         "evaluationHash": evaluation_hash_of(voice),
         "algorithm": versions_for(spec.language).document(),
         "language": spec.language,
+        "locale": spec.locale,
         "dataset": spec.dataset.document() | {"uri": spec.dataset.uri.rstrip("/")},
         "consent": spec.consent.document(),
         "source": spec.source.document(),

@@ -16,10 +16,13 @@ SERVER = f"{GROUP}/server"
 CAPACITY = f"{GROUP}/capacity"  # of nodes (spot), and of Jobs: what spec.compute.capacity led to
 REQUESTED_BY = f"{GROUP}/requested-by"  # annotation of a voice: who changed its spec; admission compares
 REVOKED = f"{GROUP}/revoked"  # label of a VoiceRevision: its consent was revoked; survives the loss of statuses
+LIST_GENERATION = f"{GROUP}/list-generation"  # annotation of a pod: writing it makes its kubelet look at its volumes
 RETRY = f"{GROUP}/retry"  # annotation of a voice: any new value asks for another attempt
 SEAL = f"{GROUP}/seal"  # annotation of a VoiceRevision: the installation's signature
 TEMPLATE_HASH = f"{GROUP}/template-hash"  # annotation of a Job
 QUEUE_NAME = "kueue.x-k8s.io/queue-name"
+PRIORITY_CLASS = "kueue.x-k8s.io/priority-class"
+SUSPENDED = f"{GROUP}/suspended"  # annotation of a Job or its Workload: spec.suspend stopped it, and its end resumes it
 MANAGED_BY = "voice-operator"
 
 LABEL_LENGTH = 63

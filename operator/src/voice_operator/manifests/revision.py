@@ -33,6 +33,7 @@ def voice_revision(
         input_hash=input_hash,
         workspace=workspace_uri(settings.storage.uri, voice.namespace, voice.name, input_hash),
         language=voice.spec.language,
+        locale=voice.spec.locale,
         dataset=ResolvedDataset(
             uri=dataset.uri,
             digest=dataset.digest,

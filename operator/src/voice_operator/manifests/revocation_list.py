@@ -1,4 +1,4 @@
-"""Where the installation remembers revocations: a few Secrets, each with a salt of its own."""
+"""Where the installation remembers revocations: a few Secrets, each with the salt of its hashes."""
 
 import base64
 import binascii

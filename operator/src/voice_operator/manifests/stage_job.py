@@ -109,8 +109,10 @@ def _annotations(voice: Voice, start: StartJob, input_hash: str, settings: Setti
 
 
 def _queue(voice: Voice) -> dict[str, str]:
-    name = voice.spec.compute.queue_name
-    return {labels.QUEUE_NAME: name} if name else {}
+    """Return what Kueue reads of a Job."""
+    compute = voice.spec.compute
+    found = {labels.QUEUE_NAME: compute.queue_name, labels.PRIORITY_CLASS: compute.priority_class}
+    return {label: name for label, name in found.items() if name}
 
 
 def _gpus(voice: Voice, stage: StageName) -> int:

@@ -163,8 +163,9 @@ def _entry(voice: DesiredVoice, base: ResolvedBase | None, settings: Settings) -
     entry["expires"] = voice.expires  # null: without end, whatever the bundle says
     if voice.lexicon:
         entry["lexicon"] = [reading.document() for reading in voice.lexicon]
-    if voice.next is not None:
-        entry["next"] = _bundle(voice.next, base, settings)
+    for role, other in (("next", voice.next), ("previous", voice.previous)):
+        if other is not None:
+            entry[role] = _bundle(other, base, settings)
     return entry
 
 
@@ -176,11 +177,7 @@ def _bundle(voice: DesiredVoice | DesiredRevision, base: ResolvedBase | None, se
 
 def _other_base(recorded: ResolvedBase | None, base: ResolvedBase | None, settings: Settings) -> Document:
     """Return the base where it is not the server's own, at the address where the installation has it now."""
-    if recorded is None or (base is not None and _same(recorded, base)):
+    if recorded is None or (base is not None and recorded.is_same_as(base)):
         return {}
     known = next((one for one in settings.bases.values() if one.digest and one.digest == recorded.digest), None)
     return {"base": recorded.document() | ({"uri": known.uri} if known else {})}
-
-
-def _same(one: ResolvedBase, other: ResolvedBase) -> bool:
-    return one.digest == other.digest and (bool(one.digest) or one.uri == other.uri)

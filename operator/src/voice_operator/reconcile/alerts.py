@@ -11,9 +11,10 @@ from voice_operator.api.conditions import Condition
 from voice_operator.api.voice_status import AlertRecord, VoiceModelStatus
 from voice_operator.masking import masked
 from voice_operator.reconcile.consent import consent_problem
+from voice_operator.reconcile.copying import NOT_COPIED
 from voice_operator.reconcile.desired import end_of_consent
 from voice_operator.reconcile.observed import Voice
-from voice_operator.reconcile.times import render
+from voice_operator.reconcile.times import parse, render
 
 AlertKind = Literal[
     "RecordingsRefused",
@@ -26,13 +27,31 @@ AlertKind = Literal[
     "LoadFailed",
     "Stalled",
     "UnusedSoon",
+    "BelowGates",
+    "CopyFailed",
+    "WithdrawalFailed",
+    "WaitsLong",
 ]
 
 BAD_DATA_EXIT = 65  # of the prepare stage: the recordings must change
 MAX_TEXT_CHARACTERS = 1500
 HASH_DIGITS = 16  # of a hash in a key
 MAX_TARGETS = 32  # that a record names; an installation has half as many at a time
+LONG_WAIT = timedelta(hours=1)
 RECORDS_PER_KIND = 4  # a condition that comes and goes with so many keys is told once for each
+
+WAITS_FOR_PEOPLE = frozenset(  # reasons that may end by themselves, or by what somebody does outside of the cluster
+    {
+        "DatasetNotFound",
+        "DatasetUnreachable",
+        "EvidenceMismatch",
+        "EvidenceNotFound",
+        "EvidenceUnreachable",
+        "FolderNotErased",
+        "FolderTaken",
+        "JobDeleting",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -152,7 +171,49 @@ def _is_unused_soon(state: _State) -> _Finding | None:
     return _Finding("UnusedSoon", state.status.last_used or "", retained.reason, retained.message)
 
 
-RULES: tuple[Rule, ...] = (_consent_ended, _consent_ends_soon, _is_unused_soon, _needs_a_person)
+def _is_below_gates(state: _State) -> _Finding | None:
+    """What is not served because of the same gates is told as GatesFailed."""
+    gates, ready = state.condition("GatesPassed"), state.condition("Ready")
+    if gates is None or gates.reason != "BelowGates" or ready is None or ready.reason == "GatesFailed":
+        return None
+    if consent_problem(state.voice.spec.consent, state.now):
+        return None
+    key = f"{state.input}-{hashlib.sha256(gates.message.encode()).hexdigest()[:HASH_DIGITS]}"
+    return _Finding("BelowGates", key, gates.reason, gates.message)
+
+
+def _is_not_copied(state: _State) -> _Finding | None:
+    """A copy on the Hub that is not made, or not withdrawn."""
+    copy = state.status.hub_copy
+    if copy is None or copy.state not in NOT_COPIED:
+        return None
+    where = f"hf://{copy.repository}"
+    if state.status.revoked_at:
+        message = f"the consent was revoked, but the copy at {where} is still there: {copy.message}"
+        return _Finding("WithdrawalFailed", f"{copy.repository}-{copy.withdrawals}", "WithdrawalFailed", message)
+    message = f"{copy.revision} is not copied to {where}: {copy.message}"
+    return _Finding("CopyFailed", f"{copy.repository}-{copy.digest[-HASH_DIGITS:]}", NOT_COPIED[copy.state], message)
+
+
+def _waits_long(state: _State) -> _Finding | None:
+    """What the operator goes on waiting for is no failure, but nobody may have noticed."""
+    working = state.condition("Reconciling")
+    if working is None or working.status != "True" or working.reason not in WAITS_FOR_PEOPLE:
+        return None
+    if state.now - parse(working.last_transition_time) < LONG_WAIT:
+        return None
+    return _Finding("WaitsLong", f"{state.voice.generation}-{working.reason}", working.reason, working.message)
+
+
+RULES: tuple[Rule, ...] = (
+    _consent_ended,
+    _consent_ends_soon,
+    _is_unused_soon,
+    _needs_a_person,
+    _is_below_gates,
+    _is_not_copied,
+    _waits_long,
+)
 
 
 def due_alerts(voice: Voice, status: VoiceModelStatus, now: datetime, *, expiry_days: int) -> tuple[Alert, ...]:

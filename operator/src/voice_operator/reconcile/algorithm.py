@@ -4,7 +4,7 @@ from voice_operator.api.voice_revision import AlgorithmVersions
 
 TRAINING = 1
 EVALUATION = 1
-TEXT = {"zh": 2, "en": 2, "ja": 2, "ko": 2, "yue": 2}
+TEXT = {"zh": 3, "en": 3, "ja": 3, "ko": 3, "yue": 3}
 
 
 def versions_for(language: str) -> AlgorithmVersions:

@@ -13,11 +13,12 @@ from functools import partial
 from typing import Any
 
 from voice_operator.api.voice_model import Consent, Source
-from voice_operator.api.voice_revision import ReviewDecision
+from voice_operator.api.voice_revision import Export, ReviewDecision
 from voice_operator.api.voice_status import Act, ActKind, AuditedRevision, AuditState, VoiceModelStatus
 from voice_operator.reconcile.alerts import plain
 from voice_operator.reconcile.consent import consent_digest
-from voice_operator.reconcile.erasure import Erased
+from voice_operator.reconcile.copying import wanted_copy, wanted_withdrawal
+from voice_operator.reconcile.erasure import Copied, Erased, Served
 from voice_operator.reconcile.observed import ObservedRevision
 from voice_operator.reconcile.times import parse, render
 from voice_operator.reconcile.view import View
@@ -28,7 +29,8 @@ KEPT_FREE = 8  # of these, for acts that no later pass would find
 MAX_REVISIONS = 512  # of one voice whose acts are followed
 MAX_DECISIONS = 32  # on one revision
 MAX_REASON = 1024  # characters
-DECISION_DIGITS = 16
+MAX_EXPORTS = 64  # of one revision
+RECORD_DIGITS = 16  # of what stands for a decision or an export
 
 
 @dataclass(frozen=True)
@@ -125,15 +127,32 @@ def act_of_erasure(erased: Erased, at: datetime) -> Act:
     )
 
 
-def act_of_deletion(uid: str, revision: str, digest: str, at: datetime) -> Act:
-    """Return the act that records the end of what was served, whose VoiceModel is gone and has no status any more."""
+def act_of_deletion(uid: str, served: Served, at: datetime, *, was_seen: bool) -> Act:
+    """Return the act that records the end of what was served, whose VoiceModel is gone and has no status any more.
+
+    ``was_seen``: it went at this time; else it had gone when an operator began.
+    """
     return Act(
         id=_id(uid, "Unloaded"),
         act="Unloaded",
         time=render(at),
-        revision=revision,
-        digests=_given({"bundle": digest}),
-        reason="the VoiceModel was deleted",
+        revision=served.revision,
+        digests=_given({"bundle": served.digest}),
+        reason="the VoiceModel was deleted" if was_seen else "the VoiceModel was deleted before, while no operator ran",
+    )
+
+
+def act_of_withdrawal(uid: str, copied: Copied, at: datetime, problem: str) -> Act:
+    """Return the act that records what became of the copy of a deleted voice; ``problem``: why it is still there."""
+    where = f"hf://{copied.repository}"
+    reason = f"{where} holds no copy any more: the VoiceModel was deleted"
+    return Act(
+        id=_id(uid, "Withdrawn", copied.repository),
+        act="WithdrawalFailed" if problem else "Withdrawn",
+        time=render(at),
+        revision=copied.revision,
+        digests=_given({"bundle": copied.digest}),
+        reason=_sentence(f"the VoiceModel was deleted, but {where} is not withdrawn: {problem}" if problem else reason),
     )
 
 
@@ -142,8 +161,11 @@ def _steps(state: AuditState, view: View, status: VoiceModelStatus, holder: Call
     yield from _made(state, view, holder)
     yield from _failed(state, view, status)
     yield from _decided(state, view)
+    yield from _taken(state, view)
     yield from _revoked(state, view, status, holder)
     yield from _served(state, view, status)
+    yield from _exported(state, view, status)
+    yield from _withdrawn(state, view)
 
 
 def _consented(state: AuditState, view: View, holder: Callable[[str], str]) -> Iterator[_Step]:
@@ -226,6 +248,26 @@ def _decided(state: AuditState, view: View) -> Iterator[_Step]:
             yield _Step((finding,), marks, waits=True)
 
 
+def _taken(state: AuditState, view: View) -> Iterator[_Step]:
+    """Record who took a bundle out of the store, as the VoiceRevision says."""
+    known = {revision.name: revision.exports for revision in state.revisions}
+    for revision in _by_age(view):
+        for export in revision.record.exports:
+            digits = _export_id(export)
+            if digits in known.get(revision.name, ()):
+                continue
+            finding = _Finding(
+                "Exported",
+                export.at,
+                by=export.by,
+                revision=revision.name,
+                digests={"bundle": export.digest},
+                reason=f"fetched by kubectl voice export{f': {export.reason}' if export.reason else ''}",
+            )
+            marks = partial(_followed, view=view, name=revision.name, export=digits)
+            yield _Step((finding,), marks, waits=True)
+
+
 def _revoked(state: AuditState, view: View, status: VoiceModelStatus, holder: Callable[[str], str]) -> Iterator[_Step]:
     if status.revoked_at is None or state.revoked:
         return
@@ -265,15 +307,52 @@ def _served(state: AuditState, view: View, status: VoiceModelStatus) -> Iterator
     yield _Step((finding,), lambda _: {"served": active})
 
 
-def _followed(state: AuditState, *, view: View, name: str, decision: str = "") -> dict[str, Any]:
-    """Return the list of followed revisions with this one, and perhaps with a decision about it.
+def _exported(state: AuditState, view: View, status: VoiceModelStatus) -> Iterator[_Step]:
+    """Record a copy on the Hub; its Job says so, never a status alone, which somebody may have restored."""
+    wanted, copy, voice = wanted_copy(view), status.hub_copy, view.observed.voice
+    if wanted is None or copy is None or copy.state != "Copied" or wanted.name == state.exported:
+        return
+    if not any(job.name == wanted.name and job.state == "Succeeded" for job in view.observed.copies):
+        return
+    finding = _Finding(
+        "Exported",
+        render(view.now),
+        by=voice.requester,
+        revision=copy.revision,
+        digests={"bundle": copy.digest},
+        source=voice.spec.source,
+        reason=f"copied to hf://{copy.repository}{', in public' if wanted.public else ''}",
+    )
+    yield _Step((finding,), lambda _: {"exported": wanted.name})
+
+
+def _withdrawn(state: AuditState, view: View) -> Iterator[_Step]:
+    """Record that a revocation has emptied the repository; its Job says so, as of a copy."""
+    wanted, copy = wanted_withdrawal(view), view.observed.voice.status.hub_copy
+    if wanted is None or copy is None or wanted.name == state.withdrawn:
+        return
+    if not any(job.name == wanted.name and job.state == "Succeeded" for job in view.observed.copies):
+        return
+    finding = _Finding(
+        "Withdrawn",
+        render(view.now),
+        revision=copy.revision,
+        digests=_given({"bundle": copy.digest}),
+        reason=f"hf://{copy.repository} holds no copy any more: the consent was revoked",
+    )
+    yield _Step((finding,), lambda _: {"withdrawn": wanted.name})
+
+
+def _followed(state: AuditState, *, view: View, name: str, decision: str = "", export: str = "") -> dict[str, Any]:
+    """Return the list of followed revisions with this one, and perhaps with a decision about it or an export of it.
 
     Those that are gone are forgotten only where there are many: a cache may lack one for a moment.
     """
     found = {revision.name: revision for revision in state.revisions}
-    noted = found.get(name, AuditedRevision(name=name)).decisions
-    decisions = (*noted, decision)[-MAX_DECISIONS:] if decision else noted
-    found[name] = AuditedRevision(name=name, decisions=decisions)
+    noted = found.get(name, AuditedRevision(name=name))
+    decisions = (*noted.decisions, *filter(None, [decision]))[-MAX_DECISIONS:]
+    exports = (*noted.exports, *filter(None, [export]))[-MAX_EXPORTS:]
+    found[name] = AuditedRevision(name=name, decisions=decisions, exports=exports)
     if len(found) > MAX_REVISIONS // 2:
         there = {revision.name for revision in view.observed.revisions}
         found = {name: revision for name, revision in found.items() if name in there}
@@ -307,7 +386,12 @@ def _age(revision: ObservedRevision) -> tuple[float, str]:
 
 def _decision_id(decision: ReviewDecision) -> str:
     named = canonical({"by": decision.by, "decision": decision.decision, "digest": decision.digest})
-    return hashlib.sha256(named).hexdigest()[:DECISION_DIGITS]
+    return hashlib.sha256(named).hexdigest()[:RECORD_DIGITS]
+
+
+def _export_id(export: Export) -> str:
+    named = canonical({"by": export.by, "at": export.at})
+    return hashlib.sha256(named).hexdigest()[:RECORD_DIGITS]
 
 
 def _appended(state: AuditState, uid: str, findings: Iterable[_Finding]) -> AuditState:

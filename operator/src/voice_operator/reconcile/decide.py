@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from voice_operator.api.voice_status import GateVerdict, Phase
+from voice_operator.api.voice_status import Phase
 from voice_operator.reconcile.consent import consent_mismatch
 from voice_operator.reconcile.copying import due_copies, obsolete_copies
 from voice_operator.reconcile.effects import (
+    ActivateWorkload,
     AdoptRevision,
     CreateRevision,
     DeleteJob,
@@ -20,11 +21,12 @@ from voice_operator.reconcile.effects import (
     SuspendJob,
 )
 from voice_operator.reconcile.failures import batch_size_divisor, memory_factor, reset_at, retry_at, why_final
+from voice_operator.reconcile.gates import described_gate
 from voice_operator.reconcile.names import revision_name
 from voice_operator.reconcile.observed import Observed, ObservedJob, ObservedRevision
 from voice_operator.reconcile.permission import review_of
 from voice_operator.reconcile.proofs import inputs_of
-from voice_operator.reconcile.serving import regressions
+from voice_operator.reconcile.serving import falls_short, regressions, was_served
 from voice_operator.reconcile.stages import scheduling_deadline
 from voice_operator.reconcile.times import render
 from voice_operator.reconcile.view import View, is_given_up, policy_of, view_of
@@ -87,11 +89,13 @@ def rest_while_unused(view: View) -> Action | None:
 
 
 def hold_while_suspended(view: View) -> Action | None:
-    """Suspend running Jobs; those of a Kueue queue are left to the queue."""
+    """Suspend running Jobs; Kueue suspends those that it manages, once their Workload is inactive."""
     if not view.observed.voice.spec.suspend:
         return None
-    jobs = tuple(SuspendJob(job.name, suspend=True) for job in view.running if not job.suspended and not job.queued)
-    return Action("Suspended", "Suspended", "spec.suspend is true; nothing is trained", jobs)
+    jobs = tuple(effect for job in view.running if (effect := _suspension(job)) is not None)
+    runs_on = [job.name for job in view.running if job.queued and job.workload is None and not job.suspended]
+    but = f", but {runs_on[0]} runs on: its queue is not told (chart value kueue.enabled)" if runs_on else ""
+    return Action("Suspended", "Suspended", f"spec.suspend is true; nothing is trained{but}", jobs)
 
 
 def serve_the_pin(view: View) -> Action | None:
@@ -180,6 +184,20 @@ def wait_for_review(view: View) -> Action | None:
     return _held(view)
 
 
+def hold_below_gates(view: View) -> Action | None:
+    """Gates that were raised after a revision was published hold it, unless it is or was served."""
+    missed, current = falls_short(view.observed), view.current
+    if not missed or current is None or was_served(view.observed, current):
+        return None
+    stays = f"; {view.target.name} stays served" if view.target is not None else "; nothing is served"
+    message = (
+        f"{current.name} does not reach the present gates: {'; '.join(map(described_gate, missed))}{stays}; to serve "
+        f"it anyway, lower them or set spec.serving.pin to {current.name}; to train anew, set another "
+        "spec.training.seed"
+    )
+    return Action("Failed", "GatesFailed", message, stalled=True)
+
+
 def keep_active_revision(view: View) -> Action | None:
     """An improvement needs a reason: a revision that is worse than the served one waits for a person."""
     worse, current, active = regressions(view.observed), view.current, view.target
@@ -221,7 +239,7 @@ def stop_after_failure(view: View) -> Action | None:
         return None
     policy = policy_of(view.observed, failed.name)
     why = why_final(failed, policy.retries, policy.job) or ""
-    due = reset_at(failed)
+    due = reset_at(failed, view.now)
     when = "" if due is None else f"; tried again at {render(due)}"
     return Action(
         "Failed",
@@ -237,7 +255,7 @@ def wait_for_running_job(view: View) -> Action | None:
     if not view.running:
         return None
     job = view.running[-1]
-    resume = tuple(SuspendJob(job.name, suspend=False) for job in view.running if job.suspended and not job.queued)
+    resume = tuple(effect for job in view.running if (effect := _resumption(job)) is not None)
     phase = PHASE_OF_STAGE[job.stage]
     reason = job.waiting.reason if job.waiting else phase
     return Action(phase, reason, described(job), resume, requeue_after=_seconds_until_next_check(view, job))
@@ -268,7 +286,7 @@ def stop_at_failed_gates(view: View) -> Action | None:
     """A voice that is not good enough is never published."""
     if view.next_stage is not None or view.evaluated is None or view.evaluated.passed:
         return None
-    missed = "; ".join(_missed(gate) for gate in view.evaluated.gates if not gate.passed)
+    missed = "; ".join(described_gate(gate) for gate in view.evaluated.gates if not gate.passed)
     hint = f". {DEFAULT_GATES_HINT}" if view.evaluated.gates_from == "default" and missed else ""
     return Action("Failed", "GatesFailed", f"{missed or 'the evaluation did not pass'}{hint}", stalled=True)
 
@@ -295,7 +313,7 @@ def start_next_stage(view: View) -> Action | None:
     if stage is None:
         return None
     phase = PHASE_OF_STAGE[stage.name]
-    due = retry_at(stage)
+    due = retry_at(stage, view.now)
     if due is not None and due > view.now and stage.last_failure is not None:
         message = f"{stage.name} is tried again at {render(due)}: {stage.last_failure.message}"
         return Action(phase, "Retrying", message, requeue_after=(due - view.now).total_seconds())
@@ -323,6 +341,7 @@ CHECKS: tuple[Check, ...] = (
     wait_for_deletion,
     refuse_unsealed,
     wait_for_review,
+    hold_below_gates,
     keep_active_revision,
     serve_newest,
     refuse_training,
@@ -438,6 +457,21 @@ def _revocations(view: View) -> tuple[Effect, ...]:
     return tuple(MarkRevoked(revision.name) for revision in kept if not revision.record.revoked)
 
 
+def _suspension(job: ObservedJob) -> Effect | None:
+    """Return what stops a Job; None: it is stopped, or its queue cannot be told (chart value kueue.enabled)."""
+    if job.workload is not None:
+        return ActivateWorkload(job.workload.name, active=False) if job.workload.active else None
+    return None if job.suspended or job.queued else SuspendJob(job.name, suspend=True)
+
+
+def _resumption(job: ObservedJob) -> Effect | None:
+    """Return what lets a Job go on that the operator itself stopped; what others stopped is left alone."""
+    if job.workload is not None:
+        known = job.workload
+        return ActivateWorkload(known.name, active=True) if known.held and not known.active else None
+    return SuspendJob(job.name, suspend=False) if job.suspended and job.held and not job.queued else None
+
+
 def _given_up_jobs(view: View) -> tuple[Effect, ...]:
     """Delete the Jobs of attempts that were given up: not before the status says so, or a crash would forget why."""
     status = view.observed.voice.status
@@ -451,7 +485,7 @@ def _seconds_until_next_check(view: View, job: ObservedJob) -> float | None:
     if job.started:
         return PROGRESS_POLL_SECONDS
     if job.suspended and job.queued:
-        return None  # the queue's decision comes by watch
+        return job.next_check  # the queue's decision comes by watch
     checks = [JOB_POLL_SECONDS] if job.next_check is None else [JOB_POLL_SECONDS, job.next_check]
     record = next(stage for stage in view.stages if stage.name == job.stage)
     deadline = scheduling_deadline(job, record, policy_of(view.observed, job.stage))
@@ -501,10 +535,3 @@ def _deletions(view: View) -> tuple[Effect, ...]:
         for one in view.observed.revisions
         if one.input_hash in going and one.state in {"Candidate", "Superseded"} and not one.deleting
     )
-
-
-def _missed(gate: GateVerdict) -> str:
-    bounds = [f"at least {gate.min}"] if gate.min else []
-    bounds += [f"at most {gate.max}"] if gate.max else []
-    doubt = " by its mean, as its interval straddles the bound" if gate.verdict == "inconclusive" else ""
-    return f"{gate.metric} is {gate.value or 'not measured'}{doubt}, {' and '.join(bounds)} is needed"

@@ -8,7 +8,7 @@ from voice_operator.api.lexicon import Reading
 from voice_operator.api.voice_model import Consent, Review
 from voice_operator.api.voice_status import Artifacts, Loading, TrainedInput
 from voice_operator.reconcile.consent import consent_problem
-from voice_operator.reconcile.erasure import Claims, erasures_of
+from voice_operator.reconcile.erasure import Claims, Copied, Served, erasures_of
 from voice_operator.reconcile.names import revision_uri
 from voice_operator.reconcile.observed import DesiredRevision, DesiredVoice, RevisionRecord
 from voice_operator.reconcile.permission import is_permitted
@@ -38,8 +38,10 @@ class VoiceRecord:
     artifacts: Artifacts | None = None
     loading: Loading | None = None
     active_revision: str | None = None  # status.activeRevision
+    previous_revision: str | None = None  # status.previousRevision
     revoked_at: str | None = None  # status.revokedAt
     legal_hold: bool = False  # spec.retention.legalHold
+    copied: Copied | None = None  # status.hubCopy, unless nothing is there
     has_trained: bool = False  # its status names an input
     going: tuple[TrainedInput, ...] = ()  # inputs of its status that are to be erased
     size: int = field(default=0, compare=False)  # bytes of labels, annotations and spec, as JSON
@@ -51,6 +53,13 @@ class VoiceRecord:
         revoked = self.revoked_at is not None or (self.consent is not None and self.consent.revoked)
         name = self.id.partition("/")[2]
         return Claims(name, self.consent, revoked=revoked, legal_hold=self.legal_hold, inputs=self.going)
+
+    @property
+    def served(self) -> Served | None:
+        """What its status says is served."""
+        if not self.active_revision or self.artifacts is None:
+            return None
+        return Served(revision=self.active_revision, digest=self.artifacts.digest)
 
     @property
     def namespace(self) -> str:
@@ -91,8 +100,14 @@ def desired_voices(
             return None
         return _bundle(found, storage)
 
+    def earlier(record: VoiceRecord) -> DesiredRevision | None:
+        name = record.previous_revision
+        if not name or record.artifacts is None or recorded(record.id, name) is None:
+            return None  # it may have been one, and is deleted
+        return bundle(record, record.artifacts.model_copy(update={"revision": name}))
+
     permitted = (record for record in records if _permitted(record, now) and not revoked(record))
-    found = (_desired(record, server, bundle) for record in permitted)
+    found = (_desired(record, server, bundle, earlier) for record in permitted)
     return tuple(sorted((voice for voice in found if voice is not None), key=lambda voice: voice.id))
 
 
@@ -108,8 +123,7 @@ def concerns_folder(old: VoiceRecord | None, new: VoiceRecord | None) -> bool:
     going = erasures_of(new.claims, ())
     if old is None or old.uid != new.uid:
         return old is not None or new.has_trained or bool(going)
-    marked = (old.legal_hold, old.has_trained) == (new.legal_hold, new.has_trained)
-    return not marked or (bool(going) and going != erasures_of(old.claims, ()))
+    return _for_marker(old) != _for_marker(new) or (bool(going) and going != erasures_of(old.claims, ()))
 
 
 def forbids(record: VoiceRecord | None) -> bool:
@@ -162,8 +176,12 @@ def permits(
 
 
 def _desired(
-    record: VoiceRecord, server: str, bundle: Callable[[VoiceRecord, Artifacts | None], DesiredRevision | None]
+    record: VoiceRecord,
+    server: str,
+    bundle: Callable[[VoiceRecord, Artifacts | None], DesiredRevision | None],
+    earlier: Callable[[VoiceRecord], DesiredRevision | None],
 ) -> DesiredVoice | None:
+    """Return what a server must do for a voice: it holds two revisions at most, and for both one base where it can."""
     served = bundle(record, record.artifacts if record.server == server else None)
     loading = record.loading.artifacts if record.loading and record.loading.server == server else None
     following = bundle(record, loading)
@@ -178,10 +196,18 @@ def _desired(
         base=shown.base,
         expires=record.consent.expires,
         next=following if served else None,
+        previous=_comparable(served, earlier(record)) if served and not following else None,
         seal=shown.seal,
         spec_digest=shown.spec_digest,
         lexicon=record.lexicon,
     )
+
+
+def _comparable(served: DesiredRevision, earlier: DesiredRevision | None) -> DesiredRevision | None:
+    """Return the revision before, where it is another one and needs no base of its own."""
+    if earlier is None or earlier.revision == served.revision or earlier.base is None or served.base is None:
+        return None
+    return earlier if earlier.base.is_same_as(served.base) else None
 
 
 def _bundle(found: SealedRevision, storage: str) -> DesiredRevision:
@@ -196,8 +222,12 @@ def _bundle(found: SealedRevision, storage: str) -> DesiredRevision:
     )
 
 
+def _for_marker(record: VoiceRecord) -> object:
+    return record.legal_hold, record.has_trained, record.served, record.copied
+
+
 def _for_lists(record: VoiceRecord | None) -> object:
     if record is None or record.deleting or record.consent is None:
         return None
     people = record.consent, record.review, record.requester, record.active_revision, record.revoked_at
-    return people, record.server, record.artifacts, record.loading, record.lexicon
+    return people, record.previous_revision, record.server, record.artifacts, record.loading, record.lexicon

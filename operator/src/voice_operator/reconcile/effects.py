@@ -37,6 +37,14 @@ class SuspendJob:
 
 
 @dataclass(frozen=True)
+class ActivateWorkload:
+    """Let Kueue queue a Job, or keep it from that: a Job that Kueue manages is not suspended by anybody else."""
+
+    name: str
+    active: bool
+
+
+@dataclass(frozen=True)
 class CreateRevision:
     """Record the published voice as a VoiceRevision."""
 
@@ -54,6 +62,15 @@ class CopyToHub:
     revision: ObservedRevision
     repository: str
     public: bool
+
+
+@dataclass(frozen=True)
+class WithdrawFromHub:
+    """Leave nothing of a copy in a repository of the Hub: the consent was revoked, or the voice deleted."""
+
+    name: str  # of the Job
+    repository: str
+    deleted: bool = False  # its VoiceModel is gone and owns nothing
 
 
 @dataclass(frozen=True)
@@ -101,8 +118,10 @@ Effect = (
     StartJob
     | DeleteJob
     | SuspendJob
+    | ActivateWorkload
     | CreateRevision
     | CopyToHub
+    | WithdrawFromHub
     | AdoptRevision
     | SealRevision
     | MarkRevoked

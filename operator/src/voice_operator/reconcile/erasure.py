@@ -6,11 +6,16 @@ voice's status, so that nothing is erased of which nobody knows whose it is.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import Field
 
 from voice_operator.api.voice_model import Consent
-from voice_operator.api.voice_status import ErasureReason, Tombstone, TrainedInput
+from voice_operator.api.voice_status import ErasureReason, StageStatus, Tombstone, TrainedInput
+from voice_operator.documents import Document
+from voice_operator.reconcile.left_inputs import left, outlived, present, resumed_stages
 from voice_operator.reconcile.names import revision_name
-from voice_operator.reconcile.observed import Observed, ObservedRevision
+from voice_operator.reconcile.observed import Observed, ObservedRevision, Voice
 
 MAX_INPUTS = 256
 MAX_TOMBSTONES = 32
@@ -50,6 +55,21 @@ class Erasure:
     keep: tuple[str, ...] = ()
 
 
+class Served(Document):
+    """What is served of a voice; of what was, somebody must tell once its VoiceModel is gone."""
+
+    revision: str = Field(max_length=253)
+    digest: str = Field(max_length=71, description="Of the bundle.")
+
+
+class Copied(Document):
+    """A copy on the Hub that is there, or may be; it, too, must go with its VoiceModel."""
+
+    repository: str = Field(max_length=193)
+    revision: str = Field(max_length=253)
+    digest: str = Field(max_length=71, description="Of the bundle.")
+
+
 @dataclass(frozen=True)
 class Claims:
     """What a VoiceModel says about its files."""
@@ -82,49 +102,72 @@ def inputs_after(
     unused: bool,
     surplus: Collection[str],
     revoked: bool,
+    now: datetime,
 ) -> tuple[TrainedInput, ...]:
     """Return the inputs that have left something in the store after this pass, each with why it goes, if it does."""
-    voice, present = observed.voice, observed.input_hash
-    retention, consent = voice.spec.retention, voice.spec.consent
+    retention, consent = observed.voice.spec.retention, observed.voice.spec.consent
     revisions = {one.input_hash: one for one in observed.revisions}
-    erased = {} if WHOLE not in observed.erased else dict.fromkeys(recorded_inputs(observed))
-    erased |= dict.fromkeys(observed.erased)
+    entries = _entries(observed, now)
+    too_old = outlived(entries, now)
     found = []
-    for digest in _hashes(observed):
-        old = recorded_inputs(observed).get(digest) or TrainedInput(hash=digest)
-        revision = revisions.get(digest)
-        exists = revision is not None or revision_name(voice.name, digest) in observed.unsealed
-        if not exists and digest in erased:
-            continue
+    for old in entries:
+        revision = revisions.get(old.hash)
         why: ErasureReason | None
         if retention.legal_hold:
             why = None
         elif revoked and consent.erase:
             why = "ErasureRequested"
-        elif exists:
+        elif _exists(observed, old.hash):
             why = _why_revision(revision, unused=unused, surplus=surplus)
         elif old.published:
             why = old.erase or "RevisionDeleted"
         elif revoked:
             why = "ConsentRevoked"
-        elif digest == present and not old.erase:
+        elif old.hash == observed.input_hash and not old.erase:
             why = "Unused" if unused else None
         else:
-            why = old.erase or "InputChanged"
+            why = old.erase or ("InputChanged" if unused or old.hash in too_old else None)
         published = old.published or revision is not None
-        found.append(TrainedInput(hash=digest, published=published, digest=_digest(revision, old), erase=why))
+        about = {"published": published, "digest": _digest(revision, old), "erase": why}
+        found.append(old.model_copy(update=about))
     return tuple(found[-MAX_INPUTS:])
 
 
-def recorded_inputs(observed: Observed) -> Mapping[str, TrainedInput]:
+def _entries(observed: Observed, now: datetime) -> list[TrainedInput]:
+    """Return what was recorded of the inputs that have left something, and whether the spec asks for them."""
+    recorded, voice = recorded_inputs(observed.voice), observed.voice
+    erased = {} if WHOLE not in observed.erased else dict.fromkeys(recorded)
+    erased |= dict.fromkeys(observed.erased)
+    found = []
+    for digest in _hashes(observed):
+        exists, old = _exists(observed, digest), recorded.get(digest) or TrainedInput(hash=digest)
+        if exists or digest not in erased:
+            wanted = digest == observed.input_hash or exists or old.published
+            found.append(present(old) if wanted else left(old, voice.status, now))
+    return found
+
+
+def _exists(observed: Observed, digest: str) -> bool:
+    """Return whether there is a VoiceRevision of an input, sealed or not."""
+    revision = revision_name(observed.voice.name, digest)
+    return revision in observed.unsealed or any(one.input_hash == digest for one in observed.revisions)
+
+
+def recorded_inputs(voice: Voice) -> Mapping[str, TrainedInput]:
     """Return the inputs of the voice's status, by hash; none where another VoiceModel's status was restored."""
-    status = observed.voice.status
-    return {one.hash: one for one in status.inputs} if status.inputs_of == observed.voice.uid else {}
+    return {one.hash: one for one in voice.status.inputs} if voice.status.inputs_of == voice.uid else {}
+
+
+def recorded_stages(voice: Voice, input_hash: str | None) -> tuple[StageStatus, ...]:
+    """Return what is known of the stages of an input: the one that the status is about, or one that was left."""
+    if input_hash == voice.status.input_hash:
+        return voice.status.stages
+    return resumed_stages(recorded_inputs(voice).get(input_hash or ""))
 
 
 def is_going(observed: Observed, digest: str | None) -> bool:
     """Return whether what an input has left is being erased: its VoiceRevision is gone, or it never had one."""
-    recorded = recorded_inputs(observed).get(digest or "")
+    recorded = recorded_inputs(observed.voice).get(digest or "")
     if recorded is None or recorded.hash in observed.erased or WHOLE in observed.erased:
         return False
     if revision_name(observed.voice.name, recorded.hash) in observed.unsealed:
@@ -155,7 +198,7 @@ def _digest(revision: ObservedRevision | None, old: TrainedInput) -> str:
 
 def _hashes(observed: Observed) -> Iterable[str]:
     """Return the hashes of all inputs that may have left something, each once."""
-    recorded, status = recorded_inputs(observed), observed.voice.status
+    recorded, status = recorded_inputs(observed.voice), observed.voice.status
     from_before = status.input_hash if status.inputs_of is None else None
     of_jobs = (job.input_hash for job in observed.jobs if job.state in {"Running", "Deleting"})
     of_revisions = (one.input_hash for one in observed.revisions)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from voice_operator.api.conditions import Condition
 from voice_operator.api.voice_status import StageStatus, VoiceModelStatus
+from voice_operator.reconcile.copying import NOT_COPIED
 from voice_operator.reconcile.status import CONDITION_OF_STAGE
 
 
@@ -21,7 +22,7 @@ class Event:
 
 def events_between(old: VoiceModelStatus, new: VoiceModelStatus) -> tuple[Event, ...]:
     """Return one Event for each change between two statuses, in causal order."""
-    changes = (_consent, _unproved, _stages, _review, _outcome, _copies, _retention, _alerts)
+    changes = (_consent, _unproved, _stages, _gates, _review, _outcome, _copies, _retention, _alerts)
     return tuple(event for events in changes for event in events(old, new))
 
 
@@ -63,6 +64,14 @@ def _stages(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
             yield Event("Normal", CONDITION_OF_STAGE[stage.name], f"{stage.name} is done", stage.name.capitalize())
 
 
+def _gates(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
+    earlier, current = _condition(old, "GatesPassed"), _condition(new, "GatesPassed")
+    if current is None or current.reason != "BelowGates":
+        return
+    if earlier is None or (earlier.reason, earlier.message) != (current.reason, current.message):
+        yield Event("Warning", current.reason, current.message, "Evaluate")
+
+
 def _review(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
     earlier, current = _condition(old, "Approved"), _condition(new, "Approved")
     if current is None or (earlier is not None and earlier.message == current.message):
@@ -99,10 +108,15 @@ def _copies(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:
     where = f"hf://{current.repository}"
     if current.state == "Copied":
         yield Event("Normal", "Copied", f"{current.revision} is copied to {where}", "Copy")
-    elif current.state in {"Failed", "Refused"}:
+    elif current.state == "Withdrawn":
+        yield Event("Normal", "Withdrawn", f"{where} holds no copy any more: the consent was revoked", "Withdraw")
+    elif current.state == "Failed" and new.revoked_at:
+        message = f"the copy at {where} is not withdrawn: {current.message}; it is tried again within an hour"
+        yield Event("Warning", "WithdrawalFailed", message, "Withdraw")
+    elif current.state in NOT_COPIED:
         retry = "; it is tried again within an hour" if current.state == "Failed" else ""
         message = f"{current.revision} is not copied to {where}: {current.message}{retry}"
-        yield Event("Warning", f"Copy{current.state}", message, "Copy")
+        yield Event("Warning", NOT_COPIED[current.state], message, "Copy")
 
 
 def _retention(old: VoiceModelStatus, new: VoiceModelStatus) -> Iterator[Event]:

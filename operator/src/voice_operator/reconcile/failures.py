@@ -6,7 +6,7 @@ from fractions import Fraction
 from voice_operator.api.voice_model import Retries
 from voice_operator.api.voice_status import FailureClass, Failures, StageStatus
 from voice_operator.reconcile.observed import JobFailure, JobPolicy
-from voice_operator.reconcile.times import parse
+from voice_operator.reconcile.times import CLOCK_TOLERANCE, parse
 
 USAGE_EXIT = 64  # operator and trainer do not fit: nothing outside the spec and the installation can mend it
 PERMANENT_EXITS = (USAGE_EXIT, 65, 78)  # usage, bad data, consent or configuration: the same input fails again
@@ -63,17 +63,17 @@ def why_final(record: StageStatus, retries: Retries, policy: JobPolicy) -> str |
     return None
 
 
-def retry_at(record: StageStatus) -> datetime | None:
+def retry_at(record: StageStatus, now: datetime) -> datetime | None:
     """Return when the next attempt within the budgets may start; None: at once."""
     failure = record.last_failure
     if failure is None or failure.failure_class not in {"Transient", "Preemption"}:
         return None
     counter, _ = _BUDGETS[failure.failure_class]
     pause = min(BACKOFF_SECONDS * 2 ** max(getattr(record.failures, counter) - 1, 0), MAX_BACKOFF_SECONDS)
-    return parse(failure.time) + timedelta(seconds=pause)
+    return _after(failure.time, pause, now)
 
 
-def reset_at(record: StageStatus) -> datetime | None:
+def reset_at(record: StageStatus, now: datetime) -> datetime | None:
     """Return when a stage that failed for good starts afresh by itself; None: never.
 
     The cause may lie outside the spec: a Secret, a missing clip, a full pool of nodes. What failed before this was
@@ -83,7 +83,13 @@ def reset_at(record: StageStatus) -> datetime | None:
     if record.state != "Failed" or failure is None or failure.exit_code == USAGE_EXIT or not record.failures.final:
         return None
     pause = min(RESET_SECONDS * 2 ** min(record.failures.final - 1, 30), MAX_RESET_SECONDS)
-    return parse(failure.time) + timedelta(seconds=pause)
+    return _after(failure.time, pause, now)
+
+
+def _after(time: str, pause: float, now: datetime) -> datetime:
+    """Return when a pause is over; now, where it began in the future: then the clock was ahead, and was put right."""
+    began = parse(time)
+    return now if began > now + CLOCK_TOLERANCE else began + timedelta(seconds=pause)
 
 
 def batch_size_divisor(record: StageStatus) -> int:

@@ -40,6 +40,7 @@ def training_hash(
     training: Training,
     algorithm: AlgorithmVersions,
     preparation: Preparation,
+    locale: str = "",
 ) -> str:
     """Return 64 hex digits over everything that changes the adapter, and over nothing else.
 
@@ -53,6 +54,7 @@ def training_hash(
             **({"preparation": prepared} if prepared else {}),
             "schema": "voice.sovits.dev/input/v2",
             "language": language,
+            **({"locale": locale} if locale else {}),  # as any setting: left out where it is the default
             "recordings": recordings,
             "base": base,
             "training": _differing_settings(training),
@@ -73,6 +75,7 @@ def training_hash_of(revision: VoiceRevisionSpec) -> str:
         training=revision.training,
         algorithm=versions_for(revision.language),
         preparation=revision.dataset,
+        locale=revision.locale,
     )
 
 

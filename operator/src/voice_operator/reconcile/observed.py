@@ -1,15 +1,15 @@
 """The observed state of cluster, object store and pods: the only input of a decision besides the time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, Self
 
 from voice_operator.api.evaluation import Gate
 from voice_operator.api.lexicon import Reading
 from voice_operator.api.voice_model import Capacity, Source, VoiceModelSpec
-from voice_operator.api.voice_revision import RecordedReview, ReviewDecision
+from voice_operator.api.voice_revision import Export, RecordedReview, ReviewDecision
 from voice_operator.api.voice_server import VoiceServerSpec
 from voice_operator.api.voice_status import (
     Artifacts,
@@ -37,12 +37,23 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Voice:
-    """A VoiceModel as the API server returned it."""
+class VoiceRef:
+    """A VoiceModel by what its children need of it; it may be gone."""
 
     namespace: str
     name: str
     uid: str
+
+    @property
+    def id(self) -> str:
+        """The voice's name for servers and clients."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Voice(VoiceRef):
+    """A VoiceModel as the API server returned it."""
+
     generation: int
     spec: VoiceModelSpec
     status: VoiceModelStatus
@@ -54,11 +65,6 @@ class Voice:
     must_be_reviewed: bool = False  # the installation says so
     may_be_copied: bool = False  # to the Hub; the installation says so
     recogniser: str = ""  # digest of the installation's, for the voice's language; empty: there is none
-
-    @property
-    def id(self) -> str:
-        """The voice's name for servers and clients."""
-        return f"{self.namespace}/{self.name}"
 
     @property
     def base(self) -> str:
@@ -87,6 +93,17 @@ class JobFailure:
 
 
 @dataclass(frozen=True)
+class ObservedWorkload:
+    """Kueue's record of a Job."""
+
+    name: str
+    active: bool = True  # False: Kueue neither queues nor runs the Job
+    held: bool = False  # the operator made it inactive, as spec.suspend asks
+    eviction: Problem | None = None  # why Kueue took its quota away; None: it did not, or has given it another
+    evicted_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class ObservedJob:
     """A stage Job of this voice."""
 
@@ -102,7 +119,9 @@ class ObservedJob:
     unscheduled_since: datetime | None = None  # its pod waits for a node; the wait in a queue does not count
     next_check: float | None = None  # seconds until more can be said about why its pod does not run
     suspended: bool = False
+    held: bool = False  # the operator suspended it, as spec.suspend asks; nothing else is ever resumed
     queued: bool = False  # Kueue decides when it runs
+    workload: ObservedWorkload | None = None  # None: Kueue has none, or is not asked (chart value kueue.enabled)
     capacity: Capacity | None = None  # nodes that it asks for; None: any
     template_hash: str = ""
     started_at: str | None = None
@@ -110,6 +129,11 @@ class ObservedJob:
     report: str = ""  # termination message of its pod, where it succeeded and the pod is still there
     deleting_since: datetime | None = None
     held_by: tuple[str, ...] = ()  # finalizers that hold a deletion up: its own, and those of its pods
+
+    def ahead(self, skew: timedelta) -> Self:
+        """Return the Job as a clock that is so much ahead of the cluster's would tell when it began to wait."""
+        since = self.unscheduled_since
+        return self if since is None else replace(self, unscheduled_since=since + skew)
 
 
 @dataclass(frozen=True)
@@ -166,6 +190,7 @@ class RevisionRecord:
     recordings: str = ""  # their digest or fingerprint
     consent: str = ""  # digest of the consent that it was made under
     decisions: tuple[ReviewDecision, ...] = ()
+    exports: tuple[Export, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -226,6 +251,8 @@ class PodVoices:
     since: str = ""  # when its process began; empty: it does not answer, or does not count requests
     ending: bool = False  # it is being deleted, and answers still
     distrusted: str = ""  # why its certificate is not taken; empty: it is, or there is none
+    generation: int = 0  # of the list that it has; 0: it does not say
+    marked: int = 0  # generation of the list that its kubelet was last asked to look for
 
 
 @dataclass(frozen=True)
@@ -250,10 +277,10 @@ class ObservedServer:
 
 @dataclass(frozen=True)
 class ObservedCopy:
-    """A Job that copies a revision to the Hub."""
+    """A Job that copies a revision to the Hub, or withdraws one."""
 
     name: str
-    state: Literal["Copying", "Copied", "Failed"]
+    state: Literal["Running", "Deleting", "Succeeded", "Failed"]
     message: str = ""
 
 
@@ -286,6 +313,7 @@ class Observed:
     server: ObservedServer | None = None  # the one that the spec names
     serving_server: ObservedServer | None = None  # the one that the status names: it serves until the other one does
     copies: tuple[ObservedCopy, ...] = ()
+    withdrawing: frozenset[str] = frozenset()  # repositories of the Hub that are being emptied: voices were deleted
     erased: Mapping[str, Tombstone] = field(default_factory=dict)  # since the last pass, by input hash; "": everything
 
 
@@ -325,7 +353,7 @@ class DesiredRevision:
 
 @dataclass(frozen=True)
 class DesiredVoice:
-    """One voice that a server must serve, and the revision that it must load beside it."""
+    """One voice that a server must serve, what it must load beside it, and what else may be asked for by its name."""
 
     id: str
     revision: str
@@ -334,6 +362,7 @@ class DesiredVoice:
     base: ResolvedBase | None = None  # None: the server's own
     expires: str | None = None  # last day (UTC) on which the consent holds
     next: DesiredRevision | None = None
+    previous: DesiredRevision | None = None
     seal: str = ""
     spec_digest: str = ""
     lexicon: tuple[Reading, ...] = ()

@@ -34,6 +34,7 @@ def voice_problem(
         [
             *_addresses(namespace, spec, tenant),
             *_bases(namespace, base, tenant),
+            *_priority(namespace, spec.compute.priority_class, tenant),
             *_required(spec, policy),
             *_recognised(spec, has_recogniser=has_recogniser),
             *_maxima(spec, policy, size=size, place=place),
@@ -75,6 +76,13 @@ def _bases(namespace: str, base: str, tenant: Tenant) -> Iterator[Problem]:
         yield Problem(
             VIOLATED, f"the base is {base}, but the namespace {namespace} may use {allowed} (chart value tenancy.bases)"
         )
+
+
+def _priority(namespace: str, name: str, tenant: Tenant) -> Iterator[Problem]:
+    if name and tenant.priority_classes is not None and name not in tenant.priority_classes:
+        allowed = " or ".join(tenant.priority_classes) or "none"
+        message = f"spec.compute.priorityClass is {name}, but the namespace {namespace} may use {allowed}"
+        yield Problem(VIOLATED, f"{message} (chart value tenancy.priorityClasses)")
 
 
 def _required(spec: VoiceModelSpec, policy: Policy) -> Iterator[Problem]:

@@ -99,15 +99,15 @@ class Verifier:
     def _succeeded(self, stage: StageName) -> int:
         """Return the newest attempt that succeeded: as its Job says, or as was recorded of a Job that is gone; 0: none.
 
-        An attempt that vanished before it was accounted for may have succeeded; its receipts tell.
+        One that vanished, or was deleted while it ran, may have succeeded; its receipts tell. One that failed has not.
         """
         jobs = self._of(stage)
         newest = max((job.attempt for job in jobs if job.state == "Succeeded"), default=0)
         record = next((one for one in self.recorded if one.name == stage), None)
         if record is None or any(job.attempt == record.attempt for job in jobs):
             return newest
-        gone = record.state == "Succeeded" or record.attempt > record.counted
-        return max(newest, record.attempt) if gone else newest
+        failed = record.last_failure is not None and record.last_failure.attempt == record.attempt
+        return newest if failed else max(newest, record.attempt)
 
     def _unknown(self, stage: StageName) -> int:
         """Return the attempt after all that are known.

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from voice_operator.api.voice_status import VoiceModelStatus
+from voice_operator.api.voice_status import GateVerdict, VoiceModelStatus
+from voice_operator.reconcile.gates import missed_gates
 from voice_operator.reconcile.observed import Observed, ObservedRevision, ObservedServer, PodVoices, Problem
 from voice_operator.reconcile.permission import may_be_served
 from voice_operator.reconcile.regression import Regression, are_comparable, regressions_between
@@ -40,17 +41,40 @@ def target_revision(observed: Observed, *, consent_valid: bool) -> ObservedRevis
     if pin:
         return _usable(observed, pin) or active_revision(observed)
     newest = current_revision(observed)
-    if newest is not None and may_be_served(newest, observed.voice) and not regressions(observed):
+    held = regressions(observed) or (falls_short(observed) and not was_served(observed, newest))
+    if newest is not None and may_be_served(newest, observed.voice) and not held:
         return newest
     return active_revision(observed)
 
 
 def regressions(observed: Observed) -> tuple[Regression, ...]:
-    """Return in which scores the newest revision is worse than the served one, where the spec forbids that."""
+    """Return in which scores the newest revision is worse than the served one, where the spec forbids that.
+
+    One that was served before is no new one: who reverts a commit goes back to it.
+    """
     newest, active = current_revision(observed), active_revision(observed)
     if newest is None or active is None or not observed.voice.spec.evaluation.no_regression:
         return ()
+    if was_served(observed, newest):
+        return ()
     return regressions_between(newest, active)
+
+
+def falls_short(observed: Observed) -> tuple[GateVerdict, ...]:
+    """Return which of the present gates the newest revision does not reach: they may be others than it was judged by.
+
+    They decide what comes to be served, never what is (docs/decisions/0084).
+    """
+    newest, voice = current_revision(observed), observed.voice
+    if newest is None:
+        return ()
+    return missed_gates(newest.gates, newest.scores, voice.spec.evaluation.gates, voice.minimum_gates)
+
+
+def was_served(observed: Observed, revision: ObservedRevision | None) -> bool:
+    """Return whether the status says that the revision is served, or was before the present one."""
+    status = observed.voice.status
+    return revision is not None and revision.name in {status.active_revision, status.previous_revision}
 
 
 def comparison_of(observed: Observed) -> str:

@@ -8,7 +8,7 @@ from voice_operator.api.voice_model import Compute, Retries
 from voice_operator.api.voice_status import Failures, LastFailure, StageName, StageState, StageStatus
 from voice_operator.reconcile.failures import counted, failure_class, why_final
 from voice_operator.reconcile.observed import JobFailure, JobPolicy, ObservedJob, StageOutput
-from voice_operator.reconcile.times import render
+from voice_operator.reconcile.times import parse, render
 from voice_operator.units import seconds
 
 _VANISHED = JobFailure("JobVanished", "the Job is gone and left no result")
@@ -49,6 +49,7 @@ def advance(
                 "attempt": newest.attempt,
                 "job": newest.name,
                 "capacity": newest.capacity,
+                "ran": record.ran and newest.attempt == record.attempt,
                 "started_at": newest.started_at or record.started_at,
             }
         )
@@ -57,12 +58,14 @@ def advance(
             update={
                 "state": "Succeeded",
                 "counted": record.attempt,
+                "ran": False,
                 "started_at": output.started_at,
                 "completed_at": output.completed_at,
             }
         )
     missing = JobFailure("UnprovedResult", unproved) if unproved else _NO_RESULT
     record = _count_finished(record, observed, missing, now)
+    record = _count_eviction(record, observed, policy)
     record = _give_up_waiting(record, observed, policy, now)
     if _lost_too_many_nodes(record, policy):
         record = record.model_copy(update={"on_demand_only": True})
@@ -127,6 +130,27 @@ def _give_up_waiting(record: StageStatus, jobs: list[ObservedJob], policy: Stage
     return _failed(record, job.attempt, JobFailure("Unschedulable", message, cause="Unschedulable"), now)
 
 
+def _count_eviction(record: StageStatus, jobs: list[ObservedJob], policy: StagePolicy) -> StageStatus:
+    """Account once for each time that Kueue evicted the attempt after its pod had started; the same Job waits again.
+
+    Suspending a Job deletes its pod and is no failure of the Job: only what is recorded tells that there was one.
+    """
+    job = next((job for job in jobs if job.attempt == record.attempt and job.state == "Running"), None)
+    if job is None or job.attempt <= record.counted:
+        return record
+    eviction, time = (None, None) if job.workload is None else (job.workload.eviction, job.workload.evicted_at)
+    if eviction is None or time is None:
+        return record.model_copy(update={"ran": record.ran or job.started})
+    last = record.last_failure
+    if not job.suspended or not record.ran or (last is not None and parse(last.time) >= time):
+        return record
+    failure = JobFailure(eviction.reason, eviction.message, cause="Preemption")
+    preempted = _failed(record, job.attempt, failure, time).model_copy(update={"ran": False})
+    if why_final(preempted, policy.retries, policy.job) is not None:
+        return preempted
+    return preempted.model_copy(update={"counted": record.counted})
+
+
 def _can_fall_back(job: ObservedJob, record: StageStatus, policy: StagePolicy) -> bool:
     return policy.compute.capacity == job.capacity == "SpotThenOnDemand" and not record.on_demand_only
 
@@ -162,4 +186,4 @@ def _with_state(record: StageStatus, jobs: list[ObservedJob], policy: StagePolic
         state = "Failed"
         if record.state != "Failed":
             failures = failures.model_copy(update={"final": failures.final + 1})
-    return record.model_copy(update={"state": state, "failures": failures})
+    return record.model_copy(update={"state": state, "failures": failures, "ran": record.ran and state == "Running"})

@@ -17,12 +17,13 @@ from voice_operator.reconcile.copying import copy_status
 from voice_operator.reconcile.decide import REVIEW_REASONS, Action, Decision, described
 from voice_operator.reconcile.effects import DeleteJob
 from voice_operator.reconcile.erasure import WHOLE, tombstones_after
+from voice_operator.reconcile.gates import described_gate
 from voice_operator.reconcile.identity import recorded_evaluation
 from voice_operator.reconcile.observed import Observed
 from voice_operator.reconcile.permission import may_be_served, review_of
 from voice_operator.reconcile.proofs import STAGE_OF
 from voice_operator.reconcile.review import requesters_of
-from voice_operator.reconcile.serving import comparison_of, is_served, loading_since
+from voice_operator.reconcile.serving import comparison_of, falls_short, is_served, loading_since
 from voice_operator.reconcile.stages import stopped
 from voice_operator.reconcile.times import render
 from voice_operator.reconcile.view import View
@@ -186,8 +187,11 @@ def _unproved(view: View, stage: StageStatus) -> str | None:
 
 def _gates_condition(view: View) -> ConditionUpdate:
     if view.current is not None:
-        told = [_scores(view.current.scores), comparison_of(view.observed)]
-        return ConditionUpdate("GatesPassed", "True", "Passed", "; ".join(filter(None, told)))
+        missed = "; ".join(map(described_gate, falls_short(view.observed)))
+        below = f"{view.current.name} was published for other gates and does not reach the present ones: {missed}"
+        told = [below if missed else "", _scores(view.current.scores), comparison_of(view.observed)]
+        reason = "BelowGates" if missed else "Passed"
+        return ConditionUpdate("GatesPassed", _condition_status(not missed), reason, "; ".join(filter(None, told)))
     if view.next_stage is not None or view.evaluated is None:
         return ConditionUpdate("GatesPassed", "Unknown", "NotEvaluated")
     if view.evaluated.passed:

@@ -1,6 +1,8 @@
 """RFC 3339 in UTC, to the second: the only form of a time in our resources and documents."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+CLOCK_TOLERANCE = timedelta(seconds=10)  # between clocks that somebody keeps
 
 
 def render(moment: datetime) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from voice_operator.api.voice_status import STAGES, StageName, StageStatus, TrainedInput
 from voice_operator.reconcile.consent import consent_problem, remembered_problem
-from voice_operator.reconcile.erasure import inputs_after, is_going
+from voice_operator.reconcile.erasure import inputs_after, is_going, recorded_stages
 from voice_operator.reconcile.failures import reset_at
 from voice_operator.reconcile.identity import evaluation_changed, has_present_evaluation, is_present
 from voice_operator.reconcile.observed import (
@@ -93,7 +93,8 @@ def view_of(observed: Observed, now: datetime) -> View:
     active = [job for job in observed.jobs if job.state == "Running"]
     use = use_of(observed, now, busy=bool(active) or _is_reviewed(observed, now))
     target = None if use.unused else target_revision(observed, consent_valid=consent is None)
-    stages = _stages(observed, now) if observed.complete and consent is None else _recorded_stages(observed)
+    known = observed.complete and consent is None
+    stages = _stages(observed, now) if known else _numbered_stages(observed)
     given_up = {job.name for job in active if _is_current(job, observed) and is_given_up(job, stages)}
     return View(
         observed=observed,
@@ -112,6 +113,7 @@ def view_of(observed: Observed, now: datetime) -> View:
             unused=use.unused,
             surplus=_surplus(observed, target),
             revoked=consent is not None and consent.reason == "ConsentRevoked",
+            now=now,
         ),
         going=is_going(observed, observed.input_hash),
     )
@@ -137,10 +139,16 @@ def _surplus(observed: Observed, target: ObservedRevision | None) -> frozenset[s
     )
 
 
-def _recorded_stages(observed: Observed) -> tuple[StageStatus, ...]:
-    """Return the recorded stages of the present input."""
-    status = observed.voice.status
-    return status.stages if status.input_hash == observed.input_hash else ()
+def _numbered_stages(observed: Observed) -> tuple[StageStatus, ...]:
+    """Return the recorded stages, with the attempts that no status names yet: they may be deleted in this pass."""
+    recorded = {stage.name: stage for stage in recorded_stages(observed.voice, observed.input_hash)}
+    for job in observed.jobs:
+        known = recorded.get(job.stage) or StageStatus(name=job.stage)
+        if job.input_hash == observed.input_hash and job.attempt > known.attempt:
+            state = "Running" if job.state in {"Running", "Deleting"} else known.state
+            about = {"attempt": job.attempt, "job": job.name, "state": state}
+            recorded[job.stage] = known.model_copy(update=about)
+    return tuple(recorded[name] for name in STAGES if name in recorded)
 
 
 def _is_current(job: ObservedJob, observed: Observed) -> bool:
@@ -151,9 +159,9 @@ def _is_current(job: ObservedJob, observed: Observed) -> bool:
 
 def _stages(observed: Observed, now: datetime) -> tuple[StageStatus, ...]:
     voice = observed.voice
-    recorded = {stage.name: stage for stage in voice.status.stages}
+    recorded = {stage.name: stage for stage in recorded_stages(voice, observed.input_hash)}
     if observed.input_hash != voice.status.input_hash:
-        recorded = {}
+        pass  # only the numbers of attempts are known
     elif _results_are_lost(observed):
         recorded = {name: restarted(stage) for name, stage in recorded.items()}
     else:
@@ -223,7 +231,7 @@ def is_given_up(job: ObservedJob, stages: Iterable[StageStatus]) -> bool:
 
 def is_due(stages: Iterable[StageStatus], now: datetime) -> bool:
     """Return whether a stage that failed for good starts afresh now."""
-    return any((due := reset_at(stage)) is not None and due <= now for stage in stages)
+    return any((due := reset_at(stage, now)) is not None and due <= now for stage in stages)
 
 
 def _is_edited(voice: Voice) -> bool:
