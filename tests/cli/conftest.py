@@ -79,12 +79,17 @@ def cluster(
 
 
 @pytest.fixture(scope="session")
-def s3_port(tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A real S3 with the bucket `voices`."""
+def s3(tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """The port of a real S3 with the bucket `voices`, and the folder of its buckets."""
     folder = tmp_path_factory.mktemp("s3") / "data"
     (folder / "voices").mkdir(parents=True)
     with s3_server(tool("versitygw"), folder) as port:
-        yield port
+        yield port, folder
+
+
+@pytest.fixture(scope="session")
+def s3_port(s3: tuple[int, Path]) -> int:
+    return s3[0]
 
 
 @pytest.fixture

@@ -111,6 +111,19 @@ def test_a_refused_spec_costs_no_upload(checkout: Checkout, bucket: Any, push: V
     assert bucket("s3://voices/datasets/operator-tests/hugo") == []
 
 
+def test_a_push_that_erases_pushes_no_folder(scene: Any, checkout: Checkout, bucket: Any, push: Voice) -> None:
+    assert push(make_folder(checkout.voices / "hank", loudness=60)).code == 0
+    base = checkout.commit("hank")
+    shutil.rmtree(checkout.voices / "hank")
+    make_folder(checkout.voices / "ivan", loudness=61)
+    head = checkout.commit("ivan for hank")
+    done = push("--changed", f"{base}..{head}", checkout.voices, "--erase-deleted")
+    assert (done.code, done.out.partition(":")[0]) == (0, "hank")
+    consent = scene.user.get("voice", "hank")["spec"]["consent"]
+    assert (consent["revoked"], consent["erase"]) == (True, True)
+    assert not scene.user.exists("voice", "ivan")
+
+
 def test_recordings_that_the_cluster_refuses_fail_the_push_with_the_reason(
     scene: Any, checkout: Checkout, bucket: Any, push: Voice, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from voice_cli.refusals import error_of
             'resource "voicemodels" in API group "voice.sovits.dev" in the namespace "studio"\n',
             ClusterRefused,
             "eve may not list voicemodels in studio; ask whoever administers studio for the role view, or the "
-            "chart's reviewer or consent-officer",
+            "chart's reviewer, exporter or consent-officer",
             id="a missing right",
         ),
         pytest.param(
@@ -62,6 +62,26 @@ from voice_cli.refusals import error_of
             "the API server cannot be reached: The connection to the server 10.0.0.1:6443 was refused - did you "
             "specify the right host or port?; check --context and the network",
             id="no API server",
+        ),
+        pytest.param(
+            'Error from server: Get "https://10.0.0.7:10250/containerLogs/studio/alice-1-train-1-x/stage": dial tcp '
+            "10.0.0.7:10250: connect: connection refused",
+            Unavailable,
+            "the API server cannot reach the pod's node (dial tcp 10.0.0.7:10250: connect: connection refused)",
+            id="a node that serves no logs",
+        ),
+        pytest.param(
+            'error: Internal error occurred: error sending request: Post "https://10.0.0.7:10250/exec/s/p/c": '
+            "dial tcp 10.0.0.7:10250: connect: no route to host",
+            Unavailable,
+            "the API server cannot reach the pod's node (dial tcp 10.0.0.7:10250: connect: no route to host)",
+            id="a node that runs nothing in pods",
+        ),
+        pytest.param(
+            "error: error upgrading connection: error dialing backend: dial tcp 10.0.0.7:10250: i/o timeout",
+            Unavailable,
+            "the API server cannot reach the pod's node (dial tcp 10.0.0.7:10250: i/o timeout)",
+            id="a node that forwards nothing",
         ),
         pytest.param(
             'error: context "x\x1b[31m" does not exist',

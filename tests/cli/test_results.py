@@ -42,16 +42,16 @@ def revision(tmp_path: Path) -> dict[str, Any]:
 
 def test_a_bundle_arrives_whole_and_twice_costs_nothing(revision: dict[str, Any], tmp_path: Path) -> None:
     bundle, target = bundle_of(revision), tmp_path / "here"
-    bundle.fetch(bundle.names, target)
+    bundle.fetch({name: target / name for name in bundle.names})
     assert {name: (target / name).read_bytes() for name in FILES} == FILES
     (tmp_path / "bundle" / "report.html").unlink()
-    bundle.fetch(["report.html"], target)
+    bundle.fetch({"report.html": target / "report.html"})
 
 
 def test_a_file_that_somebody_changed_is_not_left_here(revision: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "bundle" / "report.html").write_bytes(b"<p>evil</p>")
     with pytest.raises(DigestMismatch):
-        bundle_of(revision).fetch(["report.html"], tmp_path / "here")
+        bundle_of(revision).fetch({"report.html": tmp_path / "here" / "report.html"})
     assert not (tmp_path / "here" / "report.html").exists()
 
 

@@ -133,7 +133,8 @@ def test_a_summary_marks_nothing_up_and_has_the_remedy() -> None:
     pushed = Pushed("alice", "studio", "sha256:" + "a" * 64, uploaded, Origin(commit="c" * 40), {"spec": {}})
     results = [Result("alice", pushed, outcome_of(failed), failed), Result("bob", erasure="the folder is gone")]
     text = markdown_of(results)
-    assert "| alice | Failed |  | cccccccccccc |  | aaaaaaaaaaaa |" in text
+    assert text.startswith("### Voices: 1 Failed, 1 deleted\n")
+    assert "| alice | Failed |  | cccccccccccc |  |  | aaaaaaaaaaaa |  |" in text
     assert "**alice**: alice: TooLittleSpeech: a\\|b &lt;script&gt;" in text
     assert "→ Record more." in text
     assert "| bob | deleted |" in text

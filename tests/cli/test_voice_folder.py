@@ -13,7 +13,7 @@ from voice_cli.dataset import dataset_of, folder_uri
 from voice_cli.errors import FolderRefused, UsageError
 from voice_cli.voice_folder import read_folder
 from voice_store import FolderStore
-from voice_trainer.recordings.dataset import DatasetDigest
+from voice_trainer.recordings.fetching import DatasetDigest
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 128000\n"
 

@@ -13,14 +13,18 @@ def call(Map options) {
         "TIMEOUT=${options.timeout ?: 14400}",
         "MODE=${options.dryRun ? '--dry-run' : '--wait'}",
         "ERASE=${options.eraseDeleted ? '--erase-deleted' : ''}",
+        "REPORTS=${options.dryRun ? '' : '--reports voices-reports'}",
     ]
     // One push at a time; values reach the shell as variables and never as text of the script.
     lock(resource: "voices-${options.namespace}") {
         withEnv(settings) {
             try {
-                sh 'voice push --changed "$BASE..$HEAD" "$VOICES" -n "$NAMESPACE" $MODE --timeout "$TIMEOUT" $ERASE --summary voices.md'
+                sh 'voice push --changed "$BASE..$HEAD" "$VOICES" -n "$NAMESPACE" $MODE --timeout "$TIMEOUT" $ERASE $REPORTS --summary voices.md'
             } finally {
-                archiveArtifacts artifacts: 'voices.md', allowEmptyArchive: true
+                archiveArtifacts artifacts: 'voices.md, voices-reports/*', allowEmptyArchive: true
+                if (fileExists('voices.md')) { // its heading counts the voices by state
+                    currentBuild.description = readFile('voices.md').readLines().first().replace('### ', '')
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 """A published voice's bundle: its manifest is checked by the revision's digest, and every file by the manifest."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from voice_cli.errors import NotFound
 from voice_store import Content, DigestMismatch, InvalidIndex, Store, check_key, content_of, content_of_file, open_store
 
 INDEX = "manifest.json"
-REPORT = frozenset({"report.html", "report.json", "reference.flac"})  # besides samples/
+REPORT = "report.html"  # one page, with its sounds
 INDEX_BYTES = 1 << 20
 FILE_BYTES = 4 << 30
 
@@ -29,14 +30,14 @@ class Bundle:
         """Return the names of all files, the manifest last as it was written."""
         return [*sorted(self.files), INDEX]
 
-    def fetch(self, keys: list[str], folder: Path) -> None:
-        """Write files below a folder; what is there already with its digest is not fetched again.
+    def fetch(self, targets: Mapping[str, Path]) -> None:
+        """Write files by name to where they shall lie; what is there already with its digest is not fetched again.
 
         Raises:
             DigestMismatch: a file is not what the manifest promises; it is removed again.
         """
-        for key in keys:
-            target, expected = folder / key, self.files.get(key)
+        for key, target in targets.items():
+            expected = self.files.get(key)
             if expected is not None and target.is_file() and content_of_file(target) == expected:
                 continue
             self.store.download(key, target, limit=FILE_BYTES if expected is None else expected.size)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voice_cli.errors import UsageError
-from voice_store import Content, Store, StoreUri, content_of_file, open_store
+from voice_store import Content, Store, StoreUri, Transport, content_of_file, open_store
 
 CONNECTIONS = 8
 FOLDER_DIGITS = 32  # of the digest, in the folder's name
@@ -83,7 +83,7 @@ def upload(
     Raises:
         StoreError: the store refuses or does not answer; what was sent stays, and the next call goes on.
     """
-    store = open_store(StoreUri.parse(uri))
+    store = open_store(StoreUri.parse(uri), transport=Transport(connections=CONNECTIONS))
     there = {} if again else {entry.key: entry.size for entry in store.list()}
     missing = [key for key, content in dataset.contents.items() if there.get(key) != content.size]
     for key, content in dataset.contents.items():

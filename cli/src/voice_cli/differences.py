@@ -24,6 +24,7 @@ FIELDS = (  # path in the spec, and what it means where it differs
     ("source.commit", ""),
     ("source.author", ""),
     ("language", ""),
+    ("locale", ""),
     ("dataset.uri", ""),
     ("dataset.digest", "other recordings"),
     ("dataset.fingerprint", "other recordings"),

@@ -20,6 +20,15 @@ ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespac
 
 
 @dataclass(frozen=True)
+class Answer:
+    """How a program in a pod ended."""
+
+    code: int
+    printed: str
+    said: str  # on standard error, without what kubectl adds
+
+
+@dataclass(frozen=True)
 class Kubectl:
     """kubectl with the flags that the caller gave; every method raises a ``CliError`` with the API server's words."""
 
@@ -114,9 +123,30 @@ class Kubectl:
         """Return the same for another namespace."""
         return Kubectl(self.flags, namespace)
 
-    def follow(self, *arguments: str) -> int:
-        """Run kubectl on the caller's own terminal; return its exit code."""
-        return subprocess.run(self._command(arguments, namespaced=True), check=False).returncode
+    def follow(self, *arguments: str) -> None:
+        """Run kubectl, whose output goes to the caller as it comes.
+
+        Raises:
+            CliError: with what kubectl says about its failure.
+        """
+        done = subprocess.run(
+            self._command(arguments, namespaced=True), check=False, stderr=subprocess.PIPE, text=True, errors="replace"
+        )
+        if done.returncode:
+            raise error_of(done.stderr)
+
+    def run_in(self, target: str, *command: str) -> Answer:
+        """Run a program in the pod of a workload, and return how it ended.
+
+        Raises:
+            CliError: kubectl cannot run it there.
+        """
+        arguments = self._command(("exec", target, "--", *command), namespaced=True)
+        done = subprocess.run(arguments, capture_output=True, check=False, text=True, errors="replace")
+        said, ended, code = done.stderr.strip().rpartition("command terminated with exit code ")
+        if done.returncode and not ended:
+            raise error_of(done.stderr)
+        return Answer(int(code), done.stdout, said.strip()) if ended else Answer(0, done.stdout, code)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a kubectl that goes on, as for port-forward."""

@@ -30,6 +30,17 @@ _UNREACHABLE = (
     "the server is currently unable to handle the request",
     "etcdserver",
 )
+_NODE = (
+    "/containerLogs/",
+    "error dialing backend",
+    "error sending request: Post",
+    "no preferred addresses found",
+    "does not have a host assigned",
+    "pod is not running",
+)
+_NODE_PREFIXES = re.compile(
+    r"^(?:(?:error upgrading connection|error dialing backend|unable to forward port because): )+"
+)
 _LOGGED_OUT = ("You must be logged in to the server", "(Unauthorized)", "getting credentials: exec")
 
 
@@ -67,6 +78,14 @@ def _logged_out(said: str) -> CliError | None:
     return ClusterRefused(
         f"the API server does not know you: {_short(said)}; log in again, or choose another --context"
     )
+
+
+def _node_unreachable(said: str) -> CliError | None:
+    """Tell a node that cannot be asked (logs, exec, port-forward) from an API server that cannot."""
+    if not any(mark in said for mark in _NODE):
+        return None
+    why = _NODE_PREFIXES.sub("", _short(said.rpartition('": ')[2]))
+    return Unavailable(f"the API server cannot reach the pod's node ({why})")
 
 
 def _unreachable(said: str) -> CliError | None:
@@ -110,7 +129,7 @@ def _right(found: re.Match[str]) -> str:
     role = "a role with that right"
     if what.startswith("voice"):
         role = "view" if found["verb"] in {"get", "list", "watch"} else "edit"
-        role = f"the role {role}, or the chart's reviewer or consent-officer"
+        role = f"the role {role}, or the chart's reviewer, exporter or consent-officer"
     return (
         f"{printable(found['user'])} may not {printable(found['verb'])} {what}{place}; ask whoever administers "
         f"{where or 'the cluster'} for {role}"
@@ -129,4 +148,14 @@ def _conflict(said: str) -> CliError | None:
     )
 
 
-READINGS = (_missing_kind, _logged_out, _unreachable, _conflict, _by_policy, _without_right, _not_found, _invalid)
+READINGS = (
+    _missing_kind,
+    _logged_out,
+    _node_unreachable,
+    _unreachable,
+    _conflict,
+    _by_policy,
+    _without_right,
+    _not_found,
+    _invalid,
+)

@@ -15,6 +15,7 @@ from typing import IO
 from voice_cli.api import Object
 from voice_cli.errors import CliError, ClusterRefused, NotFound, Unavailable, UsageError
 from voice_cli.kubectl import Kubectl
+from voice_cli.refusals import error_of
 from voice_store.printable import printable
 
 FORMATS = ("wav", "mp3", "opus", "flac", "aac")
@@ -57,7 +58,8 @@ def speak(address: str, wish: Wish, *, is_tunnel: bool = False) -> bytes:
         raise _refusal(error, wish.voice) from error
     except (urllib.error.URLError, OSError) as error:
         reason = getattr(error, "reason", error)
-        raise Unavailable(f"{address} does not answer: {reason}; check --server, or leave it out") from error
+        remedy = "give the server's address with --server" if is_tunnel else "check --server, or leave it out"
+        raise Unavailable(f"{address} does not answer: {reason}; {remedy}") from error
     return sound
 
 
@@ -84,7 +86,11 @@ def forwarded(kubectl: Kubectl, service: str) -> Iterator[str]:
     scheme = scheme_of(kubectl.get("service", service))
     process = kubectl.start("port-forward", f"service/{service}", f":{scheme}", "--address=127.0.0.1")
     try:
-        yield f"{scheme}://127.0.0.1:{_port(process.stdout, service)}"
+        port = _port(process.stdout)
+        if port is None:
+            process.terminate()
+            raise _not_forwarded(service, process.communicate(timeout=TIMEOUT_SECONDS)[1])
+        yield f"{scheme}://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.communicate(timeout=TIMEOUT_SECONDS)
@@ -96,7 +102,8 @@ def scheme_of(service: Object) -> str:
     return "https" if "https" in names else "http"
 
 
-def _port(printed: IO[str] | None, service: str) -> int:
+def _port(printed: IO[str] | None) -> int | None:
+    """Return the port that kubectl prints; None: it ended, or takes too long."""
     deadline = time.monotonic() + FORWARD_SECONDS
     while printed is not None and time.monotonic() < deadline:
         ready, _, _ = select.select([printed], [], [], 1.0)
@@ -107,6 +114,9 @@ def _port(printed: IO[str] | None, service: str) -> int:
             return int(found[1])
         if not line:
             break
-    raise Unavailable(
-        f"no port-forward to service/{service}: is a pod of it ready, and may you create pods/portforward?"
-    )
+    return None
+
+
+def _not_forwarded(service: str, said: str) -> CliError:
+    why = error_of(said) if said.strip() else Unavailable(f"kubectl said nothing for {FORWARD_SECONDS} s")
+    return type(why)(f"no port-forward to service/{service}: {why}; give the server's address with --server")

@@ -1,5 +1,6 @@
 """What a push did, in Markdown for a merge request and as lines for a log; pure."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from voice_cli.push import Pushed
 from voice_store.printable import printable
 
 SHOWN_COMMIT = 12
+HEADS = ("voice", "state", "revision", "commit", "scores", "verdicts", "recordings", "report")
+LINKS = ("https://", "http://")
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Result:
     state: Object | None = None  # of the VoiceModel, where it was waited for
     error: str = ""  # one sentence; empty: none
     exit_code: int = 0  # of the error
+    report: str = ""  # where its report lies: an address, or a file; empty: none was fetched
     erasure: str = ""  # of a folder that was deleted: what was asked for, or what to do
 
     @property
@@ -42,10 +46,11 @@ def lines_of(results: Sequence[Result]) -> list[str]:
     return [f"{one.voice}: {_word(one)}{_detail(one)}" for one in results]
 
 
-def markdown_of(results: Sequence[Result], title: str = "Voices") -> str:
-    """Return the summary for a merge request."""
-    rows = ["| voice | state | revision | commit | scores | recordings |", "| --- | --- | --- | --- | --- | --- |"]
-    rows += [f"| {' | '.join(_cell(cell) for cell in _cells(one))} |" for one in results]
+def markdown_of(results: Sequence[Result]) -> str:
+    """Return the summary for a merge request; voices that failed come first, where no limit of length cuts them off."""
+    results = sorted(results, key=lambda one: not one.failure)
+    rows = [f"| {' | '.join(HEADS)} |", f"| {' | '.join('---' for _ in HEADS)} |"]
+    rows += [f"| {' | '.join([*map(_cell, _cells(one)), _report(one)])} |" for one in results]
     notes = []
     for one in results:
         if one.failure:
@@ -60,7 +65,20 @@ def markdown_of(results: Sequence[Result], title: str = "Voices") -> str:
                 f"Samples of {_cell(one.voice)}: `{_cell(samples)}` (`kubectl voice listen {_cell(one.voice)}`)",
             ]
     nothing = ["No voice was changed."] if not results else rows
-    return "\n".join([f"### {_cell(title)}", "", *nothing, *notes]) + "\n"
+    return "\n".join([f"### Voices{_counts(results)}", "", *nothing, *notes]) + "\n"
+
+
+def _counts(results: Sequence[Result]) -> str:
+    """Return how many voices are in each state, as ``: 2 Ready, 1 Failed``; empty without voices."""
+    counts = Counter(map(_word, results))
+    return ": " * bool(counts) + ", ".join(f"{number} {word}" for word, number in counts.items())
+
+
+def _report(one: Result) -> str:
+    """Return the link to the report, as Markdown."""
+    if not one.report:
+        return ""
+    return f"[samples and scores]({one.report})" if one.report.startswith(LINKS) else f"`{_cell(one.report)}`"
 
 
 def _cells(one: Result) -> tuple[str, ...]:
@@ -68,7 +86,16 @@ def _cells(one: Result) -> tuple[str, ...]:
     scores = {str(key): str(value) for key, value in (status.get("scores") or {}).items()}
     commit = one.pushed.origin.commit[:SHOWN_COMMIT] if one.pushed is not None else ""
     recordings = one.pushed.digest.removeprefix("sha256:")[:SHOWN_COMMIT] if one.pushed is not None else ""
-    return (one.voice, _word(one), str(status.get("activeRevision") or ""), commit, scores_text(scores, 4), recordings)
+    revision = str(status.get("candidateRevision") or status.get("activeRevision") or "")
+    verdicts = ", ".join(map(_verdict, status.get("gates") or ()))
+    return (one.voice, _word(one), revision, commit, scores_text(scores, 4), verdicts, recordings)
+
+
+def _verdict(gate: Object) -> str:
+    """Return a gate and what became of it, as ``pesq ≥ 3: passed``."""
+    bounds = [f"{word} {gate[key]}" for key, word in (("min", "≥"), ("max", "≤")) if gate.get(key) is not None]
+    how = gate.get("verdict") or ("passed" if gate.get("passed") else "failed")
+    return f"{gate.get('metric')} {' '.join(bounds)}: {how}"
 
 
 def _word(one: Result) -> str:

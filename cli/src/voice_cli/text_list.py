@@ -53,9 +53,10 @@ def trainer_problems(path: Path, files: Sequence[str], language: str) -> list[st
     from importlib import import_module  # noqa: PLC0415 -- as above
 
     dataset, errors = import_module("voice_trainer.recordings.dataset"), import_module("voice_trainer.errors")
+    digest = import_module("voice_trainer.recordings.fetching").DatasetDigest()
     findings = import_module("voice_trainer.recordings.findings").FindingList()
     try:
-        dataset.read_dataset(_Pushed(path, files), dataset.DatasetDigest(), findings, language)
+        dataset.read_dataset(_Pushed(path, files), digest, findings, language)
     except errors.BadData as error:
         return [str(error)]
     return [str(one.sentence) for one in findings.found if one.severity == "refusal"]

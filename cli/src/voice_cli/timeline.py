@@ -23,7 +23,8 @@ STEPS = (  # condition, what people call it, stage of the trainer
 )
 QUIET = {("Allowed", "Allowed"), ("Retained", "Kept")}  # say nothing while all is well
 PENDING = frozenset({"Pending", "NotEvaluated", "NotPublished", "NothingToApprove", "AwaitingReview", "NotServed"})
-BUSY = frozenset({"Running", "NotStarted", "Retrying", "Queued", "Loading", "RollingOut"})
+KUEUES = frozenset({"AdmissionPending", "PreemptedByKueue", "EvictedByKueue"})  # the Job waits in a queue
+BUSY = frozenset({"Running", "NotStarted", "Retrying", "Queued", "Loading", "RollingOut"}) | KUEUES
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,21 @@
 """``doctor`` and ``audit``: whether an installation works, and what was done to voices."""
 
 import importlib.util
+import io
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 
 import click
 
 from voice_cli import __version__
+from voice_cli.audit_log import HEADS, rows_of
 from voice_cli.commands.options import VOICE_NAME, Session, command, datasets_option
 from voice_cli.commands.root import voice
 from voice_cli.doctor.checks import Finding, examine
 from voice_cli.doctor.facts import OPERATOR, gather
 from voice_cli.errors import CliError, FaultsFound, NotFound, UsageError
+from voice_cli.kubectl import Answer, Kubectl
 from voice_cli.output import Output
 
 WHAT_WIDTH = 14
@@ -67,8 +72,14 @@ def audit(
     Runs in the operator's pod, for whoever may exec there; with --uri here, for whoever may read the bucket. That needs
     `voice-cli[audit]`.
     """
+    if uri and verb == "verify" and not public_key:
+        raise UsageError(
+            "audit verify with --uri needs --public-key: a file with the key of the seals, which the ConfigMap "
+            "<release>-signing-key in the operator's namespace has"
+        )
     given = {"--voice": name, "--act": act, "--uri": uri}
-    arguments = [verb, "--namespace", session.kubectl.namespace(), *(["--json"] if as_json else [])]
+    is_table = verb == "list" and not as_json
+    arguments = [verb, "--namespace", session.kubectl.namespace(), *(["--json"] if as_json or is_table else [])]
     arguments += [part for flag, value in given.items() if value for part in (flag, value)]
     arguments += [
         part
@@ -76,28 +87,50 @@ def audit(
         for value in values
         for part in (flag, value)
     ]
-    code = _audit_here(arguments) if uri else _audit_in_pod(session, arguments)
-    if code:
-        raise FaultsFound("the log is not whole, or cannot be read; the lines above say what is wrong")
+    done = _audit_here(arguments) if uri else _audit_in_pod(session.kubectl, arguments)
+    if done.said:
+        session.output.note(done.said)
+    if is_table:
+        _print_records(session, done.printed)
+    else:
+        sys.stdout.write(done.printed)
+    if done.code:
+        raise FaultsFound("the log is not whole; what is above says what is wrong")
 
 
-def _audit_here(arguments: Sequence[str]) -> int:
+def _print_records(session: Session, printed: str) -> None:
+    rows = rows_of(printed.splitlines())
+    if rows:
+        session.output.table(HEADS, rows)
+    else:
+        session.output.note(f"the log of namespace {session.kubectl.namespace()} has no such record")
+
+
+def _audit_here(arguments: Sequence[str]) -> Answer:
     if importlib.util.find_spec("voice_operator") is None:
         raise UsageError("--uri needs the operator's reader of the log; install `voice-cli[audit]`")
     # By name: the command line needs no operator, and uses one that is there.
     reader = importlib.import_module("voice_operator.audit_command")
     errors = importlib.import_module("voice_operator.errors")
+    printed, said = io.StringIO(), io.StringIO()
     try:
-        code: int = reader.main(arguments)
+        with redirect_stdout(printed), redirect_stderr(said):
+            code: int = reader.main(arguments)
     except errors.OperatorError as error:
         raise CliError(str(error)) from error
-    return code
+    return Answer(code, printed.getvalue(), said.getvalue().strip())
 
 
-def _audit_in_pod(session: Session, arguments: Sequence[str]) -> int:
-    found = session.kubectl.items("deployments.apps", labels=OPERATOR, everywhere=True)
+def _audit_in_pod(kubectl: Kubectl, arguments: Sequence[str]) -> Answer:
+    found = kubectl.items("deployments.apps", labels=OPERATOR, everywhere=True)
     if not found:
         raise NotFound("no operator is installed; with --uri the log is read from the object store")
     one = found[0]["metadata"]
-    there = session.kubectl.within(str(one["namespace"]))
-    return there.follow("exec", f"deployment/{one['name']}", "--", "voice-operator", "audit", *arguments)
+    there = kubectl.within(str(one["namespace"]))
+    try:
+        answer = there.run_in(f"deployment/{one['name']}", "voice-operator", "audit", *arguments)
+    except CliError as error:
+        raise type(error)(f"{error}; with --uri the log is read from the object store") from error
+    if answer.code > 1:  # 1: the log is not whole
+        raise CliError(answer.said.rpartition("\n")[2].removeprefix("voice-operator: ") or "the operator failed")
+    return answer

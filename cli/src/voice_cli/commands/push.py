@@ -1,20 +1,26 @@
 """``push``: folders of recordings become voices; by hand, from a pipeline, from a server-side hook."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from voice_cli.api import Object, conditions_of
 from voice_cli.commands.options import Session, command, datasets_option
 from voice_cli.commands.root import voice
 from voice_cli.error_handlers import cli_error_of
 from voice_cli.errors import CliError, FolderRefused, NotFound, PushFailed, TimedOut, UsageError, VoiceFailed
 from voice_cli.git import Changes, Repository
+from voice_cli.merge_requests import comment as comment_on
+from voice_cli.merge_requests import forge_of
 from voice_cli.push import Caller, Prepared, PushOptions, ask_for_erasure, prepare, push
+from voice_cli.reports import MAX_REPORTS, fetch_report, link_to
 from voice_cli.summary import Result, lines_of, markdown_of
 from voice_cli.timeline import VoiceReport
 from voice_cli.waiting import wait_for_all
@@ -36,11 +42,17 @@ FOLDER = click.Path(exists=False, file_okay=False, path_type=Path)
 @click.option(
     "--summary", type=click.Path(dir_okay=False, path_type=Path), help="Write what was done there, in Markdown."
 )
+@click.option(
+    "--reports", type=click.Path(file_okay=False, path_type=Path), help="With --wait: fetch the voices' reports there."
+)
+@click.option("--comment", is_flag=True, help="In a job of GitLab or GitHub: comment the summary on the merge request.")
 @datasets_option(default="spec.dataset.uri, else the installation's")
 @click.option("--dry-run", is_flag=True, help="Check, ask the API server, and change nothing.")
 @click.option("--upload-again", is_flag=True, help="Send recordings that are there already, too.")
 @click.option("--force-conflicts", is_flag=True, help="Take over fields that others have set.")
-@click.option("--erase-deleted", is_flag=True, help="With --changed: revoke and erase voices whose folders are gone.")
+@click.option(
+    "--erase-deleted", is_flag=True, help="With --changed: revoke and erase voices whose folders are gone; push none."
+)
 def push_folders(
     session: Session,
     *,
@@ -49,6 +61,8 @@ def push_folders(
     wait: bool,
     timeout: int,
     summary: Path | None,
+    reports: Path | None,
+    comment: bool,
     datasets: str,
     dry_run: bool,
     upload_again: bool,
@@ -64,13 +78,18 @@ def push_folders(
     found = _changes(folders, changed)
     if erase_deleted and changed is None:
         raise UsageError("--erase-deleted needs --changed: without commits nobody knows what was deleted")
-    results = _push_all(session, found.pushed, options)
+    # A job that erases waits for a person, and meanwhile newer commits were pushed: it must not push its own again.
+    results = [] if erase_deleted else _push_all(session, found.pushed, options)
     results += [_deleted(session, name, erase=erase_deleted and not dry_run) for name in found.deleted]
     if wait and not dry_run:
         results = _waited(session, results, timeout)
+        if reports is not None:
+            results = _with_reports(session, results, reports)
     if summary is not None:
         summary.write_text(markdown_of(results), encoding="utf-8")
     _print(session, results)
+    if comment:
+        _comment(session, results)
     failed = [one for one in results if one.failure]
     if failed:
         raise PushFailed("\n".join(one.failure for one in failed), failed[-1].exit_code)
@@ -130,7 +149,7 @@ def _push_one(session: Session, path: Path, caller: Caller, options: PushOptions
 def _bars(session: Session) -> Iterator[Progress | None]:
     """Yield bars for people's terminals; None: there is nobody to look."""
     console = session.output.notes
-    if not console.is_terminal or not session.output.is_text:
+    if not console.is_terminal or not session.output.is_text or os.environ.get("CI"):  # some runners have a terminal
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
@@ -175,10 +194,43 @@ def _waited(session: Session, results: list[Result], timeout: int) -> list[Resul
             waited.append(one)
             continue
         outcome, state = found[key]
-        error = "" if outcome is not None else f"{one.voice}: not done after {timeout} s; it goes on in the cluster"
+        late = f"{_so_far(one.voice, state)} after {timeout} s; it goes on in the cluster"
         code = TimedOut.exit_code if outcome is None else 0 if outcome.good else VoiceFailed.exit_code
+        error = late if outcome is None else ""
         waited.append(Result(one.voice, one.pushed, outcome, state, error=error, exit_code=code))
     return waited
+
+
+def _so_far(voice: str, state: Object) -> str:
+    """Return what a voice does that is not done yet, and why where something is the matter."""
+    phase = str((state.get("status") or {}).get("phase") or "not seen by the operator")
+    message = str((conditions_of(state).get("Ready") or {}).get("message") or "")
+    return f"{voice}: {phase}" + (f" ({message})" if message else "")
+
+
+def _with_reports(session: Session, results: list[Result], folder: Path) -> list[Result]:
+    """Fetch the reports of the first voices; one that cannot be read keeps nothing back."""
+    tried = [one.voice for one in results if one.state][:MAX_REPORTS]
+    return [_with_report(session, one, folder) if one.voice in tried else one for one in results]
+
+
+def _with_report(session: Session, one: Result, folder: Path) -> Result:
+    try:
+        file = fetch_report(one.state or {}, session.kubectl, folder)
+    except (CliError, StoreError) as error:
+        session.output.note(f"{one.voice}: no report: {error}")
+        return one
+    return one if file is None else replace(one, report=link_to(file, os.environ))
+
+
+def _comment(session: Session, results: list[Result]) -> None:
+    """Comment on the merge request; what fails is told and keeps nothing back, as the voices are there."""
+    if not results:
+        return
+    try:
+        session.output.note(comment_on(forge_of(os.environ), session.kubectl.namespace(), markdown_of(results)))
+    except CliError as error:
+        session.output.note(f"no comment on the merge request: {error}")
 
 
 def _print(session: Session, results: list[Result]) -> None:

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import webbrowser
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -15,29 +17,32 @@ from voice_cli.bundles import REPORT, bundle_of
 from voice_cli.commands.options import ANY_NAME, Session, command
 from voice_cli.commands.root import voice
 from voice_cli.errors import CliError, NotFound, UsageError
+from voice_cli.exports import record_export
 from voice_cli.speech import FORMATS, Wish, forwarded, speak
 
 PLAYERS = (("ffplay", "-nodisp", "-autoexit", "-loglevel", "error"), ("afplay",), ("play", "-q"), ("aplay", "-q"))
 SAMPLE = re.compile(r"samples/[^/]+\.(flac|wav|mp3|ogg)")
-OUT = click.option("--out", type=click.Path(path_type=Path), help="Where to put it (default: a folder of the name).")
+
+
+def out_option(what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the option of where a result goes; ``what`` is the default."""
+    return click.option("--out", type=click.Path(path_type=Path), help=f"Where to put it (default: {what}).")
 
 
 @command(voice, "report")
 @click.argument("name", type=ANY_NAME)
-@OUT
+@out_option("a page of the revision's name")
 @click.option("--open/--no-open", "opened", default=True, help="Show it in the browser (default: on a terminal).")
 def report(session: Session, *, name: str, out: Path | None, opened: bool) -> None:
-    """Fetch a revision's evaluation report with its samples, and open it.
+    """Fetch a revision's evaluation report, one page with its sounds, and open it.
 
     NAME is a revision, or a voice: then of the revision that it serves.
     """
     bundle = bundle_of(_revision(session, name))
-    folder = out or Path(f"{bundle.revision}-report")
-    wanted = [key for key in bundle.names if key.startswith("samples/") or key in REPORT]
-    if "report.html" not in wanted:
-        raise NotFound(f"{bundle.revision} has no report.html in its bundle at {bundle.uri}")
-    bundle.fetch(wanted, folder)
-    page = folder / "report.html"
+    if REPORT not in bundle.files:
+        raise NotFound(f"{bundle.revision} has no {REPORT} in its bundle at {bundle.uri}")
+    page = out or Path(f"{bundle.revision}-report.html")
+    bundle.fetch({REPORT: page})
     session.output.line(str(page))
     if opened and sys.stdout.isatty():
         webbrowser.open(page.resolve().as_uri())
@@ -59,7 +64,7 @@ def report(session: Session, *, name: str, out: Path | None, opened: bool) -> No
     "--key", envvar="VOICE_API_KEY", show_envvar=True, metavar="KEY", help="API key, where the server asks for one."
 )
 @click.option("--play/--no-play", default=True, help="Play it, where a player is installed (default: on a terminal).")
-@OUT
+@out_option("a folder of the revision's name, or a file of the voice's")
 def listen(
     session: Session,
     *,
@@ -74,12 +79,12 @@ def listen(
     """Fetch a revision's samples, or let a voice speak a text."""
     if text is None:
         bundle = bundle_of(_revision(session, name))
-        samples = [one for one in bundle.names if SAMPLE.fullmatch(one)]
+        folder = out or Path(f"{bundle.revision}-samples")
+        samples = {one: folder / Path(one).name for one in bundle.names if SAMPLE.fullmatch(one)}
         if not samples:
             raise NotFound(f"{bundle.revision} has no samples in its bundle at {bundle.uri}")
-        folder = out or Path(f"{bundle.revision}-samples")
-        bundle.fetch(samples, folder)
-        heard = [folder / one for one in samples]
+        bundle.fetch(samples)
+        heard = list(samples.values())
     else:
         found = session.kubectl.get(VOICE, name)
         target = out or Path(f"{name}.{form}")
@@ -97,14 +102,20 @@ def listen(
 @click.argument("name", type=ANY_NAME)
 @click.option("--official", is_flag=True, help="Write official GPT-SoVITS files too; needs sovits-core[torch].")
 @click.option("--base", metavar="URI", help="The voice's base for --official: a folder, file:///… or s3://….")
-@OUT
-def export(session: Session, *, name: str, out: Path | None, official: bool, base: str | None) -> None:
-    """Fetch a revision's bundle, every file checked by its digest."""
-    bundle = bundle_of(_revision(session, name))
+@click.option("--reason", default="", help="What for; it is kept with the record, at most 256 characters.")
+@out_option("a folder of the revision's name")
+def export(session: Session, *, name: str, out: Path | None, official: bool, base: str | None, reason: str) -> None:
+    """Fetch a revision's bundle, every file checked by its digest.
+
+    The VoiceRevision records before that who takes it, in `exports.records`, and the operator's audit log with it.
+    """
+    revision = _revision(session, name)
+    bundle = bundle_of(revision)
     folder = out or Path(bundle.revision)
     if official and importlib.util.find_spec("sovits_core") is None:
         raise UsageError("official files are written by sovits-core; install `sovits-core[torch]` beside this program")
-    bundle.fetch(bundle.names, folder)
+    record_export(session.kubectl, revision, reason, datetime.now(UTC))
+    bundle.fetch({key: folder / key for key in bundle.names})
     session.output.line(str(folder))
     if not official:
         return
@@ -112,8 +123,12 @@ def export(session: Session, *, name: str, out: Path | None, official: bool, bas
     command = [sys.executable, "-m", "sovits_core", "export-official", "--voice", str(folder), "--out", str(target)]
     done = subprocess.run([*command, *(["--base", base] if base else [])], check=False, text=True, capture_output=True)
     if done.returncode:
-        raise CliError(done.stderr.strip() or "sovits-core failed")
-    session.output.line(done.stdout.strip())
+        said = done.stderr.strip().rpartition("\n")[2].removeprefix("sovits-core: ")
+        raise CliError(said or "sovits-core failed without a word")
+    if done.stderr.strip():
+        session.output.note(done.stderr.strip())
+    for line in done.stdout.splitlines():
+        session.output.line(line)
 
 
 def _revision(session: Session, name: str) -> Object:

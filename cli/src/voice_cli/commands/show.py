@@ -13,7 +13,8 @@ from voice_cli.api import REVISION, VOICE, Object, name_of
 from voice_cli.commands.options import ANY_NAME, VOICE_NAME, Session, command
 from voice_cli.commands.root import voice
 from voice_cli.differences import differences_of
-from voice_cli.errors import NotFound, TimedOut, VoiceFailed
+from voice_cli.errors import NotFound, TimedOut, Unavailable, VoiceFailed
+from voice_cli.job_logs import JOB_LABEL, missing_log
 from voice_cli.listing import chosen, heads, rows_of
 from voice_cli.outcomes import outcome_of
 from voice_cli.output import STYLES, Output
@@ -98,12 +99,14 @@ def logs(session: Session, *, name: str, stage: str | None, follow: bool) -> Non
     jobs = {key: str(one.get("job") or "") for key, one in stages.items() if one.get("job")}
     job = jobs.get(stage, "") if stage else next((jobs[key] for key in reversed(STAGES) if key in jobs), "")
     if not job:
-        raise NotFound(f"{name} has had no {stage or 'Job'} yet; `kubectl voice status {name}` says what it waits for")
-    code = session.kubectl.follow("logs", f"job/{job}", *(["--follow"] if follow else []))
-    if code:
-        raise NotFound(
-            f"the log of {job} is gone with its pod, or not readable for you; see `kubectl describe job {job}`"
-        )
+        what = f"{stage} Job" if stage else "Job"
+        raise NotFound(f"{name} has had no {what} yet; `kubectl voice status {name}` says what it waits for")
+    if missing := missing_log(job, session.kubectl.items("pods", labels=f"{JOB_LABEL}={job}")):
+        raise NotFound(f"{missing}; `kubectl voice status {name}` tells what is known")
+    try:
+        session.kubectl.follow("logs", f"job/{job}", *(["--follow"] if follow else []))
+    except Unavailable as error:
+        raise Unavailable(f"no log of {job}: {error}; `kubectl voice status {name}` tells what is known") from error
 
 
 @command(voice, "diff", formats=True)
