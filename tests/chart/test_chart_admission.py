@@ -226,6 +226,40 @@ def test_the_operator_may_not_touch_what_is_somebody_elses(installed):
     installed.kubectl("delete", "configmap", "theirs", "-n", "studio")
 
 
+def test_the_operator_marks_the_pods_of_servers_and_changes_nothing_else_of_pods(installed):
+    def pod(name, **labels):
+        containers = [{"name": "server", "image": "voice-inference:0.1.0"}]
+        about = {"name": name, "namespace": "studio", "labels": labels, "annotations": {"theirs": "1"}}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": {"containers": containers}}
+
+    def said(name, patch):
+        flags = ("-n", "studio", "--as", OPERATOR, "--type=strategic", "-p", json.dumps(patch))
+        done = installed.kubectl("patch", "pod", name, *flags)
+        return done.stderr if done.returncode else ""
+
+    mark = {"metadata": {"annotations": {"voice.sovits.dev/list-generation": "7"}}}
+    for body in (pod("server", **{"voice.sovits.dev/server": "default"}), pod("other", **LABELS)):
+        installed.kubectl("delete", "pod", body["metadata"]["name"], "-n", "studio", "--ignore-not-found")
+        assert write(installed, "create", body, user="bob") == ""
+    assert said("server", mark) == ""
+    assert said("server", {"metadata": {"annotations": {"voice.sovits.dev/list-generation": "8"}}}) == ""
+    refused = "it writes the annotation voice.sovits.dev/list-generation on the pods of servers"
+    for name, patch in (
+        ("other", mark),
+        ("server", {"metadata": {"annotations": {"other": "1"}}}),
+        ("server", {"metadata": {"annotations": {"theirs": None}}}),
+        ("server", {"metadata": {"annotations": {"theirs": "2"}}}),
+        ("server", {"metadata": {"labels": {"voice.sovits.dev/server": "another"}}}),
+        ("server", {"spec": {"containers": [{"name": "server", "image": "evil:1"}]}}),
+        ("server", {"metadata": {"finalizers": ["a.b/c"]}}),
+    ):
+        assert refused in said(name, patch), (name, patch)
+    done = installed.kubectl("delete", "pod", "server", "-n", "studio", "--as", OPERATOR)
+    assert "may not DELETE /pods; it writes Jobs" in done.stderr
+    for name in ("server", "other"):
+        installed.kubectl("delete", "pod", name, "-n", "studio", "--force")
+
+
 def test_a_job_of_an_earlier_image_can_still_be_suspended_and_deleted(installed):
     """An upgrade changes the images; Jobs that run meanwhile are the operator's still."""
     old = a_job(a_pod(container={"image": "voice-trainer:0.0.9"}), name="old")

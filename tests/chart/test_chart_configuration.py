@@ -184,6 +184,11 @@ def test_all_that_an_administrator_may_decide_arrives(read):
     assert settings.max_concurrent_trainings == 3
 
 
+def test_kueue_is_watched_where_the_values_say_so(read):
+    assert not read().kueue.enabled
+    assert read({"kueue": {"enabled": True}}).kueue.enabled
+
+
 def test_what_is_added_to_pods_arrives_as_it_was_written(read):
     pod = {"labels": {"team": "a"}, "patch": {"metadata": {"annotations": {"a": None}}}}
     settings = read({"podSecurity": {"runAsUser": None}, "stages": {"pod": pod, "train": {"pod": pod}}})

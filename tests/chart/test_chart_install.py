@@ -20,6 +20,7 @@ NEEDED = [
     ("create", "secrets"),
     ("patch", "secrets"),
     ("watch", "pods"),
+    ("patch", "pods"),
     ("list", "leases.coordination.k8s.io"),
     ("create", "events.events.k8s.io"),
     ("patch", "horizontalpodautoscalers.autoscaling"),

@@ -18,7 +18,13 @@ VALUES: dict[str, Any] = {
     "bases": {"tiny": {"uri": "embedded:tiny"}, "big": {"uri": "s3://bases/big"}},
     "tenancy": {
         "evidence": ["{storage}/evidence/{namespace}/", "https://forms.example.org/signed"],
-        "namespaces": {"audiobooks": {"datasets": ["s3://archive/{namespace}", "s3://shared/"], "bases": ["tiny"]}},
+        "namespaces": {
+            "audiobooks": {
+                "datasets": ["s3://archive/{namespace}", "s3://shared/"],
+                "bases": ["tiny"],
+                "priorityClasses": ["batch"],
+            }
+        },
     },
     "recogniser": {"uri": "s3://models/whisper", "digest": "sha256:" + "1" * 64, "languages": ["ja"]},
     "policy": {
@@ -162,6 +168,19 @@ VOICES: list[Any] = [
         {"base": "big", "dataset": {"uri": "s3://shared/1"}},
         "tenancy.bases",
         id="a base that it may not use",
+    ),
+    pytest.param("studio", {"compute": {"priorityClass": "urgent"}}, "", id="any priority"),
+    pytest.param(
+        "audiobooks",
+        {"compute": {"priorityClass": "urgent"}, "dataset": {"uri": "s3://shared/1"}},
+        "tenancy.priorityClasses",
+        id="a priority that it may not use",
+    ),
+    pytest.param(
+        "audiobooks",
+        {"compute": {"priorityClass": "batch"}, "dataset": {"uri": "s3://shared/1"}},
+        "",
+        id="a priority that it may use",
     ),
     pytest.param("studio", {"compute": {"gpus": 2, "timeout": "1440m"}}, "", id="as much as is allowed"),
     pytest.param("studio", {"compute": {"gpus": 3}}, "policy.max.gpus", id="GPUs"),

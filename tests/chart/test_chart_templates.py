@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 
+from voice_operator.manifests import labels
 from voice_operator.manifests.revocation_list import SHARDS
 
 BASES = {"tiny": {"uri": "embedded:tiny"}, "v2Pro": {"uri": "s3://voices/bases/v2Pro", "digest": f"sha256:{'0' * 64}"}}
@@ -58,7 +59,9 @@ VALUE_SETS = {
             "apiServer": {"to": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]},
             "storage": {"ports": [7070], "to": [{"namespaceSelector": {}}], "podIdentity": False, "instanceRole": True},
             "stages": {"extraEgress": [{"ports": [{"port": 3}]}]},
+            "hub": {"ports": [8443], "to": [{"ipBlock": {"cidr": "10.1.0.0/16"}}]},
         },
+        "hub": {"tokenSecret": "hub"},
         "alerts": {
             "targets": [
                 {"name": "team", "kind": "slack", "urlSecret": {"name": "alerting", "key": "slack"}},
@@ -417,7 +420,7 @@ def test_the_operator_may_do_its_work_and_nothing_more(chart, namespaces):
     own = [("voice-system", ["voice-operator-signing-key"]), ("voice-system", remembered)]
     assert reads == own, "it reads its own Secrets and no other one"
     assert not any("*" in right for right in granted)
-    assert {verb for _, resource, verb in granted if resource == "pods"} == {"list", "watch"}
+    assert {verb for _, resource, verb in granted if resource == "pods"} == {"list", "watch", "patch"}
     assert {verb for _, resource, verb in granted if resource.endswith("/status")} == {"patch"}
     assert not [resource for _, resource, _ in granted if resource.endswith("/finalizers")]
     assert {verb for _, resource, verb in granted if resource == "leases"} == {"list", "create", "get", "update"}
@@ -467,9 +470,10 @@ def test_people_get_voices_with_the_built_in_roles(chart):
     assert not {resource for _, resource, _ in rights([editor])} & {"voicerevisions", "voicemodels/status"}
 
 
-def test_reviewers_and_consent_officers_are_named_and_no_part_of_the_built_in_roles(chart):
+def test_reviewers_exporters_and_consent_officers_are_named_and_no_part_of_the_built_in_roles(chart):
     for role, allowed in (
         ("reviewer", {("voicerevisions", "patch"), ("voicerevisions", "approve")}),
+        ("exporter", {("voicerevisions", "patch"), ("voicerevisions", "export")}),
         ("consent-officer", {("voicemodels", "patch")}),
     ):
         found = chart.one("ClusterRole", name=f"voice-system:voice-operator:{role}")
@@ -562,6 +566,27 @@ def test_stage_and_inference_pods_have_a_policy_wherever_values_name_a_namespace
 def test_more_egress_of_stage_pods(chart):
     rule = {"ports": [{"port": 5000}]}
     assert rule in egress(chart, "voice-operator-stages", {"networkPolicy": {"stages": {"extraEgress": [rule]}}})
+
+
+def test_pods_that_copy_to_the_hub_reach_it_and_nobody_else_does(chart):
+    values = {"storage": KEYS | {"endpoint": "http://s3.storage.svc:9000"}, "hub": {"tokenSecret": "hub"}}
+    policy = chart.one("NetworkPolicy", values, name="voice-operator-copies")["spec"]
+    assert policy["podSelector"] == {"matchExpressions": [{"key": labels.COPY, "operator": "Exists"}]}
+    assert "ingress" not in policy
+    (hub,) = [rule for rule in policy["egress"] if {"protocol": "TCP", "port": 443} in rule["ports"]]
+    excepted = {block for peer in hub["to"] for block in peer.get("ipBlock", {}).get("except", ())}
+    assert excepted >= METADATA
+    for name in POLICIES[1:]:
+        assert 443 not in {port["port"] for rule in egress(chart, name, values) for port in rule["ports"]}
+
+    peers = {"ports": [8443], "to": [{"ipBlock": {"cidr": "10.1.0.0/16"}}]}
+    own = values | {"hub": {"tokenSecret": "hub", "endpoint": "http://hub.corp:3000"}, "networkPolicy": {"hub": peers}}
+    assert {
+        "ports": [{"protocol": "TCP", "port": 3000}, {"protocol": "TCP", "port": 8443}],
+        "to": peers["to"],
+    } in egress(chart, "voice-operator-copies", own)
+    without = chart.objects({"storage": KEYS})
+    assert "voice-operator-copies" not in {item["metadata"]["name"] for item in without}
 
 
 ALERTS = {
@@ -677,3 +702,25 @@ def test_the_operator_may_write_its_default_server_and_no_other_one(chart):
         (["speech"], ["patch"]),
     ]
     assert servers({"serving": {"create": False}, "rbac": {"aggregate": False}}) == []
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "kind", "count"),
+    [
+        pytest.param([], "ClusterRole", 1, id="in the whole cluster"),
+        pytest.param(["studio"], "Role", 2, id="in named namespaces and the release's own"),
+    ],
+)
+def test_rights_on_workloads_come_with_kueue_alone(chart, namespaces, kind, count):
+    values = {"watchNamespaces": namespaces}
+
+    def found(values):
+        roles = [one for one in chart.objects(values) if one["kind"] in {"Role", "ClusterRole"}]
+        rules = [(role["kind"], rule) for role in roles for rule in role["rules"]]
+        return [(kind, *rule["resources"], *rule["verbs"]) for kind, rule in rules if "kueue" in rule["apiGroups"][0]]
+
+    assert found(values) == []
+    assert found(values | {"kueue": {"enabled": True}}) == [(kind, "workloads", "list", "watch", "patch")] * count
+    policies = [one for one in chart.objects(values) if one["kind"] == "ValidatingAdmissionPolicy"]
+    assert policies
+    assert "kueue" not in str(policies), "nor in a policy"

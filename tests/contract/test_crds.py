@@ -119,6 +119,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "capacity": "SpotThenOnDemand",
         "gradientCheckpointing": "auto",
         "queueName": "",
+        "priorityClass": "",
         "timeout": "12h",
         "schedulingTimeout": "",
     }

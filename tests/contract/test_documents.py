@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from sovits_core.text import LANGUAGES
+from sovits_core.text import LANGUAGES, LOCALES
 from sovits_core.text.versions import VERSIONS as TEXT_VERSIONS
 from voice_inference.api.views import voice_list
 from voice_inference.bundles.references import BaseReference
@@ -21,14 +21,14 @@ from voice_inference.voices.desired import parse_desired
 from voice_inference.voices.registry import VoiceRegistry
 from voice_operator import documents as read_by_operator
 from voice_operator.api.evaluation import Gate
-from voice_operator.api.schema import Language
+from voice_operator.api.schema import Language, Locale
 from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_status import VoiceModelStatus
 from voice_operator.manifests.job_document import job_document
 from voice_operator.manifests.voice_list import configured_base, list_document
 from voice_operator.reconcile import algorithm
 from voice_operator.reconcile.effects import StartJob
-from voice_operator.reconcile.observed import DesiredVoice, ObservedRevision, ServerRef, Voice
+from voice_operator.reconcile.observed import DesiredRevision, DesiredVoice, ObservedRevision, ServerRef, Voice
 from voice_operator.settings import Settings
 from voice_trainer import errors as trainer_errors
 from voice_trainer.errors import Refused, UsageError
@@ -91,6 +91,19 @@ def test_what_is_done_about_noise_and_bad_clips_reaches_the_trainer(tmp_path: Pa
     dataset = {"uri": "s3://voices/datasets/studio/alice", "denoise": "never", "maxRejected": 0}
     job = read_job(rendered_job(tmp_path, dataset=dataset))
     assert (job.dataset.denoise, job.dataset.max_rejected) == ("never", 0)
+
+
+def test_the_locale_reaches_the_trainer_and_both_know_the_same_ones(tmp_path: Path) -> None:
+    assert read_job(rendered_job(tmp_path)).locale == ""
+    assert read_job(rendered_job(tmp_path, locale="en-GB")).locale == "en-GB"
+    assert get_args(Locale) == ("", *LOCALES)
+
+
+def test_a_job_with_another_locale_is_refused_by_name(tmp_path: Path) -> None:
+    path = rendered_job(tmp_path)
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"locale": "en-UK"}), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"locale: .*'en-UK' is not known; use one of: .*en-GB"):
+        read_job(path)
 
 
 def test_a_job_of_a_release_without_these_fields_is_prepared_by_their_defaults(tmp_path: Path) -> None:
@@ -222,8 +235,8 @@ ALICE = DesiredVoice(
 )
 
 
-def a_list() -> dict[str, object]:
-    return list_document(SERVER, [ALICE], configured_base("tiny", SETTINGS), 7, SETTINGS)
+def a_list(**about: Any) -> dict[str, object]:
+    return list_document(SERVER, [replace(ALICE, **about)], configured_base("tiny", SETTINGS), 7, SETTINGS)
 
 
 def test_the_server_reads_the_desired_voices_that_the_operator_writes() -> None:
@@ -233,6 +246,18 @@ def test_the_server_reads_the_desired_voices_that_the_operator_writes() -> None:
     assert desired.base.uri == "embedded:tiny"
     found = desired.voices[0]
     assert (found.id, found.revision, found.uri, found.digest) == (ALICE.id, ALICE.revision, ALICE.uri, ALICE.digest)
+    assert (found.next, found.previous) == (None, None)
+
+
+def test_the_server_reads_what_the_operator_names_beside_the_served_revision() -> None:
+    other = DesiredRevision(
+        "alice-9d01b7e4", "s3://voices/studio/alice/revisions/alice-9d01b7e4", "sha256:" + "ef" * 32
+    )
+    for role in ("next", "previous"):
+        (found,) = parse_desired(json.dumps(a_list(**{role: other})).encode(), source="the operator").voices
+        named = getattr(found, role)
+        assert (named.id, named.revision, named.uri) == (ALICE.id, other.revision, other.uri)
+        assert named.digest == other.digest
 
 
 def test_the_server_refuses_a_list_of_another_version() -> None:

@@ -35,6 +35,7 @@ from voice_operator.api.voice_status import (
     STAGES,
     FailureClass,
     GateVerdict,
+    HubCopy,
     ObservedDataset,
     ResolvedBase,
     StageStatus,
@@ -146,7 +147,10 @@ APPROVALS = tuple(
     ReviewDecision(by=name, decision="Approved", at="2026-11-23T06:00:00Z", digest=DIGEST) for name in ("bob", "dave")
 )
 RECORD = RevisionRecord(DIGEST, "Alice A.", created=NOW - timedelta(days=1), requested_by=("bob",), decisions=APPROVALS)
-TRAINED = ObservedRevision("alice-3fa9c2d1", HASH, "tiny", "s3://voices/alice", DIGEST, **MEASURED_ONCE, record=RECORD)
+JUDGED = {"gates": (GateVerdict(metric="durationRatio", min="3.5", max="4.5", value="4", passed=True),)}
+TRAINED = ObservedRevision(
+    "alice-3fa9c2d1", HASH, "tiny", "s3://voices/alice", DIGEST, **MEASURED_ONCE, **JUDGED, record=RECORD
+)
 BETTER = replace(TRAINED, name="alice-00000000", input_hash="0" * 64, digest="sha256:0", scores={"pesq": "4.4"})
 
 
@@ -288,7 +292,10 @@ def scenes(voice: Voice) -> Iterator[Observed]:
     yield replace(new, outputs={"prepare": OUTPUT}, jobs=(job,))
     yield replace(new, revisions=(TRAINED,), server=server)
     yield replace(new, revisions=(TRAINED,), server=None)
+    begun = HubCopy(repository="studio/alice", revision=TRAINED.name, digest=DIGEST, state="Copying")
+    copying = replace(voice, may_be_copied=True, status=VoiceModelStatus(hub_copy=begun))
     yield replace(new, voice=replace(voice, may_be_copied=True), revisions=(TRAINED,), server=server)
+    yield replace(new, voice=copying, revisions=(TRAINED,), server=server)
     served = replace(voice, status=VoiceModelStatus(input_hash="0" * 64, active_revision=BETTER.name))
     yield replace(new, voice=served, revisions=(BETTER, TRAINED), server=server)
     known = VoiceModelStatus(observed_generation=3, last_used=str((NOW - timedelta(days=91)).date()))

@@ -13,7 +13,7 @@ from tests.support.hub import TOKEN, Hub, a_hub
 
 from voice_operator.manifests.copy_job import TOKEN_FOLDER, copy_config_map, copy_job, copy_secret
 from voice_operator.manifests.session_policy import session_policy
-from voice_operator.reconcile.effects import CopyToHub
+from voice_operator.reconcile.effects import CopyToHub, WithdrawFromHub
 from voice_operator.reconcile.observed import ObservedRevision
 from voice_operator.settings import Settings
 from voice_trainer.__main__ import main, parser
@@ -86,6 +86,26 @@ def test_another_bundle_at_the_same_address_is_not_copied(
     assert main(["copy", uri, "hf://studio/alice", "--digest", expected, "--endpoint", hub.endpoint]) == 65
     assert json.loads((tmp_path / "log").read_bytes())["reason"] == "OtherBundle"
     assert hub.requests == []
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_withdrawal_has_the_token_and_no_keys_of_the_store(
+    deleted: bool, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    effect = WithdrawFromHub("alice-withdraw-01234567", "studio/alice", deleted=deleted)
+    pod = copy_job(voice(), effect, ALLOWED)["spec"]["template"]["spec"]
+    assert {one["name"] for one in pod["volumes"]} == {"files", "hub-token", "work", "tmp"}
+    environment = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
+    assert (environment["HF_ENDPOINT"], environment["HF_TOKEN_PATH"]) == ("http://hub.example", f"{TOKEN_FOLDER}/token")
+    assert not [name for name in environment if name.startswith("AWS_") or "S3" in name]
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    uri = (tmp_path / "bundle").as_uri()
+    a_bundle(tmp_path / "bundle")
+    assert main(["copy", uri, "hf://studio/alice", "--endpoint", hub.endpoint]) == 0
+    assert main([*pod["containers"][0]["args"], "--endpoint", hub.endpoint]) == 0
+    left = hub.repositories["studio/alice"].files
+    assert left.keys() == {"README.md", ".gitattributes"}
+    assert (b"was deleted" in left["README.md"]) is deleted
 
 
 def test_the_token_is_the_installations_secret_and_public_is_asked_for() -> None:

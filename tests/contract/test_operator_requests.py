@@ -35,7 +35,7 @@ from voice_operator.signing import SigningKey, authorization, new_key
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 ASKED = {"method": "GET", "address": "10.1.2.3:8080", "path": "/v1/voices"}
 PUBLIC = Ed25519PublicKey.from_public_bytes(base64.b64decode(KEY.public.text))
-START_SECONDS = 60.0
+START_SECONDS = 180.0  # the machine may be busy
 ALICE = {"id": "studio/alice", "revision": "alice-1", "digest": "sha256:" + "a" * 64, "spec": "sha256:" + "b" * 64}
 
 

@@ -16,7 +16,7 @@ from voice_inference.voices.seals import Seals
 from voice_inference.voices.seals import statement as checked_by_server
 from voice_operator.api.voice_model import VoiceModelSpec
 from voice_operator.api.voice_revision import VoiceRevisionSpec
-from voice_operator.api.voice_status import ResolvedBase, StageName, StageStatus, VoiceModelStatus
+from voice_operator.api.voice_status import LastFailure, ResolvedBase, StageName, StageStatus, VoiceModelStatus
 from voice_operator.manifests.attempt_keys import attempt_secret
 from voice_operator.manifests.job_document import job_document
 from voice_operator.manifests.voice_list import list_document
@@ -130,8 +130,13 @@ def test_a_receipt_of_another_voice_or_installation_is_none(tmp_path: Path) -> N
         assert isinstance(proof, str)
 
 
-def record(state: Any, attempt: int, counted: int) -> tuple[StageStatus, ...]:
-    return (StageStatus(name="train", state=state, attempt=attempt, counted=counted),)
+FAILED = LastFailure(
+    attempt=2, failure_class="Transient", exit_code=75, reason="StoreUnavailable", time="2026-11-23T06:07:00Z"
+)
+
+
+def record(state: Any, attempt: int, counted: int, last_failure: LastFailure | None = None) -> tuple[StageStatus, ...]:
+    return (StageStatus(name="train", state=state, attempt=attempt, counted=counted, last_failure=last_failure),)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +152,8 @@ def record(state: Any, attempt: int, counted: int) -> tuple[StageStatus, ...]:
         pytest.param([], (), False, id="no Job was seen"),
         pytest.param([], record("Succeeded", 2, 2), True, id="its Job is gone and was recorded"),
         pytest.param([], record("Running", 2, 1), True, id="its Job is gone before it was recorded"),
-        pytest.param([], record("Pending", 2, 2), False, id="its Job is gone and was recorded as failed"),
+        pytest.param([], record("Pending", 2, 2), True, id="its Job was deleted while it ran"),
+        pytest.param([], record("Pending", 2, 2, FAILED), False, id="its Job is gone and was recorded as failed"),
     ],
 )
 def test_a_job_must_have_been_seen_to_succeed(

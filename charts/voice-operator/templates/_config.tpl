@@ -56,6 +56,7 @@ alerts:
     {{- include "voice-operator.alertTargets" . | nindent 4 }}
 audit:
   {{- toYaml .Values.audit | nindent 2 }}
+kueue: {{ toJson .Values.kueue }}
 hub:
   {{- toYaml .Values.hub | nindent 2 }}
 watchNamespaces: {{ include "voice-operator.namespaces" . | splitList "\n" | compact | toJson }}

@@ -20,15 +20,23 @@
 && ({{ . }}.endsWith('/') ? {{ . }} : {{ . }} + '/').startsWith(p.endsWith('/') ? p : p + '/'))
 {{- end -}}
 
-{{/* A list of names that only a namespace's exception or tenancy itself may give. */}}
-{{- define "voice-operator.celBases" -}}
+{{/*
+Names that the request's namespace may use: its exception, else what tenancy gives, else the default, a CEL list.
+Call with (dict "root" $ "name" "bases" "default" "[]").
+*/}}
+{{- define "voice-operator.celNames" -}}
+{{- $name := .name -}}
 {{- $special := dict -}}
-{{- range $namespace, $lists := .Values.tenancy.namespaces -}}
-{{- if hasKey $lists "bases" -}}{{- $_ := set $special $namespace $lists.bases -}}{{- end -}}
+{{- range $namespace, $lists := .root.Values.tenancy.namespaces -}}
+{{- if hasKey $lists $name -}}{{- $_ := set $special $namespace (get $lists $name) -}}{{- end -}}
 {{- end -}}
-{{- $default := keys .Values.bases | sortAlpha | toJson -}}
-{{- if hasKey .Values.tenancy "bases" -}}{{- $default = toJson .Values.tenancy.bases -}}{{- end -}}
+{{- $default := .default -}}
+{{- if hasKey .root.Values.tenancy $name -}}{{- $default = get .root.Values.tenancy $name | toJson -}}{{- end -}}
 ({{ if $special }}request.namespace in {{ toJson $special }} ? {{ toJson $special }}[request.namespace] : {{ end }}{{ $default }})
+{{- end -}}
+
+{{- define "voice-operator.celBases" -}}
+{{- include "voice-operator.celNames" (dict "root" . "name" "bases" "default" (keys .Values.bases | sortAlpha | toJson)) -}}
 {{- end -}}
 
 {{/* Languages that are recognised: the trainer's own, and those of the installation's recogniser. */}}
@@ -38,10 +46,11 @@
 {{ toJson $own }}
 {{- end -}}
 
-{{/* Whether tenancy says anything about bases. */}}
-{{- define "voice-operator.hasBases" -}}
-{{- $found := hasKey .Values.tenancy "bases" -}}
-{{- range .Values.tenancy.namespaces -}}{{- if hasKey . "bases" -}}{{- $found = true -}}{{- end -}}{{- end -}}
+{{/* Whether tenancy has lists of a name. Call with (dict "root" $ "name" "bases"). */}}
+{{- define "voice-operator.hasNames" -}}
+{{- $name := .name -}}
+{{- $found := hasKey .root.Values.tenancy $name -}}
+{{- range .root.Values.tenancy.namespaces -}}{{- if hasKey . $name -}}{{- $found = true -}}{{- end -}}{{- end -}}
 {{- if $found -}}true{{- end -}}
 {{- end -}}
 
