@@ -8,10 +8,12 @@ VOICE ?=
 BASE ?=
 PORT ?=
 ONCE ?=
+BRIEF ?=
 SPEAKERS ?=
 PARTS ?=
 SIZES ?=
 FAULTS ?=
+VOICES ?=
 VERSION ?=
 DRY_RUN ?= 1
 KEY ?=
@@ -26,7 +28,7 @@ export PYTHONDONTWRITEBYTECODE :=
 SIDE_BY_SIDE := --numprocesses 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-fast test-faults test-kills test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-attack bench-voice bench-speech bench-text fuzz-speech watermark bench-recordings gpu-check docs clean
+.PHONY: help setup check format test test-fast test-faults test-forges test-kills test-kueue test-security try demo cluster-up cluster-down cluster-status images pins version release crds base bench bench-operator bench-push bench-attack bench-voice bench-speech bench-text fuzz-speech watermark bench-recordings gpu-check docs clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,10 +65,17 @@ test-fast: setup  ## What needs no cluster.
 
 test-faults: setup  ## The operator under every fault (docs/reliability.md), into out/faults (about 2 hours; FAULTS=quick: a part).
 	@# The proxies cut connections on purpose, which leaves sockets to the garbage collector.
-	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m faults -W ignore::pytest.PytestUnraisableExceptionWarning tests/faults tests/operator tests/trainer/local
+	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m faults -W ignore::pytest.PytestUnraisableExceptionWarning tests/faults tests/operator tests/trainer
 
-test-kills: setup  ## SIGKILL at 20 random moments of a training on this machine: the same voice at the end (about an hour).
-	@OMP_NUM_THREADS=1 VOICE_TEST_KILLS=20 $(PYTHON) -m pytest -s -m faults tests/trainer/local/test_kills.py
+test-kills: setup  ## SIGKILL at 20 random moments of a training, on this machine and over S3, and at each request to the Hub (about two hours).
+	@OMP_NUM_THREADS=1 VOICE_TEST_KILLS=20 $(PYTHON) -m pytest -s -m faults tests/trainer
+
+test-forges: setup  ## The pipelines of ci/ by gitlab-ci-local, act and Jenkins' engine, manifests by the libraries of Argo CD and Flux, into out/forges (some minutes; installs them the first time).
+	@$(PYTHON) -m dev.forges
+	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -s -m forges tests/cli/runners
+
+test-kueue: setup  ## Voices in the queues of a real Kueue (docs/install.md), with figures in out/kueue (some minutes; builds Kueue the first time).
+	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m kueue tests/kueue
 
 test-security: setup  ## Attacks of people with exactly their rights (docs/attacks.md), into out/security (some minutes).
 	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m security tests/security
@@ -119,6 +128,9 @@ bench: .venv/.synced  ## Speed at the official sizes, of torch, stored graphs an
 bench-operator: setup  ## Memory, delays and API requests of the operator by number of voices, into out/bench/operator.json and .png.
 	@$(PYTHON) -m dev.operator_bench $(if $(SIZES),--sizes "$(SIZES)")
 
+bench-push: setup  ## 200 folders of recordings in one push by the pipelines' own scripts, into out/bench/push.json (VOICES=number; about 20 minutes on two busy cores).
+	@OMP_NUM_THREADS=1 VOICE_TEST_LECTURERS=$(or $(VOICES),200) $(PYTHON) -m pytest -s tests/cli/test_pipelines_api_server.py -k lecturers
+
 bench-attack: setup  ## One tenant floods, another revokes and speaks: delays and memory, into out/security/{flood,speech}.json (about 8 minutes).
 	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m security tests/security/test_flood.py tests/security/test_speech_load.py
 
@@ -136,8 +148,8 @@ watermark: .venv/.synced  ## Write the networks of the watermark that speech ser
 bench-text: .venv/.synced  ## How fast a million characters of each language become phones, into out/bench/text.json (3 minutes).
 	@OMP_NUM_THREADS=1 $(PYTHON) -m dev.text_bench
 
-fuzz-speech: setup  ## Hostile requests and connections against a speech server, into out/bench/fuzz.json and .md (10 minutes).
-	@$(PYTHON) -m dev.speech_fuzz
+fuzz-speech: setup  ## Hostile requests and connections against a speech server, into out/bench/fuzz.json and .md (20 minutes; BRIEF=1: 5, to see that it works).
+	@$(PYTHON) -m dev.speech_fuzz $(if $(BRIEF),--brief)
 
 bench-recordings: setup  ## What judging and denoising does to real speech, into out/bench/recordings.json and .svg (45 minutes; PARTS=names, words among them).
 	@$(UV) sync --frozen --all-packages --group bench --quiet

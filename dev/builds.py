@@ -14,6 +14,7 @@ from dev.paths import TOOLS, cache, exclusive_lock
 from dev.terminal import PATH, run_long, step
 
 KUBERNETES = "k8s.io/kubernetes"
+KUEUE = "sigs.k8s.io/kueue"
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,9 @@ PROGRAMS = {
         Program("coredns", "./coredns", "github.com/coredns/coredns", 0.5),
         Program("pause", "./pause", "", 0),
         Program("minio", "github.com/minio/minio", "github.com/minio/minio", 8, folder=TOOLS / "minio"),
+        Program("kueue", f"{KUEUE}/cmd/kueue", KUEUE, 4, folder=TOOLS / "kueue"),
+        Program("act", "github.com/nektos/act", "github.com/nektos/act", 2, "main.version", TOOLS / "act"),
+        Program("gitops", ".", "github.com/argoproj/gitops-engine", 3, folder=TOOLS / "gitops"),
     )
 }
 

@@ -111,15 +111,19 @@ def _install(ready: Prepared) -> None:
 
 def open_stores(kubectl: Kubectl) -> StoreFactory:
     """Open the store that the environment names, or else the development store through its Service's address."""
+    return StoreFactory(store_environment(kubectl) or None)
+
+
+def store_environment(kubectl: Kubectl) -> dict[str, str]:
+    """Return the variables that lead to the development store; none where the environment names a store."""
     if os.environ.get("AWS_ENDPOINT_URL_S3"):
-        return StoreFactory()
+        return {}
     service = kubectl.get("service", "s3", "voice-s3")["spec"]
-    development = {
+    return {
         "AWS_ENDPOINT_URL_S3": f"http://{service['clusterIP']}:{service['ports'][0]['port']}",
         "AWS_ACCESS_KEY_ID": "voicedev",
         "AWS_SECRET_ACCESS_KEY": "voicedev-secret",
     }
-    return StoreFactory(development)
 
 
 def _fetch_report(store: Store, out: Path) -> None:

@@ -74,7 +74,19 @@ SPEECH = (
         "short",
         {"{{server}} {{pod}}": f"sum by (server, pod) (voice_inference_speech_requests_in_progress{{{SERVER}}})"},
     ),
-    Panel("Computation per second of audio", "s", quantiles("voice_inference_real_time_factor", "server", SERVER)),
+    Panel(
+        "Sentences spoken in one step",
+        "short",
+        {
+            "{{server}}": f"sum by (server) (rate(voice_inference_step_rows_total{{{SERVER}}}[5m])) / "
+            f"sum by (server) (rate(voice_inference_steps_total{{{SERVER}}}[5m]))"
+        },
+    ),
+    Panel(
+        "Seconds that a sentence takes, per second of its audio",
+        "s",
+        quantiles("voice_inference_real_time_factor", "server", SERVER),
+    ),
     Panel(
         "Voices by state",
         "short",

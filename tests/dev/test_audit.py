@@ -57,10 +57,18 @@ class Osv(BaseHTTPRequestHandler):
         pass
 
 
+class OsvServer(ThreadingHTTPServer):
+    """uv opens some thirty connections at once."""
+
+    request_queue_size = 128
+
+
 @pytest.fixture
 def osv(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """A service that answers as OSV does; yields the packages it was asked about."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Osv)
+    server = OsvServer(("127.0.0.1", 0), Osv)
+    patient = dict.fromkeys(audit.IMPATIENT, "60") | {"UV_HTTP_RETRIES": "3"}  # other tests share the cores
+    monkeypatch.setattr(audit, "IMPATIENT", patient)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("OSV_URL", f"http://127.0.0.1:{server.server_address[1]}")
     Osv.asked.clear()

@@ -25,7 +25,7 @@ NO_REASONS = frozenset(
     IfNotPresent PodScheduled StageName ErrImagePull ImagePullBackOff InvalidImageName ErrImageNeverPull
     ImageInspectError NoSuchKey NoSuchObject ResourceNotFound TooLarge CreateContainerConfigError ErrorDetails OnDemand
     SpotThenOnDemand DisruptionTarget ContainerCreating PodInitializing FailedMount FailedAttachVolume FailedMapVolume
-    TimedOut OrderedDict FloatStorage
+    TimedOut InvalidAnswer OrderedDict FloatStorage QuotaReserved AdmissionCheck AdmissionGated PodsReadyTimeout
     """.split()  # noqa: SIM905 -- a list of twenty words reads better as text
 )
 

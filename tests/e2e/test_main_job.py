@@ -2,10 +2,7 @@
 
 import csv
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,33 +15,10 @@ from dev.demo.__main__ import BUCKET, STUDIO, SYSTEM, open_stores
 from dev.demo.kubectl import Kubectl, Manifest
 from dev.demo.objects import upload
 from dev.recordings import Recordings
+from tests.e2e.conftest import Demo, run_demo
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-REPOSITORY = Path(__file__).resolve().parents[2]
 JOB_LABEL = "voice.sovits.dev/voice-model"
-
-
-@dataclass(frozen=True)
-class Demo:
-    out: Path
-    dataset: Path
-    result: dict[str, object]
-    cluster: Kubectl
-
-
-def run_demo(out: Path, voice: Path) -> dict[str, object]:
-    command = [sys.executable, "-m", "dev.demo", "--voice", str(voice), "--out", str(out), "--epochs", "2"]
-    subprocess.run(command, cwd=REPOSITORY, check=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
-    answer: dict[str, object] = json.loads((out / "result.json").read_text(encoding="utf-8"))
-    return answer
-
-
-@pytest.fixture(scope="module")
-def demo(cluster: Kubectl, spoken_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    out = tmp_path_factory.mktemp("demo")
-    dataset = tmp_path_factory.mktemp("voices") / "flite-slt"
-    shutil.copytree(spoken_dataset, dataset)
-    return Demo(out, dataset, run_demo(out, dataset), cluster)
 
 
 def test_the_demo_says_what_it_made(demo: Demo) -> None:

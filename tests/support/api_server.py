@@ -37,6 +37,7 @@ class ApiServer:
     loses: Callable[[Object], bool] = lambda _: False  # events that no watch gets
     answers: list[int] = field(default_factory=list)  # HTTP statuses of the next requests, instead of what they ask for
     refuses: Callable[[web.Request], bool] = lambda _: False  # requests that are answered with 500
+    forbids: Callable[[web.Request], str] = lambda _: ""  # requests that are answered with 403, and why
     requests: list[str] = field(default_factory=list)
     webhook: Callable[[Object], None] = lambda _: None  # changes what clients write
     between_pages: Callable[[], None] = lambda: None
@@ -103,9 +104,8 @@ class ApiServer:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request.raw_path)
-        if self.answers or self.refuses(request):
-            status = self.answers.pop(0) if self.answers else 500
-            return web.json_response({"code": status, "reason": "Made", "message": "as the test wants"}, status=status)
+        if (refusal := self._refusal(request)) is not None:
+            return refusal
         path = PATH.fullmatch(request.path)
         if path is None:
             return web.json_response(_discovery(request.path))
@@ -119,6 +119,14 @@ class ApiServer:
         if "watch" in request.query:
             return await self._watch(request, plural, namespace)
         return self._list(request, plural, namespace)
+
+    def _refusal(self, request: web.Request) -> web.Response | None:
+        if message := self.forbids(request):
+            return web.json_response({"code": 403, "reason": "Forbidden", "message": message}, status=403)
+        if not self.answers and not self.refuses(request):
+            return None
+        status = self.answers.pop(0) if self.answers else 500
+        return web.json_response({"code": status, "reason": "Made", "message": "as the test wants"}, status=status)
 
     def _write(self, key: tuple[str, str, str | None], item: Object, *, merging: bool) -> web.Response:
         """Create, replace what has the resource version that the client read, or merge; a webhook has the last word."""

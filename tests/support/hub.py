@@ -5,9 +5,10 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -22,6 +23,7 @@ class Repository:
     private: bool
     files: dict[str, bytes] = field(default_factory=lambda: {".gitattributes": b"*.safetensors filter=lfs\n"})
     commits: list[str] = field(default_factory=list)
+    large: dict[str, bytes] = field(default_factory=dict)  # of all commits, by SHA-256
 
 
 @dataclass
@@ -33,6 +35,7 @@ class Hub:
     requests: list[str] = field(default_factory=list)
     fail: dict[str, tuple[int, int]] = field(default_factory=dict)
     endpoint: str = ""
+    on_request: Callable[[str], None] = lambda _: None  # before and after each is handled, with its method and path
 
     def failure(self, path: str) -> int:
         """The status to answer with instead; 0: none."""
@@ -89,7 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer({"error": "Invalid credentials"}, 401)
         for pattern, answer in ROUTES:
             if found := re.fullmatch(pattern, f"{self.command} {path}"):
+                self.state.on_request(f"{self.command} {path}")
                 result, status = answer(self.state, body, *found.groups())
+                self.state.on_request(f"{self.command} {path}")
                 return self._answer(result, status)
         return self._answer({"error": f"no route for {self.command} {path}"}, 501)
 
@@ -108,6 +113,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        if status == HTTPStatus.NOT_FOUND:
+            self.send_header("X-Error-Code", "RepoNotFound")
         self.end_headers()
         self.wfile.write(data)
 
@@ -166,7 +173,7 @@ def _commit(hub: Hub, body: bytes, name: str) -> Answer:
         elif entry["key"] == "lfsFile":
             if value["oid"] not in hub.objects:
                 return {"error": f"no object {value['oid']}"}, 400
-            files[value["path"]] = hub.objects[value["oid"]]
+            files[value["path"]] = repository.large[value["oid"]] = hub.objects[value["oid"]]
         elif entry["key"] == "deletedFile":
             del files[value["path"]]
     repository.files = files
@@ -189,6 +196,25 @@ def _tree(hub: Hub, body: bytes, name: str) -> Answer:
     return [one(path, data) for path, data in sorted(hub.repositories[name].files.items())], 200
 
 
+def _squash(hub: Hub, body: bytes, name: str) -> Answer:
+    hub.repositories[name].commits[:] = [json.loads(body)["message"]]
+    return {}, 200
+
+
+def _large(hub: Hub, body: bytes, name: str) -> Answer:
+    def one(oid: str, data: bytes) -> dict[str, Any]:
+        about = {"fileOid": oid, "filename": "unknown", "oid": oid, "size": len(data)}
+        return about | {"pushedAt": "2026-11-23T06:07:00.000Z", "ref": None}
+
+    return [one(oid, data) for oid, data in sorted(hub.repositories[name].large.items())], 200
+
+
+def _delete_large(hub: Hub, body: bytes, name: str) -> Answer:
+    for oid in json.loads(body)["deletions"]["sha"]:
+        del hub.repositories[name].large[oid], hub.objects[oid]
+    return {}, 200
+
+
 def _valid(hub: Hub, body: bytes) -> Answer:
     return {"errors": [], "warnings": []}, 200
 
@@ -201,4 +227,7 @@ ROUTES = (
     (r"PUT /objects/([0-9a-f]{64})", _put),
     (r"POST /api/models/([^/]+/[^/]+)/commit/main", _commit),
     (r"GET /api/models/([^/]+/[^/]+)/tree/main", _tree),
+    (r"POST /api/models/([^/]+/[^/]+)/super-squash/main", _squash),
+    (r"GET /api/models/([^/]+/[^/]+)/lfs-files", _large),
+    (r"POST /api/models/([^/]+/[^/]+)/lfs-files/batch", _delete_large),
 )

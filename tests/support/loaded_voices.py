@@ -10,6 +10,10 @@ from tests.support.voices import Object
 class LoadedVoices(Protocol):
     """What a played pod has loaded."""
 
+    @property
+    def generation(self) -> int:
+        """Of the list that it has."""
+
     def voices(self) -> list[Object]: ...
 
 
@@ -20,7 +24,8 @@ class LoadedVoicesHandler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         loaded: LoadedVoices = self.server
-        body = json.dumps({"object": "list", "generation": 1, "data": loaded.voices()}).encode()
+        voices = loaded.voices()
+        body = json.dumps({"object": "list", "generation": loaded.generation, "data": voices}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -215,9 +215,18 @@ class FakeInference(http.server.ThreadingHTTPServer):
         self._lists = lists
         self.fails: dict[str, str] = {}
         self.servers = ["default"]  # all of them are this one process
+        self.is_cut_off = False  # then nobody tells it of newer lists
+
+    @property
+    def generation(self) -> int:
+        return 1 if self.is_cut_off else self._lists.generation
 
     def voices(self) -> list[Object]:
-        return [report_of(voice, self.fails) for server in self.servers for voice in self._desired(server)]
+        return [report_of(voice, self.fails) for voice in self.listed()]
+
+    def listed(self) -> list[Object]:
+        """The entries of the operator's lists."""
+        return [voice for server in self.servers for voice in self._desired(server)]
 
     def _desired(self, server: str) -> list[Object]:
         try:
@@ -309,6 +318,7 @@ class Scene:
     def finish(self, voice: str, stage: str, **summary: Any) -> None:
         """Let the stage's Job succeed with its manifest."""
         job = self.reach_job(voice, stage)
+        wait_for(f"the status of {voice} about {job}", lambda: self.user.status(voice).get("inputHash", "")[:8] in job)
         self.trainer.commit(voice, stage, **summary)
         if summary.get("passed"):
             self.trainer.commit(voice, "publish")

@@ -13,6 +13,7 @@ SHARED = {
     "tests/cli": CONTROL_PLANE,
     "tests/faults": CONTROL_PLANE,
     "tests/inference/access": CONTROL_PLANE,
+    "tests/kueue": CONTROL_PLANE,
     "tests/operator": CONTROL_PLANE,
     "tests/security": CONTROL_PLANE,
 }

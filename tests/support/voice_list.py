@@ -18,6 +18,7 @@ class VoiceLists:
         self._client = client
         self._tokens: dict[str, str] = {}
         self._lock = threading.Lock()
+        self.generation = 0  # the highest that was read
 
     def read(self, operator: str, server: str, timeout: float = 5) -> list[Object]:
         """The entries that the operator at an address tells a server's pods to serve.
@@ -29,11 +30,13 @@ class VoiceLists:
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self._token(server)}"})  # noqa: S310 -- ours
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310 -- ours
-                voices: list[Object] = json.load(answer)["voices"]
+                document = json.load(answer)
         except urllib.error.HTTPError as error:
             if error.code == HTTPStatus.UNAUTHORIZED:  # the signing key is another one, or nothing was written
                 self._tokens.pop(server, None)
             raise
+        voices: list[Object] = document["voices"]
+        self.generation = max(self.generation, document["generation"])
         return voices
 
     def _token(self, server: str) -> str:
