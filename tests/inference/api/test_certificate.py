@@ -1,5 +1,6 @@
 """HTTPS by a mounted Secret: a real server, certificates of an authority of ours, files swapped as the kubelet does."""
 
+import asyncio
 import json
 import re
 import socket
@@ -18,7 +19,7 @@ from cryptography import x509
 from dev.ports import free_port
 from tests.inference.conftest import StartProcess
 from tests.support.waiting import wait_for
-from websockets.sync.client import connect as connect_socket
+from websockets.asyncio.client import connect as connect_socket
 
 from voice_inference.api.certificate import ServerCertificate
 from voice_inference.errors import InvalidSettings
@@ -170,9 +171,18 @@ def test_speech_and_sockets_come_over_tls(
         body = {"input": "Hello.", "voice": "studio/alice", "response_format": "wav"}
         assert process.client.post("/v1/audio/speech", json=body).content.startswith(b"RIFF")
         url = str(process.client.base_url.copy_with(scheme="wss", path="/v1/audio/speech/stream"))
-        with connect_socket(url, ssl=secret.trust) as stream:
-            stream.send(json.dumps({"type": "session.config", "voice": "studio/alice"}))
-            assert json.loads(stream.recv(SECONDS))["type"] == "session.created"
+        assert asyncio.run(first_message(url, secret.trust))["type"] == "session.created"
+
+
+async def first_message(url: str, trust: ssl.SSLContext) -> Any:
+    """What a session of a WebSocket begins with.
+
+    The library's threads would read and write one TLS connection at the same time, which OpenSSL cannot: in 1 of 300
+    such handshakes the request got lost.
+    """
+    async with connect_socket(url, ssl=trust, open_timeout=SECONDS) as stream:
+        await stream.send(json.dumps({"type": "session.config", "voice": "studio/alice"}))
+        return json.loads(await asyncio.wait_for(stream.recv(), SECONDS))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Connections that are slow on purpose end, and do no harm to others: a real server, and sockets of our own."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from dev.ports import free_port
 from tests.support.waiting import wait_for
+from websockets.sync.client import connect as connect_socket
 
 REQUEST_SECONDS = 2.0
 CONNECTIONS = 12
@@ -109,6 +111,13 @@ def test_a_kept_connection_may_ask_again_later(port: int) -> None:
         for _ in range(3):
             assert client.get("/healthz").status_code == 200
             time.sleep(REQUEST_SECONDS * 0.6)
+
+
+def test_a_socket_may_stay_open_longer_than_a_request_may_take(port: int) -> None:
+    with connect_socket(f"ws://127.0.0.1:{port}/v1/audio/speech/stream") as stream:
+        time.sleep(REQUEST_SECONDS * 1.5)
+        stream.send(json.dumps({"type": "session.config", "voice": "studio/nobody"}))
+        assert "studio/nobody" in str(stream.recv(20))
 
 
 def test_more_connections_than_there_may_be_are_closed_at_once_and_others_are_answered(port: int) -> None:

@@ -210,6 +210,7 @@ class _GuardedProtocol(_EndsSlowReaders, H11Protocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._deadline: asyncio.TimerHandle | None = None  # of the request that arrives
+        self._upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -217,11 +218,15 @@ class _GuardedProtocol(_EndsSlowReaders, H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        arrives = self.conn.their_state in {h11.IDLE, h11.SEND_BODY}
+        arrives = not self._upgraded and self.conn.their_state in {h11.IDLE, h11.SEND_BODY}
         if not arrives:
             self._forget_deadline()
         elif self._deadline is None and not self.transport.is_closing():
             self._deadline = self.loop.call_later(self.request_seconds, self._request_is_late)
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        super().handle_websocket_upgrade(event)
+        self._upgraded = True  # what follows is another protocol's, also its end
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadline()
