@@ -21,6 +21,8 @@ from dev.terminal import tail
 READY_SECONDS = 60
 STOP_SECONDS = 30
 RETRY_SECONDS = 0.1
+BUG = "bug in the operator"  # what its log says before a traceback
+BUG_CHARACTERS = 4000
 
 
 class OperatorProcess:
@@ -121,6 +123,11 @@ class OperatorProcess:
         if not found:
             raise DevError(f"the operator has no series {name} with {labels}")
         return sum(found)
+
+    def bug(self) -> str:
+        """What its log says of the first error that nobody expected; empty: there was none."""
+        found = self.log.read_text(errors="replace").partition(BUG)
+        return "".join(found[1:])[:BUG_CHARACTERS]
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self.process is None:

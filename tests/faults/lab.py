@@ -29,7 +29,6 @@ RESYNC_SECONDS = float(Settings.model_fields["resync_seconds"].default)
 REVOCATION_SECONDS = 60.0  # in every fault
 QUIET_SECONDS = 4.0  # without a write: longer than the pauses between passes over what runs
 GRACEFUL = {0, -signal.SIGTERM}  # the second one: in the first moment of its life
-BUG = "bug in the operator"
 DIGEST = "sha256:" + "a" * 64
 CONSENT = {"holder": "Alice A.", "statement": "I agree that my voice is trained and used."}
 
@@ -297,11 +296,11 @@ class Lab:
         return replica
 
     def _stop_replica(self, replica: Replica) -> None:
-        code, log = replica.close(), replica.log.read_text()
+        code = replica.close()
         if code not in GRACEFUL and replica in self.replicas:
             self._violations.append(f"the replica {replica.name} ended with exit code {code}")
-        if BUG in log:
-            self._violations.append(f"a bug in the operator: {log[log.index(BUG) :][:2000]}")
+        if found := replica.process.bug():
+            self._violations.append(f"the replica {replica.name}: {found}")
 
     def _stop_node(self) -> None:
         self.node.stop()

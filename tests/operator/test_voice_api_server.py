@@ -566,6 +566,7 @@ def test_a_restart_writes_nothing(scene: Any) -> None:
         f"{jobs:.0f} Jobs, {scene.operator.metric(f'{event_to_job}_sum') / jobs:.3f} s after their event\n"
     )
     assert scene.operator.metric(f"{event_to_job}_bucket", le="2.0") >= 0.5 * jobs, "the tests share two cores"
+    assert scene.operator.bug() == ""
     assert scene.operator.metric("controller_runtime_reconcile_panics_total") == 0
     assert scene.operator.stop() == 0
     scene.operator.start()
