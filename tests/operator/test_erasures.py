@@ -5,7 +5,7 @@ import itertools
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -585,6 +585,33 @@ def test_the_end_of_a_voice_is_recorded_once_after_whatever_step_the_process_die
         assert f"{stone['objects']} objects" in told
 
     assert killed_after_each_effect(life, tmp_path) >= 8
+
+
+def test_the_end_of_a_voice_that_goes_while_another_ones_is_noted_is_recorded_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put(**SERVED)
+        await scene.settle()
+        first = scene.caches.voices.get("studio", "alice")
+        assert first is not None
+        write = scene.store.write
+
+        async def write_while_another_goes(uri: str, data: bytes, namespace: str = "") -> None:
+            monkeypatch.undo()
+            scene.erasures.on_deleted(replace(first, uid="uid-2"))
+            await write(uri, data, namespace)
+
+        monkeypatch.setattr(scene.store, "write", write_while_another_goes)
+        scene.delete()
+        scene.put("uid-3")
+        await scene.settle()
+        assert await scene.claim("uid-3") == ""
+        await scene.settle()
+        ends = [act["reason"].partition(" ")[0] for act in scene.acts() if act["act"] == "Unloaded"]
+        assert len(ends) == 2
+
+    run(scenario, tmp_path)
 
 
 @pytest.mark.parametrize("kills_after", [1, 2, 0])

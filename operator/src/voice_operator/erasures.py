@@ -235,7 +235,7 @@ class ErasureReconciler:
             served=record.served,
             copied=record.copied,
         )
-        if folder.marked == wanted:
+        if folder.marked == wanted and not folder.departed:
             return None
         marker = await self._documents.marker(key)
         is_known = self._has_revisions(key, uid)
@@ -249,7 +249,7 @@ class ErasureReconciler:
         if marker != sealed:
             await self._documents.mark(key, sealed)
         folder.marked, folder.owner = wanted, uid
-        folder.departed.clear()
+        folder.departed = {gone: one for gone, one in folder.departed.items() if not one.is_noted}
         if self._cluster.caches.voices.get(key.namespace, key.name) is None:  # it was deleted meanwhile
             self._queue.add(key, Priority.NORMAL)
         return None
@@ -324,7 +324,7 @@ class ErasureReconciler:
         departed = self._folders[key].departed
         if marker is not None and marker.uid not in {living, *departed} and self._is_ours(key, marker):
             await self._note_end(key, marker.uid, marker.served, was_seen=False)
-        for uid, one in departed.items():
+        for uid, one in list(departed.items()):  # more may go meanwhile, and another pass may claim the folder
             if not one.is_noted:
                 await self._note_end(key, uid, one.record.served, was_seen=True)
                 one.is_noted = True
