@@ -57,7 +57,17 @@ class DyingStore(Store):
     kills_after = 0  # effects; 0: none
     effects = 0
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.meanwhile: dict[str, Callable[[], None]] = {}  # what else happens, once, while a call is under way
+
+    async def read(self, uri: str, namespace: str = "") -> bytes | None:
+        found = await super().read(uri, namespace)
+        self.meanwhile.pop("read", lambda: None)()
+        return found
+
     async def write(self, uri: str, data: bytes, namespace: str = "") -> None:
+        self.meanwhile.pop("write", lambda: None)()
         await super().write(uri, data, namespace)
         self._count()
 
@@ -587,29 +597,32 @@ def test_the_end_of_a_voice_is_recorded_once_after_whatever_step_the_process_die
     assert killed_after_each_effect(life, tmp_path) >= 8
 
 
-def test_the_end_of_a_voice_that_goes_while_another_ones_is_noted_is_recorded_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_voice_that_goes_while_it_claims_its_folder_is_remembered(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put(hold=True)
+        await scene.settle()
+        scene.put(hold=True, **SERVED)
+        scene.store.meanwhile = {"read": scene.delete}
+        assert await scene.claim() == ""
+        await scene.settle()
+        assert scene.reasons() == ["FilesHeld"]
+
+    run(scenario, tmp_path)
+
+
+def test_the_end_of_a_voice_that_goes_while_another_ones_is_noted_is_recorded_too(tmp_path: Path) -> None:
     async def scenario(scene: Scene) -> None:
         scene.put(**SERVED)
         await scene.settle()
         first = scene.caches.voices.get("studio", "alice")
         assert first is not None
-        write = scene.store.write
-
-        async def write_while_another_goes(uri: str, data: bytes, namespace: str = "") -> None:
-            monkeypatch.undo()
-            scene.erasures.on_deleted(replace(first, uid="uid-2"))
-            await write(uri, data, namespace)
-
-        monkeypatch.setattr(scene.store, "write", write_while_another_goes)
         scene.delete()
         scene.put("uid-3")
+        scene.store.meanwhile = {"write": lambda: scene.erasures.on_deleted(replace(first, uid="uid-2"))}
         await scene.settle()
         assert await scene.claim("uid-3") == ""
         await scene.settle()
-        ends = [act["reason"].partition(" ")[0] for act in scene.acts() if act["act"] == "Unloaded"]
-        assert len(ends) == 2
+        assert [act["act"] for act in scene.acts()].count("Unloaded") == 2
 
     run(scenario, tmp_path)
 

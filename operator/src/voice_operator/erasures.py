@@ -249,7 +249,7 @@ class ErasureReconciler:
         if marker != sealed:
             await self._documents.mark(key, sealed)
         folder.marked, folder.owner = wanted, uid
-        folder.departed = {gone: one for gone, one in folder.departed.items() if not one.is_noted}
+        folder.departed = {gone: one for gone, one in folder.departed.items() if gone == uid or not one.is_noted}
         if self._cluster.caches.voices.get(key.namespace, key.name) is None:  # it was deleted meanwhile
             self._queue.add(key, Priority.NORMAL)
         return None
