@@ -14,7 +14,9 @@ import httpx
 import pytest
 from tests.inference.conftest import Process, StartProcess
 from websockets.client import ClientProtocol
+from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
+from websockets.sync.client import ClientConnection, connect
 from websockets.uri import parse_uri
 
 TIMEOUT_SECONDS = 120.0  # the machine may be busy
@@ -40,6 +42,40 @@ def test_pcm_arrives_while_it_is_spoken_and_sigterm_lets_it_finish(
             received += b"".join(chunks)
         assert received == whole
         assert process.popen.wait(TIMEOUT_SECONDS) == -signal.SIGTERM
+
+
+def test_sigterm_lets_a_socket_finish_its_sentence(make_bundle: Any, desired: Any, start_process: StartProcess) -> None:
+    desired.write(make_bundle().seal())
+    config = {"type": "session.config", "voice": "studio/alice", "response_format": "pcm", "seed": 1}
+    text = "The server reads this sentence aloud, and it takes its time for every word of it. It reads this one never. "
+    with start_process("--grace-seconds", f"{TIMEOUT_SECONDS:.0f}") as process:
+        host, port = process.client.base_url.host, process.client.base_url.port
+        url = f"ws://{host}:{port}/v1/audio/speech/stream"
+        with connect(url) as writing, connect(url) as waiting:
+            for socket_, messages in ((writing, (config, {"type": "input.text", "text": text})), (waiting, (config,))):
+                for message in messages:
+                    socket_.send(json.dumps(message))
+                assert "session.created" in str(socket_.recv(TIMEOUT_SECONDS))
+            assert "audio.start" in str(writing.recv(TIMEOUT_SECONDS))
+            first = writing.recv(TIMEOUT_SECONDS)
+            process.popen.send_signal(signal.SIGTERM)
+            *rest, done, end = until_closed(writing)
+            assert isinstance(first, bytes)
+            assert all(isinstance(part, bytes) for part in rest)
+            assert json.loads(done) == {"type": "audio.done", "sentence_index": 0}
+            assert json.loads(end) == {"type": "session.done", "total_sentences": 1}
+            assert [json.loads(message)["total_sentences"] for message in until_closed(waiting)] == [0]
+            assert (writing.close_code, waiting.close_code) == (1012, 1012)
+        assert process.popen.wait(TIMEOUT_SECONDS) == -signal.SIGTERM
+
+
+def until_closed(stream: ClientConnection) -> list[Any]:
+    """What comes before the server closes."""
+    messages: list[Any] = []
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            messages.append(stream.recv(TIMEOUT_SECONDS))
+    return messages
 
 
 def listen_for_a_moment(client: httpx.Client, body: dict[str, Any]) -> None:

@@ -86,7 +86,7 @@ def config_of(services: Services) -> uvicorn.Config:
         access_log=settings.log_level == "debug",
         server_header=False,
         timeout_graceful_shutdown=settings.grace_seconds,
-        ws=guarded_socket_protocol(settings.write_seconds),
+        ws=guarded_socket_protocol(settings.write_seconds, services.ending.set),
         ws_max_size=BODY_LIMIT,
         ws_per_message_deflate=False,  # audio does not become smaller
     )

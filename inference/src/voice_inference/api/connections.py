@@ -154,11 +154,20 @@ def guarded_protocol(request_seconds: float, write_seconds: float) -> type[H11Pr
     return Guarded
 
 
-def guarded_socket_protocol(write_seconds: float) -> type[WebSocketsSansIOProtocol]:
-    """Return the protocol class of its WebSockets; ``write_seconds`` as above: a ping's time-out would wait for it."""
+def guarded_socket_protocol(write_seconds: float, on_shutdown: Callable[[], None]) -> type[WebSocketsSansIOProtocol]:
+    """Return the protocol class of its WebSockets.
+
+    Args:
+        write_seconds: as above; a ping's time-out would wait for it.
+        on_shutdown: called when the process is to end, for each that is open; sessions end by themselves then.
+    """
 
     class Guarded(_EndsSlowReaders, WebSocketsSansIOProtocol):
-        pass
+        def shutdown(self) -> None:
+            if self.handshake_complete and not self.close_sent:
+                on_shutdown()  # uvicorn would close it in the middle of a sentence
+            else:
+                super().shutdown()
 
     Guarded.write_seconds = write_seconds
     return Guarded

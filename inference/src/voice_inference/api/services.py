@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from voice_inference.access.callers import Limits
@@ -48,6 +49,7 @@ class Services:
     clock: Callable[[], datetime]
     certificate: ServerCertificate | None
     tracing: Tracing
+    ending: asyncio.Event = field(default_factory=asyncio.Event)  # set: sessions of WebSockets come to their end
 
 
 def now() -> datetime:

@@ -39,7 +39,7 @@ from voice_inference.errors import InferenceError, InvalidRequest, TryLater
 CONFIG_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 120.0  # without a message, and with nothing to speak
 MOST_WAITING: Final = 32_768  # characters that are written and not spoken: half an hour of speech
-NORMAL, REFUSED, FAILED_CODE, LATER = 1000, 1008, 1011, 1013  # of RFC 6455
+NORMAL, REFUSED, FAILED_CODE, RESTARTS, LATER = 1000, 1008, 1011, 1012, 1013  # of RFC 6455
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class SpeechSession:
         self._spoken = 0  # sentences
 
     async def run(self) -> None:
-        """Speak until the client is done; errors are told, and end it.
+        """Speak until the client is done, or the sentence during which the process is to end; errors end it too.
 
         Raises:
             WebSocketDisconnect: the client has gone.
@@ -71,17 +71,18 @@ class SpeechSession:
         code = NORMAL
         try:
             caller, request = await self._configure()
-            await self._first_of(self._read(), self._speak_all(caller, request))
+            await self._first_of(self._read(), self._speak_all(caller, request), self._notice_the_end())
             await self._send("session.done", total_sentences=self._spoken)
+            code = NORMAL if self._is_done and not self._waiting else RESTARTS
         except WebSocketDisconnect:
             raise
         except Exception as error:  # noqa: BLE001 -- whatever it is, the client is told that the session ends
             code = await self._tell(error)
         await self._socket.close(code)
 
-    async def _first_of(self, reading: Coroutine[Any, Any, None], speaking: Coroutine[Any, Any, None]) -> None:
-        """Speak to the end; reading ends with errors alone."""
-        tasks = {asyncio.create_task(reading), asyncio.create_task(speaking)}
+    async def _first_of(self, *parts: Coroutine[Any, Any, None]) -> None:
+        """Run all until one ends; those that are not speaking end with errors alone."""
+        tasks = {asyncio.create_task(part) for part in parts}
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -150,16 +151,22 @@ class SpeechSession:
             )
 
     async def _speak_all(self, caller: Caller, request: SpeechRequest) -> None:
-        """Speak what waits until the client is done."""
-        while True:
+        """Speak what waits until the client is done, or the process is to end."""
+        while not self._services.ending.is_set():
             while not self._waiting:
-                if self._is_done:
+                if self._is_done or self._services.ending.is_set():
                     return
                 self._changed.clear()
                 await self._changed.wait()
             sentence = self._waiting.popleft()
             await self._speak(caller, request.model_copy(update={"input": sentence}))
             self._spoken += 1
+
+    async def _notice_the_end(self) -> None:
+        """Wake who waits for something to speak once the process is to end."""
+        await self._services.ending.wait()
+        self._changed.set()
+        await asyncio.Event().wait()
 
     async def _speak(self, caller: Caller, request: SpeechRequest) -> None:
         """Speak a sentence within the caller's limits; one without a word is told of, and is no reason to end."""
