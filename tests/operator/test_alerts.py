@@ -394,6 +394,25 @@ def test_what_is_mended_meanwhile_is_told_no_longer(monkeypatch: pytest.MonkeyPa
     run(scenario)
 
 
+def test_what_is_due_again_while_it_is_sent_takes_one_place() -> None:
+    async def scenario(receiver: Receiver) -> None:
+        async with Working(Operator(target(receiver))) as operator:
+
+            async def mended_and_broken_again(_: web.Request) -> web.StreamResponse:
+                operator.reasons.pop(key)
+                operator.reconcile(key)
+                operator.fails()
+                return web.Response()
+
+            receiver.behaviours = [mended_and_broken_again]
+            key = operator.fails()
+            await until(lambda: operator.statuses[key].alerts)
+            await until(operator.alerts._lanes["hook"].ready.empty)
+            assert operator.alerts._lanes["hook"].pending == 0
+
+    run(scenario)
+
+
 def test_a_condition_that_comes_and_goes_is_told_once() -> None:
     async def scenario(receiver: Receiver) -> None:
         async with Working(Operator(target(receiver))) as operator:

@@ -187,7 +187,8 @@ class AlertDispatcher:
     def _end(self, lane: _Lane, delivery: _Delivery, *, delivered: bool) -> None:
         """Keep the outcome until a pass has written it, also of an alert that was due no longer when it arrived."""
         alert, target = delivery.alert, lane.target.name
-        if self._is_wanted(lane, delivery):
+        replaced = self._deliveries[delivery.key].get((target, alert.id))  # itself, or it was due again meanwhile
+        if replaced is not None and replaced.outcome is None:
             lane.pending -= 1
         self._deliveries[delivery.key][target, alert.id] = delivery
         delivery.outcome = Outcome(alert.kind, alert.key, target, delivered, render(self._clock()))

@@ -242,6 +242,7 @@ def test_whatever_the_day_forbidden_is(record: VoiceRecord | None, forbidden: bo
         pytest.param("2026-02-30", None, id="no day at all"),
         pytest.param("2026-11-23", datetime(2026, 11, 24, tzinfo=UTC), id="midnight after the last day"),
         pytest.param("2026-12-31", datetime(2027, 1, 1, tzinfo=UTC), id="of a year"),
+        pytest.param("9999-12-31", None, id="for ever"),
     ],
 )
 def test_a_consent_ends_at(expires: str | None, end: datetime | None) -> None:

@@ -239,7 +239,7 @@ def _time_of(voice: VoiceRecord, now: datetime) -> str:
     """Return when a voice was revoked; a status may hold anything, and nothing was revoked later than now."""
     try:
         return render(min(parse(voice.revoked_at or ""), now))
-    except ValueError:
+    except (ValueError, OverflowError):
         return render(now)
 
 

@@ -145,12 +145,12 @@ def seconds_until_expiry(voices: Iterable[DesiredVoice], now: datetime) -> float
 
 
 def end_of_consent(expires: str | None) -> datetime | None:
-    """Return the end of the last permitted day; None: there is none, or it is no day."""
+    """Return the end of the last permitted day; None: there is none, no clock reaches it, or it is no day."""
     try:
         day = date.fromisoformat(expires) if expires else None
-    except ValueError:
+        return None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+    except (ValueError, OverflowError):  # 9999-12-31 has no day after it
         return None
-    return None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
 
 
 def _permitted(record: VoiceRecord, now: datetime) -> bool:
