@@ -40,7 +40,7 @@ from voice_operator.signing import SigningKey, new_key
 from voice_store import StoreFactory
 
 NOW = datetime(2026, 11, 23, 6, 7, tzinfo=UTC)
-HASH, OLD = "3fa9c2d1" * 8, "0" * 64
+HASH, OLD, OLDER = "3fa9c2d1" * 8, "0" * 64, "1" * 64
 FOLDER = Key("VoiceFolder", "studio", "alice")
 VOICE = Key("VoiceModel", "studio", "alice")
 LABELS = {"voice.sovits.dev/voice-model": "alice", "voice.sovits.dev/input-hash": HASH[:63]}
@@ -59,11 +59,12 @@ class DyingStore(Store):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.meanwhile: dict[str, Callable[[], None]] = {}  # what else happens, once, while a call is under way
+        self.meanwhile: dict[str, Callable[[], Any]] = {}  # what else happens, once, while a call is under way
 
     async def read(self, uri: str, namespace: str = "") -> bytes | None:
         found = await super().read(uri, namespace)
-        self.meanwhile.pop("read", lambda: None)()
+        if (wait := self.meanwhile.pop("read", lambda: None)()) is not None:
+            await wait
         return found
 
     async def write(self, uri: str, data: bytes, namespace: str = "") -> None:
@@ -78,6 +79,7 @@ class DyingStore(Store):
 
     async def erase_below(self, *arguments: Any, **named: Any) -> Removed:
         removed = await super().erase_below(*arguments, **named)
+        self.meanwhile.pop("erase", lambda: None)()
         if removed.objects:
             self._count()
         return removed
@@ -595,6 +597,74 @@ def test_the_end_of_a_voice_is_recorded_once_after_whatever_step_the_process_die
         assert f"{stone['objects']} objects" in told
 
     assert killed_after_each_effect(life, tmp_path) >= 8
+
+
+def test_a_hold_that_comes_while_inputs_go_keeps_those_that_are_left(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put()
+        await scene.settle()
+        scene.write(f"{OLD}/prepare/clip", f"{OLDER}/prepare/clip")
+        inputs = [{"hash": OLD, "erase": "InputChanged"}, {"hash": OLDER, "erase": "InputChanged"}]
+        scene.put(inputs=inputs)
+        scene.store.meanwhile = {"erase": lambda: scene.put(hold=True, inputs=inputs)}
+        await scene.erasures.reconcile(FOLDER)
+        await scene.settle()
+        assert scene.files() == [f"{OLDER}/prepare/clip"]
+
+    run(scenario, tmp_path)
+
+
+def test_an_older_state_of_a_voice_is_not_written_over_a_newer_one(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put()
+        await scene.settle()
+        scene.put(**SERVED)
+        both: list[asyncio.Task[str]] = []
+
+        async def hold() -> None:
+            scene.put(hold=True, **SERVED)
+            both.append(asyncio.create_task(scene.claim()))
+            await asyncio.wait(both, timeout=0.5)
+
+        scene.store.meanwhile = {"read": hold}
+        assert await scene.claim() == ""
+        assert await both[0] == ""
+        assert (scene.marker() or {})["legalHold"]
+
+    run(scenario, tmp_path)
+
+
+def test_an_input_that_left_nothing_once_goes_when_it_is_left_again(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.put(inputs=[{"hash": OLD, "erase": "InputChanged"}])
+        await scene.settle()
+        found = scene.erasures.finished(VOICE, "uid")
+        scene.put()
+        scene.queue._dirty.clear()
+        scene.erasures.acknowledge(VOICE, found)
+        assert FOLDER in scene.queue._dirty
+        await scene.settle()
+        scene.write(f"{OLD}/prepare/clip")
+        scene.put(inputs=[{"hash": OLD, "erase": "InputChanged"}])
+        await scene.settle()
+        assert scene.files() == []
+
+    run(scenario, tmp_path)
+
+
+def test_documents_with_names_that_we_never_give_do_not_end_the_sweep(tmp_path: Path) -> None:
+    async def scenario(scene: Scene) -> None:
+        for name in (f"studio/alice/{'u' * 80}", f"studio/{'v' * 70}", "studio/a?b", "studio/alice/x%41", "Studio/x/y"):
+            path = scene.folder / "_voices" / f"{name}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("{}")
+        scene.mark("uid-0")
+        scene.start()
+        await until(lambda: FOLDER in scene.queue._dirty)
+        assert not scene.tasks[1].done()
+        assert {key for key in scene.queue._dirty if key.kind == "VoiceFolder"} == {FOLDER}
+
+    run(scenario, tmp_path)
 
 
 def test_a_voice_that_goes_while_it_claims_its_folder_is_remembered(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Erases what voices leave in the object store: those that are deleted or revoked, and inputs that nobody needs.
+"""Decides what goes of what voices leave in the store: those deleted or revoked, and inputs that nobody needs.
 
 No object waits for it: there is no finalizer. What must go is computed from what exists, again and again, until a look
 finds nothing and nobody is left who could still write.
@@ -9,30 +9,29 @@ import logging
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 from voice_operator.api.schema import VOICE_NAME
-from voice_operator.api.voice_status import Act, ErasureReason, Tombstone
-from voice_operator.cluster.caches import JOB_NAME
-from voice_operator.cluster.erasure_journals import ErasureJournal, ErasureJournals, JournalName, Progress, Withdrawal
+from voice_operator.api.voice_status import Tombstone
+from voice_operator.cluster.erasure_journals import ErasureJournals, JournalName, Progress
 from voice_operator.cluster.events import EventRecorder
 from voice_operator.cluster.folders import Folders, Marker
-from voice_operator.cluster.jobs import is_finished
-from voice_operator.cluster.kube import VOICE_MODELS, Object
-from voice_operator.cluster.objects import is_deleting, is_of_earlier, is_owned_by
+from voice_operator.cluster.kube import VOICE_MODELS
+from voice_operator.cluster.objects import is_deleting, is_of_earlier
 from voice_operator.cluster.observe import Cluster
-from voice_operator.cluster.pods import phase
+from voice_operator.erasing import CountName, Eraser, labels_of
+from voice_operator.erasure_records import ErasureRecords, Recorder
 from voice_operator.errors import ClusterError, InvalidDocument, NotFound, OperatorError, StoreError
-from voice_operator.manifests.labels import COPY, INPUT_HASH, LABEL_LENGTH, VOICE_MODEL
+from voice_operator.manifests.labels import INPUT_HASH, LABEL_LENGTH
 from voice_operator.queue import Priority, WorkQueue
-from voice_operator.reconcile.audit import act_of_deletion, act_of_erasure, act_of_withdrawal
+from voice_operator.reconcile.audit import act_of_deletion
 from voice_operator.reconcile.desired import VoiceRecord
 from voice_operator.reconcile.erasure import WHOLE, Claims, Erased, Erasure, Served, erasures_of
 from voice_operator.reconcile.events import Event
-from voice_operator.reconcile.names import Key, revision_name, voice_folder
+from voice_operator.reconcile.names import Key, revision_name
 from voice_operator.reconcile.observed import Problem, Voice
 from voice_operator.reconcile.times import parse, render
 from voice_operator.withdrawals import Withdrawals
@@ -49,13 +48,6 @@ _NAME = re.compile(VOICE_NAME)
 _NAMESPACE = re.compile("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 
 log = logging.getLogger(__name__)
-
-
-class Recorder(Protocol):
-    """Keeps records of what this does; asked in the event loop."""
-
-    def record(self, folder: Key, uid: str, act: Act) -> bool:
-        """Return whether there is a record; else make it, and enqueue the folder once there is one."""
 
 
 @dataclass
@@ -76,21 +68,10 @@ class _Departed:
 
 
 @dataclass
-class _Count:
-    """What was erased of one thing until now, over several looks."""
-
-    progress: Progress
-    is_noted: bool = False  # in the journal: something was there
-    told: int = 0  # objects that people were told of
-    empty_since: float | None = None  # of the monotonic clock: since when looks find nothing
-
-
-@dataclass
 class _Folder:
     """What is remembered of a voice's folder between two looks."""
 
     departed: dict[str, _Departed] = field(default_factory=dict)  # by UID
-    counts: dict[tuple[str, str, str], _Count] = field(default_factory=dict)  # by UID, reason and input hash
     finished: dict[str, Tombstone] = field(default_factory=dict)  # by input hash
     owner: str = ""  # UID of the VoiceModel that is known to own it
     marked: Marker | None = None  # what the marker is known to say, without its seal
@@ -119,6 +100,11 @@ class ErasureReconciler:
         self._documents = Folders(cluster.store, storage)
         self._journals = ErasureJournals(cluster.store, storage, lambda: cluster.signing.key)
         self._folders: defaultdict[Key, _Folder] = defaultdict(_Folder)
+        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
+        self._eraser = Eraser(cluster, self._journals, clock)
+        self._records = ErasureRecords(
+            self._journals, self._eraser, queue, clock, audit=audit, awaits_status=self._awaits_status
+        )
         self._withdrawals = Withdrawals(cluster, recorder, self._journals, clock)
 
     @property
@@ -142,7 +128,7 @@ class ErasureReconciler:
         for digest, tombstone in erased.items():
             if folder is not None and folder.finished.get(digest) == tombstone:
                 del folder.finished[digest]
-        if erased and self._journals.about(key):
+        if erased:  # what is done is wanted no longer, and may be wanted again later
             self._queue.add(key, Priority.LOW)
 
     async def claim(self, voice: Voice) -> Problem | None:
@@ -152,10 +138,7 @@ class ErasureReconciler:
             StoreError: the store failed.
             InvalidDocument: somebody else wrote the folder's marker.
         """
-        record = self._cluster.caches.voices.get(voice.namespace, voice.name)
-        if record is None or record.uid != voice.uid:  # it was deleted meanwhile
-            return Problem("FolderNotErased", f"{voice.id} is not there any more")
-        return await self._claim(_folder_of(voice.id), record)
+        return await self._claim(_folder_of(voice.id), voice.uid)
 
     async def note_served(self, voice: Key, uid: str) -> None:
         """Let the folder's marker tell what is served, or the journal that it was: whoever finds the end records it.
@@ -169,7 +152,7 @@ class ErasureReconciler:
         record = self._cluster.caches.voices.get(key.namespace, key.name)
         try:
             if record is not None and record.uid == uid:
-                await self._claim(key, record)
+                await self._claim(key, uid)
             elif key in self._folders and uid in self._folders[key].departed:
                 living = "" if record is None else record.uid
                 await self._note_ends(key, await self._documents.marker(key), living=living)
@@ -186,7 +169,7 @@ class ErasureReconciler:
             return None
         wait = await self._look_at(key)
         withdrawal = await self._withdrawals.reconcile(key)
-        await self._settle(key, is_over=wait is None)
+        await self._records.settle(key, is_over=wait is None)
         return min((one for one in (wait, withdrawal) if one is not None), default=None)
 
     async def _look_at(self, key: Key) -> float | None:
@@ -197,13 +180,13 @@ class ErasureReconciler:
         concerned = record.has_trained or revisions or erasures_of(record.claims, revisions)
         if concerned:
             try:
-                await self._claim(key, record)
+                await self._claim(key, record.uid)
             except StoreError as error:  # nothing of this voice may be due, and then nobody needs to be told
                 log.warning("%s: %s", key, error)
                 return STORE_SECONDS
         if self._folders[key].owner != record.uid:
             return await self._erase_departed(key, record)
-        return await self._erase_of(key, record, revisions)
+        return await self._erase_of(key, record.uid)
 
     async def sweep(self) -> None:
         """Look for folders of voices that were deleted while nobody watched; for ever."""
@@ -225,7 +208,22 @@ class ErasureReconciler:
 
     # The folder's owner
 
-    async def _claim(self, key: Key, record: VoiceRecord) -> Problem | None:
+    async def _claim(self, key: Key, uid: str) -> Problem | None:
+        """Let the marker say what the VoiceModel says now; passes over voice and folder, and the audit log, ask this.
+
+        They take turns, so that no older state of the voice is written over a newer one.
+        """
+        async with self._turn(key):
+            record = self._cluster.caches.voices.get(key.namespace, key.name)
+            if record is None or record.uid != uid:  # it was deleted meanwhile
+                return Problem("FolderNotErased", f"{key.namespace}/{key.name} is not there any more")
+            return await self._claim_for(key, record)
+
+    def _turn(self, key: Key) -> asyncio.Lock:
+        """Return what is held while a folder's marker is read and written."""
+        return self._turns.setdefault(key, asyncio.Lock())
+
+    async def _claim_for(self, key: Key, record: VoiceRecord) -> Problem | None:
         folder, uid = self._folders[key], record.uid
         wanted = Marker(
             namespace=key.namespace,
@@ -265,15 +263,15 @@ class ErasureReconciler:
     def _not_erased(self, key: Key) -> Problem:
         self._queue.add(key, Priority.NORMAL)
         message = (
-            f"the files of an earlier VoiceModel of this name are being erased below {self._uri(key)}; if a legal hold "
-            "keeps them, choose another name"
+            f"the files of an earlier VoiceModel of this name are being erased below {self._eraser.uri(key)}; if a "
+            "legal hold keeps them, choose another name"
         )
         return Problem("FolderNotErased", message)
 
     def _taken(self, key: Key) -> Problem:
         message = (
-            f"{self._uri(key)} belongs to a VoiceModel of another installation; give each its own storage.uri, or "
-            f"remove _voices/{key.namespace}/{key.name}.json from it where that installation is gone"
+            f"{self._eraser.uri(key)} belongs to a VoiceModel of another installation; give each its own storage.uri, "
+            f"or remove _voices/{key.namespace}/{key.name}.json from it where that installation is gone"
         )
         return Problem("FolderTaken", message)
 
@@ -291,26 +289,27 @@ class ErasureReconciler:
         if uid is None or (living is not None and uid == living.uid):
             if living is None:
                 del self._folders[key]
+                self._eraser.forget(key)
             return None
         departed = folder.departed.get(uid)
         if departed is None and (wait := await self._seconds_until_gone(key, uid)) != 0:
             return wait
         await self._note_ends(key, marker, living="" if living is None else living.uid)
         is_held = (departed is not None and departed.legal_hold) or (marker is not None and marker.legal_hold)
-        await self._note_copy(key, uid, marker, is_held=is_held)
+        await self._note_copy(key, uid, is_held=is_held)
         if is_held:
             await self._tell_held(key, uid)
             return None
         kept = tuple(f"revisions/{name}/" for name in sorted(self._revisions(key)))
         erasure = Erasure("VoiceDeleted", keep=kept)
-        count = await self._count(key, uid, erasure)
+        count = await self._eraser.count(key, uid, erasure)
         wait = await self._seconds_until_empty(key, uid, erasure, "" if living is None else living.uid)
         if count.empty_since is not None and count.told != count.progress.objects:
             count.told = count.progress.objects  # at once; what comes late is told again
-            await self._tell(key, self._erased(key, uid, count.progress))
+            await self._tell(key, self._eraser.erased(key, uid, count.progress))
         if wait != 0:
             return wait
-        outcome = await self._outcome(key, uid, erasure, count)
+        outcome = await self._eraser.outcome(key, uid, erasure, count)
         await self._bury(key, uid, outcome, marked=marker is not None)
         if living is not None:
             self._queue.add(key.about, Priority.NORMAL)
@@ -329,8 +328,14 @@ class ErasureReconciler:
                 await self._note_end(key, uid, one.record.served, was_seen=True)
                 one.is_noted = True
 
-    async def _note_copy(self, key: Key, uid: str, marker: Marker | None, *, is_held: bool) -> None:
+    async def _note_copy(self, key: Key, uid: str, *, is_held: bool) -> None:
         """Keep what the VoiceModel has left on the Hub, unless it is held; what the journal has leaves the marker."""
+        async with self._turn(key):
+            marker = await self._documents.marker(key)
+            if marker is None or marker.uid == uid:  # nobody else has claimed the folder meanwhile
+                await self._note_copy_of(key, uid, marker, is_held=is_held)
+
+    async def _note_copy_of(self, key: Key, uid: str, marker: Marker | None, *, is_held: bool) -> None:
         departed = self._folders[key].departed.get(uid)
         copied = departed.record.copied if departed is not None else None
         if copied is None and marker is not None and marker.uid == uid and self._is_ours(key, marker):
@@ -360,9 +365,9 @@ class ErasureReconciler:
         The bundles of VoiceRevisions that exist still stay; None: they are all that is left, and their end brings the
         folder back.
         """
-        count = await self._count(key, uid, erasure)
-        done = await self._erase_part(key, uid, erasure, count)
-        if done and self._has_writers(key, lambda _: True, spared=living):
+        count = await self._eraser.count(key, uid, erasure)
+        done = await self._eraser.erase_part(key, uid, erasure, count)
+        if done and (self._eraser.has_writers(key, spared=living) or self._queue.is_processing(key.about)):
             count.empty_since = None
             return WRITERS_SECONDS
         if count.empty_since is None:
@@ -376,9 +381,10 @@ class ErasureReconciler:
         folder = self._folders[key]
         if marked or progress.objects:
             at = progress.time or render(self._clock())
-            await self._documents.bury(key, self._erased(key, uid, progress), at)
+            async with self._turn(key):
+                await self._documents.bury(key, self._eraser.erased(key, uid, progress), at)
         folder.departed.pop(uid, None)
-        folder.counts = {name: count for name, count in folder.counts.items() if name[0] != uid}
+        self._eraser.forget(key, lambda name: name.uid == uid)
         if not folder.departed:
             del self._folders[key]
 
@@ -413,36 +419,44 @@ class ErasureReconciler:
 
     # A VoiceModel that is there
 
-    async def _erase_of(self, key: Key, record: VoiceRecord, revisions: frozenset[str]) -> float | None:
+    async def _erase_of(self, key: Key, uid: str) -> float | None:
         """Erase what a living VoiceModel says is to go."""
         folder = self._folders[key]
-        wanted = erasures_of(record.claims, revisions)
+        wanted = self._wanted(key, uid)
         folder.done = tuple(one for one in folder.done if one in wanted)
         # One that another takes over, as an erasure does a revocation's, is over as far as it went, and recorded so.
-        names = {_name(record.uid, one) for one in wanted}
-        folder.counts = {name: count for name, count in folder.counts.items() if name[0] != record.uid or name in names}
-        waits = [await self._erase(key, record, one) for one in wanted if one not in folder.done]
+        names = {CountName(uid, one.why, one.input_hash) for one in wanted}
+        self._eraser.forget(key, lambda name: name.uid == uid and name not in names)
+        waits = [await self._erase(key, uid, one) for one in wanted if one not in folder.done]
         return min((wait for wait in waits if wait is not None), default=None)
 
-    async def _erase(self, key: Key, record: VoiceRecord, erasure: Erasure) -> float | None:
+    def _wanted(self, key: Key, uid: str) -> tuple[Erasure, ...]:
+        """Return what must go of a VoiceModel as it is now: a legal hold counts from the moment that we hear of it."""
+        record = self._cluster.caches.voices.get(key.namespace, key.name)
+        return () if record is None or record.uid != uid else erasures_of(record.claims, self._revisions(key))
+
+    async def _erase(self, key: Key, uid: str, erasure: Erasure) -> float | None:
         folder = self._folders[key]
-        count = await self._count(key, record.uid, erasure)
-        if not await self._erase_part(key, record.uid, erasure, count):
+        count = await self._eraser.count(key, uid, erasure)
+        if not await self._eraser.erase_part(key, uid, erasure, count, lambda: erasure in self._wanted(key, uid)):
             return AGAIN_SECONDS
         label = erasure.input_hash[:LABEL_LENGTH]
-        if self._has_writers(key, lambda item: not label or _labels(item).get(INPUT_HASH, "") == label):
+        if self._eraser.has_writers(key, lambda item: not label or labels_of(item).get(INPUT_HASH, "") == label):
             return WRITERS_SECONDS
         if count.empty_since is None:
             return AGAIN_SECONDS
-        outcome = await self._outcome(key, record.uid, erasure, count)
-        del folder.counts[_name(record.uid, erasure)]
+        record = self._cluster.caches.voices.get(key.namespace, key.name)
+        if record is None or record.uid != uid:
+            return None  # it was deleted, and all of it goes
+        outcome = await self._eraser.outcome(key, uid, erasure, count)
+        self._eraser.forget(key, lambda name: name == (uid, erasure.why, erasure.input_hash))
         folder.done = (*folder.done, erasure)
-        if erasure.input_hash == WHOLE and not outcome.time and self._has_tombstone(key, erasure.why):
+        if erasure.input_hash == WHOLE and not outcome.time and self._eraser.has_tombstone(key, erasure.why):
             return None  # it was erased before this process began
         folder.finished[erasure.input_hash] = self._tombstone(record.claims, outcome)
         self._queue.add(key.about, Priority.NORMAL)
         if outcome.time:
-            await self._tell(key, self._erased(key, record.uid, outcome))
+            await self._tell(key, self._eraser.erased(key, uid, outcome))
         return None
 
     def _tombstone(self, claims: Claims, progress: Progress) -> Tombstone:
@@ -458,152 +472,17 @@ class ErasureReconciler:
             bytes=progress.bytes,
         )
 
-    def _has_tombstone(self, key: Key, why: ErasureReason, input_hash: str = WHOLE, time: str = "") -> bool:
-        """Return whether the status records such an erasure; at this time, if one is given."""
-        item = self._cluster.caches.voice(key.namespace, key.name) or {}
-        known = (item.get("status") or {}).get("erased") or ()
-        return any(
-            (one.get("why"), one.get("inputHash", ""), time and one.get("time")) == (why, input_hash, time)
-            for one in known
-        )
-
     # What both need
 
-    async def _count(self, key: Key, uid: str, erasure: Erasure) -> _Count:
-        """Return how far an erasure is: by this process, or by one before it that the journal tells of."""
-        counts, name = self._folders[key].counts, _name(uid, erasure)
-        if name not in counts:
-            journal = await self._journals.read(JournalName(key, uid))
-            begun = next((one for one in journal.erasures if one.concerns(erasure) and not one.time), None)
-            counts[name] = _Count(begun or Progress.of(erasure), is_noted=begun is not None)
-        return counts[name]
-
-    async def _erase_part(self, key: Key, uid: str, erasure: Erasure, count: _Count) -> bool:
-        """Erase what is there, for some seconds; return whether nothing is left. What goes is noted before and after.
-
-        Raises:
-            StoreError: the store failed; what it erased before that is counted by nobody.
-        """
-        store, uri = self._cluster.store, self._uri(key)
-        prefixes, keep = erasure.prefixes, erasure.keep
-        if not count.is_noted and await store.has_any(uri, prefixes, keep=keep, namespace=key.namespace):
-            await self._note(key, uid, count)
-        try:
-            removed = await store.erase_below(uri, prefixes, keep=keep, namespace=key.namespace)
-        except StoreError:
-            count.progress = count.progress.model_copy(update={"at_least": count.is_noted})
-            raise
-        if removed.objects or not removed.done:
-            count.empty_since = None
-        elif count.empty_since is None:
-            count.empty_since = time.monotonic()
-        if removed.objects:
-            count.progress = count.progress.plus(removed)
-            await self._note(key, uid, count)
-        return removed.done
-
-    async def _outcome(self, key: Key, uid: str, erasure: Erasure, count: _Count) -> Progress:
-        """Return an erasure that is over, with its time: every record of it is the same one. No time: nothing went.
-
-        Where this process found nothing, it may be what an earlier one completed, and no status has.
-        """
-        if count.is_noted:
-            count.progress = count.progress.model_copy(update={"time": render(self._clock())})
-            await self._note(key, uid, count)
-            return count.progress
-        journal = await self._journals.read(JournalName(key, uid))
-        earlier = [one for one in journal.erasures if one.concerns(erasure) and one.time]
-        earlier = [one for one in earlier if not self._has_tombstone(key, one.why, one.input_hash, one.time)]
-        return earlier[-1] if earlier else count.progress
-
-    async def _note(self, key: Key, uid: str, count: _Count) -> None:
-        await self._journals.change(JournalName(key, uid), lambda journal: journal.noting(count.progress))
-        count.is_noted = True
-
-    async def _settle(self, key: Key, *, is_over: bool) -> None:
-        """Have recorded what is complete, and strike out what is recorded; ``is_over``: nothing is being erased."""
-        for journal in self._journals.about(key):
-            await self._journals.change(
-                JournalName(key, journal.uid), lambda known: self._settled(key, known, is_over=is_over)
-            )
-
-    def _settled(self, key: Key, journal: ErasureJournal, *, is_over: bool) -> ErasureJournal:
-        """Return what is left of a journal."""
-        uid = journal.uid
-        left: dict[str, Any] = {}
-        if journal.unloaded is not None and self._is_recorded(key, uid, journal.unloaded):
-            left["unloaded"] = None
-        if journal.withdrawal is not None and self._is_withdrawn(key, uid, journal.withdrawal):
-            left["withdrawal"] = None
-        if is_over:
-            left["erasures"] = tuple(self._unsettled(key, journal))
-        return journal.model_copy(update=left)
-
-    def _is_withdrawn(self, key: Key, uid: str, known: Withdrawal) -> bool:
-        """Return whether a withdrawal is over and recorded."""
-        if not known.time:
-            return False
-        return self._is_recorded(key, uid, act_of_withdrawal(uid, known.copied, parse(known.time), known.problem))
-
-    def _unsettled(self, key: Key, journal: ErasureJournal) -> Iterator[Progress]:
-        """Yield the entries that must stay; one that nobody wants any more is complete as far as it went."""
-        counts = {} if key not in self._folders else self._folders[key].counts
-        for progress in journal.erasures:
-            goes_on = (journal.uid, progress.why, progress.input_hash) in counts
-            if not goes_on and not progress.time:
-                self._queue.add(key, Priority.LOW)  # its time is written before anybody records it
-                yield progress.model_copy(update={"time": render(self._clock())})
-            elif goes_on or not self._is_settled(key, journal.uid, progress):
-                yield progress
-
-    def _is_settled(self, key: Key, uid: str, progress: Progress) -> bool:
-        """Return whether all have a complete erasure who must: the status, as long as there is one, then the log."""
+    def _awaits_status(self, key: Key, uid: str, input_hash: str) -> bool:
+        """Return whether the status of a VoiceModel that exists does not tell yet what was erased of an input."""
         living, folder = self._cluster.caches.voices.get(key.namespace, key.name), self._folders.get(key)
-        if living is not None and living.uid == uid and folder is not None and progress.input_hash in folder.finished:
-            return False
-        act = act_of_erasure(self._erased(key, uid, progress), parse(progress.time))
-        return self._is_recorded(key, uid, act)
-
-    def _is_recorded(self, key: Key, uid: str, act: Act) -> bool:
-        return self._audit is None or self._audit.record(key, uid, act)
+        return living is not None and living.uid == uid and folder is not None and input_hash in folder.finished
 
     def _revisions(self, key: Key) -> frozenset[str]:
         """Return the names of the voice's VoiceRevisions, without those that are being deleted."""
         found = self._cluster.caches.revisions_of(key.namespace, key.name)
         return frozenset(item["metadata"]["name"] for item in found if not is_deleting(item))
-
-    def _has_writers(self, key: Key, concerns: Callable[[Object], bool], spared: str = "") -> bool:
-        """Return whether a Job or a pod of the voice's stages could still write; ``spared``: the owner of others."""
-        caches = self._cluster.caches
-        jobs = [job for job in caches.jobs_of(key.namespace, key.name) if not (spared and is_owned_by(job, spared))]
-        jobs = [job for job in jobs if COPY not in _labels(job)]  # those of the Hub read only
-        if any(concerns(job) and not is_finished(job) for job in jobs):
-            return True
-        own = {job["metadata"]["name"] for job in caches.jobs_of(key.namespace, key.name)} - {
-            job["metadata"]["name"] for job in jobs
-        }
-        return any(
-            concerns(pod) and phase(pod) not in {"Succeeded", "Failed"}
-            for pod in caches.stage_pods.values()
-            if pod["metadata"]["namespace"] == key.namespace
-            and _labels(pod).get(VOICE_MODEL) == key.name
-            and _labels(pod).get(JOB_NAME) not in own
-        )
-
-    def _uri(self, key: Key) -> str:
-        return voice_folder(self._cluster.settings.storage.uri, key.namespace, key.name)
-
-    def _erased(self, key: Key, uid: str, progress: Progress) -> Erased:
-        return Erased(
-            f"{key.namespace}/{key.name}",
-            uid,
-            progress.objects,
-            progress.bytes,
-            tuple(f"{self._uri(key)}/{prefix}" for prefix in progress.prefixes),
-            progress.why,
-            complete=not progress.hidden,
-            at_least=progress.at_least,
-        )
 
     async def _tell(self, key: Key, erased: Erased) -> None:
         """Tell people."""
@@ -616,7 +495,7 @@ class ErasureReconciler:
         if folder.told == uid:
             return
         folder.told = uid
-        message = f"spec.retention.legalHold was set when the voice was deleted: {self._uri(key)} stays"
+        message = f"spec.retention.legalHold was set when the voice was deleted: {self._eraser.uri(key)} stays"
         log.warning("%s: %s", key.about, message)
         if uid in folder.departed:  # else it was told when the voice went
             await self._recorder.record(key.about, uid, Event("Warning", "FilesHeld", message, "Erase"))
@@ -630,11 +509,3 @@ def _folder_of(voice: str) -> Key:
 def _is_folder(key: Key) -> bool:
     """Return whether an address that is made of these names is a voice's folder."""
     return bool(_NAME.fullmatch(key.name) and _NAMESPACE.fullmatch(key.namespace))
-
-
-def _name(uid: str, erasure: Erasure) -> tuple[str, str, str]:
-    return uid, erasure.why, erasure.input_hash
-
-
-def _labels(item: Object) -> Mapping[str, str]:
-    return item["metadata"].get("labels") or {}

@@ -21,7 +21,7 @@ from voice_operator.cluster.pod_trust import PodTrust
 from voice_operator.cluster.revocations import Revocations
 from voice_operator.cluster.session_keys import session_minter
 from voice_operator.cluster.signing import Signing
-from voice_operator.cluster.store import open_store
+from voice_operator.cluster.store import Store, open_store
 from voice_operator.cluster.watchdog import Watchdog
 from voice_operator.controller import Controller, Reconcile
 from voice_operator.default_server import keep_default_server
@@ -74,7 +74,7 @@ async def run(settings: Settings, identity: str) -> None:
     )
     controller = Controller(queue, metrics, reconcilers, recorder.record_error)
     listed, has_synced = asyncio.Event(), asyncio.Event()
-    election = _election(kube, settings, identity)
+    election = _election(kube, store, settings, identity)
     leads = _always() if election is None else election.is_leader
     reflectors = enqueuer.caches.reflectors(kube, namespaces, kueue=settings.kueue.enabled)
 
@@ -110,6 +110,7 @@ async def run(settings: Settings, identity: str) -> None:
     if election is not None:
         parts["election"] = election.run()
     first: list[Callable[[], Coroutine[Any, Any, None]]] = [
+        store.finish,
         partial(revocations.finish, kube, settings.namespace, settings.revocations_secret),
         *(() if election is None else (election.release,)),
     ]
@@ -123,7 +124,7 @@ async def run(settings: Settings, identity: str) -> None:
         cluster.close()
 
 
-def _election(kube: Kube, settings: Settings, identity: str) -> LeaderElection | None:
+def _election(kube: Kube, store: Store, settings: Settings, identity: str) -> LeaderElection | None:
     """Return what lets one of several replicas work, and fences the others off; None: this process works alone."""
     if not settings.lease_name:
         return None
@@ -134,7 +135,7 @@ def _election(kube: Kube, settings: Settings, identity: str) -> LeaderElection |
         identity=identity,
         namespaces=settings.namespaces,
     )
-    kube.fence = election.fence
+    kube.fence = store.fence = election.fence
     return election
 
 

@@ -189,6 +189,10 @@ class WorkQueue:
         if key in self._dirty:
             self._push(key, self._dirty[key][1])
 
+    def is_processing(self, key: Key) -> bool:
+        """Return whether a pass over the key goes on."""
+        return key in self._processing
+
     def shut_down(self) -> None:
         """Cancel all delays."""
         for timer in self._timers.values():

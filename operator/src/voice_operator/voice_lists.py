@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from weakref import WeakValueDictionary
 
 from voice_operator.cluster.kube import CONFIG_MAPS, Object
 from voice_operator.cluster.objects import is_deleting, is_owned_by, server_ref
@@ -40,6 +41,7 @@ from voice_operator.reconcile.observed import DesiredVoice, Problem, ServerRef
 
 MAX_WAIT_SECONDS = 3600.0  # for the end of a consent: a clock may be set meanwhile
 FRESH_SECONDS = 1.0  # of what a standby read
+NEVER_STALE = float("inf")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class RenderedList:
     etag: str
     token: str  # that whoever asks for it must show; empty: nobody may
     generation: int
-    read_at: float = float("inf")  # of the monotonic clock; for ever where this process wrote it
+    read_at: float = NEVER_STALE  # of the monotonic clock; NEVER_STALE where this process wrote it
 
 
 class VoiceListReconciler:
@@ -63,6 +65,7 @@ class VoiceListReconciler:
         self._problems: dict[tuple[str, str], Problem] = {}
         self._written: dict[tuple[str, str], RenderedList] = {}
         self._lock = asyncio.Lock()
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     def voices(self, namespace: str, server: str) -> tuple[DesiredVoice, ...]:
         """Return the voices that a server must serve now."""
@@ -80,9 +83,9 @@ class VoiceListReconciler:
         )
 
     def generation(self, namespace: str, server: str) -> int:
-        """Return the generation of the list that was written last; 0: none was."""
+        """Return the generation of the list that this process wrote last; 0: it wrote none, or has only read one."""
         written = self._written.get((namespace, server))
-        return written.generation if written is not None else 0
+        return written.generation if written is not None and written.read_at == NEVER_STALE else 0
 
     def problem(self, namespace: str, server: str) -> Problem | None:
         """Return why the list could not be written, where only a person can help."""
@@ -96,18 +99,24 @@ class VoiceListReconciler:
             ListTooLong: there are more voices than the ConfigMaps hold.
             ClusterError: the API server failed; the caller requeues the key.
         """
-        known = self._problems.pop((key.namespace, key.name), None)
-        item = self._cluster.caches.servers.get(key.namespace, key.name)
-        if item is None or is_deleting(item):
-            self._written.pop((key.namespace, key.name), None)
-            return None
-        try:
-            return await self._reconcile(key, item)
-        except (OwnershipConflict, ListTooLong) as error:
-            problem = self._problems[key.namespace, key.name] = Problem(type(error).__name__, str(error))
-            if problem != known:
+        where = key.namespace, key.name
+        async with self._turns.setdefault(where, asyncio.Lock()):  # its own pass, and one over the server
+            item = self._cluster.caches.servers.get(*where)
+            if item is None or is_deleting(item):
+                self._written.pop(where, None)
+                self._problems.pop(where, None)
+                return None
+            try:
+                wait = await self._reconcile(key, item)
+            except (OwnershipConflict, ListTooLong) as error:
+                problem = Problem(type(error).__name__, str(error))
+                if problem != self._problems.get(where):
+                    self._problems[where] = problem
+                    self._queue.add(key.about)
+                raise
+            if self._problems.pop(where, None) is not None:
                 self._queue.add(key.about)
-            raise
+            return wait
 
     async def _reconcile(self, key: Key, item: Object) -> float | None:
         server, voices, settings = server_ref(item), self.voices(key.namespace, key.name), self._cluster.settings
@@ -173,7 +182,7 @@ class VoiceListReconciler:
         newer = self._fresh(namespace, server)  # written by this process meanwhile
         return newer or self._publish(server_ref(item), merged(parts), read_at=time.monotonic())
 
-    def _publish(self, server: ServerRef, document: Document, read_at: float = float("inf")) -> RenderedList:
+    def _publish(self, server: ServerRef, document: Document, read_at: float = NEVER_STALE) -> RenderedList:
         body = rendered(document).encode()
         etag, token = hashlib.sha256(body).hexdigest()[:32], str(document.get("token", ""))
         found = RenderedList(body, etag, token, int(document["generation"]), read_at)

@@ -87,11 +87,7 @@ class VoiceReconciler:
     async def _reconcile(self, key: Key, job_created: Callable[[], None]) -> float | None:
         item = self._cluster.caches.voice(key.namespace, key.name)
         if item is None or is_deleting(item):
-            self._idle.pop(key, None)
-            self._admission.settle(key, running=False)
-            self._alerts.forget(key)
-            if self._audit is not None:
-                self._audit.forget(key)
+            self._forget(key)
             return None
         voice = voice_from(item)
         now = self._clock()
@@ -106,8 +102,10 @@ class VoiceReconciler:
             copies=observed_copies(self._cluster, voice),
             withdrawing=self._erasures.withdrawing,
         )
-        decision = self._admit(key, await self._claim(decide(observed, now)))
-        decision = await self._apply(key, decision, job_created)
+        decision = await self._claim(decide(observed, now))
+        if self._is_outdated(key, voice):
+            return None  # the store may have taken its time
+        decision = await self._apply(key, self._admit(key, decision), job_created)
         if voice.status.input_hash is None and _has_started_a_job(decision) and not observed.unproved:
             # The Job's own event brings the next pass, which writes the first status: of a thousand new voices each has
             # its Job before any has its status.
@@ -136,8 +134,15 @@ class VoiceReconciler:
         )
         return min((wait for wait in waits if wait is not None), default=None)
 
+    def _forget(self, key: Key) -> None:
+        self._idle.pop(key, None)
+        self._admission.settle(key, running=False)
+        self._alerts.forget(key)
+        if self._audit is not None:
+            self._audit.forget(key)
+
     def _is_outdated(self, key: Key, voice: Voice) -> bool:
-        """Return whether the spec was edited, or the voice deleted, while it was observed."""
+        """Return whether the spec was edited, or the voice deleted, while it was observed or its folder claimed."""
         record = self._cluster.caches.voices.get(key.namespace, key.name)
         return record is None or (record.uid, record.generation) != (voice.uid, voice.generation)
 

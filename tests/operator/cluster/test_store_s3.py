@@ -115,14 +115,14 @@ def test_an_erasure_of_many_objects_goes_on_where_the_last_one_ended(
 ) -> None:
     monkeypatch.setattr(store_module, "ERASED_AT_ONCE", 7)
     monkeypatch.setattr(store_module, "ERASE_SECONDS", 0.01)
-    for number in range(40):
+    for number in range(400):
         put(bucket, f"studio/dan/1/{number}", "xy")
     looks = [run(store.erase_below("s3://voices/studio/dan"))]
     while not looks[-1].done:
         looks.append(run(store.erase_below("s3://voices/studio/dan")))
     assert len(looks) > 1
-    assert sum(one.objects for one in looks) == 40
-    assert sum(one.size for one in looks) == 80
+    assert sum(one.objects for one in looks) == 400
+    assert sum(one.size for one in looks) == 800
     assert not [path for path in (bucket / "studio/dan").rglob("*") if path.is_file()]
 
 

@@ -105,7 +105,14 @@ async def _start_job(effect: StartJob, observed: Observed, cluster: Cluster) -> 
     # Document and keys first: a pod whose ConfigMap or Secret is missing would hang.
     await _apply_document(job_document_config_map(voice, effect, digest, settings), voice, cluster)
     await _apply_keys(voice, effect.stage, effect.attempt, digest, cluster)
-    await _create(JOBS, stage_job(voice, effect, digest, settings), voice, cluster)
+    if _is_there(voice, cluster):
+        await _create(JOBS, stage_job(voice, effect, digest, settings), voice, cluster)
+
+
+def _is_there(voice: Voice, cluster: Cluster) -> bool:
+    """Return whether the voice exists still: keys and API server take their time, and an erased folder is nobody's."""
+    record = cluster.caches.voices.get(voice.namespace, voice.name)
+    return record is not None and record.uid == voice.uid
 
 
 async def _start_copy(effect: CopyToHub | WithdrawFromHub, voice: Voice, cluster: Cluster) -> None:
@@ -114,7 +121,8 @@ async def _start_copy(effect: CopyToHub | WithdrawFromHub, voice: Voice, cluster
     if (minter := cluster.minter) is not None and isinstance(effect, CopyToHub):
         keys = await minter.files(voice.namespace, effect.name, session_policy(voice, None, settings, minter.region))
         await cluster.kube.apply(SECRETS, copy_secret(voice, effect, keys))
-    await _create(JOBS, copy_job(voice, effect, settings), voice, cluster)
+    if _is_there(voice, cluster):
+        await _create(JOBS, copy_job(voice, effect, settings), voice, cluster)
 
 
 async def renew_keys(voice: Voice, jobs: Iterable[ObservedJob], cluster: Cluster) -> float | None:

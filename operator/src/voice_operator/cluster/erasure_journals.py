@@ -113,11 +113,18 @@ class ErasureJournals:
         return list(self._known.get(folder, {}).values())
 
     async def read(self, name: JournalName) -> ErasureJournal:
-        """Return a journal; an empty one where there is none.
+        """Return a journal, after changes that are under way; an empty one where there is none.
 
         Raises:
             StoreError: the store failed.
         """
+        async with self._lock(name):
+            return await self._get(name)
+
+    def _lock(self, name: JournalName) -> asyncio.Lock:
+        return self._locks.setdefault(name, asyncio.Lock())
+
+    async def _get(self, name: JournalName) -> ErasureJournal:
         known = self._known.get(name.folder, {}).get(name.uid)
         if known is None:
             known = await self._read(name)
@@ -137,8 +144,8 @@ class ErasureJournals:
         Raises:
             StoreError: the store failed; it may be written all the same.
         """
-        async with self._locks.setdefault(name, asyncio.Lock()):
-            journal = await self.read(name)
+        async with self._lock(name):
+            journal = await self._get(name)
             if (changed := change(journal)) != journal:
                 await self._write(name, changed)
 

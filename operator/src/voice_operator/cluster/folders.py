@@ -3,6 +3,7 @@
 Its place is one that the keys of namespaces need not reach (docs/tenancy.md), so nobody takes a legal hold away there.
 """
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -17,7 +18,8 @@ from voice_operator.reconcile.names import Key, marker_uri, tombstone_uri
 from voice_store import StoreUri
 
 MARKERS = "_voices"
-SUFFIX = ".json"
+DOCUMENT = re.compile(r"([a-z0-9][-a-z0-9]{0,62})/([a-z][-a-z0-9]{0,62})(?:/([-0-9A-Za-z]{1,64}))?\.json")
+"""Names of what we write there: namespace, voice, and the UID of whom a journal is about. Others lie there in vain."""
 
 
 class Marker(SealedDocument):
@@ -98,11 +100,11 @@ class Folders:
         for scope in namespaces or ("",):
             below = f"{self._storage}/{MARKERS}/{scope}".rstrip("/")
             found = await self._store.names(below)
-            names += (f"{scope}/{entry.key}".lstrip("/") for entry in found if entry.key.endswith(SUFFIX))
-        parts = [name.removesuffix(SUFFIX).split("/") for name in names]
+            names += (f"{scope}/{entry.key}".lstrip("/") for entry in found)
+        parts = [match.groups() for name in names if (match := DOCUMENT.fullmatch(name))]
         return Marked(
-            tuple(Key("VoiceFolder", *part) for part in parts if len(part) == 2),
-            tuple(JournalName(Key("VoiceFolder", *part[:2]), part[2]) for part in parts if len(part) == 3),
+            tuple(Key("VoiceFolder", namespace, voice) for namespace, voice, uid in parts if uid is None),
+            tuple(JournalName(Key("VoiceFolder", namespace, voice), uid) for namespace, voice, uid in parts if uid),
         )
 
     def _marker(self, key: Key) -> str:

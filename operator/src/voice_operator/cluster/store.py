@@ -37,6 +37,8 @@ LIST_SHARE = 2
 CONNECTIONS = THREADS + LIST_THREADS
 TRANSPORT = Transport(connect_seconds=2, read_seconds=5, retries=1, connections=CONNECTIONS)  # a pass must not wait
 READ_SECONDS = 12.0  # for one document
+WRITE_SECONDS = 16.0  # longer than the transport tries: what is given up does not arrive after what follows it
+FINISH_SECONDS = 5.0  # for what is being written when the process ends
 LIST_SECONDS = 60.0  # for everything below a prefix
 ERASE_SECONDS = 10.0  # of one call
 ERASED_AT_ONCE = 1000  # versions
@@ -63,6 +65,10 @@ class Removed:
 Result = TypeVar("Result")
 
 
+class _NotWantedError(Exception):
+    """What was asked for is wanted no longer."""
+
+
 class Store:
     """Every object store the operator may meet. ``namespace`` is whose share of the threads a call takes."""
 
@@ -72,6 +78,7 @@ class Store:
         self._documents = FairThreads("store", THREADS, SHARE)
         self._long = FairThreads("store-list", LIST_THREADS, LIST_SHARE)
         self.listings = Listings(self.fingerprint)
+        self.fence: Callable[[], None] = lambda: None  # raises where this process may no longer write
 
     async def read(self, uri: str, namespace: str = "") -> bytes | None:
         """Return a small document, or None where there is none.
@@ -104,7 +111,7 @@ class Store:
                 return False
             return True
 
-        return await self._run(create, uri, READ_SECONDS, self._documents, namespace)
+        return await self._run(create, uri, WRITE_SECONDS, self._documents, namespace, on_turn=self.fence)
 
     async def retain(self, uri: str, mode: RetentionMode, until: datetime, namespace: str = "") -> None:
         """Keep an object from being deleted or overwritten until then; the bucket must have object lock.
@@ -116,7 +123,7 @@ class Store:
         def retain(location: StoreUri, _: threading.Event) -> None:
             self._factory.open(location.parent).retain(location.name, mode, until)
 
-        await self._run(retain, uri, READ_SECONDS, self._documents, namespace)
+        await self._run(retain, uri, WRITE_SECONDS, self._documents, namespace, on_turn=self.fence)
 
     async def modified(self, uri: str, namespace: str = "") -> datetime | None:
         """Return when a document was written last, by the store's clock; None: there is none.
@@ -176,7 +183,7 @@ class Store:
         def write(location: StoreUri, _: threading.Event) -> None:
             self._factory.open(location.parent).write(location.name, data, "application/json")
 
-        await self._run(write, uri, READ_SECONDS, self._documents, namespace)
+        await self._run(write, uri, WRITE_SECONDS, self._documents, namespace, on_turn=self.fence)
 
     async def names(self, uri: str, limit: int = MAX_LISTED) -> list[Entry]:
         """Return what lies below ``uri``, by key.
@@ -212,8 +219,11 @@ class Store:
         *,
         keep: tuple[str, ...] = (),
         namespace: str = "",
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> Removed:
         """Erase everything below ``uri`` whose key starts with one of ``prefixes`` and none of ``keep``.
+
+        ``is_wanted`` is asked in the event loop when its turn has come, and nothing is erased where it says no.
 
         That includes all versions and markers of deletions, and the parts of uploads that never ended. It works for
         ERASE_SECONDS at most; what is erased stays erased, and the next call goes on from there.
@@ -231,13 +241,26 @@ class Store:
                 while part := list(islice(found, ERASED_AT_ONCE)):
                     if stopped.is_set() or time.monotonic() > ends:
                         return replace(removed, done=False)
+                    self.fence()
                     store.erase(part)
                     hidden = location.scheme == "s3" and not all(one.version for one in part)
                     removed = removed.plus(len(part), sum(one.size for one in part), hidden=hidden)
                 removed = removed.plus(store.erase_uploads(prefix))  # what is kept was written whole
             return removed
 
-        return await self._run(erase, uri, LIST_SECONDS, self._long, namespace, from_its_turn=True)
+        def on_turn() -> None:
+            self.fence()
+            if not is_wanted():
+                raise _NotWantedError
+
+        try:
+            return await self._run(erase, uri, LIST_SECONDS, self._long, namespace, from_its_turn=True, on_turn=on_turn)
+        except _NotWantedError:
+            return Removed(done=False)
+
+    async def finish(self) -> None:
+        """Wait for what is being written, for FINISH_SECONDS at most: it must not arrive after what others write."""
+        await asyncio.gather(*(threads.finish(FINISH_SECONDS) for threads in (self._documents, self._long)))
 
     def close(self) -> None:
         """Let the threads end."""
@@ -254,6 +277,7 @@ class Store:
         namespace: str,
         *,
         from_its_turn: bool = False,
+        on_turn: Callable[[], None] = lambda: None,
     ) -> Result:
         """Run a call in a thread; when its time is over it is told to stop, and nobody waits for it."""
         stopped, loop = threading.Event(), asyncio.get_running_loop()
@@ -262,8 +286,13 @@ class Store:
             if location.scheme not in self._schemes:
                 raise StoreError(f"{uri}: the operator has no access to {location.scheme}:// addresses")
             async with asyncio.timeout(None if from_its_turn else seconds) as limit:
-                ends = (lambda: limit.reschedule(loop.time() + seconds)) if from_its_turn else (lambda: None)
-                return await threads.run(namespace, partial(call, location, stopped), ends)
+
+                def begin() -> None:
+                    on_turn()
+                    if from_its_turn:
+                        limit.reschedule(loop.time() + seconds)
+
+                return await threads.run(namespace, partial(call, location, stopped), begin)
         except TimeoutError as error:
             raise StoreError(f"{uri}: the object store has not answered within {seconds:.0f} s") from error
         except voice_store.StoreError as error:

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
@@ -19,16 +19,21 @@ class FairThreads:
         self._share = share
         self._running: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # by namespace, whose turn is next first
+        self._calls: set[Future[Any]] = set()  # that run
 
     async def run(
         self, namespace: str, call: Callable[[], Result], on_turn: Callable[[], None] = lambda: None
     ) -> Result:
-        """Run a call in a thread; ``on_turn`` is called when one is free for it.
+        """Run a call in a thread; ``on_turn`` is called when one is free for it, and may raise to do without.
 
         Whoever stops waiting leaves the call running, and it counts until it has ended.
         """
         await self._turn(namespace)
-        on_turn()
+        try:
+            on_turn()
+        except BaseException:
+            self._leave(namespace)
+            raise
         loop = asyncio.get_running_loop()
 
         def ended(_: Future[Result]) -> None:
@@ -37,7 +42,13 @@ class FairThreads:
 
         work = self._pool.submit(call)
         work.add_done_callback(ended)
+        self._calls.add(work)
+        work.add_done_callback(self._calls.discard)
         return await asyncio.wrap_future(work)
+
+    async def finish(self, seconds: float) -> None:
+        """Wait until no call runs, for so many seconds at most."""
+        await asyncio.to_thread(wait, tuple(self._calls), seconds)
 
     def close(self) -> None:
         """Let the threads end."""
