@@ -79,3 +79,13 @@ def test_callers_do_not_pile_up() -> None:
         meters.of(Caller(f"caller {number}", EVERYTHING))
     assert len(meters._meters) == MAX_CALLERS
     assert meters.of(Caller("busy", EVERYTHING)) is busy
+
+
+@pytest.mark.parametrize("before", [Limits(), Limits(characters_per_minute=1_000_000)])
+def test_a_limit_that_is_new_or_lower_than_before_is_kept_from_now_on(before: Limits) -> None:
+    meter, limits = Meter(NOON), Limits(characters_per_minute=100)
+    meter.admit(1_000_000, before, NOON)
+    with pytest.raises(RateLimited) as refused:
+        meter.admit(100, limits, NOON)
+    assert refused.value.retry_after == 60
+    meter.admit(100, limits, after(minutes=1))

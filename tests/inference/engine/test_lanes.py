@@ -168,3 +168,25 @@ def test_an_error_frees_the_lane() -> None:
     lane.close()
     with lanes.run():
         pass
+
+
+def test_steps_of_two_bases_take_turns() -> None:
+    lanes, order, ready = Lanes(1), list[str](), threading.Barrier(2)
+
+    def speak(base: str) -> None:
+        lane = lanes.steps()
+        ready.wait(TIMEOUT_SECONDS)
+        for _ in range(20):
+            with lane.step():
+                order.append(base)
+                time.sleep(0.005)
+        lane.close()
+
+    threads = [threading.Thread(target=speak, args=(base,), daemon=True) for base in ("one", "other")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(TIMEOUT_SECONDS)
+    first = order[0]
+    assert 20 - order[::-1].index(first) <= 1 or order.index("other" if first == "one" else "one") <= 5, order
+    assert len(order) == 40

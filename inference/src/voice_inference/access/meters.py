@@ -37,7 +37,8 @@ class _Bucket:
     def wait(self, amount: int, per_minute: int, now: datetime) -> float:
         """Return the seconds until so much is there; 0: now."""
         elapsed = max(0.0, (now - self._at).total_seconds())  # clocks are set back
-        self._spent, self._at = max(0.0, self._spent - elapsed * per_minute / MINUTE_SECONDS), now
+        spent = min(self._spent, per_minute)  # the limit may be new, or lower than it was
+        self._spent, self._at = max(0.0, spent - elapsed * per_minute / MINUTE_SECONDS), now
         return max(0.0, self._spent + amount - per_minute) * MINUTE_SECONDS / per_minute
 
     def take(self, amount: int) -> None:

@@ -124,7 +124,7 @@ class Lanes:
         """Note that a step has taken some seconds; give its lane away, and return false, where it is others' turn."""
         with self._lock:
             self._kinds.add(STEP, seconds)
-            if not self._runs or not self._is_run_next():
+            if not self._steps and (not self._runs or not self._is_run_next()):
                 return True
         self.end_steps()
         return False
