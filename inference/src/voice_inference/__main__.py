@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import socket
 import sys
@@ -62,11 +63,24 @@ def serve(settings: Settings) -> None:
     logs.configure(settings.log_level, settings.log_format)
     if settings.access_log:
         accounting.log_to(sys.stdout)
-    config = config_of(build_services(settings))
+    services = build_services(settings)
     sockets = listen(settings.host, settings.port, settings.max_connections)
     for one in sockets:
         log.info("running on %s", _url(one, is_tls=settings.tls is not None))
-    uvicorn.Server(config).run(sockets)
+    Server(config_of(services), services.ending).run(sockets)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which tells the sessions of WebSockets that the process is to end."""
+
+    def __init__(self, config: uvicorn.Config, ending: asyncio.Event) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End connections, and wait for what is being answered."""
+        self._ending.set()
+        await super().shutdown(sockets)
 
 
 def _url(listener: socket.socket, *, is_tls: bool) -> str:
@@ -86,7 +100,8 @@ def config_of(services: Services) -> uvicorn.Config:
         access_log=settings.log_level == "debug",
         server_header=False,
         timeout_graceful_shutdown=settings.grace_seconds,
-        ws=guarded_socket_protocol(settings.write_seconds, services.ending.set),
+        ws=guarded_socket_protocol(settings.write_seconds),
+        ws_ping_timeout=None,  # a pong waits behind what is to be read; who reads nothing is left by write_seconds
         ws_max_size=BODY_LIMIT,
         ws_per_message_deflate=False,  # audio does not become smaller
     )

@@ -87,6 +87,14 @@ def test_half_of_a_second_request_holds_the_connection_no_longer_than_nothing(po
     assert time.monotonic() - started < 20
 
 
+def test_a_body_that_never_comes_is_late_behind_another_request_too(port: int) -> None:
+    late = b"POST /tts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+    with connect(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + late) as connection:
+        answer = answer_of(connection)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"HTTP/1.1 408 Request Timeout\r\n" in answer
+
+
 def test_a_request_that_comes_in_drops_is_late_all_the_same(port: int) -> None:
     with connect(port, HEAD) as connection:
         started = time.monotonic()

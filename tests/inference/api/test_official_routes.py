@@ -7,6 +7,8 @@ from typing import Any
 import av
 import pytest
 
+from voice_inference.engine.notice import NOTICE
+
 pytestmark = pytest.mark.anyio
 ASKED = {"text": "Hello there, my friend.", "text_lang": "en", "ref_audio_path": "studio/alice", "seed": 1}
 # What the web client of the original sends beside that.
@@ -53,6 +55,9 @@ async def test_a_request_of_the_original_is_spoken(media_type: str, header: str,
     assert answer.headers["x-ignored-fields"] == "prompt_text, sample_steps"
     assert raw.headers["content-type"] == "audio/raw"
     assert seconds_of(answer.content) == pytest.approx(len(raw.content) / 64_000, abs=0.15)
+    with av.open(io.BytesIO(answer.content)) as file:
+        said = file.metadata | file.streams.audio[0].metadata
+    assert {name.lower(): value for name, value in said.items()}["comment"] == NOTICE
 
 
 @pytest.mark.parametrize(

@@ -458,12 +458,14 @@ async def test_a_broken_revision_leaves_the_previous_one_in_service_and_is_tried
     desired.write(first)
     async with start_server() as server:
         await server.until_ready(first)
-        desired.write(second)
+        desired.write(desired.entry(second, previous=first.model_dump()))
         voices = await server.until(lambda voices: voices["studio/alice"]["state"] == "failed")
         assert "digest" in voices["studio/alice"]["error"]
+        assert "previous" not in voices["studio/alice"], "it is the one that is served still"
         assert (await server.create_speech("studio/alice")).headers["x-voice-revision"] == "alice-1"
         manifest.write_bytes(promised)
         await server.until_ready(second)
+        assert (await server.voices())["studio/alice"]["previous"] == "alice-1"
 
 
 async def test_the_server_goes_on_while_its_document_is_broken(

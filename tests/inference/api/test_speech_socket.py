@@ -11,12 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 import websockets
 from tests.inference.conftest import Desired, MakeBundle, StartServer
 from websockets.asyncio.client import ClientConnection, connect
 
-from voice_inference.__main__ import config_of
+from voice_inference.__main__ import Server, config_of
 from voice_inference.access.api_keys import digest_of, new_key
 from voice_inference.api import accounting, speech_session
 from voice_inference.api.services import Services
@@ -63,7 +62,7 @@ def start(make_bundle: MakeBundle, desired: Desired, start_server: StartServer) 
                 await asyncio.sleep(0.01)
             config = config_of(services)
             config.lifespan, config.port, config.host = "off", 0, "127.0.0.1"  # the lifespan runs already
-            uvicorn_server = uvicorn.Server(config)
+            uvicorn_server = Server(config, services.ending)
             task = asyncio.create_task(uvicorn_server.serve())
             while not uvicorn_server.started:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
@@ -176,6 +175,17 @@ async def test_who_interrupts_hears_no_more_of_it(start: Start) -> None:
         assert len(heard.of("audio.start")) <= 2
 
 
+async def test_who_interrupts_before_the_first_sound_waits_for_no_more_of_it(start: Start) -> None:
+    config = {"type": "session.config", "voice": "studio/alice", "response_format": "wav"}
+    async with start() as speech, speech.open() as socket:
+        for message in (config, text("This is a rather long sentence, which goes on for a while. " * 20)):
+            await socket.send(json.dumps(message))
+        assert json.loads(await socket.recv())["type"] == "session.created"
+        heard = await say(socket, {"type": "input.cancel"}, text("Yes?"), DONE)
+    assert [one["sentence_text"] for one in heard.of("audio.start")] == ["Yes?"]
+    assert heard.events[-1] == {"type": "session.done", "total_sentences": 1}
+
+
 async def test_a_sentence_that_nobody_can_speak_is_told_and_left_out(start: Start) -> None:
     async with start() as speech, speech.open() as socket:
         heard = await say(socket, CONFIG, text("Good morning. … !? Привет. Good night."), DONE)
@@ -239,6 +249,15 @@ async def test_who_writes_nothing_is_not_waited_for(start: Start, monkeypatch: p
             assert heard.of("error")[0]["message"].startswith("Nothing was written")
 
 
+async def test_who_listens_has_time_until_it_is_quiet(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speech_session, "IDLE_SECONDS", 0.05)
+    written = text("This is a rather long sentence, which goes on for a while, and it has no end before its end. ")
+    async with start() as speech, speech.open() as socket:
+        heard = await say(socket, CONFIG, written, {"type": "input.flush"})
+    assert heard.of("audio.done") == [{"type": "audio.done", "sentence_index": 0}]
+    assert heard.of("error")[0]["message"].startswith("Nothing was written")
+
+
 async def test_the_worker_is_free_once_a_client_has_gone(start: Start) -> None:
     async with start(batch=1, queue=0) as speech:
         async with speech.open() as socket:
@@ -287,6 +306,21 @@ class TestKeys:
             async with speech.open() as socket:
                 heard = await say(socket, CONFIG | {"api_key": key, "voice": "team/bob"}, text("Hello."), DONE)
             assert heard.events[0]["code"] == "voice_not_found"
+
+    async def test_one_that_is_taken_away_speaks_no_more(self, keyed: Any, key: str, tmp_path: Path) -> None:
+        async with keyed(poll_seconds=0.05) as speech, speech.open() as socket:
+            heard = Heard()
+            for message in (CONFIG | {"api_key": key}, text("Hello."), {"type": "input.flush"}):
+                await socket.send(json.dumps(message))
+            while not heard.of("audio.done"):
+                heard.take(await socket.recv())
+            (tmp_path / "keys" / "reader.json").unlink()
+            async with asyncio.timeout(30):
+                while len(speech.services.gate._keys.ring.entries):  # noqa: ASYNC110 -- a thread reads the folder
+                    await asyncio.sleep(0.02)
+            heard = await say(socket, text("Hello again."), DONE, heard=heard)
+        assert (len(heard.of("audio.start")), heard.code) == (1, 1008)
+        assert heard.events[-1]["code"] == "invalid_api_key"
 
     async def test_its_limits_hold_for_each_sentence_and_it_pays_for_what_was_spoken(
         self, keyed: Any, key: str, caplog: pytest.LogCaptureFixture

@@ -154,20 +154,14 @@ def guarded_protocol(request_seconds: float, write_seconds: float) -> type[H11Pr
     return Guarded
 
 
-def guarded_socket_protocol(write_seconds: float, on_shutdown: Callable[[], None]) -> type[WebSocketsSansIOProtocol]:
-    """Return the protocol class of its WebSockets.
-
-    Args:
-        write_seconds: as above; a ping's time-out would wait for it.
-        on_shutdown: called when the process is to end, for each that is open; sessions end by themselves then.
-    """
+def guarded_socket_protocol(write_seconds: float) -> type[WebSocketsSansIOProtocol]:
+    """Return the protocol class of its WebSockets; ``write_seconds`` as above."""
 
     class Guarded(_EndsSlowReaders, WebSocketsSansIOProtocol):
         def shutdown(self) -> None:
-            if self.handshake_complete and not self.close_sent:
-                on_shutdown()  # uvicorn would close it in the middle of a sentence
-            else:
+            if not self.handshake_complete or self.close_sent:
                 super().shutdown()
+            # else its session ends by itself; uvicorn would close it in the middle of a sentence
 
     Guarded.write_seconds = write_seconds
     return Guarded
@@ -242,8 +236,11 @@ class _GuardedProtocol(_EndsSlowReaders, H11Protocol):
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
-        self._forget_deadline()  # what follows is idle, which uvicorn ends by itself
+        super().on_response_complete()  # and begins with a request that came behind this one
+        self._forget_deadline()
+        if not self._upgraded and self.conn.their_state is h11.SEND_BODY:
+            self._deadline = self.loop.call_later(self.request_seconds, self._request_is_late)
+        # what is idle uvicorn ends by itself
 
     def _request_is_late(self) -> None:
         self._deadline = None

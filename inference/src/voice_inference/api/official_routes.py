@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
@@ -18,9 +18,11 @@ from voice_inference.api.routes import SPEECH_REFUSALS, ServicesDep
 from voice_inference.api.services import Services
 from voice_inference.api.speech_answer import begin_speech
 from voice_inference.api.speech_service import SpeechStream
-from voice_inference.api.streaming import SpeechResponse
+from voice_inference.api.streaming import SpeechResponse, WholeFile
+from voice_inference.engine.notice import tags_of
 
 MEDIA_TYPES: Final = {"wav": "audio/wav", "raw": "audio/raw", "ogg": "audio/ogg", "aac": "audio/aac"}
+INFO: Final = {"title": b"INAM", "comment": b"ICMT"}  # chunks of a WAV file, by what FFmpeg calls them
 UNKNOWN_SIZE: Final = 0xFFFFFFFF  # of a WAV file that is still being written
 ANSWER: dict[int | str, dict[str, Any]] = {
     200: {"content": {name: {} for name in MEDIA_TYPES.values()}, "description": "The synthesised speech."},
@@ -46,15 +48,17 @@ async def post_tts(body: OfficialRequest, caller: CallerDep, request: Request, s
 
 async def _answer(asked: OfficialRequest, caller: Caller, request: Request, services: Services) -> Response:
     meant, media_type = asked.meaning(), MEDIA_TYPES[asked.media_type]
-    streams_wav = asked.media_type == "wav" and bool(asked.streaming_mode)
+    streams = bool(asked.streaming_mode) and not services.speech.signs(meant.response_format)
+    streams_wav = streams and asked.media_type == "wav"
     if streams_wav:
         meant = meant.model_copy(update={"response_format": "pcm"})
     stream = await begin_speech(caller, meant, request, services)
     headers = views.speech_headers(stream, asked.ignored)
-    if asked.streaming_mode:
-        content = _open_wav(stream) if streams_wav else stream.audio()
-        return SpeechResponse(stream, content, media_type=media_type, headers=headers)
-    return Response(await until_disconnect(request, stream.read()), media_type=media_type, headers=headers)
+    if streams:
+        parts = _open_wav(stream) if streams_wav else stream.audio()
+        return SpeechResponse(stream, parts, media_type=media_type, headers=headers)
+    content = await until_disconnect(request, stream.read())
+    return WholeFile(content, media_type=media_type, headers=headers | views.fault_headers(stream))
 
 
 async def _open_wav(stream: SpeechStream) -> AsyncGenerator[bytes]:
@@ -62,6 +66,16 @@ async def _open_wav(stream: SpeechStream) -> AsyncGenerator[bytes]:
     rate = stream.voice.base.sample_rate
     form = struct.pack("<HHIIHH", 1, 1, rate, 2 * rate, 2, 16)  # PCM, mono, 16 bit
     sizes = struct.pack("<I", UNKNOWN_SIZE)
-    yield b"RIFF" + sizes + b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + sizes
+    yield b"RIFF" + sizes + b"WAVE" + _chunk(b"fmt ", form) + _info(tags_of(stream.voice.reference.id))
+    yield b"data" + sizes
     async for chunk in stream.audio():
         yield chunk
+
+
+def _info(tags: Mapping[str, str]) -> bytes:
+    """Return what a WAV file says of itself."""
+    return _chunk(b"LIST", b"INFO" + b"".join(_chunk(INFO[name], f"{text}\0".encode()) for name, text in tags.items()))
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)

@@ -13,7 +13,7 @@ from voice_inference.api.services import Services
 from voice_inference.api.speech_events import MEDIA_TYPE, speech_events
 from voice_inference.api.speech_request import SpeechRequest
 from voice_inference.api.speech_service import SpeechStream
-from voice_inference.api.streaming import SpeechResponse
+from voice_inference.api.streaming import SpeechResponse, WholeFile
 from voice_inference.engine.captions import MEDIA_TYPES, captions_file
 from voice_inference.engine.encoding import FORMATS, PCM
 from voice_inference.errors import InferenceError
@@ -41,7 +41,7 @@ async def answer_speech(caller: Caller, body: SpeechRequest, request: Request, s
     if services.speech.streams(body.response_format):
         return SpeechResponse(stream, stream.audio(), media_type=form.media_type, headers=headers)
     content = await until_disconnect(request, stream.read())
-    return Response(content, media_type=form.media_type, headers=headers | views.fault_headers(stream))
+    return WholeFile(content, media_type=form.media_type, headers=headers | views.fault_headers(stream))
 
 
 async def begin_speech(caller: Caller, body: SpeechRequest, request: Request, services: Services) -> SpeechStream:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncGenerator
 from typing import Any, Final
 
+from voice_inference.api.error_handlers import FAILED
 from voice_inference.api.speech_service import SpeechStream
 from voice_inference.engine.captions import Caption
 from voice_inference.errors import InferenceError
@@ -33,6 +34,10 @@ async def speech_events(stream: SpeechStream) -> AsyncGenerator[bytes]:
     except InferenceError as error:
         log.warning("a stream of events ends early: %s", error)
         yield _event({"type": "error", "error": {"message": str(error), "type": "server_error"}})
+        return
+    except Exception:  # whatever it is, the client is told that the stream ends
+        log.exception("a stream of events failed")
+        yield _event({"type": "error", "error": {"message": FAILED, "type": "server_error"}})
         return
     spent, spoken = stream.usage.characters, stream.usage.tokens
     usage = {"input_tokens": spent, "output_tokens": spoken, "total_tokens": spent + spoken}

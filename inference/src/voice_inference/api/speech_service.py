@@ -199,6 +199,10 @@ class SpeechService:
         """Tell whether a format is heard while the rest is spoken; a file that is signed must be whole."""
         return streams(form) and form not in self._signed
 
+    def signs(self, form: str) -> bool:
+        """Tell whether files of a format get a manifest."""
+        return form in self._signed
+
     def encoder(self, form: str, rate: int, speed: float, voice: str) -> Encoder:
         """Return what makes a file of a voice, by its id, that says that a machine made it."""
         encoder = open_encoder(form, rate, speed=speed, tags=tags_of(voice))

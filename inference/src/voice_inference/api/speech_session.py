@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections import deque
@@ -47,11 +48,11 @@ log = logging.getLogger(__name__)
 class SpeechSession:
     """From the first message to the last sentence."""
 
-    def __init__(self, socket: WebSocket, services: Services, caller: Caller | None) -> None:
-        """Take an accepted connection; without a caller the first message has the key."""
+    def __init__(self, socket: WebSocket, services: Services, header: str | None) -> None:
+        """Take an accepted connection and its ``Authorization`` header; without one the first message has the key."""
         self._socket = socket
         self._services = services
-        self._caller = caller
+        self._header = header
         self._record = record_of(socket.scope)
         self._trace = trace_of(socket.scope)
         self._record.usage = Usage(0)
@@ -59,7 +60,9 @@ class SpeechSession:
         self._waiting: deque[str] = deque()
         self._is_done = False
         self._changed = asyncio.Event()  # something waits, or nothing will
-        self._cancellations = 0
+        self._speaking: asyncio.Task[None] | None = None
+        self._is_begun = False  # the client was told of the sentence that is being spoken
+        self._quiet_since = asyncio.get_running_loop().time()
         self._spoken = 0  # sentences
 
     async def run(self) -> None:
@@ -70,11 +73,17 @@ class SpeechSession:
         """
         code = NORMAL
         try:
-            caller, request = await self._configure()
-            await self._first_of(self._read(), self._speak_all(caller, request), self._notice_the_end())
-            await self._send("session.done", total_sentences=self._spoken)
-            code = NORMAL if self._is_done and not self._waiting else RESTARTS
+            request = await self._configure()
+            await self._first_of(self._read(), self._speak_all(request), self._notice_the_end())
+            if self._is_done and not self._waiting:
+                await self._send("session.done", total_sentences=self._spoken)
+            else:
+                code = RESTARTS
         except WebSocketDisconnect:
+            raise
+        except asyncio.CancelledError:  # the process waits no longer
+            with contextlib.suppress(Exception):
+                await self._socket.close(RESTARTS)
             raise
         except Exception as error:  # noqa: BLE001 -- whatever it is, the client is told that the session ends
             code = await self._tell(error)
@@ -92,7 +101,7 @@ class SpeechSession:
         for task in ended:
             task.result()
 
-    async def _configure(self) -> tuple[Caller, SpeechRequest]:
+    async def _configure(self) -> SpeechRequest:
         try:
             async with asyncio.timeout(CONFIG_SECONDS):
                 config = await self._receive()
@@ -100,7 +109,9 @@ class SpeechSession:
             raise InvalidRequest(f"session.config did not come within {CONFIG_SECONDS:.0f} s.") from None
         if not isinstance(config, SessionConfig):
             raise InvalidRequest("The first message must be session.config, with a voice.", field="type")
-        caller = self._caller or await caller_of(self._socket, f"Bearer {config.api_key}".rstrip())
+        if self._header is None:
+            self._header = f"Bearer {config.api_key}".rstrip()
+        caller = await self._identify()
         try:
             request = config.request()
         except ValidationError as error:
@@ -109,7 +120,11 @@ class SpeechSession:
         await self._services.speech.voice_named(request.voice_name, caller.scope.allows)
         seed = secrets.randbits(32) if request.seed is None else request.seed
         await self._send("session.created", voice=request.voice_name, seed=seed)
-        return caller, request.model_copy(update={"seed": seed})
+        return request.model_copy(update={"seed": seed})
+
+    async def _identify(self) -> Caller:
+        """Return who speaks, as the key is now: it may have been taken away, or have ended."""
+        return await caller_of(self._socket, self._header or "")
 
     async def _read(self) -> None:
         """Take messages for ever.
@@ -122,7 +137,8 @@ class SpeechSession:
                 async with asyncio.timeout(IDLE_SECONDS):
                     message = await self._receive()
             except TimeoutError:
-                if self._waiting or self._is_done:
+                quiet = asyncio.get_running_loop().time() - self._quiet_since
+                if self._waiting or self._speaking or self._is_done or quiet < IDLE_SECONDS:
                     continue
                 raise InvalidRequest(f"Nothing was written for {IDLE_SECONDS:.0f} s; open a new session.") from None
             self._take(message)
@@ -131,8 +147,10 @@ class SpeechSession:
     def _take(self, message: Message) -> None:
         match message:
             case InputCancel():
-                self._text, self._cancellations = TypedText(), self._cancellations + 1
+                self._text = TypedText()
                 self._waiting.clear()
+                if self._speaking is not None:
+                    self._speaking.cancel()
             case _ if self._is_done:
                 raise InvalidRequest(f"{message.type} came after input.done; open a new session.", field="type")
             case InputText():
@@ -150,7 +168,7 @@ class SpeechSession:
                 field="text",
             )
 
-    async def _speak_all(self, caller: Caller, request: SpeechRequest) -> None:
+    async def _speak_all(self, request: SpeechRequest) -> None:
         """Speak what waits until the client is done, or the process is to end."""
         while not self._services.ending.is_set():
             while not self._waiting:
@@ -159,8 +177,23 @@ class SpeechSession:
                 self._changed.clear()
                 await self._changed.wait()
             sentence = self._waiting.popleft()
-            await self._speak(caller, request.model_copy(update={"input": sentence}))
-            self._spoken += 1
+            await self._speak_unless_cancelled(request.model_copy(update={"input": sentence}))
+
+    async def _speak_unless_cancelled(self, request: SpeechRequest) -> None:
+        """Speak a sentence until the client interrupts it, which it may do before the first sound."""
+        self._is_begun = False
+        self._speaking = asyncio.create_task(self._speak(request))
+        try:
+            await asyncio.wait([self._speaking])
+            if not self._speaking.cancelled():
+                self._speaking.result()
+            elif self._is_begun:
+                await self._send("audio.done", sentence_index=self._spoken, cancelled=True)
+            self._spoken += self._is_begun
+        finally:
+            self._speaking.cancel()
+            await asyncio.wait([self._speaking])
+            self._speaking, self._quiet_since = None, asyncio.get_running_loop().time()
 
     async def _notice_the_end(self) -> None:
         """Wake who waits for something to speak once the process is to end."""
@@ -168,11 +201,12 @@ class SpeechSession:
         self._changed.set()
         await asyncio.Event().wait()
 
-    async def _speak(self, caller: Caller, request: SpeechRequest) -> None:
+    async def _speak(self, request: SpeechRequest) -> None:
         """Speak a sentence within the caller's limits; one without a word is told of, and is no reason to end."""
+        caller = await self._identify()
         meter, characters = self._services.meters.of(caller), len(request.input)
         meter.admit(characters, caller.limits, self._services.clock())
-        cancellations, tokens = self._cancellations, 0
+        tokens = 0
         try:
             turn = caller.id or (self._socket.client.host if self._socket.client else "")
             try:
@@ -180,11 +214,12 @@ class SpeechSession:
             except InferenceError as error:
                 meter.refund(characters)
                 if isinstance(error, InvalidRequest) and error.field == "input":
+                    self._is_begun = True
                     await self._tell(error, sentence_index=self._spoken, sentence_text=request.input)
                     return
                 raise
             try:
-                await self._send_file(stream, request, cancellations)
+                await self._send_file(stream, request)
             finally:
                 await stream.close()
                 tokens = stream.usage.tokens
@@ -192,14 +227,12 @@ class SpeechSession:
         finally:
             meter.release(tokens / TOKENS_PER_SECOND)
 
-    async def _send_file(self, stream: SpeechStream, request: SpeechRequest, cancellations: int) -> None:
+    async def _send_file(self, stream: SpeechStream, request: SpeechRequest) -> None:
         about = {"sentence_index": self._spoken}
         rate, form = stream.voice.base.sample_rate, request.response_format
+        self._is_begun = True
         await self._send("audio.start", **about, sentence_text=request.input, format=form, sample_rate=rate)
         async for item in stream.all():
-            if self._cancellations != cancellations:
-                await self._send("audio.done", **about, cancelled=True)
-                return
             if isinstance(item, bytes):
                 await self._socket.send_bytes(item)
             else:

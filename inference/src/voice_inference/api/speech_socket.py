@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from voice_inference.access.callers import Caller
 from voice_inference.api.error_handlers import answer_to, error_response
 from voice_inference.api.identity import caller_of
 from voice_inference.api.services import Services
@@ -29,16 +28,16 @@ async def speak_typed_text(socket: WebSocket) -> None:
         message = "Pages of this origin may not speak here; add it to the server's --cors-origins."
         await socket.send_denial_response(error_response(HTTPStatus.FORBIDDEN, message, code="origin_not_allowed"))
         return
-    caller: Caller | None = None
+    header = socket.headers.get("authorization", "" if services.gate.is_open else None)
     try:
-        if services.gate.is_open or "authorization" in socket.headers:
-            caller = await caller_of(socket, socket.headers.get("authorization", ""))
+        if header is not None:
+            await caller_of(socket, header)
     except InferenceError as error:
         await socket.send_denial_response(answer_to(error))
         return
     await socket.accept()
     with suppress(WebSocketDisconnect):
-        await SpeechSession(socket, services, caller).run()
+        await SpeechSession(socket, services, header).run()
 
 
 def is_from_here(origin: str | None, host: str, allowed: tuple[str, ...]) -> bool:

@@ -1,13 +1,28 @@
-"""A streamed answer whose work ends with it, whenever that is."""
+"""Answers that are sent as they are read: streams whose work ends with them, and whole files."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from typing import Final
 
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from voice_inference.api.speech_service import SpeechStream
+
+SLICE: Final = 64 << 10  # bytes of a whole file that are written at a time
+
+
+class WholeFile(Response):
+    """Sends a file piece by piece: a client that reads it slowly, but reads, has time for each piece."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        del scope, receive
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for begin in range(0, len(self.body), SLICE):
+            await send({"type": "http.response.body", "body": self.body[begin : begin + SLICE], "more_body": True})
+        await send({"type": "http.response.body"})
 
 
 class SpeechResponse(StreamingResponse):

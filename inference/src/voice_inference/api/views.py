@@ -125,9 +125,15 @@ def _voice(entry: Entry, last_used: date | None) -> dict[str, Any]:
         **({"scores": serving.scores} if serving and serving.scores else {}),
         **({"expires": expires.isoformat()} if (expires := _last_day(entry)) else {}),
         **({"next": _load(entry.next)} if entry.next else {}),
-        **({"previous": entry.previous.revision.revision} if entry.previous else {}),
+        **({"previous": before} if (before := _before(entry)) else {}),
         **({"lastUsed": last_used.isoformat()} if last_used else {}),
     }
+
+
+def _before(entry: Entry) -> str:
+    """Return the revision that was served before; empty: there is none, or it is served still while another loads."""
+    before = entry.previous.revision.revision if entry.previous else ""
+    return "" if entry.serving and entry.serving.reference.revision == before else before
 
 
 def _last_day(entry: Entry) -> date | None:
