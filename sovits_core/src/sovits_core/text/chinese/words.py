@@ -11,6 +11,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sovits_core.errors import MissingExtra
+from sovits_core.text.chinese.hidden_states import quick_tagger
 from sovits_core.text.chinese.normalization import MARKS
 from sovits_core.text.chinese.readings import read_word
 
@@ -85,7 +86,7 @@ def _load_tagger() -> Any:
         # anyone on the machine can put there first.
         tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(tokenizer.get_dict_file())
         tokenizer.initialized = True
-    return jieba.posseg.dt
+    return quick_tagger(jieba.posseg)
 
 
 def _tagger() -> Any:
