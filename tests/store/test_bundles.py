@@ -19,7 +19,6 @@ from voice_store import (
     InvalidIndex,
     NotFound,
     Store,
-    TooLarge,
     check_folder,
     open_store,
 )
@@ -99,7 +98,7 @@ def test_another_index_than_promised_is_refused(folder: FolderStore, cache: Bund
     ("change", "error", "sentence"),
     [
         pytest.param({"a.bin": b"f1rst"}, DigestMismatch, "a.bin has the digest", id="another byte"),
-        pytest.param({"a.bin": b"first and more"}, TooLarge, "a.bin is larger than the 5 bytes", id="more bytes"),
+        pytest.param({"a.bin": b"first and more"}, InvalidIndex, "a.bin is larger than the 5 bytes", id="more bytes"),
         pytest.param({"a.bin": b"firs"}, DigestMismatch, "a.bin has the digest", id="fewer bytes"),
     ],
 )

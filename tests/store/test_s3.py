@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from voice_store import Misconfigured, S3Settings, Store, StoreFactory, Transport, open_store
+from voice_store.connections import retries_of
 
 AWS_HOST = "s3.eu-central-1.amazonaws.com"
 OWN_HOST = "objects.example.org"
@@ -281,6 +282,10 @@ def test_a_lost_answer_to_a_create_is_not_tried_again(machine: Any) -> None:
         open_store("s3://voices/x", machine.environment(), transport=patient).create("a", b"1")
     assert len(machine.requests) == 1
     assert machine.requests[0].headers["If-None-Match"] == "*"
+
+
+def test_nobody_waits_as_long_as_a_store_asks_for() -> None:
+    assert not retries_of(Transport(retries=2)).respect_retry_after_header
 
 
 def test_a_store_that_is_busy_is_asked_again(machine: Any) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from voice_store.errors import CacheUnusable, DigestMismatch, InvalidIndex, InvalidKey, StoreError
+from voice_store.errors import CacheUnusable, DigestMismatch, InvalidIndex, InvalidKey, StoreError, TooLarge
 from voice_store.files import DIGEST_PREFIX, Content, content_of_file
 from voice_store.store import MIB, Store
 from voice_store.uris import check_key
@@ -182,6 +182,13 @@ def _holds(folder: Path, kind: BundleKind, digest: str) -> bool:
 
 
 def _download(store: Store, part: Path, kind: BundleKind, digest: str) -> None:
+    try:
+        _download_all(store, part, kind, digest)
+    except TooLarge as error:  # than the index promises
+        raise InvalidIndex(str(error)) from error
+
+
+def _download_all(store: Store, part: Path, kind: BundleKind, digest: str) -> None:
     data = store.read(kind.index, limit=kind.index_limit or INDEX_LIMIT)
     check_digest(data, digest, store.describe(kind.index))
     for name, promised in needed_files(data, kind, store.uri).items():

@@ -49,6 +49,7 @@ def retries_of(transport: Transport) -> urllib3.Retry:
         allowed_methods=None,  # every request here may be repeated, a POST too: multi-object delete, a token
         raise_on_status=False,  # the last answer says more than "too many of them"
         redirect=False,
+        respect_retry_after_header=False,  # it may ask for hours: our callers have time-outs, and come again
     )
 
 
