@@ -142,3 +142,8 @@ def test_big_endian_utf_16_is_known_by_its_mark() -> None:
 def test_other_encodings_are_refused_by_name(data: bytes, said: str) -> None:
     with pytest.raises(NotText, match=said):
         decode_text(data)
+
+
+@pytest.mark.parametrize("text", [",\n,\n", ";;\n;;\n", 'file_name,"transcription\none,Good morning.\n'])
+def test_a_list_without_a_row_is_empty_and_no_mistake_of_ours(text: str) -> None:
+    assert read_listing(text).rows == ()

@@ -28,10 +28,11 @@ from sovits_core.official.loading import load_s1
 from sovits_core.official.names import to_official
 from sovits_core.official.weight_norm import join_weight_norm
 from sovits_core.text.symbols import symbols_sha256
-from voice_store import FolderStore, open_store
+from voice_store import FolderStore, StoreUnavailable, open_store
 from voice_trainer.__main__ import main
 from voice_trainer.evaluation.metrics import METRICS
 from voice_trainer.job.limits import Limits
+from voice_trainer.job.workspace import Workspace
 from voice_trainer.training.checkpoint import KEY as CHECKPOINT
 
 # A base of random weights speaks each of them to the limit, and the recogniser takes its time for noise.
@@ -316,6 +317,22 @@ def test_an_interrupted_training_ends_with_143_and_continues_to_the_same_adapter
 
     assert run("train") == 0
     assert store.read("train/adapter_model.safetensors") == unbroken
+    assert not store.exists(CHECKPOINT)
+
+
+@pytest.mark.slow
+def test_a_training_whose_commit_fails_keeps_its_checkpoint(
+    run: Callable[[str], int], store: FolderStore, monkeypatch: pytest.MonkeyPatch, after_features: None
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("s3://voices: no answer")
+
+    monkeypatch.setattr("voice_trainer.training.loop.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Workspace, "commit", away)
+        assert run("train") == 75
+    assert store.exists(CHECKPOINT)
+    assert run("train") == 0
     assert not store.exists(CHECKPOINT)
 
 

@@ -446,7 +446,8 @@ def test_bad_clips_are_left_out_and_told_with_their_reasons(
     swapped = swap_first_texts(dataset)
     overdrive(dataset / "wavs" / f"{names[2]}.wav")
     shutil.copy(dataset / "wavs" / f"{names[3]}.wav", dataset / "wavs" / "again.wav")
-    write_lines(dataset, [*lines(dataset), f"again|{lines(dataset)[3].split('|')[1]}"])
+    listed = lines(dataset)
+    write_lines(dataset, [*listed[:4], f"again|{listed[3].split('|')[1]}", *listed[4:]])  # examined at the same time
     code, manifest = prepare()
     assert code == 0
     summary = manifest["summary"]

@@ -85,6 +85,14 @@ def test_the_scale_of_fp16s_gradients_goes_on(workspace: Any, finetuner: Callabl
     assert fresh.precision.scaler.get_scale() == 2.0
 
 
+def test_a_course_goes_on_with_another_precision(workspace: Any, finetuner: Callable[..., Finetuner]) -> None:
+    trained = stepped(finetuner(), 2)
+    save_checkpoint(workspace, trained, IDENTITY, Course(curves=[ROW, ROW]))
+    fresh = finetuner("fp16")
+    assert restore_checkpoint(workspace, fresh, IDENTITY).curves == [ROW, ROW]
+    assert all(torch.equal(fresh.parameters[name], value) for name, value in trained.parameters.items())
+
+
 def rewritten(path: Path, *, tensor: str = "", metadata: dict[str, str] | None = None) -> None:
     with safe_open(path, framework="pt") as file:
         found = file.metadata()

@@ -44,8 +44,8 @@ class Measures:
     recognised: str | None
     dnsmos: float | None
     embedding: Embedding | None
-    speech_seconds: float
-    longest_pause: float
+    speech_seconds: float | None
+    longest_pause: float | None
 
 
 class Meter:
@@ -69,13 +69,17 @@ class Meter:
         recogniser = self._recogniser if recognise else None
         with ThreadPoolExecutor(max(1, min(MAX_WORKERS, os.cpu_count() or 1))) as pool:
             asked = ((wave, self._embed(wave), recogniser) for wave in waves)
-            yield from pool.map(lambda one: self._measure(*one), asked)
+            try:
+                yield from pool.map(lambda one: self._measure(*one), asked)
+            except BaseException:  # also while they are being made: what waits is not waited for
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def _measure(self, wave: Samples, embedding: Embedding | None, recogniser: Recogniser | None) -> Measures:
         try:
             found: dict[str, Any] = self._workers.ask({}, _bytes(wave))[0]
         except ItemFailed:  # nothing is known of a waveform that models end on
-            return Measures(None, None, None, 0.0, 0.0)
+            return Measures(None, None, None, None, None)
         if self._encoder is None and found["embedding"] is not None:
             embedding = np.array(found["embedding"], dtype=np.float64)
         written = recogniser.write(wave) if recogniser else None
@@ -155,7 +159,7 @@ class SentenceScores:
     duration_ratio: float | None
     ended: bool
     repeats: bool
-    longest_pause: float
+    longest_pause: float | None
     seconds: float
     embedding: Embedding | None = field(default=None, compare=False)
     """Of its speaker."""
@@ -173,7 +177,7 @@ def score(  # noqa: PLR0917 -- one call, each of its own type
         similarity=speaker.similarity(measured),
         similarities=speaker.similarities(measured),
         dnsmos=measured.dnsmos,
-        duration_ratio=measured.speech_seconds / expected if expected else None,
+        duration_ratio=measured.speech_seconds / expected if expected and measured.speech_seconds is not None else None,
         ended=spoken.ended,
         repeats=most_repeated(spoken.tokens) >= LOOP_TIMES,
         longest_pause=measured.longest_pause,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sovits_core.bundle.base import LARGEST_BASE_JSON, BaseBundle, BaseDocument, open_base
 from sovits_core.errors import BaseRejected
-from voice_store import NotFound, Store, open_store
+from voice_store import NotFound, Store, TooLarge, open_store
 
 BASE_JSON = "base.json"
 
@@ -59,4 +59,7 @@ class JobBase:
         path = self._bundle.folder / name
         if self._store is None or expected is None or path.is_file():
             return
-        self._store.download(name, path, limit=expected.size)
+        try:
+            self._store.download(name, path, limit=expected.size)
+        except TooLarge as error:
+            raise BaseRejected(f"{error}; publish the base again, or correct its files") from error

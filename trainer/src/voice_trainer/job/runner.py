@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
+from voice_store import StoreError
 from voice_trainer.errors import UsageError
 from voice_trainer.job.algorithm import require_versions
 from voice_trainer.job.allowed import require_allowed
@@ -32,6 +33,8 @@ class Stage:
     needs: tuple[str, ...]
     summary: str
     has_limits: bool = False
+    leaves: tuple[str, ...] = ()
+    """Objects of the workspace that nobody needs once the stage is committed."""
 
     def function(self, limits: Limits) -> StageFunction:
         """Import the stage only now: prepare must not wait for torch; ``limits`` go to the stage that has them."""
@@ -43,7 +46,7 @@ class Stage:
 STAGES: tuple[Stage, ...] = (
     Stage("prepare", (), "check consent and recordings, measure speech, normalise, hold clips out", has_limits=True),
     Stage("features", ("prepare",), "phones, semantic tokens and speaker embedding of every clip"),
-    Stage("train", ("features",), "fit LoRA adapters on both networks"),
+    Stage("train", ("features",), "fit LoRA adapters on both networks", leaves=("train/checkpoint.safetensors",)),
     Stage(
         "evaluate",
         ("prepare", "features", "train"),
@@ -93,6 +96,7 @@ class Run:
             self.current = stage.name
             if workspace.manifest(stage.name) is not None:
                 logger.info("%s: already done for %s, skipped", stage.name, job.input_hash[:8])
+                _tidy(stage, workspace)
                 continue
             started_at, clock = now(), time.monotonic()
             workspace.begin(stage.name)
@@ -101,8 +105,18 @@ class Run:
                 logger.info("%s: nothing to commit", stage.name)
                 continue
             workspace.commit(stage.name, summary, started_at=started_at)
+            _tidy(stage, workspace)
             self.seconds[stage.name] = time.monotonic() - clock
             logger.info("%s: done in %.1f s: %s", stage.name, self.seconds[stage.name], brief(summary))
+
+
+def _tidy(stage: Stage, workspace: Workspace) -> None:
+    """Delete what a committed stage leaves: not before, or a commit that fails would lose all of its work."""
+    for key in stage.leaves:
+        try:
+            workspace.store.delete(key)
+        except StoreError as error:
+            logger.warning("%s: %s stays: %s", stage.name, key, error)
 
 
 def brief(summary: Summary) -> str:

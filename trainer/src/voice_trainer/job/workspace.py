@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from sovits_core.validation import one_line
-from voice_store import NotFound, Store, StoreError, StoreUnavailable, open_store
+from voice_store import NotFound, Store, StoreError, StoreUnavailable, TooLarge, open_store
 from voice_trainer.errors import BadData, Refused, Transient, UsageError
 from voice_trainer.job.base import JobBase
 from voice_trainer.job.display import Display
@@ -157,8 +158,9 @@ class Workspace:
             path = folder / name
             if path.is_file() and digest_of(path) == expected:
                 continue
-            self.store.download(f"{stage}/{name}", path, limit=expected.size)
-            if digest_of(path) != expected:
+            with suppress(TooLarge):  # what is there of it has another digest
+                self.store.download(f"{stage}/{name}", path, limit=expected.size)
+            if not path.is_file() or digest_of(path) != expected:
                 raise Transient(
                     f"{self.store.uri}/{stage}/{name} is not the file of the manifest", reason="CorruptArtifact"
                 )

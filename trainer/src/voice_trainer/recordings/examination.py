@@ -6,6 +6,8 @@ import hashlib
 import logging
 import os
 import shutil
+import tempfile
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,7 @@ MAX_SPEECH_LOSS: Final = 0.1  # of the speech's rating: what it may lose of the 
 MAX_WORKERS: Final = 3  # each has all models, 290 MiB; together with the job they stay below 1 GiB
 
 RESULT: Final = "result.json"
+PART: Final = ".part-"  # of the names of folders that are not finished
 TRAINING: Final = "training.flac"
 ANALYSIS: Final = "analysis.flac"
 ORIGINAL: Final = "original.flac"
@@ -110,7 +113,10 @@ class Examiner:
         self._language = language
         self._denoise = denoise
         self._rate = rate
+        self._turn = threading.Lock()
         finished.mkdir(parents=True, exist_ok=True)
+        for left in finished.glob(f"{PART}*"):  # by a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
 
     def examine(self, sound: Sound) -> tuple[Examination, Path]:
         """Return what is known of a clip and the folder with its copies; a finished one is not worked on again.
@@ -121,13 +127,16 @@ class Examiner:
         folder = self._finished / self._key(sound)
         with suppress(OSError, ValidationError):
             return Examination.model_validate_json((folder / RESULT).read_bytes()), folder
-        part = folder.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
-        examination = self._work(sound, part)
-        (part / RESULT).write_text(examination.model_dump_json(by_alias=True), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
+        part = Path(tempfile.mkdtemp(prefix=PART, dir=self._finished))
+        try:
+            examination = self._work(sound, part)
+            (part / RESULT).write_text(examination.model_dump_json(by_alias=True), encoding="utf-8")
+            with self._turn:  # another thread may have had a clip of the same sound
+                if not (folder / RESULT).is_file():
+                    shutil.rmtree(folder, ignore_errors=True)  # what is damaged
+                    part.rename(folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
         return examination, folder
 
     def _key(self, sound: Sound) -> str:

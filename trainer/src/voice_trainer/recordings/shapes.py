@@ -199,8 +199,10 @@ def _separated(text: str, delimiter: str) -> Listing:
 
 def _columns(rows: list[tuple[int, list[str], str]], delimiter: str) -> Listing:
     """Return the rows of a list with a delimiter, by its header or by what its columns hold."""
+    if not rows:
+        return Listing(PLAIN.form, (), ())
     notes: list[str] = []
-    header = _header(rows[0][1]) if rows else None
+    header = _header(rows[0][1])
     if header is not None:
         width = len(rows[0][1])
         notes.append("its first line is a header")

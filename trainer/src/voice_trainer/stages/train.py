@@ -20,7 +20,6 @@ from voice_trainer.job.results import Summary
 from voice_trainer.job.workspace import Workspace
 from voice_trainer.recordings.audio import read_flac
 from voice_trainer.recordings.clips import read_clips, training_copy
-from voice_trainer.training.checkpoint import KEY as CHECKPOINT
 from voice_trainer.training.checkpoint import restore_checkpoint, save_checkpoint
 from voice_trainer.training.clip_features import load_clip_features
 from voice_trainer.training.course import LOSSES, EpochLosses, epochs_of, split
@@ -91,7 +90,6 @@ def train(job: TrainingJob, workspace: Workspace) -> Summary:
     epochs = epochs_of(course)
     write_curves(folder / CURVES, course.curves)
     write_epochs(folder / EPOCHS, epochs)
-    workspace.store.delete(CHECKPOINT)
     kept = epochs[course.aside.index(min(course.aside))] if course.aside else epochs[-1]
     clips = sum(len(batch) for _, batch in loop.plan()[already : len(course.curves)])
     return {

@@ -81,8 +81,12 @@ def restore_checkpoint(workspace: Workspace, finetuner: Finetuner, identity: dic
                 seconds=float(json.loads(metadata["seconds"])),
             )
             _require_steps(tensors, len(course.curves), exact=not finetuner.precision.scaler.is_enabled())
+            scale = json.loads(metadata["scaler"])
             _restore(finetuner, tensors)
-            finetuner.precision.scaler.load_state_dict(json.loads(metadata["scaler"]))
+            if scale:  # else it was of another precision, and scaling begins anew
+                finetuner.precision.scaler.load_state_dict(scale)
+    except torch.OutOfMemoryError:
+        raise
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         logger.warning("the checkpoint is damaged and is not used: %s", error)
         return Course()
