@@ -81,8 +81,14 @@ class Repository:
             return None
         return int(self._ask("rev-list", "--count", f"{ancestor}..{descendant}") or 0)
 
+    def folder_of(self, voice: str, commit: str) -> str | None:
+        """Return the git tree of the folder of a voice in a commit; None: there is none, or several."""
+        names = (self._ask("ls-tree", "-r", "--name-only", "-z", "--full-tree", commit) or "").split("\0")
+        found = [name for name in names if f"/{name}".endswith(f"/{voice}/voice.yaml")]
+        return self._ask("rev-parse", f"{commit}:{found[0].rpartition('/')[0]}") if len(found) == 1 else None
+
     def changes(self, span: str, folder: Path) -> Changes:
-        """Return the folders below ``folder`` that a range of commits changed.
+        """Return the folders below ``folder`` that a range of commits changed, or changed and changed back.
 
         Args:
             span: ``BASE..HEAD``; a BASE of zeros, as hooks have for a new branch, means everything.
@@ -106,7 +112,13 @@ class Repository:
         inside = folder.resolve().relative_to(Path(self._top())).as_posix()
         prefix = "" if inside == "." else f"{inside}/"
         listed = self._run("diff", "--name-only", "-z", "--no-renames", *commits, "--", str(folder.resolve()))
-        names = {name.removeprefix(prefix).partition("/") for name in listed.split("\0") if name.startswith(prefix)}
+        if commits[0] != EMPTY_TREE:  # what went forth and back: the commits between may have been pushed, and failed
+            listed += "\0" + self._run(
+                "log", "-m", "--full-history", "--no-renames", "--format=", "--name-only", "-z",
+                f"{commits[0]}..{commits[1]}", "--", str(folder.resolve()),
+            )  # fmt: skip
+        given = (name.lstrip("\n") for name in listed.split("\0"))
+        names = {name.removeprefix(prefix).partition("/") for name in given if name.startswith(prefix)}
         voices = sorted({first for first, slash, _ in names if slash and not first.startswith(".")})
         there = [name for name in voices if (folder / name).is_dir()]
         return Changes(tuple(there), tuple(name for name in voices if name not in there))

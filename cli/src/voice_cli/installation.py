@@ -7,9 +7,19 @@ OPERATOR_LABELS: Final = "app.kubernetes.io/part-of=voice-operator"
 CONFIG_FILE: Final = "config.yaml"
 
 
-def recordings_prefix(config: Mapping[str, Any], namespace: str) -> str:
-    """Return the first prefix at which the operator admits recordings of a namespace; empty: it names none."""
+DEFAULT_PREFIX: Final = "{storage}/datasets/{namespace}/"
+
+
+def recordings_prefixes(config: Mapping[str, Any], namespace: str) -> list[str]:
+    """Return the prefixes at which the operator admits recordings of a namespace; or none."""
     storage = str((config.get("storage") or {}).get("uri") or "").rstrip("/")
-    allowed = (config.get("tenancy") or {}).get("datasets") or []
-    found = str(allowed[0]) if allowed else (f"{storage}/datasets/{{namespace}}" if storage else "")
-    return found.replace("{namespace}", namespace)
+    tenancy = config.get("tenancy") or {}
+    own = ((tenancy.get("namespaces") or {}).get(namespace) or {}).get("datasets")
+    allowed = own if own is not None else tenancy.get("datasets") or [DEFAULT_PREFIX]
+    known = [str(one) for one in allowed if storage or "{storage}" not in str(one)]
+    return [one.replace("{storage}", storage).replace("{namespace}", namespace) for one in known]
+
+
+def recordings_prefix(config: Mapping[str, Any], namespace: str) -> str:
+    """Return the first of them; empty: there is none."""
+    return next(iter(recordings_prefixes(config, namespace)), "")

@@ -161,18 +161,26 @@ def installed_prefix(kubectl: Kubectl, namespace: str) -> str:
     return ""
 
 
-def ask_for_erasure(voice: str, kubectl: Kubectl) -> str:
+def ask_for_erasure(voice: str, kubectl: Kubectl, knows: Callable[[str], bool] = lambda _: True) -> str:
     """Ask the operator to erase a voice whose folder was deleted; return what was done.
 
+    ``knows`` says whether a commit lies before the one that deleted the folder: of any other the folder is back.
+
     Raises:
-        CliError: the caller may not.
+        CliError: the caller may not, or the voice was pushed again.
     """
     try:
-        kubectl.get(VOICE, voice)
+        found = kubectl.get(VOICE, voice)
     except NotFound:
         return "is not in the cluster"
+    commit = str((found["spec"].get("source") or {}).get("commit") or "")
+    if commit and not knows(commit):
+        raise UsageError(f"nothing is erased: it was pushed again by commit {commit[:12]}, which is not an earlier one")
     change = {
-        "metadata": {"annotations": {REQUESTED_BY: kubectl.whoami()}},
+        "metadata": {
+            "annotations": {REQUESTED_BY: kubectl.whoami()},
+            "resourceVersion": found["metadata"]["resourceVersion"],
+        },
         "spec": {"consent": {"revoked": True, "erase": True}},
     }
     kubectl.patch(VOICE, voice, change)

@@ -62,7 +62,7 @@ def markdown_of(results: Sequence[Result]) -> str:
         if samples := _samples(one):
             notes += [
                 "",
-                f"Samples of {_cell(one.voice)}: `{_cell(samples)}` (`kubectl voice listen {_cell(one.voice)}`)",
+                f"Samples of {_cell(one.voice)}: {samples}",
             ]
     nothing = ["No voice was changed."] if not results else rows
     return "\n".join([f"### Voices{_counts(results)}", "", *nothing, *notes]) + "\n"
@@ -125,8 +125,14 @@ def _detail(one: Result) -> str:
 
 
 def _samples(one: Result) -> str:
-    artifacts = ((one.state or {}).get("status") or {}).get("artifacts") or {}
-    return f"{artifacts['uri']}/samples/" if one.good and one.outcome is not None and artifacts.get("uri") else ""
+    """Return where the samples of the revision are that the row is about; empty: nowhere yet."""
+    status = (one.state or {}).get("status") or {}
+    if not one.good or one.outcome is None:
+        return ""
+    if candidate := status.get("candidateRevision"):
+        return f"`kubectl voice listen {_cell(str(candidate))}`"
+    uri = str((status.get("artifacts") or {}).get("uri") or "")
+    return f"`{_cell(f'{uri}/samples/')}` (`kubectl voice listen {_cell(one.voice)}`)" if uri else ""
 
 
 def _cell(text: str) -> str:

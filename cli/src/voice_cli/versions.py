@@ -58,7 +58,7 @@ def _version(revision: Object) -> Version:
     )
 
 
-def revision_for(versions: Sequence[Version], target: str, status: Object, repository: Repository | None) -> Version:
+def revision_for(versions: Sequence[Version], target: str, voice: Object, repository: Repository | None) -> Version:
     """Return the revision that ``target`` names: a revision, a commit, or (empty) the one that was served before.
 
     Raises:
@@ -67,7 +67,7 @@ def revision_for(versions: Sequence[Version], target: str, status: Object, repos
     """
     by_name = {version.revision: version for version in versions}
     if not target:
-        before = str(status.get("previousRevision") or "")
+        before = str((voice.get("status") or {}).get("previousRevision") or "")
         if before in by_name:
             return by_name[before]
         raise NotFound(f"nothing was served before; name a revision or a commit with --to: {_listed(versions)}")
@@ -77,7 +77,7 @@ def revision_for(versions: Sequence[Version], target: str, status: Object, repos
     wanted = commit or target
     found = [one for one in versions if one.commit and (one.commit.startswith(wanted) or wanted.startswith(one.commit))]
     if not found and commit is not None and repository is not None:
-        found = _nearest(versions, commit, repository)
+        found = _nearest(versions, commit, repository, name_of(voice))
     if not found:
         what = "no revision" if COMMIT.fullmatch(target) else "neither a revision nor a commit"
         raise NotFound(f"{target} is {what} of this voice; there are: {_listed(versions)}")
@@ -86,8 +86,13 @@ def revision_for(versions: Sequence[Version], target: str, status: Object, repos
     return found[0]  # the newest one of the commit
 
 
-def _nearest(versions: Sequence[Version], commit: str, repository: Repository) -> list[Version]:
-    """Return the revision of the ancestor that lies fewest commits behind: not every commit trains one."""
+def _nearest(versions: Sequence[Version], commit: str, repository: Repository, voice: str) -> list[Version]:
+    """Return the revision of the ancestor that lies fewest commits behind: not every commit trains one.
+
+    Where the commit has a folder of the voice, only commits with the same folder count: a revert leads further back.
+    """
+    if tree := repository.folder_of(voice, commit):
+        versions = [one for one in versions if one.commit and repository.folder_of(voice, one.commit) == tree]
     behind = [(repository.commits_between(one.commit, commit), one) for one in versions if one.commit]
     ancestors = [(distance, one) for distance, one in behind if distance is not None]
     return [min(ancestors, key=lambda pair: pair[0])[1]] if ancestors else []

@@ -33,7 +33,7 @@ def rollback(session: Session, *, name: str, target: str | None, latest: bool) -
         session.output.line(f"{name}: the newest revision is served, and changes are trained again")
         return
     known = versions_of(found, kubectl.items(REVISION))
-    wanted = revision_for(known, target or "", found.get("status") or {}, Repository.around(Path.cwd()))
+    wanted = revision_for(known, target or "", found, Repository.around(Path.cwd()))
     kubectl.patch(VOICE, name, edited(kubectl, {"serving": {"pin": wanted.revision}}))
     session.output.line(
         f"{name}: {_said(wanted)} is served, pinned; `kubectl voice rollback {name} --latest` ends that"

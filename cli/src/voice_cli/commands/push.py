@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -80,7 +80,7 @@ def push_folders(
         raise UsageError("--erase-deleted needs --changed: without commits nobody knows what was deleted")
     # A job that erases waits for a person, and meanwhile newer commits were pushed: it must not push its own again.
     results = [] if erase_deleted else _push_all(session, found.pushed, options)
-    results += [_deleted(session, name, erase=erase_deleted and not dry_run) for name in found.deleted]
+    results += [_deleted(session, one, erase=erase_deleted and not dry_run) for one in found.deleted]
     if wait and not dry_run:
         results = _waited(session, results, timeout)
         if reports is not None:
@@ -95,19 +95,32 @@ def push_folders(
         raise PushFailed("\n".join(one.failure for one in failed), failed[-1].exit_code)
 
 
-class _Found:
-    """Folders that are pushed, and names of voices whose folders are gone."""
+@dataclass(frozen=True)
+class _Deleted:
+    """A voice whose folder is gone in the last commit of a range."""
 
-    def __init__(self, pushed: list[Path], deleted: tuple[str, ...] = ()) -> None:
-        self.pushed = pushed
-        self.deleted = deleted
+    name: str
+    repository: Repository
+    head: str
+
+    def knows(self, commit: str) -> bool:
+        """Whether the folder was deleted after this commit."""
+        return self.repository.commits_between(commit, self.head) is not None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Folders that are pushed, and voices whose folders are gone."""
+
+    pushed: list[Path]
+    deleted: tuple[_Deleted, ...] = ()
 
 
 def _changes(folders: tuple[Path, ...], changed: str | None) -> _Found:
     if changed is None:
         return _Found(list(folders))
     pushed: list[Path] = []
-    deleted: list[str] = []
+    deleted: list[_Deleted] = []
     for folder in folders:
         # A folder that a push deleted as a whole is gone here; git still knows its name.
         around = next((one for one in (folder, *folder.absolute().parents) if one.is_dir()), Path.cwd())
@@ -116,7 +129,7 @@ def _changes(folders: tuple[Path, ...], changed: str | None) -> _Found:
             raise NotFound(f"{folder} lies in no git checkout; --changed needs one")
         changes: Changes = repository.changes(changed, folder)
         pushed += [folder / name for name in changes.changed]
-        deleted += changes.deleted
+        deleted += [_Deleted(name, repository, changed.partition("..")[2]) for name in changes.deleted]
     return _Found(pushed, tuple(deleted))
 
 
@@ -164,13 +177,14 @@ def _bar(prepared: Prepared, bars: Progress | None) -> Callable[[int], None]:
     return lambda size: bars.advance(task, size)
 
 
-def _deleted(session: Session, name: str, *, erase: bool) -> Result:
+def _deleted(session: Session, deleted: _Deleted, *, erase: bool) -> Result:
+    name = deleted.name
     if not erase:
         return Result(
             name, erasure=f"the folder is gone; the voice stays until a person decides: `kubectl voice erase {name}`"
         )
     try:
-        return Result(name, erasure=ask_for_erasure(name, session.kubectl))
+        return Result(name, erasure=ask_for_erasure(name, session.kubectl, deleted.knows))
     except CliError as error:
         return Result(name, error=f"{name}: {error}", exit_code=error.exit_code)
 

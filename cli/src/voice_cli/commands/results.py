@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from voice_cli.api import REVISION, VOICE, Object
+from voice_cli.api import REVISION, VOICE, Object, name_of
 from voice_cli.bundles import REPORT, bundle_of
 from voice_cli.commands.options import ANY_NAME, Session, command
 from voice_cli.commands.root import voice
@@ -38,7 +38,7 @@ def report(session: Session, *, name: str, out: Path | None, opened: bool) -> No
 
     NAME is a revision, or a voice: then of the revision that it serves.
     """
-    bundle = bundle_of(_revision(session, name))
+    bundle = bundle_of(_to_judge(session, name))
     if REPORT not in bundle.files:
         raise NotFound(f"{bundle.revision} has no {REPORT} in its bundle at {bundle.uri}")
     page = out or Path(f"{bundle.revision}-report.html")
@@ -78,7 +78,7 @@ def listen(
 ) -> None:
     """Fetch a revision's samples, or let a voice speak a text."""
     if text is None:
-        bundle = bundle_of(_revision(session, name))
+        bundle = bundle_of(_to_judge(session, name))
         folder = out or Path(f"{bundle.revision}-samples")
         samples = {one: folder / Path(one).name for one in bundle.names if SAMPLE.fullmatch(one)}
         if not samples:
@@ -131,13 +131,25 @@ def export(session: Session, *, name: str, out: Path | None, official: bool, bas
         session.output.line(line)
 
 
-def _revision(session: Session, name: str) -> Object:
+def _to_judge(session: Session, name: str) -> Object:
+    """Return a revision of this name, else the one of the voice of this name that waits for a decision, or is served.
+
+    It is the one that `approve` would be about.
+    """
+    found = _revision(session, name, waiting_first=True)
+    if name_of(found) != name:
+        session.output.note(f"{name}: this is {name_of(found)}")
+    return found
+
+
+def _revision(session: Session, name: str, *, waiting_first: bool = False) -> Object:
     """Return a revision of this name, else the one that the voice of this name serves or holds ready."""
     try:
         return session.kubectl.get(REVISION, name)
     except NotFound:
         status = session.kubectl.get(VOICE, name).get("status") or {}
-    found = status.get("activeRevision") or status.get("candidateRevision")
+    known = (status.get("activeRevision"), status.get("candidateRevision"))
+    found = next(filter(None, reversed(known) if waiting_first else known), None)
     if not found:
         raise NotFound(f"{name} has no revision yet; `kubectl voice status {name}` says why")
     return session.kubectl.get(REVISION, str(found))

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from voice_cli.api import API_VERSION, REVISION, SERVER, VOICE, Object, name_of
 from voice_cli.doctor.facts import Facts, Unknown, group_rules
+from voice_cli.installation import recordings_prefixes
 from voice_cli.times import duration, parsed
 
 Level = Literal["ok", "warning", "fault", "unknown"]
@@ -317,9 +318,7 @@ def check_store(facts: Facts) -> Iterator[Finding]:
     else:
         yield Finding("ok", "object store", f"{facts.datasets} can be {facts.store} from here")
     config = {} if isinstance(facts.config, Unknown) else facts.config
-    allowed = [
-        str(one).replace("{namespace}", facts.namespace) for one in (config.get("tenancy") or {}).get("datasets") or ()
-    ]
+    allowed = recordings_prefixes(config, facts.namespace)
     mine = f"{facts.datasets.replace('{namespace}', facts.namespace).rstrip('/')}/"
     if allowed and not any(mine.startswith(f"{one.rstrip('/')}/") for one in allowed):
         remedy = f"Put recordings below {' or '.join(allowed)}."
