@@ -72,9 +72,9 @@ def test_a_fresh_installation_bounds_the_size_of_objects_alone(chart: Any, tmp_p
 
 def test_the_policies_can_be_left_out_and_are_bound_to_the_watched_namespaces(chart: Any) -> None:
     names = {item["metadata"]["name"] for item in chart.objects({"admission": {"enabled": False}})}
-    assert not names & {"voices.voice-operator.voice-system", "servers.voice-operator.voice-system"}
+    assert not names & {"voice-system.voice-operator.tenancy-voices", "voice-system.voice-operator.tenancy-servers"}
     policy = chart.one(
-        "ValidatingAdmissionPolicy", {"watchNamespaces": ["studio"]}, name="voices.voice-operator.voice-system"
+        "ValidatingAdmissionPolicy", {"watchNamespaces": ["studio"]}, name="voice-system.voice-operator.tenancy-voices"
     )
     (only,) = policy["spec"]["matchConstraints"]["namespaceSelector"]["matchExpressions"]
     assert only == {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["studio", "voice-system"]}
@@ -84,7 +84,9 @@ def test_the_switch_of_earlier_charts_is_refused_where_it_would_be_forgotten(cha
     refusal = chart.refusal({"policy": {"admission": {"enabled": False}}})
     assert "one switch for all policies now: set admission.enabled" in refusal
     for agreeing in ({"policy": {"admission": {"enabled": True}}}, {"policy": {"admission": {}}}):  # --reuse-values
-        assert "voices.voice-operator.voice-system" in {item["metadata"]["name"] for item in chart.objects(agreeing)}
+        assert "voice-system.voice-operator.tenancy-voices" in {
+            item["metadata"]["name"] for item in chart.objects(agreeing)
+        }
 
 
 def test_the_policies_conform(chart: Any, conforms: Callable[[list[Any]], list[str]]) -> None:
@@ -286,3 +288,19 @@ def test_the_least_manifests_of_readme_and_notes_are_admitted_as_printed(
     for text in (manifest, (repository / "examples" / "alice.yaml").read_text()):
         document = yaml.safe_load(text)
         assert document["spec"]["dataset"]["uri"].startswith(tuple(tenant.datasets or ()))
+
+
+def test_policies_have_names_of_their_own_in_any_namespace(chart: Any) -> None:
+    for namespace in ("voices", "servers", "tenancy-voices", "voice-system"):
+        found = chart.objects(None, "--namespace", namespace)
+        names = [(item["kind"], item["metadata"]["name"]) for item in found if "Policy" in item["kind"]]
+        assert len(names) == len(set(names)) > 4
+
+
+def test_the_volume_of_the_recogniser_is_one_that_stages_may_mount(chart: Any) -> None:
+    digest = f"sha256:{'a' * 64}"
+    volume = {"persistentVolumeClaim": {"claimName": "whisper", "readOnly": True}}
+    values = {"recogniser": {"uri": "file:///recogniser", "digest": digest, "volume": volume}}
+    policies = [item for item in chart.objects(values) if item["kind"] == "ValidatingAdmissionPolicy"]
+    assert any("whisper" in str(item["spec"]) for item in policies)
+    assert not any("whisper" in str(item["spec"]) for item in chart.objects() if "Policy" in item["kind"])

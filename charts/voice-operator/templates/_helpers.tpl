@@ -85,13 +85,14 @@ and a digest over a tag.
 {{- compact (list $stages.pod $stages.prepare.pod $stages.train.pod $stages.evaluate.pod .Values.inference.pod) | toJson -}}
 {{- end -}}
 
-{{/* The volumes that are added to pods, those of bases among them. As a list in JSON. */}}
+{{/* The volumes that are added to pods, those of bases and of the recogniser among them. As a list in JSON. */}}
 {{- define "voice-operator.addedVolumes" -}}
 {{- $volumes := list -}}
 {{- range include "voice-operator.pods" . | fromJsonArray -}}
 {{- $volumes = concat $volumes (.volumes | default list) (dig "patch" "spec" "volumes" list .) -}}
 {{- end -}}
 {{- range .Values.bases -}}{{- with .volume -}}{{- $volumes = append $volumes . -}}{{- end -}}{{- end -}}
+{{- with .Values.recogniser.volume -}}{{- $volumes = append $volumes . -}}{{- end -}}
 {{- toJson $volumes -}}
 {{- end -}}
 
