@@ -2,7 +2,7 @@
 
 import pytest
 
-from voice_cli.errors import ClusterRefused, NotFound, Unavailable
+from voice_cli.errors import ClusterRefused, FieldConflict, NotFound, Unavailable
 from voice_cli.refusals import error_of
 
 
@@ -36,7 +36,7 @@ from voice_cli.refusals import error_of
         pytest.param(
             'error: Apply failed with 1 conflict: conflict with "kubectl-edit" using voice.sovits.dev/v1alpha1: '
             ".spec.training.epochs\nPlease review the fields above--they currently have other managers.\n",
-            ClusterRefused,
+            FieldConflict,
             "spec.training.epochs is set by kubectl-edit too; take it out of voice.yaml, or push with "
             "--force-conflicts to take it over",
             id="a field of somebody else",

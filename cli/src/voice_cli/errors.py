@@ -82,6 +82,14 @@ class ClusterRefused(CliError):
     exit_code = 4
 
 
+class FieldConflict(ClusterRefused):
+    """Fields of an object are somebody else's too; their paths are those of the API server."""
+
+    def __init__(self, message: str, fields: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.fields = fields
+
+
 class NotFound(CliError):
     """There is no such object, commit or file."""
 

@@ -11,7 +11,7 @@ import yaml
 
 from voice_cli.api import REQUESTED_BY, VOICE, Object
 from voice_cli.dataset import Dataset, Uploaded, dataset_of, folder_uri, upload
-from voice_cli.errors import CliError, NotFound, UsageError
+from voice_cli.errors import CliError, FieldConflict, NotFound, UsageError
 from voice_cli.git import Origin, Repository
 from voice_cli.installation import CONFIG_FILE, OPERATOR_LABELS, recordings_prefix
 from voice_cli.kubectl import Kubectl
@@ -99,11 +99,11 @@ def push(
         StoreError: the upload failed; it goes on where it stopped when it is called again.
     """
     there = kubectl.within(prepared.namespace)
-    applied = there.apply(prepared.manifest, dry_run=True, force=options.force)
+    applied = _applied(there, prepared.manifest, dry_run=True, force=options.force)
     uploaded = None
     if not options.dry_run:
         uploaded = upload(prepared.dataset, prepared.uri, again=options.again, told=told)
-        applied = there.apply(prepared.manifest, force=options.force)
+        applied = _applied(there, prepared.manifest, dry_run=False, force=options.force)
     return Pushed(
         voice=prepared.folder.name,
         namespace=prepared.namespace,
@@ -113,6 +113,16 @@ def push(
         applied=applied,
         pinned=str((applied["spec"].get("serving") or {}).get("pin") or ""),
     )
+
+
+def _applied(there: Kubectl, manifest: Object, *, dry_run: bool, force: bool) -> Object:
+    """Apply; who asks is always the caller, whoever asked before by another command, as by a rollback."""
+    try:
+        return there.apply(manifest, dry_run=dry_run, force=force)
+    except FieldConflict as conflict:
+        if not all(field.endswith(REQUESTED_BY) for field in conflict.fields):
+            raise
+        return there.apply(manifest, dry_run=dry_run, force=True)
 
 
 def manifest_for(folder: VoiceFolder, namespace: str, dataset: Object, origin: Origin, person: str | None) -> Object:

@@ -2,7 +2,7 @@
 
 import re
 
-from voice_cli.errors import CliError, ClusterRefused, NotFound, Unavailable
+from voice_cli.errors import CliError, ClusterRefused, FieldConflict, NotFound, Unavailable
 from voice_store.printable import printable
 
 _PREFIX = re.compile(r"^(?:error|Error): |^Error from server(?: \((\w+)\))?: ")
@@ -140,11 +140,12 @@ def _conflict(said: str) -> CliError | None:
     if "Apply failed with" not in said:
         return None
     others = ", ".join(dict.fromkeys(printable(other) for other in _CONFLICT.findall(said)))
-    fields = ", ".join(dict.fromkeys(printable(field) for field in _FIELD.findall(said)))
-    named = fields or printable(said.rpartition(": ")[2].strip())
-    return ClusterRefused(
-        f"{named.lstrip('.')} is set by {others} too; take it out of voice.yaml, or push with --force-conflicts to "
-        "take it over"
+    fields = tuple(dict.fromkeys(printable(field) for field in _FIELD.findall(said)))
+    fields = fields or (printable(said.rpartition(": ")[2].strip()),)
+    return FieldConflict(
+        f"{', '.join(fields).lstrip('.')} is set by {others} too; take it out of voice.yaml, or push with "
+        "--force-conflicts to take it over",
+        fields,
     )
 
 
