@@ -124,6 +124,21 @@ def test_a_push_that_erases_pushes_no_folder(scene: Any, checkout: Checkout, buc
     assert not scene.user.exists("voice", "ivan")
 
 
+def test_a_voice_whose_folder_is_back_is_not_erased(scene: Any, checkout: Checkout, bucket: Any, push: Voice) -> None:
+    folder = make_folder(checkout.voices / "june", loudness=62)
+    base = checkout.commit("june")
+    assert push(folder).code == 0
+    shutil.rmtree(folder)
+    deleted = checkout.commit("june goes, by mistake")
+    checkout.git("revert", "--no-edit", "HEAD")
+    assert push("--changed", f"{base}..HEAD", checkout.voices).code == 0
+    checkout.git("checkout", "--quiet", deleted)  # as the job of that day does, once somebody has confirmed it
+    done = push("--changed", f"{base}..{deleted}", checkout.voices, "--erase-deleted")
+    assert done.code == 2
+    assert "june: nothing is erased: it was pushed again by commit" in done.last_line
+    assert not scene.user.get("voice", "june")["spec"]["consent"].get("revoked")
+
+
 def test_recordings_that_the_cluster_refuses_fail_the_push_with_the_reason(
     scene: Any, checkout: Checkout, bucket: Any, push: Voice, tmp_path: Path
 ) -> None:
