@@ -61,7 +61,8 @@ class SpeechSession:
         self._is_done = False
         self._changed = asyncio.Event()  # something waits, or nothing will
         self._speaking: asyncio.Task[None] | None = None
-        self._is_begun = False  # the client was told of the sentence that is being spoken
+        self._is_begun = False  # the client was told of the sentence that is being spoken,
+        self._is_open = False  # and not of its end
         self._quiet_since = asyncio.get_running_loop().time()
         self._spoken = 0  # sentences
 
@@ -181,13 +182,13 @@ class SpeechSession:
 
     async def _speak_unless_cancelled(self, request: SpeechRequest) -> None:
         """Speak a sentence until the client interrupts it, which it may do before the first sound."""
-        self._is_begun = False
+        self._is_begun = self._is_open = False
         self._speaking = asyncio.create_task(self._speak(request))
         try:
             await asyncio.wait([self._speaking])
             if not self._speaking.cancelled():
                 self._speaking.result()
-            elif self._is_begun:
+            elif self._is_open:
                 await self._send("audio.done", sentence_index=self._spoken, cancelled=True)
             self._spoken += self._is_begun
         finally:
@@ -230,7 +231,7 @@ class SpeechSession:
     async def _send_file(self, stream: SpeechStream, request: SpeechRequest) -> None:
         about = {"sentence_index": self._spoken}
         rate, form = stream.voice.base.sample_rate, request.response_format
-        self._is_begun = True
+        self._is_begun = self._is_open = True
         await self._send("audio.start", **about, sentence_text=request.input, format=form, sample_rate=rate)
         async for item in stream.all():
             if isinstance(item, bytes):
@@ -239,6 +240,7 @@ class SpeechSession:
                 await self._send("audio.timestamps", **about, **times_of(item))
         faults = {"faults": dict(stream.usage.faults)} if stream.usage.faults else {}
         await self._send("audio.done", **about, **faults)
+        self._is_open = False
 
     def _account(self, stream: SpeechStream) -> None:
         self._record.voice = stream.voice.reference.id
