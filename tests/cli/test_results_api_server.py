@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 import wave
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -243,3 +244,22 @@ def _bind(user: User, lab: Lab, pod: str) -> None:
     target = {"apiVersion": "v1", "kind": "Node", "name": "silent"}
     binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod}, "target": target}
     lab.client.request("POST", lab.client.path("pods", pod) + "/binding", binding)
+
+
+def test_what_waits_for_a_decision_is_heard_before_what_is_served(
+    studio: Studio, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder(checkout.voices / "amy", loudness=70)
+    checkout.commit("amy")
+    monkeypatch.chdir(checkout.path)
+    assert studio.voice("push", folder, "--wait", "--timeout", str(SECONDS)).code == 0
+    served = studio.lab.status("amy")["activeRevision"]
+    shutil.rmtree(folder)
+    make_folder(folder, loudness=71, review={"required": True})
+    checkout.commit("amy: new recordings, to be listened to")
+    studio.voice("push", folder, "--wait", "--timeout", str(SECONDS))
+    waits = studio.lab.status("amy")["candidateRevision"]
+    done = studio.voice("listen", "amy")
+    assert (done.code, done.err) == (0, f"amy: this is {waits}, which waits for a decision; {served} is served\n")
+    assert done.out.split() == [f"{waits}-samples/1.flac", f"{waits}-samples/2.flac"]
+    assert studio.voice("export", "amy").out == f"{served}\n"

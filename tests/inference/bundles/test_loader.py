@@ -217,7 +217,7 @@ def test_a_file_that_grew_is_not_read_to_its_end(make_bundle: Any, loader: Loade
     reference = bundle.seal()
     with (bundle.folder / "prompt.safetensors").open("ab") as file:
         file.write(bytes(1000))
-    with pytest.raises(FetchFailed, match="larger than"):
+    with pytest.raises(InvalidDocument, match="larger than"):
         loader.load_voice(reference, base)
 
 
@@ -255,7 +255,7 @@ def test_a_bundle_that_is_too_large_is_refused_before_it_is_fetched(
 def test_an_endless_manifest_is_not_read(make_bundle: Any, loader: Loader, base: Base) -> None:
     bundle = make_bundle()
     reference = bundle.seal(bundle.manifest() | {"padding": "x" * MIB})
-    with pytest.raises(FetchFailed, match=f"larger than the {MIB} bytes"):
+    with pytest.raises(InvalidDocument, match=f"larger than the {MIB} bytes"):
         loader.load_voice(reference, base)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from voice_cli.api import REVISION, VOICE, Object, name_of
+from voice_cli.api import REVISION, VOICE, Object
 from voice_cli.bundles import REPORT, bundle_of
 from voice_cli.commands.options import ANY_NAME, Session, command
 from voice_cli.commands.root import voice
@@ -109,7 +109,7 @@ def export(session: Session, *, name: str, out: Path | None, official: bool, bas
 
     The VoiceRevision records before that who takes it, in `exports.records`, and the operator's audit log with it.
     """
-    revision = _revision(session, name)
+    revision = _served(session, name)
     bundle = bundle_of(revision)
     folder = out or Path(bundle.revision)
     if official and importlib.util.find_spec("sovits_core") is None:
@@ -136,23 +136,35 @@ def _to_judge(session: Session, name: str) -> Object:
 
     It is the one that `approve` would be about.
     """
-    found = _revision(session, name, waiting_first=True)
-    if name_of(found) != name:
-        session.output.note(f"{name}: this is {name_of(found)}")
-    return found
+    try:
+        return session.kubectl.get(REVISION, name)
+    except NotFound:
+        active, candidate = _known(session, name)
+    if active and candidate:
+        session.output.note(f"{name}: this is {candidate}, which waits for a decision; {active} is served")
+    return session.kubectl.get(REVISION, candidate or active)
 
 
-def _revision(session: Session, name: str, *, waiting_first: bool = False) -> Object:
+def _served(session: Session, name: str) -> Object:
     """Return a revision of this name, else the one that the voice of this name serves or holds ready."""
     try:
         return session.kubectl.get(REVISION, name)
     except NotFound:
-        status = session.kubectl.get(VOICE, name).get("status") or {}
-    known = (status.get("activeRevision"), status.get("candidateRevision"))
-    found = next(filter(None, reversed(known) if waiting_first else known), None)
-    if not found:
+        active, candidate = _known(session, name)
+    return session.kubectl.get(REVISION, active or candidate)
+
+
+def _known(session: Session, name: str) -> tuple[str, str]:
+    """Return which revision of a voice is served, and which waits; either may be empty.
+
+    Raises:
+        NotFound: both are.
+    """
+    status = session.kubectl.get(VOICE, name).get("status") or {}
+    active, candidate = (str(status.get(field) or "") for field in ("activeRevision", "candidateRevision"))
+    if not (active or candidate):
         raise NotFound(f"{name} has no revision yet; `kubectl voice status {name}` says why")
-    return session.kubectl.get(REVISION, str(found))
+    return active, candidate
 
 
 def _spoken(session: Session, found: Object, wish: Wish, address: str | None) -> bytes:
