@@ -249,15 +249,17 @@ def _bind(user: User, lab: Lab, pod: str) -> None:
 def test_what_waits_for_a_decision_is_heard_before_what_is_served(
     studio: Studio, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = make_folder(checkout.voices / "amy", loudness=70)
-    checkout.commit("amy")
     monkeypatch.chdir(checkout.path)
-    assert studio.voice("push", folder, "--wait", "--timeout", str(SECONDS)).code == 0
-    served = studio.lab.status("amy")["activeRevision"]
-    shutil.rmtree(folder)
-    make_folder(folder, loudness=71, review={"required": True})
-    checkout.commit("amy: new recordings, to be listened to")
-    studio.voice("push", folder, "--wait", "--timeout", str(SECONDS))
+    folder, review = checkout.voices / "amy", {"required": True, "separation": False}
+    for loudness in (70, 71):
+        make_folder(folder, loudness=loudness, review=review)
+        checkout.commit(f"amy: recordings {loudness}")
+        assert studio.voice("push", folder, "--wait", "--timeout", str(SECONDS)).out.startswith("amy: AwaitingReview")
+        if loudness == 70:
+            assert studio.voice("approve", "amy").code == 0
+            wait_for("the first one to be served", lambda: studio.lab.status("amy").get("activeRevision"), SECONDS)
+            served = studio.lab.status("amy")["activeRevision"]
+            shutil.rmtree(folder)
     waits = studio.lab.status("amy")["candidateRevision"]
     done = studio.voice("listen", "amy")
     assert (done.code, done.err) == (0, f"amy: this is {waits}, which waits for a decision; {served} is served\n")
