@@ -155,6 +155,7 @@ def test_no_letter_at_all_is_lost(language: str, letter: str) -> None:
         ("比率, 合格率, 百分率", "ko", "비율, 합격률, 백분율"),
         ("남ㆍ녀", "ko", "남ㆍ녀"),
         ("Λόγος", "en", "lambda omicron gamma omicron sigma"),
+        ("\u037a", "en", "iota"),
     ],
 )
 def test_what_was_lost_once(text: str, language: str, normalized: str) -> None:

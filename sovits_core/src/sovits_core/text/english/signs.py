@@ -122,7 +122,7 @@ def name_signs(text: SpannedText) -> SpannedText:
     """Say what is left of signs, Greek letters, and Latin letters with accents."""
     if text.text.isascii():
         return text.sub(_SIGN, _name, "sign")
-    text = text.sub(_SIGN, _name, "sign").sub(_GREEK_LETTER, lambda match: f" {_GREEK[match[0].lower()]} ", "sign")
+    text = text.sub(_SIGN, _name, "sign").sub(_GREEK_LETTER, lambda match: f" {_GREEK[match[0].casefold()]} ", "sign")
     return text.translate(_TRANSLITERATED).sub(_ACCENTED, _without_accent)
 
 
