@@ -8,14 +8,12 @@ import json
 import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.trainer_process import killed_after
 from tests.trainer.local.conftest import command
 
 from voice_inference.voices.desired import parse_desired
@@ -67,26 +65,6 @@ def seconds_from(stage: str, registry: Path) -> float:
     return (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds() + START_SECONDS
 
 
-def killed_after(seconds: float, words: list[str]) -> bool:
-    """Run the trainer, and kill it with all that it started; returns whether it had not ended by itself."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "voice_trainer", *words],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        _, said = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return True
-    assert process.returncode == 0, said.decode()
-    return False
-
-
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_voice(
     spoken_dataset: Path, random_base: Path, tmp_path: Path
 ) -> None:
@@ -110,10 +88,11 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_voice(
 
     start_anew()
     before = committed(registry)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     rng, kills = random.Random(11), 0  # noqa: S311 -- repeatable moments
     while kills < KILLS:
         moment = rng.uniform(0.5, unbroken)
-        killed = killed_after(moment, words(registry))
+        killed = killed_after(moment, words(registry), environment)
         after = committed(registry)
         event = f"kill {kills + 1}" if killed else "the end before a kill"
         print(f"{event} after {moment:.1f} s: done are {', '.join(after) or 'no stages'}")  # noqa: T201 -- `-s` shows it
@@ -125,7 +104,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_voice(
             assert published(registry) == expected
             start_anew()
             before = committed(registry)
-    assert not killed_after(600, words(registry))
+    assert not killed_after(600, words(registry), environment)
     assert published(registry) == expected
     assert before.items() <= committed(registry).items()
     assert committed(registry).keys() == set(STAGES)

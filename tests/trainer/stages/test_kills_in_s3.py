@@ -6,9 +6,6 @@
 import json
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,6 +15,7 @@ from typing import Any
 
 import pytest
 from tests.support.s3_server import environment_of, s3_server
+from tests.support.trainer_process import killed_after
 
 from voice_store import NotFound, Store, open_store
 
@@ -51,21 +49,7 @@ def pod(
         (tmp_path / "job.json").write_text(json.dumps(job_document))
         words = ["run", "--job", str(tmp_path / "job.json"), "--stages", stages]
         log = environment | {"VOICE_TERMINATION_LOG": str(tmp_path / "termination-log")}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "voice_trainer", *words],
-            env=log,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        try:
-            _, said = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            return False
-        assert process.returncode == 0, said.decode()
-        return True
+        return not killed_after(seconds, words, log)
 
     return run
 

@@ -38,7 +38,7 @@ def report(session: Session, *, name: str, out: Path | None, opened: bool) -> No
 
     NAME is a revision, or a voice: then of the revision that it serves.
     """
-    bundle = bundle_of(_to_judge(session, name))
+    bundle = bundle_of(_revision(session, name, to_judge=True))
     if REPORT not in bundle.files:
         raise NotFound(f"{bundle.revision} has no {REPORT} in its bundle at {bundle.uri}")
     page = out or Path(f"{bundle.revision}-report.html")
@@ -78,7 +78,7 @@ def listen(
 ) -> None:
     """Fetch a revision's samples, or let a voice speak a text."""
     if text is None:
-        bundle = bundle_of(_to_judge(session, name))
+        bundle = bundle_of(_revision(session, name, to_judge=True))
         folder = out or Path(f"{bundle.revision}-samples")
         samples = {one: folder / Path(one).name for one in bundle.names if SAMPLE.fullmatch(one)}
         if not samples:
@@ -109,7 +109,7 @@ def export(session: Session, *, name: str, out: Path | None, official: bool, bas
 
     The VoiceRevision records before that who takes it, in `exports.records`, and the operator's audit log with it.
     """
-    revision = _served(session, name)
+    revision = _revision(session, name)
     bundle = bundle_of(revision)
     folder = out or Path(bundle.revision)
     if official and importlib.util.find_spec("sovits_core") is None:
@@ -131,40 +131,25 @@ def export(session: Session, *, name: str, out: Path | None, official: bool, bas
         session.output.line(line)
 
 
-def _to_judge(session: Session, name: str) -> Object:
-    """Return a revision of this name, else the one of the voice of this name that waits for a decision, or is served.
+def _revision(session: Session, name: str, *, to_judge: bool = False) -> Object:
+    """Return a revision of this name, else the one that the voice of this name serves or holds ready.
 
-    It is the one that `approve` would be about.
-    """
-    try:
-        return session.kubectl.get(REVISION, name)
-    except NotFound:
-        active, candidate = _known(session, name)
-    if active and candidate:
-        session.output.note(f"{name}: this is {candidate}, which waits for a decision; {active} is served")
-    return session.kubectl.get(REVISION, candidate or active)
-
-
-def _served(session: Session, name: str) -> Object:
-    """Return a revision of this name, else the one that the voice of this name serves or holds ready."""
-    try:
-        return session.kubectl.get(REVISION, name)
-    except NotFound:
-        active, candidate = _known(session, name)
-    return session.kubectl.get(REVISION, active or candidate)
-
-
-def _known(session: Session, name: str) -> tuple[str, str]:
-    """Return which revision of a voice is served, and which waits; either may be empty.
+    ``to_judge``: the one that waits for a decision comes first, which `approve` would be about.
 
     Raises:
-        NotFound: both are.
+        NotFound: the voice has neither.
     """
-    status = session.kubectl.get(VOICE, name).get("status") or {}
+    try:
+        return session.kubectl.get(REVISION, name)
+    except NotFound:
+        status = session.kubectl.get(VOICE, name).get("status") or {}
     active, candidate = (str(status.get(field) or "") for field in ("activeRevision", "candidateRevision"))
-    if not (active or candidate):
+    found = (candidate or active) if to_judge else (active or candidate)
+    if not found:
         raise NotFound(f"{name} has no revision yet; `kubectl voice status {name}` says why")
-    return active, candidate
+    if to_judge and active and candidate:
+        session.output.note(f"{name}: this is {candidate}, which waits for a decision; {active} is served")
+    return session.kubectl.get(REVISION, found)
 
 
 def _spoken(session: Session, found: Object, wish: Wish, address: str | None) -> bytes:
